@@ -1,0 +1,123 @@
+/*
+ * domain/message.h - what wraps every message: metadata, cause, outcome, receipt.
+ *
+ * One struct for the inputs of all contexts and one for their events, so that the cores can carry
+ * them through without knowing the context. Texts belong to the batch that the message is part of.
+ * Wire form: proto/orderlog/common/v1 and the envelopes of each context.
+ */
+#ifndef DOMAIN_MESSAGE_H
+#define DOMAIN_MESSAGE_H
+
+#include "domain/inventory.h"
+#include "domain/orders.h"
+#include "domain/payments.h"
+
+enum context {
+    CONTEXT_ORDERS = 0,
+    CONTEXT_INVENTORY,
+    CONTEXT_PAYMENTS,
+    CONTEXT_COUNT
+};
+
+/* "orders", "inventory", "payments". */
+const char *context_name(enum context context);
+
+struct metadata {
+    struct text command_id, correlation_id, causation_id, actor;
+    int64_t occurred_at_us; /* INT64_MIN: not given */
+    int64_t expected_version;
+};
+
+#define TIME_NONE INT64_MIN
+
+struct command {
+    enum context context;
+    struct metadata metadata;
+    uint64_t body_digest;  /* XXH3-64 of the body in its canonical encoding */
+    struct refusal refused; /* a fault of the text or size that the codec found; ACCEPTED: none */
+    union {
+        struct order_command order;
+        struct inventory_command inventory;
+        struct payment_command payment;
+    };
+};
+
+/* The aggregate that a command names: order id, SKU or customer id. */
+struct text command_aggregate(const struct command *command);
+
+struct step_message {
+    enum context context; /* whose steps topic */
+    struct metadata metadata;
+    union {
+        struct order_step order;
+        struct inventory_step inventory;
+        struct payment_step payment;
+    };
+};
+
+/* The aggregate that a step names: order id (orders and inventory), customer id (payments). */
+struct text step_aggregate(const struct step_message *step);
+
+enum cause_source {
+    CAUSE_NONE = 0,
+    CAUSE_COMMANDS,
+    CAUSE_STEPS,
+};
+
+enum command_outcome {
+    OUTCOME_NONE = 0,
+    OUTCOME_ACCEPTED,
+    OUTCOME_REJECTED,
+};
+
+/* One transaction's account of what it took from one partition; see proto Receipt. */
+struct receipt {
+    int64_t commands_first, commands_next, steps_first, steps_next;
+    int32_t decided, refused, repeated, ignored, passed_on, dead_lettered;
+};
+
+enum event_body {
+    EVENT_BODY_NONE = 0,
+    EVENT_BODY_DOMAIN,   /* an aggregate's event, or a refused/declined step: the union says */
+    EVENT_BODY_REJECTED, /* CommandRejected */
+    EVENT_BODY_REPEATED, /* CommandRepeated */
+    EVENT_BODY_RECEIPT,
+};
+
+struct event_message {
+    enum context context;
+    struct metadata metadata;
+    int64_t recorded_at_us;
+    enum cause_source cause_source;
+    int64_t cause_offset;
+    int32_t cause_index;
+    uint64_t body_digest; /* of the causing command; 0 where a step caused it */
+    enum event_body body;
+    union {
+        struct order_event order;
+        struct inventory_event inventory;
+        struct payment_event payment;
+        struct { /* REJECTED */
+            struct text aggregate_id, message;
+            enum refusal_code code;
+        } rejected;
+        struct { /* REPEATED */
+            struct text aggregate_id;
+            enum command_outcome outcome;
+            enum refusal_code code;
+        } repeated;
+        struct receipt receipt;
+    };
+};
+
+/* "ACCEPTED", "REJECTED"; "" for none. */
+const char *command_outcome_name(enum command_outcome outcome);
+enum command_outcome command_outcome_by_name(struct text name);
+
+/* The names of message kinds as their proto messages are called ("PlaceOrder", "StockReserved",
+ * "CommandRejected", ...), for logs, metrics and the command line; "" for none. */
+const char *command_kind_name(const struct command *command);
+const char *step_kind_name(const struct step_message *step);
+const char *event_kind_name(const struct event_message *event);
+
+#endif
