@@ -81,6 +81,12 @@ void order_apply(struct order *state, const struct order_event *event);
 /* True while the deadline matters: the saga runs or undoes. */
 bool order_is_open(const struct order *state);
 
+/* Groups that were asked and have not answered while the saga ran. */
+uint64_t order_groups_unanswered(const struct order *state);
+
+/* Groups that an undo must (still) release: asked, answered or not, but for those that refused. */
+uint64_t order_groups_to_release(const struct order *state);
+
 /* The cancel table: what CancelOrder is answered in each status; ACCEPTED where it cancels. */
 enum refusal_code order_cancel_rule(enum order_status status);
 

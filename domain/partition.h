@@ -15,4 +15,8 @@
 /* 0 to count - 1. count: 1 to PARTITIONS_MAX. */
 int32_t partition_of(struct text key, int32_t count);
 
+/* partition_of() in two halves, for whoever needs the hash as well. */
+uint32_t partition_hash(struct text key);
+int32_t partition_of_hash(uint32_t hash, int32_t count);
+
 #endif

@@ -24,6 +24,7 @@ struct ol_inbox {
     struct ol_error error; /* .class not OL_OK: the partition has stopped, e.g. out of range */
     void *queue;
     uint32_t head, count;
+    size_t refill_bytes; /* mean size at the last refill */
     struct ol_message slots[OL_INBOX_SLOTS];
 };
 

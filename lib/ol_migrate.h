@@ -8,10 +8,13 @@
  *     DROP TABLE ...;
  *
  * read the folder -> advisory lock -> compare with public.schema_migrations(version) -> apply
- * what is missing, in the order of the file names, one transaction each -> unlock. dbmate itself can be
- * run on the same folder and database. Beside its table we keep public.schema_migration_sums
- * (version, sum): a hash of each `up` part that we applied, so that a file edited afterwards is
- * noticed. Down parts are never run here.
+ * what is missing, in the order of the file names, one transaction each -> unlock.
+ * dbmate itself can be run on the same folder and database. Beside its table we keep
+ * public.schema_migration_sums(version, sum): a hash of each `up` part that we applied, so that a
+ * file edited afterwards is noticed. Down parts must be there, and are never run here.
+ *
+ * `transaction:false` is for what can't run in a transaction (CREATE INDEX CONCURRENTLY): then
+ * the up part must be that one statement, for PostgreSQL runs several as one transaction.
  */
 #ifndef OL_MIGRATE_H
 #define OL_MIGRATE_H
@@ -46,17 +49,19 @@ const char *ol_migration_state_name(enum ol_migration_state state);
  * Applies the pending files, reports CHANGED and UNKNOWN versions and each one applied NOW.
  * *ret_count (may be NULL): how many were applied. report NULL: nobody is told.
  * Every file is read and parsed before the first is applied.
- * `db` must not be in a transaction; give it a long statement timeout. A second caller waits up to wait_ms for the first.
+ * `db` must not be in a transaction; give it a long statement timeout. A second caller waits up
+ * to wait_ms for the first.
  *     OL_CONFLICT  the lock wasn't free within wait_ms
  *     OL_USAGE     a folder or file can't be read or isn't in dbmate's format (file:line)
- *     OL_FATAL     the server refused a statement (file:line, SQLSTATE); what earlier files did stays
+ *     OL_FATAL     the server refused a statement (file:line, SQLSTATE); earlier files stay
  *     others       as ol_pg_exec
  */
 enum ol_class ol_migrate_up(struct ol_pg *db, const char *folder, int wait_ms,
                             ol_migrate_report *report, void *context, int *ret_count,
                             struct ol_error *reterr);
 
-/* Reports every version, in order, and changes nothing. *ret_pending (may be NULL): how many wait. */
+/* Reports every version, in order, and changes nothing. *ret_pending (may be NULL): how many
+ * are PENDING. Failures as ol_migrate_up. */
 enum ol_class ol_migrate_status(struct ol_pg *db, const char *folder, ol_migrate_report *report,
                                 void *context, int *ret_pending, struct ol_error *reterr);
 

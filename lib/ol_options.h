@@ -4,7 +4,9 @@
  * A row of ol_options.def makes a field below. A value comes from, first found:
  *   --flag | ORDERLOG_FLAG | the file named by ORDERLOG_FLAG_FILE (secrets) | the INI file
  *   (--config or ORDERLOG_CONFIG) | the default
- * and is checked against the row's bounds wherever it came from. Roles receive a
+ * and is checked against the row's bounds wherever it came from. An empty variable is an unset
+ * one. The INI file has `name = value` at its top or under [orderlog], librdkafka's properties
+ * under [kafka], lines of at most 198 bytes, and comments behind # or ;. Roles receive a
  * `const struct ol_options *`; there are no global settings. Once filled it is read-only and may
  * be read from any thread.
  */
@@ -35,10 +37,18 @@ enum ol_option_group {
     OL_FOR_SAGA = 1 << 11,
     OL_FOR_EVENTS = 1 << 12,
     OL_FOR_VERIFY = 1 << 13,
-    OL_FOR_CONFIG = 1 << 14, /* config show: takes every flag there is */
+    OL_FOR_IMPORT = 1 << 14,
+};
+#define OL_FOR_EVERYTHING (~0u) /* config show: takes every flag, needs none */
+
+enum ol_option_trait {
+    OL_OPTION_SECRET = 1,    /* masked; may come from a file named by ORDERLOG_X_FILE */
+    OL_OPTION_FLAG_ONLY = 2, /* what a person asks of one call: no environment, no INI file */
+    OL_OPTION_REQUIRED = 4,  /* the commands that take it need it */
 };
 
-enum ol_option_trait { OL_OPTION_SECRET = 1, OL_OPTION_FLAG_ONLY = 2 };
+#define OL_OPTION_PROPERTIES_MAX 128 /* -X, and [kafka] in the INI file */
+#define OL_OPTION_SECRET_BYTES 4096  /* of a file named by ORDERLOG_X_FILE */
 
 struct ol_option_list {
     const char *const *items;
@@ -48,7 +58,7 @@ struct ol_option_list {
 /* One name=value for librdkafka, as it was given. */
 struct ol_option_property {
     const char *name, *value;
-    const char *origin; /* "flag -X" or "file.ini:12" */
+    const char *origin; /* "flag" or "file.ini:12" */
 };
 
 #define OL_OPTION_FIELD_TEXT const char *
@@ -71,11 +81,12 @@ struct ol_options {
 #include "lib/ol_options.def"
 #undef OL_OPTION
 
-    /* -X name=value and the INI file's [kafka] section; the later of two equal names counts. */
+    /* -X name=value and the INI file's [kafka] section. Each name is here once: a flag beats the
+     * file, the last of two flags counts. */
     const struct ol_option_property *kafka_properties;
     size_t kafka_property_count;
 
-    /* What is not an option, in order; "-" is one. What follows "--" is one, whatever it is. */
+    /* What is not an option, in order; "-" is one, and so is all that follows "--". */
     const char *const *arguments;
     size_t argument_count;
 

@@ -136,7 +136,7 @@ struct ol_pg_rows {
     struct pg_result *result;
     const struct ol_pg_statement *statement; /* NULL for ol_pg_select */
     int count;                               /* rows that came back */
-    int64_t affected; /* rows written (or returned): the command tag's number */
+    int64_t affected; /* the command tag's number: rows written, or returned */
 };
 
 void ol_pg_rows_release(struct ol_pg_rows *rows);
@@ -147,7 +147,7 @@ void ol_pg_rows_release(struct ol_pg_rows *rows);
  * Count, names and types of the columns are compared with statement->columns once per connection,
  * NULLs in OL_PG_NOT_NULL columns every time: a mismatch is OL_FATAL and names the column.
  * Failures: the class of the SQLSTATE; the text reads
- *     stock/load: 23505 duplicate key value ... (Key (sku)=(A) already exists.)
+ *     stock/add: 23505 duplicate key value ... (Key (sku)=(A) already exists.)
  */
 enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *statement,
                          const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
@@ -156,9 +156,9 @@ enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *stateme
 /* ---- several statements in one round trip -------------------------------------------------- */
 
 /*
- * queue ... -> send -> (other work, flush) -> receive. Without a BEGIN among them, all statements of
- * one send are one transaction. Until receive has returned, nothing else may use the connection
- * (OL_FATAL). COPY can't be queued.
+ * queue ... -> send -> (other work, flush) -> receive. Without a BEGIN among them, all statements
+ * of one send are one transaction. Until receive has returned, nothing else may use the
+ * connection (OL_FATAL). COPY can't be queued.
  */
 
 /* Adds a statement (at most OL_PG_PIPELINE_MAX). Doesn't wait, keeps nothing of params. */
@@ -175,11 +175,12 @@ enum ol_class ol_pg_flush(struct ol_pg *db, struct ol_error *reterr);
 size_t ol_pg_queued(const struct ol_pg *db);
 
 /*
- * Waits for all results, in the order of the queue; sends first if that wasn't done. ret_rows has room for
- * `count` = ol_pg_queued() of them (or is NULL: rows are dropped). wait_ms: 0 takes the default
- * (statement timeout + 5 s). On failure ret_rows holds nothing and the first statement that failed
- * is reported; the connection stays usable, but a transaction that was open is aborted: ol_pg_rollback().
- * When wait_ms is over the connection is given up (OL_RETRY, not usable).
+ * Waits for all results, in the order of the queue; sends first if that wasn't done. ret_rows has
+ * room for `count` = ol_pg_queued() of them (zero-initialised or used before; NULL: rows are
+ * dropped). wait_ms is for all of them together; 0 takes the default, statement timeout + 5 s for
+ * each. On failure ret_rows holds nothing and the first statement that failed is reported; the
+ * connection stays usable, but a transaction that was open is aborted: ol_pg_rollback().
+ * When the time is over the connection is given up (OL_RETRY, not usable).
  */
 enum ol_class ol_pg_receive(struct ol_pg *db, struct ol_pg_rows *ret_rows, size_t count,
                             int wait_ms, struct ol_error *reterr);
@@ -191,8 +192,9 @@ enum ol_class ol_pg_begin(struct ol_pg *db, struct ol_error *reterr);
 /* Repeatable read, read only: every statement until commit sees one moment. */
 enum ol_class ol_pg_begin_snapshot(struct ol_pg *db, struct ol_error *reterr);
 
-/* OL_RETRY with an unusable connection: the outcome is unknown; reconnect and look. A transaction that was
- * aborted already can't be committed: OL_FATAL (PostgreSQL itself would say ROLLBACK and no error). */
+/* OL_RETRY with an unusable connection: the outcome is unknown; reconnect and look. A transaction
+ * that was aborted already can't be committed: OL_FATAL (PostgreSQL itself says ROLLBACK and no
+ * error). */
 enum ol_class ol_pg_commit(struct ol_pg *db, struct ol_error *reterr);
 
 /* Ends a transaction, aborted or not; nothing to end is OL_OK. */
@@ -202,8 +204,8 @@ bool ol_pg_in_transaction(const struct ol_pg *db);
 
 /* ---- reading rows (binary results of exec and receive) -------------------------------------- */
 
-/* row < rows->count, column within statement->columns and of that type: asserted. A NULL reads as 0,
- * false, {NULL, 0} or an empty array. */
+/* row < rows->count, column within statement->columns and of that type: asserted. A NULL reads as
+ * 0, false, {NULL, 0} or an empty array. */
 bool ol_pg_is_null(const struct ol_pg_rows *rows, int row, int column);
 int64_t ol_pg_int64(const struct ol_pg_rows *rows, int row, int column);
 int32_t ol_pg_int32(const struct ol_pg_rows *rows, int row, int column);
@@ -245,12 +247,18 @@ const char *ol_pg_string(const struct ol_pg_rows *rows, int row, int column);
 int ol_pg_column_count(const struct ol_pg_rows *rows);
 const char *ol_pg_column_name(const struct ol_pg_rows *rows, int column);
 
-/* Runs a text of one or many statements (simple protocol, no parameters), drops the rows.
- * *ret_position (may be NULL): the failure's place in `sql`, counted in characters from 1; 0 unknown. */
-enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,
-                           size_t *ret_position, struct ol_error *reterr);
+/* Where a script failed. */
+struct ol_pg_place {
+    size_t position; /* in the script, in characters from 1; 0: the server didn't say */
+    int statement;   /* which statement it was, from 1 */
+};
 
-/* ---- OL_AUTO ---------------------------------------------------------------------------------- */
+/* Runs a text of one or many statements (simple protocol, no parameters), drops the rows. Without
+ * BEGIN in it or around it, it is one transaction. ret_place (may be NULL) is set on failure. */
+enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,
+                           struct ol_pg_place *ret_place, struct ol_error *reterr);
+
+/* ---- OL_AUTO ----------------------------------------------------------------------------- */
 
 /* OL_AUTO(ol_pg) struct ol_pg *db = NULL;   OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
  * OL_AUTO(ol_pg_array) struct ol_pg_array skus;  (after init) */

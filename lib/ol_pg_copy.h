@@ -5,9 +5,9 @@
  *                                                  -> abort      (none is)
  *
  * Fields go straight into one buffer, big-endian, in the order of target->columns; a chunk leaves
- * through libpq whenever the buffer passes OL_PG_COPY_CHUNK_BYTES. All rows or none: what the server refuses,
- * it says at the end, with the row's number; PostgreSQL 15 can't skip a bad row. Not possible
- * between queue and receive. One thread.
+ * through libpq whenever the buffer passes OL_PG_COPY_CHUNK_BYTES. All rows or none: what the
+ * server refuses, it says at the end, with the row's number; PostgreSQL 15 can't skip a bad row.
+ * Not possible between queue and receive. One thread.
  */
 #ifndef OL_PG_COPY_H
 #define OL_PG_COPY_H
@@ -44,7 +44,8 @@ enum ol_class ol_pg_copy_begin(struct ol_pg_copy *copy, struct ol_pg *db,
  * After any outcome no COPY is under way. On failure an open transaction is aborted. */
 enum ol_class ol_pg_copy_end(struct ol_pg_copy *copy, int64_t *ret_rows, struct ol_error *reterr);
 
-/* Gives up; the server drops all rows and says `why` in its log. OL_OK when it has agreed; nothing under way is OL_OK. */
+/* Gives up; the server drops all rows and says `why` in its log. OL_OK when it has agreed, and when
+ * nothing was under way. An open transaction is aborted. */
 enum ol_class ol_pg_copy_abort(struct ol_pg_copy *copy, const char *why, struct ol_error *reterr);
 
 /* Aborts what is under way, frees the buffer. */
@@ -210,7 +211,7 @@ static inline void ol_pg_element_null(struct ol_pg_copy *copy)
 /* Fills in length and head. */
 void ol_pg_put_array_end(struct ol_pg_copy *copy);
 
-/* ---- OL_AUTO --------------------------------------------------------------------------------- */
+/* ---- OL_AUTO ----------------------------------------------------------------------------- */
 
 /* OL_AUTO(ol_pg_copy) struct ol_pg_copy copy = {0}; */
 static inline void ol_pg_copy_auto(struct ol_pg_copy *copy)

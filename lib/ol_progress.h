@@ -13,15 +13,15 @@
 #include <stdint.h>
 
 struct ol_progress {
-    const char *name;       /* borrowed */
-    int64_t total, done;    /* total 0: unknown, then no percent and no time left */
-    int64_t started_us;     /* monotonic, as the next two */
-    int64_t drawn_us;       /* last line */
-    int64_t skip, skipped;  /* adds between two looks at the clock */
-    double rate;            /* a second, smoothed over the last few */
+    const char *name;    /* borrowed */
+    int64_t total, done; /* total 0: unknown, then no percent and no time left */
+    int64_t started_us;  /* monotonic, like all times here */
+    int64_t drawn_us, looked_us;
+    int64_t skip, skipped; /* adds between two looks at the clock */
+    double rate;           /* a second, smoothed over the last few */
     int64_t rate_us, rate_done;
     int fd;
-    bool terminal, color, drawn;
+    bool terminal, color;
 };
 
 /* `name` in a word or two; `total` in the same unit as ol_progress_add, 0 if unknown.

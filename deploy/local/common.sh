@@ -24,6 +24,16 @@ die() {
     exit 1
 }
 
+# 1234567 -> 1,234,567
+thousands() {
+    local number=$1 text=''
+    while ((${#number} > 3)); do
+        text=,${number: -3}$text
+        number=${number:0:-3}
+    done
+    printf '%s' "$number$text"
+}
+
 # Milliseconds of a clock that no one sets back.
 now_ms() {
     local up rest
@@ -31,8 +41,8 @@ now_ms() {
     printf '%s\n' "$((10#${up%.*} * 1000 + 10#${up#*.} * 10))"
 }
 
-# with_lock FILE COMMAND...: one at a time on this machine.  The command's children must not
-# keep the lock: long-lived ones are started with 9>&-.
+# with_lock FILE COMMAND...: one at a time on this machine.  Descriptors 8 (the caller's own) and
+# 9 carry locks: what outlives the command is started without them.
 with_lock() {
     local file=$1
     shift
@@ -80,21 +90,26 @@ proc_of() {
 }
 
 # proc_spawn FILE LOG COMMAND...: starts a daemon in its own session (Ctrl-C does not reach it)
-# and writes "pid start" to FILE before the command itself begins.
+# with the usual signals, and writes "pid start" to FILE before the command itself begins.  A
+# signal to the caller does not come between: either nothing was started or FILE names it.
 proc_spawn() {
     local file=$1 log=$2
     shift 2
     rm -f "$file"
-    # shellcheck disable=SC2016  # expanded by the inner shell
-    setsid bash -c '
-        stat=$(<"/proc/$$/stat"); read -r -a f <<<"${stat##*) }"
-        printf "%s %s\n" "$$" "${f[19]}" >"$1.new" && mv "$1.new" "$1" && shift && exec "$@"
-    ' proc_spawn "$file" "$@" </dev/null >>"$log" 2>&1 9>&- &
-    local waited=0
-    until [[ -s $file ]]; do
-        sleep 0.01
-        ((++waited < 500)) || return 1
-    done
+    (
+        trap : INT TERM HUP
+        # shellcheck disable=SC2016  # expanded by the inner shell
+        setsid bash -c '
+            stat=$(<"/proc/$$/stat"); read -r -a f <<<"${stat##*) }"
+            printf "%s %s\n" "$$" "${f[19]}" >"$1.new" && mv "$1.new" "$1" && shift &&
+                exec env --default-signal "$@"
+        ' proc_spawn "$file" "$@" </dev/null >>"$log" 2>&1 8>&- 9>&- &
+        for ((waited = 0; waited < 500; waited++)); do
+            [[ ! -s $file ]] || exit 0
+            sleep 0.01
+        done
+        exit 1
+    )
 }
 
 # Every process below PID, children first.
@@ -133,6 +148,23 @@ proc_stop() {
         [[ $(proc_start "${child% *}") != "${child#* }" ]] || kill -KILL "${child% *}" 2>/dev/null || true
     done
     [[ $(proc_start "$pid") != "$start" ]]
+}
+
+# run_child COMMAND...: in the background, so that a signal is served at once and not when the
+# command ends; stop_child ends what it began.
+CHILD=''
+run_child() {
+    local rc=0
+    env --default-signal=INT,QUIT "$@" <&0 8>&- 9>&- &
+    CHILD=$!
+    wait "$CHILD" || rc=$?
+    CHILD=''
+    return "$rc"
+}
+stop_child() {
+    local start
+    [[ -n $CHILD ]] && start=$(proc_start "$CHILD") || return 0
+    proc_stop "$CHILD" "$start" 10 TERM || true
 }
 
 # ---- ports -------------------------------------------------------------------------------
@@ -184,4 +216,20 @@ http_get() {
         timeout 5 cat <&3
         [[ $status == HTTP/1.*' 200'* ]]
     ) 2>/dev/null
+}
+
+# ---- building ----------------------------------------------------------------------------
+
+# build FOLDER LOG TARGETS OPTION...: sets up the folder when it is not whole, then compiles.
+# TARGETS is one word list; empty means everything.
+build() {
+    local folder=$1 log=$2 targets=$3
+    shift 3
+    {
+        if [[ ! -e $folder/build.ninja || ! -e $folder/meson-private/coredata.dat ]]; then
+            rm -rf "$folder" && run_child meson setup "$folder" "$ROOT" "$@" || return 1
+        fi
+        # shellcheck disable=SC2086  # a word list
+        run_child ninja -C "$folder" $targets
+    } >"$log" 2>&1
 }

@@ -1,0 +1,141 @@
+/*
+ * consumers/core.h - what one context's worker decides, without any I/O.
+ *
+ *   partition_begin, lacks_for_event / replay ...      take-over: states come up to the log's end
+ *   lacks -> (load) -> put -> run, run, run -> close    a batch: inputs in, records and offsets out
+ *
+ * Decoded inputs and the states they name go in; records to produce go to a sink, one by one, and
+ * offsets to commit come out. The same core runs in production, tests and simulation. Whatever it
+ * has decided is speculative until the batch is committed; a caller that can't tell drops the whole
+ * core (clear) and takes over anew. Pure but for malloc; one thread.
+ */
+#ifndef CONSUMERS_CORE_H
+#define CONSUMERS_CORE_H
+
+#include "consumers/deadlines.h"
+#include "consumers/overlay.h"
+#include "domain/checkout.h"
+#include "lib/ol_arena.h"
+#include "lib/ol_error.h"
+
+enum input_kind {
+    INPUT_NONE = 0,
+    INPUT_COMMAND,
+    INPUT_STEP,
+    INPUT_UNREADABLE, /* for the dead letters */
+};
+
+/* One record of a commands or steps topic. Everything lives as long as the batch. */
+struct core_input {
+    enum input_kind kind;
+    enum cause_source source;
+    int32_t partition;
+    int64_t offset;
+    int64_t at_us;       /* the broker's time: 'now' */
+    bool passed_on;      /* carries the header of a command that was passed on once */
+    const void *record;  /* the shell's own: what pass_on and dead_letter need */
+    const char *reason;  /* UNREADABLE: a sentence */
+    union {
+        struct command command;
+        struct step_message step;
+    };
+};
+
+/* Where records go. Each returns false when memory or the budget is spent: the batch is lost then.
+ * Messages are read before the call returns. `key` of a receipt is empty: no key. */
+struct core_sink {
+    void *self;
+    bool (*event)(void *self, int32_t partition, struct text key,
+                  const struct event_message *event);
+    bool (*step)(void *self, int32_t partition, struct text key, const struct step_message *step);
+    bool (*pass_on)(void *self, int32_t partition, const struct core_input *input);
+    bool (*dead_letter)(void *self, const struct core_input *input, const char *code,
+                        const char *reason);
+};
+
+struct core_settings {
+    enum context context;
+    int32_t partitions; /* 1 to PARTITIONS_MAX */
+    int64_t order_deadline_us;
+    struct overlay_limits overlay;
+};
+
+/* Where a partition's inputs go on, to be committed with the batch. */
+struct core_offset {
+    int32_t partition;
+    int64_t commands_next, steps_next;
+};
+
+struct core;
+
+/* NULL: out of memory. */
+struct core *core_new(const struct core_settings *settings);
+void core_free(struct core *core);
+
+/* Forgets all states, deadlines and partitions. */
+void core_clear(struct core *core);
+
+struct overlay *core_overlay(struct core *core);
+const struct deadlines *core_deadlines(const struct core *core);
+
+/* ---- take-over ---- */
+
+/* The partition is ours from here. `receipt` is the last one known (all zero but the four offsets
+ * for a log without any): inputs go on where it ends. */
+void core_partition_begin(struct core *core, int32_t partition, const struct receipt *receipt);
+
+/* The open sagas that the projection knows; what replay folds later comes on top. */
+bool core_deadline(struct core *core, int32_t partition, struct text order_id,
+                   int64_t deadline_us);
+
+/* The keys that replay will need and that are not here yet; appended, may hold doubles. */
+bool core_lacks_for_event(struct core *core, const struct event_message *event, int32_t partition,
+                          struct ol_arena *arena, struct entity_key **keys, size_t *count,
+                          size_t *capacity);
+
+/* Folds an event read back from the log. OL_VIOLATED: its receipt does not chain. */
+enum ol_class core_replay(struct core *core, const struct event_message *event, int32_t partition,
+                          int64_t offset, struct ol_error *reterr);
+
+/* The last receipt of the partition, as begun, replayed or closed. */
+const struct receipt *core_receipt(const struct core *core, int32_t partition);
+
+/* ---- a batch ---- */
+
+/*
+ * Which states the inputs need that are not here, each once, sorted. Ask again after a put: a
+ * release names a reservation, and only that names its products. count 0: go on. False: out of
+ * memory. The keys live in the arena, their texts in the inputs.
+ */
+bool core_lacks(struct core *core, const struct core_input *inputs, size_t count,
+                struct ol_arena *arena, struct entity_key **ret_keys, size_t *ret_count);
+
+/* Takes what was loaded in. False: out of memory. */
+bool core_put(struct core *core, const struct entity_key *key, const struct entity *state,
+              int64_t base_offset);
+
+/* Decides one input; all that core_lacks() named must be here. Ids it makes live in the arena.
+ * False: the sink, the arena or malloc had nothing left. */
+bool core_run(struct core *core, const struct core_input *input, struct ol_arena *arena,
+              const struct core_sink *sink);
+
+/*
+ * Proposes the timeout of sagas that are due by `now_us`, at most `max`, only on partitions whose bit
+ * is set in `partitions`. *ret_count of them were proposed.
+ */
+bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,
+                           struct ol_arena *arena, const struct core_sink *sink,
+                           size_t *ret_count);
+
+/* Ends the batch: a receipt for each partition that had inputs, and where to go on for each that
+ * had inputs or timeouts. ret_offsets has room for PARTITIONS_MAX. *ret_total sums the receipts'
+ * counts, for metrics. */
+bool core_close(struct core *core, const struct core_sink *sink, struct core_offset *ret_offsets,
+                size_t *ret_count, struct receipt *ret_total);
+
+/* The name of the header that marks a command passed on, and what a timeout waits before it is
+ * proposed again. */
+#define PASSED_ON_HEADER       "orderlog-passed-from"
+#define TIMEOUT_PROPOSAL_US    (30 * INT64_C(1000000))
+
+#endif

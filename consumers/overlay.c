@@ -1,0 +1,376 @@
+#include "consumers/overlay.h"
+
+#include "domain/assert.h"
+#include "lib/ol_hash.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+/* kind, partition, length of id: what stands before the two texts in a key's bytes. */
+#define KEY_HEAD_BYTES 4
+#define KEY_BYTES_MAX  (KEY_HEAD_BYTES + 2 * ID_BYTES_MAX)
+
+struct entry {
+    UT_hash_handle hh;
+    struct entry *older, *newer; /* by last use */
+    struct entity entity;
+    int64_t base_offset;
+    uint64_t batch; /* of its partition: the one of its last event; 0: as it was loaded */
+    void *owned;    /* the texts and lines that entity points to, if they aren't in the projection's
+                       batch any more */
+    uint32_t owned_bytes;
+    int16_t partition;
+    uint16_t key_bytes;
+    unsigned char key[];
+};
+
+/* One transaction of a partition that the projection may not have seen yet. */
+struct batch {
+    uint64_t number;
+    int64_t commands_next, steps_next;
+};
+
+/* The batches of one partition, oldest first: a ring that grows. */
+struct batches {
+    struct batch *ring;
+    size_t head, count, capacity;
+    uint64_t open;    /* number of the batch that events are being applied to */
+    uint64_t settled; /* all up to this number are in the projection */
+};
+
+struct overlay {
+    struct entry *table;
+    struct entry *oldest, *newest;
+    struct overlay_limits limits;
+    struct overlay_stats stats;
+    int32_t partition_count;
+    struct batches partitions[PARTITIONS_MAX];
+};
+
+struct flat_key {
+    size_t bytes;
+    unsigned char data[KEY_BYTES_MAX];
+};
+
+static void key_flatten(const struct entity_key *key, struct flat_key *ret_flat)
+{
+    domain_assert(key->kind > ENTITY_NONE && key->kind < ENTITY_KIND_COUNT);
+    domain_assert(key->id.bytes <= ID_BYTES_MAX && key->second.bytes <= ID_BYTES_MAX);
+
+    unsigned char *at = ret_flat->data;
+    *at++ = (unsigned char)key->kind;
+    *at++ = (unsigned char)key->partition;
+    *at++ = (unsigned char)(key->id.bytes & 0xff);
+    *at++ = (unsigned char)(key->id.bytes >> 8);
+    if (key->id.bytes)
+        at = mempcpy(at, key->id.data, key->id.bytes);
+    if (key->second.bytes)
+        at = mempcpy(at, key->second.data, key->second.bytes);
+    ret_flat->bytes = (size_t)(at - ret_flat->data);
+}
+
+static struct entry *find(const struct overlay *overlay, const struct flat_key *flat)
+{
+    struct entry *entry;
+    HASH_FIND_BYHASHVALUE(hh, overlay->table, flat->data, (unsigned)flat->bytes,
+                          (unsigned)ol_hash(flat->data, flat->bytes), entry);
+    return entry;
+}
+
+/* ---- order of use ---- */
+
+static void use_unlink(struct overlay *overlay, struct entry *entry)
+{
+    *(entry->older ? &entry->older->newer : &overlay->oldest) = entry->newer;
+    *(entry->newer ? &entry->newer->older : &overlay->newest) = entry->older;
+}
+
+static void use_append(struct overlay *overlay, struct entry *entry)
+{
+    entry->older = overlay->newest;
+    entry->newer = NULL;
+    *(overlay->newest ? &overlay->newest->newer : &overlay->oldest) = entry;
+    overlay->newest = entry;
+}
+
+static void use_now(struct overlay *overlay, struct entry *entry)
+{
+    if (overlay->newest == entry)
+        return;
+    use_unlink(overlay, entry);
+    use_append(overlay, entry);
+}
+
+/* ---- what an entry owns ---- */
+
+static size_t entry_bytes(const struct entry *entry)
+{
+    return sizeof *entry + entry->key_bytes + entry->owned_bytes;
+}
+
+static bool points_into(const struct entry *entry, const void *data)
+{
+    const char *start = entry->owned, *at = data;
+    return start && at >= start && at < start + entry->owned_bytes;
+}
+
+/* The lines of a reservation and their SKUs: the array first, the texts behind it. */
+static bool own_lines(struct entry *entry)
+{
+    struct reservation *reservation = &entry->entity.reservation;
+    if (reservation->line_count == 0 || points_into(entry, reservation->lines))
+        return true;
+    domain_assert(!entry->owned); /* lines are set once */
+
+    size_t bytes = reservation->line_count * sizeof *reservation->lines;
+    for (size_t i = 0; i < reservation->line_count; i++)
+        bytes += reservation->lines[i].sku.bytes;
+    struct stock_line *lines = malloc(bytes);
+    if (!lines)
+        return false;
+
+    char *texts = (char *)(lines + reservation->line_count);
+    for (size_t i = 0; i < reservation->line_count; i++) {
+        lines[i] = reservation->lines[i];
+        lines[i].sku.data = texts;
+        texts = mempcpy(texts, reservation->lines[i].sku.data, lines[i].sku.bytes);
+    }
+    entry->owned = lines;
+    entry->owned_bytes = (uint32_t)bytes;
+    reservation->lines = lines;
+    return true;
+}
+
+static bool own_text(struct entry *entry, struct text *text)
+{
+    if (text->bytes == 0 || points_into(entry, text->data))
+        return true;
+    domain_assert(!entry->owned); /* an order's customer is set once */
+
+    char *copy = malloc(text->bytes);
+    if (!copy)
+        return false;
+    memcpy(copy, text->data, text->bytes);
+    entry->owned = copy;
+    entry->owned_bytes = text->bytes;
+    text->data = copy;
+    return true;
+}
+
+/* After a put or an apply the state may point into a batch: take what it points to along. */
+static bool own(struct overlay *overlay, struct entry *entry)
+{
+    uint32_t before = entry->owned_bytes;
+    bool owned = true;
+    if (entry->entity.kind == ENTITY_ORDER)
+        owned = own_text(entry, &entry->entity.order.customer_id);
+    else if (entry->entity.kind == ENTITY_RESERVATION)
+        owned = own_lines(entry);
+    overlay->stats.bytes += entry->owned_bytes - before;
+    return owned;
+}
+
+static void entry_remove(struct overlay *overlay, struct entry *entry)
+{
+    HASH_DELETE(hh, overlay->table, entry);
+    use_unlink(overlay, entry);
+    overlay->stats.entries--;
+    overlay->stats.bytes -= entry_bytes(entry);
+    free(entry->owned);
+    free(entry);
+}
+
+/* ---- exported ---- */
+
+struct overlay *overlay_new(int32_t partition_count, struct overlay_limits limits)
+{
+    domain_assert(partition_count >= 1 && partition_count <= PARTITIONS_MAX);
+    domain_assert(limits.bytes <= limits.bytes_max);
+    struct overlay *overlay = calloc(1, sizeof *overlay);
+    if (!overlay)
+        return NULL;
+    overlay->limits = limits;
+    overlay->partition_count = partition_count;
+    for (int32_t i = 0; i < partition_count; i++)
+        overlay->partitions[i].open = 1;
+    return overlay;
+}
+
+void overlay_clear(struct overlay *overlay)
+{
+    while (overlay->oldest)
+        entry_remove(overlay, overlay->oldest);
+    for (int32_t i = 0; i < overlay->partition_count; i++) {
+        free(overlay->partitions[i].ring);
+        overlay->partitions[i] = (struct batches){.open = 1};
+    }
+    domain_assert(overlay->stats.entries == 0 && overlay->stats.bytes == 0);
+}
+
+void overlay_free(struct overlay *overlay)
+{
+    if (!overlay)
+        return;
+    overlay_clear(overlay);
+    free(overlay);
+}
+
+struct entity *overlay_get(struct overlay *overlay, const struct entity_key *key)
+{
+    struct flat_key flat;
+    key_flatten(key, &flat);
+    struct entry *entry = find(overlay, &flat);
+    if (!entry) {
+        overlay->stats.misses++;
+        return NULL;
+    }
+    overlay->stats.hits++;
+    use_now(overlay, entry);
+    return &entry->entity;
+}
+
+bool overlay_has(const struct overlay *overlay, const struct entity_key *key)
+{
+    struct flat_key flat;
+    key_flatten(key, &flat);
+    return find(overlay, &flat) != NULL;
+}
+
+static struct entity *put_flat(struct overlay *overlay, const struct flat_key *flat,
+                               int32_t partition, const struct entity *state, int64_t base_offset)
+{
+    domain_assert(partition >= 0 && partition < overlay->partition_count);
+    struct entry *entry = malloc(sizeof *entry + flat->bytes);
+    if (!entry)
+        return NULL;
+    *entry = (struct entry){
+        .entity = *state,
+        .base_offset = base_offset,
+        .partition = (int16_t)partition,
+        .key_bytes = (uint16_t)flat->bytes,
+    };
+    memcpy(entry->key, flat->data, flat->bytes);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, overlay->table, entry->key, entry->key_bytes,
+                                (unsigned)ol_hash(flat->data, flat->bytes), entry);
+    use_append(overlay, entry);
+    overlay->stats.entries++;
+    overlay->stats.bytes += sizeof *entry + entry->key_bytes;
+    if (!own(overlay, entry)) {
+        entry_remove(overlay, entry);
+        return NULL;
+    }
+    return &entry->entity;
+}
+
+struct entity *overlay_put(struct overlay *overlay, const struct entity_key *key,
+                           const struct entity *state, int64_t base_offset)
+{
+    domain_assert(state->kind == key->kind);
+    struct flat_key flat;
+    key_flatten(key, &flat);
+    domain_assert(!find(overlay, &flat));
+    return put_flat(overlay, &flat, key->partition, state, base_offset);
+}
+
+struct entity *overlay_get_or_absent(struct overlay *overlay, const struct entity_key *key)
+{
+    struct flat_key flat;
+    key_flatten(key, &flat);
+    struct entry *entry = find(overlay, &flat);
+    if (entry) {
+        use_now(overlay, entry);
+        return &entry->entity;
+    }
+    struct entity absent = {.kind = key->kind};
+    return put_flat(overlay, &flat, key->partition, &absent, 0);
+}
+
+bool overlay_apply(struct overlay *overlay, const struct event_message *event, int32_t partition,
+                   int64_t offset)
+{
+    struct entity_key keys[EVENT_ENTITIES_MAX];
+    size_t count = event_entities(event, partition, keys, EVENT_ENTITIES_MAX);
+    domain_assert(count <= EVENT_ENTITIES_MAX);
+
+    for (size_t i = 0; i < count; i++) {
+        struct flat_key flat;
+        key_flatten(&keys[i], &flat);
+        struct entry *entry = find(overlay, &flat);
+        domain_assert(entry);
+        if (offset < entry->base_offset)
+            continue;
+        entity_apply(&entry->entity, &keys[i], event);
+        entry->batch = overlay->partitions[partition].open;
+        use_now(overlay, entry);
+        if (!own(overlay, entry))
+            return false;
+    }
+    return true;
+}
+
+static bool batches_grow(struct batches *batches)
+{
+    size_t capacity = batches->capacity ? 2 * batches->capacity : 64;
+    struct batch *ring = malloc(capacity * sizeof *ring);
+    if (!ring)
+        return false;
+    for (size_t i = 0; i < batches->count; i++)
+        ring[i] = batches->ring[(batches->head + i) % batches->capacity];
+    free(batches->ring);
+    batches->ring = ring;
+    batches->head = 0;
+    batches->capacity = capacity;
+    return true;
+}
+
+bool overlay_batch_close(struct overlay *overlay, int32_t partition, const struct receipt *receipt)
+{
+    domain_assert(partition >= 0 && partition < overlay->partition_count);
+    struct batches *batches = &overlay->partitions[partition];
+    if (batches->count == batches->capacity && !batches_grow(batches))
+        return false;
+    batches->ring[(batches->head + batches->count++) % batches->capacity] = (struct batch){
+        .number = batches->open++,
+        .commands_next = receipt->commands_next,
+        .steps_next = receipt->steps_next,
+    };
+    return true;
+}
+
+void overlay_settle(struct overlay *overlay, int32_t partition, const struct receipt *receipt)
+{
+    domain_assert(partition >= 0 && partition < overlay->partition_count);
+    struct batches *batches = &overlay->partitions[partition];
+    while (receipt && batches->count) {
+        const struct batch *oldest = &batches->ring[batches->head];
+        if (oldest->commands_next > receipt->commands_next ||
+            oldest->steps_next > receipt->steps_next)
+            break;
+        domain_assert(oldest->number > batches->settled);
+        batches->settled = oldest->number;
+        batches->head = (batches->head + 1) % batches->capacity;
+        batches->count--;
+    }
+}
+
+void overlay_evict(struct overlay *overlay)
+{
+    while (overlay->stats.bytes > overlay->limits.bytes && overlay->oldest) {
+        struct entry *entry = overlay->oldest;
+        if (entry->batch > overlay->partitions[entry->partition].settled)
+            break;
+        entry_remove(overlay, entry);
+        overlay->stats.evictions++;
+    }
+}
+
+bool overlay_full(const struct overlay *overlay)
+{
+    return overlay->stats.bytes > overlay->limits.bytes_max;
+}
+
+struct overlay_stats overlay_stats(const struct overlay *overlay)
+{
+    return overlay->stats;
+}

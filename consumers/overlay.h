@@ -1,0 +1,84 @@
+/*
+ * consumers/overlay.h - the states that one context's loop holds ahead of the projection.
+ *
+ * put (from a load or a take-over) -> get -> apply events -> settle -> evict.
+ *
+ * The owner of a partition is its only writer, so what is here is the truth until the partition
+ * goes. An entry may leave once the projection has caught up with its last event; which it has is
+ * told in batches, by receipts: every apply marks the entry with its partition's open batch,
+ * overlay_batch_close() ends that with its receipt, overlay_settle() says up to which receipt the
+ * projection has come.
+ *
+ * Memory is counted; eviction takes the entry unused for longest and stops at the first that the
+ * projection has not caught up with. Pure but for malloc. One thread.
+ */
+#ifndef CONSUMERS_OVERLAY_H
+#define CONSUMERS_OVERLAY_H
+
+#include "domain/entity.h"
+
+#include <stddef.h>
+
+struct overlay;
+
+struct overlay_limits {
+    size_t bytes;     /* evict above this (soft) */
+    size_t bytes_max; /* full above this: the loop waits for the projection */
+};
+
+struct overlay_stats {
+    size_t entries, bytes;
+    uint64_t hits, misses, evictions;
+};
+
+/* partition_count: 1 to PARTITIONS_MAX. NULL: out of memory. */
+struct overlay *overlay_new(int32_t partition_count, struct overlay_limits limits);
+void overlay_free(struct overlay *overlay);
+
+/* Forgets everything: a new assignment begins. */
+void overlay_clear(struct overlay *overlay);
+
+/* The state of `key`, or NULL when it is not here (which says nothing about the projection). Valid
+ * until the next put, apply or evict of this overlay. Counts as use. */
+struct entity *overlay_get(struct overlay *overlay, const struct entity_key *key);
+
+/* Is it here? Does not count as use. */
+bool overlay_has(const struct overlay *overlay, const struct entity_key *key);
+
+/*
+ * Puts a loaded state (absent ones too: knowing that there is nothing is knowledge). base_offset:
+ * the projection's next_offset of the key's partition in the snapshot it was loaded from; events
+ * below it are in the state already. Texts and lines are copied. Asserts that it is not here yet.
+ * NULL: out of memory.
+ */
+struct entity *overlay_put(struct overlay *overlay, const struct entity_key *key,
+                           const struct entity *state, int64_t base_offset);
+
+/* For a state that is known to be new by construction: an absent one, put if it is not here. */
+struct entity *overlay_get_or_absent(struct overlay *overlay, const struct entity_key *key);
+
+/*
+ * Folds an event of `partition` into every entity that it changes, all of which must be here
+ * (asserted). offset: where the event lies; an entity whose base_offset is above it has folded it
+ * already. OVERLAY_NOW for an event that is just being made. False: out of memory.
+ */
+#define OVERLAY_NOW INT64_MAX
+bool overlay_apply(struct overlay *overlay, const struct event_message *event, int32_t partition,
+                   int64_t offset);
+
+/* Ends a batch of the partition: all that was applied since the last one is in the projection once
+ * that has come to this receipt. False: out of memory. */
+bool overlay_batch_close(struct overlay *overlay, int32_t partition, const struct receipt *receipt);
+
+/* The projection has come to this receipt of the partition (NULL: none yet). */
+void overlay_settle(struct overlay *overlay, int32_t partition, const struct receipt *receipt);
+
+/* Evicts down to the soft limit as far as the projection allows. */
+void overlay_evict(struct overlay *overlay);
+
+/* True above bytes_max: nothing more should be decided until the projection has caught up. */
+bool overlay_full(const struct overlay *overlay);
+
+struct overlay_stats overlay_stats(const struct overlay *overlay);
+
+#endif

@@ -1,0 +1,575 @@
+#include "domain/order.h"
+
+#include "domain/assert.h"
+#include "domain/check.h"
+#include "domain/machines.h"
+#include "domain/money.h"
+
+/* ---- tables ---- */
+
+/* What a cancel is answered. Neither `cancels` nor a code: a status that nobody thought of. */
+static const struct {
+    bool cancels;
+    enum refusal_code code;
+} cancel_rules[ORDER_STATUS_COUNT] = {
+    [ORDER_IS_NOTHING] = {.code = REFUSED_ORDER_UNKNOWN},
+    [ORDER_IS_PLACED] = {.cancels = true},
+    [ORDER_IS_RESERVED] = {.cancels = true},
+    [ORDER_IS_CONFIRMED] = {.code = REFUSED_ORDER_IS_CONFIRMED},
+    [ORDER_IS_REJECTED] = {.code = REFUSED_ORDER_IS_REJECTED},
+    [ORDER_IS_CANCELLED] = {.code = REFUSED_NOTHING_TO_DO},
+};
+
+/* A running saga has asked a group that has not refused, so a cancel, and a refused payment, always
+ * leave something to undo: their `last` saga cell is never met by a cancel. */
+const struct order_status_cell
+    order_status_cells[ORDER_STATUS_COUNT][ORDER_EVENT_KIND_COUNT] = {
+        [ORDER_IS_NOTHING] =
+            {
+                [ORDER_PLACED] = {ORDER_IS_PLACED, 0},
+            },
+        [ORDER_IS_PLACED] =
+            {
+                [ORDER_STOCK_RESERVED] = {ORDER_IS_PLACED, ORDER_IS_RESERVED},
+                [ORDER_REJECTED] = {ORDER_IS_REJECTED, ORDER_IS_REJECTED},
+                [ORDER_CANCELLED] = {ORDER_IS_CANCELLED, 0},
+            },
+        [ORDER_IS_RESERVED] =
+            {
+                [ORDER_CONFIRMED] = {0, ORDER_IS_CONFIRMED},
+                [ORDER_REJECTED] = {ORDER_IS_REJECTED, 0},
+                [ORDER_CANCELLED] = {ORDER_IS_CANCELLED, 0},
+            },
+        [ORDER_IS_REJECTED] =
+            {
+                [ORDER_STOCK_RELEASED] = {ORDER_IS_REJECTED, ORDER_IS_REJECTED},
+                [ORDER_UNDO_OVERDUE] = {ORDER_IS_REJECTED, 0},
+            },
+        [ORDER_IS_CANCELLED] =
+            {
+                [ORDER_STOCK_RELEASED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
+                [ORDER_PAYMENT_VOIDED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
+                [ORDER_UNDO_OVERDUE] = {ORDER_IS_CANCELLED, 0},
+            },
+};
+
+const struct saga_state_cell saga_state_cells[SAGA_STATE_COUNT][ORDER_EVENT_KIND_COUNT] = {
+    [SAGA_IS_NOTHING] =
+        {
+            [ORDER_PLACED] = {SAGA_IS_RUNNING, 0},
+        },
+    [SAGA_IS_RUNNING] =
+        {
+            [ORDER_STOCK_RESERVED] = {SAGA_IS_RUNNING, SAGA_IS_RUNNING},
+            [ORDER_CONFIRMED] = {0, SAGA_IS_DONE},
+            [ORDER_REJECTED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
+            [ORDER_CANCELLED] = {SAGA_IS_UNDOING, 0},
+        },
+    [SAGA_IS_UNDOING] =
+        {
+            [ORDER_STOCK_RELEASED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
+            [ORDER_PAYMENT_VOIDED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
+            [ORDER_UNDO_OVERDUE] = {SAGA_IS_STUCK, 0},
+        },
+    [SAGA_IS_STUCK] =
+        {
+            [ORDER_STOCK_RELEASED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
+            [ORDER_PAYMENT_VOIDED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
+        },
+};
+
+#define IGNORE         ORDER_RULE_IGNORE
+#define TAKE_RESERVED  ORDER_RULE_TAKE_RESERVED
+#define REJECT_STOCK   ORDER_RULE_REJECT_STOCK
+#define CONFIRM        ORDER_RULE_CONFIRM
+#define REJECT_PAYMENT ORDER_RULE_REJECT_PAYMENT
+#define EXPIRE         ORDER_RULE_EXPIRE
+#define TAKE_RELEASED  ORDER_RULE_TAKE_RELEASED
+#define TAKE_VOIDED    ORDER_RULE_TAKE_VOIDED
+#define OVERDUE        ORDER_RULE_OVERDUE
+
+/* clang-format off */
+const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT] = {
+    /* stock:                 reserved       refused       released       payment: authorised declined        voided       timeout */
+    [SAGA_IS_NOTHING] = {0,   IGNORE,        IGNORE,       IGNORE,        IGNORE,             IGNORE,         IGNORE,      IGNORE},
+    [SAGA_IS_RUNNING] = {0,   TAKE_RESERVED, REJECT_STOCK, IGNORE,        CONFIRM,            REJECT_PAYMENT, IGNORE,      EXPIRE},
+    [SAGA_IS_UNDOING] = {0,   IGNORE,        IGNORE,       TAKE_RELEASED, IGNORE,             IGNORE,         TAKE_VOIDED, OVERDUE},
+    [SAGA_IS_DONE] =    {0,   IGNORE,        IGNORE,       IGNORE,        IGNORE,             IGNORE,         IGNORE,      IGNORE},
+    [SAGA_IS_UNDONE] =  {0,   IGNORE,        IGNORE,       IGNORE,        IGNORE,             IGNORE,         IGNORE,      IGNORE},
+    [SAGA_IS_STUCK] =   {0,   IGNORE,        IGNORE,       TAKE_RELEASED, IGNORE,             IGNORE,         TAKE_VOIDED, IGNORE},
+};
+/* clang-format on */
+
+/* What a rule does. `next` is a copy of the state that folds each event as it is said. */
+struct judging {
+    struct order next;
+    const struct order_facts *facts;
+    struct text order_id;
+    struct order_events *events;
+};
+
+typedef void order_judge(struct judging *judging, const struct order_step *step);
+static order_judge take_reserved, reject_stock, confirm, reject_payment, expire, take_released,
+    take_voided, overdue;
+
+static const struct {
+    order_judge *judge;
+    enum order_event_kind event;
+} rules[ORDER_RULE_COUNT] = {
+    [ORDER_RULE_TAKE_RESERVED] = {take_reserved, ORDER_STOCK_RESERVED},
+    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED},
+    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED},
+    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED},
+    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED},
+    [ORDER_RULE_TAKE_RELEASED] = {take_released, ORDER_STOCK_RELEASED},
+    [ORDER_RULE_TAKE_VOIDED] = {take_voided, ORDER_PAYMENT_VOIDED},
+    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE},
+};
+
+/* ---- small helpers ---- */
+
+static struct refusal check_place(const struct order_command *command, int64_t *ret_total_minor,
+                                  uint32_t *ret_hashes);
+static void place(struct judging *judging, const struct order_command *command,
+                  int64_t total_minor, const uint32_t *hashes);
+static void cancel(struct judging *judging, enum refusal_code code);
+static void fold(struct order *state, const struct order_event *event);
+
+static struct judging judging_begin(const struct order *state, const struct order_facts *facts,
+                                    struct text order_id, struct order_events *ret_events)
+{
+    domain_assert(facts->partitions >= 1);
+    domain_assert(facts->partitions <= PARTITIONS_MAX);
+    domain_assert(facts->deadline_after_us >= 0);
+    ret_events->count = 0;
+    return (struct judging){
+        .next = *state, .facts = facts, .order_id = order_id, .events = ret_events};
+}
+
+static uint64_t group_bit(int32_t partition)
+{
+    return partition >= 0 && partition < PARTITIONS_MAX ? UINT64_C(1) << partition : 0;
+}
+
+/* Now and then as long as a saga may run or undo. A deadline past the end of time never comes. */
+static int64_t deadline_from(const struct order_facts *facts)
+{
+    int64_t deadline_us;
+    if (__builtin_add_overflow(facts->now_us, facts->deadline_after_us, &deadline_us))
+        return INT64_MAX;
+    return deadline_us;
+}
+
+/* Appends an event, with the version, status and saga state that folding it leads to. */
+static void say(struct judging *judging, struct order_event *event)
+{
+    struct order_events *events = judging->events;
+    domain_assert(events->count < ORDER_EVENTS_MAX);
+    event->order_id = judging->order_id;
+    event->version = judging->next.version + 1;
+    fold(&judging->next, event);
+    event->status = judging->next.status;
+    event->saga_state = judging->next.saga_state;
+    events->events[events->count++] = *event;
+}
+
+/* ---- exported ---- */
+
+struct refusal order_decide_command(const struct order *state, const struct order_command *command,
+                                    const struct order_facts *facts,
+                                    struct order_events *ret_events)
+{
+    struct judging judging = judging_begin(state, facts, command->order_id, ret_events);
+    struct refusal refusal = check_id(command->order_id);
+    if (refusal.code)
+        return refusal;
+
+    if (command->kind == ORDER_CANCEL) {
+        refusal = refused(order_cancel_rule(state->status), command->order_id);
+        if (refusal.code)
+            return refusal;
+        cancel(&judging, REFUSED_CANCELLED_BY_CUSTOMER);
+    } else {
+        domain_assert(command->kind == ORDER_PLACE);
+        int64_t total_minor;
+        uint32_t hashes[ORDER_LINES_MAX];
+        refusal = check_place(command, &total_minor, hashes);
+        if (refusal.code)
+            return refusal;
+        if (state->version != 0)
+            return refused(REFUSED_ORDER_EXISTS, command->order_id);
+        place(&judging, command, total_minor, hashes);
+    }
+    domain_assert(ret_events->count >= 1);
+    return accepted();
+}
+
+void order_decide_step(const struct order *state, const struct order_step *step,
+                       const struct order_facts *facts, struct order_events *ret_events)
+{
+    domain_assert(step->kind > ORDER_STEP_NONE && step->kind < ORDER_STEP_KIND_COUNT);
+    domain_assert(state->saga_state < SAGA_STATE_COUNT);
+    struct judging judging = judging_begin(state, facts, step->order_id, ret_events);
+    enum order_rule rule = order_rules[state->saga_state][step->kind];
+    domain_assert(rule != ORDER_RULE_ILLEGAL);
+    if (rule == ORDER_RULE_IGNORE)
+        return;
+    domain_assert(rules[rule].judge != NULL);
+    rules[rule].judge(&judging, step);
+    domain_assert(ret_events->count == 0 || ret_events->events[0].kind == rules[rule].event);
+}
+
+void order_apply(struct order *state, const struct order_event *event)
+{
+    domain_assert(event->version == state->version + 1);
+    fold(state, event);
+    domain_assert(event->status == state->status);
+    domain_assert(event->saga_state == state->saga_state);
+}
+
+bool order_is_open(const struct order *state)
+{
+    return state->saga_state == SAGA_IS_RUNNING || state->saga_state == SAGA_IS_UNDOING;
+}
+
+uint64_t order_groups_unanswered(const struct order *state)
+{
+    return state->groups_asked & ~state->groups_reserved & ~state->groups_refused;
+}
+
+uint64_t order_groups_to_release(const struct order *state)
+{
+    return state->groups_asked & ~state->groups_refused & ~state->groups_released;
+}
+
+enum refusal_code order_cancel_rule(enum order_status status)
+{
+    domain_assert(status < ORDER_STATUS_COUNT);
+    domain_assert(cancel_rules[status].cancels == (cancel_rules[status].code == ACCEPTED));
+    return cancel_rules[status].code;
+}
+
+enum order_event_kind order_rule_event(enum order_rule rule)
+{
+    domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
+    return rules[rule].event;
+}
+
+/* ---- placing ---- */
+
+static struct refusal refused_line(enum refusal_code code, size_t index, struct text sku)
+{
+    return (struct refusal){.code = code, .line = (int32_t)index + 1, .subject = sku};
+}
+
+static struct refusal check_lines(const struct order_command *command)
+{
+    if (command->line_count == 0)
+        return refused(REFUSED_ORDER_EMPTY_BASKET, command->order_id);
+    if (command->line_count > ORDER_LINES_MAX)
+        return refused(REFUSED_ORDER_TOO_MANY_LINES, command->order_id);
+    for (size_t i = 0; i < command->line_count; i++) {
+        const struct order_line *line = &command->lines[i];
+        if (line->quantity < 1)
+            return refused_line(REFUSED_QUANTITY_NOT_POSITIVE, i, line->sku);
+        if (line->amount_minor < 0)
+            return refused_line(REFUSED_AMOUNT_NEGATIVE, i, line->sku);
+        if (!id_is_clean(line->sku))
+            return refused_line(REFUSED_ID_INVALID, i, line->sku);
+    }
+    return accepted();
+}
+
+#define SKU_SLOTS_MAX (2 * ORDER_LINES_MAX)
+
+/* Looks every SKU up among those before it, in an open-addressing table half full at most. Fills
+ * hashes[i] with line i's partition_hash(). */
+static struct refusal check_skus_once(const struct order_command *command, uint32_t *ret_hashes)
+{
+    uint16_t slots[SKU_SLOTS_MAX]; /* 1-based line, 0: free */
+    uint32_t size = 4;
+    while (size < 2 * command->line_count)
+        size *= 2;
+    domain_assert(size <= SKU_SLOTS_MAX);
+    memset(slots, 0, size * sizeof *slots);
+
+    for (size_t i = 0; i < command->line_count; i++) {
+        struct text sku = command->lines[i].sku;
+        uint32_t hash = ret_hashes[i] = partition_hash(sku);
+        uint32_t slot = hash & (size - 1);
+        for (; slots[slot]; slot = (slot + 1) & (size - 1)) {
+            size_t other = slots[slot] - 1u;
+            if (ret_hashes[other] == hash && text_equal(command->lines[other].sku, sku))
+                return refused_line(REFUSED_SKU_TWICE, i, sku);
+        }
+        slots[slot] = (uint16_t)(i + 1);
+    }
+    return accepted();
+}
+
+static struct refusal check_total(const struct order_command *command, int64_t *ret_total_minor)
+{
+    int64_t total_minor = 0;
+    for (size_t i = 0; i < command->line_count; i++) {
+        const struct order_line *line = &command->lines[i];
+        if (!amount_add(total_minor, line->amount_minor, &total_minor))
+            return refused_line(REFUSED_AMOUNT_OVERFLOW, i, line->sku);
+    }
+    domain_assert(total_minor >= 0);
+    *ret_total_minor = total_minor;
+    return accepted();
+}
+
+/* From the most basic to the most specific. */
+static struct refusal check_place(const struct order_command *command, int64_t *ret_total_minor,
+                                  uint32_t *ret_hashes)
+{
+    struct refusal refusal = check_id(command->customer_id);
+    if (!refusal.code && !currency_valid(command->currency))
+        refusal = refused(REFUSED_CURRENCY_INVALID, command->currency);
+    if (!refusal.code)
+        refusal = check_lines(command);
+    if (!refusal.code)
+        refusal = check_skus_once(command, ret_hashes);
+    if (!refusal.code)
+        refusal = check_total(command, ret_total_minor);
+    return refusal;
+}
+
+static void place(struct judging *judging, const struct order_command *command,
+                  int64_t total_minor, const uint32_t *hashes)
+{
+    domain_assert(judging->next.version == 0);
+    domain_assert(command->line_count >= 1 && command->line_count <= ORDER_LINES_MAX);
+    struct order_line *lines = judging->events->lines;
+    for (size_t i = 0; i < command->line_count; i++) {
+        lines[i] = command->lines[i];
+        lines[i].partition = partition_of_hash(hashes[i], judging->facts->partitions);
+    }
+    say(judging, &(struct order_event){
+                     .kind = ORDER_PLACED,
+                     .customer_id = command->customer_id,
+                     .currency = command->currency,
+                     .lines = lines,
+                     .line_count = command->line_count,
+                     .total_minor = total_minor,
+                     .deadline_us = deadline_from(judging->facts),
+                 });
+}
+
+/* ---- rules, one for each enum order_rule ---- */
+
+static void cancel(struct judging *judging, enum refusal_code code)
+{
+    say(judging, &(struct order_event){.kind = ORDER_CANCELLED,
+                                       .code = code,
+                                       .deadline_us = deadline_from(judging->facts)});
+}
+
+/* The last group leads on to the payment; an order of total 0 needs none. */
+static void take_reserved(struct judging *judging, const struct order_step *step)
+{
+    if (!(group_bit(step->partition) & order_groups_unanswered(&judging->next)))
+        return;
+    say(judging,
+        &(struct order_event){.kind = ORDER_STOCK_RESERVED, .partition = step->partition});
+    if (judging->next.status == ORDER_IS_RESERVED && judging->next.total_minor == 0)
+        say(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
+}
+
+static void reject_stock(struct judging *judging, const struct order_step *step)
+{
+    if (!(group_bit(step->partition) & order_groups_unanswered(&judging->next)))
+        return;
+    domain_assert(step->code != ACCEPTED);
+    say(judging, &(struct order_event){.kind = ORDER_REJECTED,
+                                       .partition = step->partition,
+                                       .code = step->code,
+                                       .sku = step->sku,
+                                       .deadline_us = deadline_from(judging->facts)});
+}
+
+static void confirm(struct judging *judging, const struct order_step *step)
+{
+    (void)step;
+    if (judging->next.payment == ORDER_PAYMENT_ASKED)
+        say(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
+}
+
+static void reject_payment(struct judging *judging, const struct order_step *step)
+{
+    if (judging->next.payment != ORDER_PAYMENT_ASKED)
+        return;
+    domain_assert(step->code != ACCEPTED);
+    say(judging, &(struct order_event){.kind = ORDER_REJECTED,
+                                       .partition = -1,
+                                       .code = step->code,
+                                       .deadline_us = deadline_from(judging->facts)});
+}
+
+/* A timeout counts only if it means this deadline and its own broker time has reached it. */
+static bool timeout_is_due(const struct judging *judging, const struct order_step *step)
+{
+    domain_assert(step->kind == ORDER_TIMEOUT);
+    domain_assert(order_is_open(&judging->next));
+    return step->deadline_us == judging->next.deadline_us &&
+           judging->facts->now_us >= step->deadline_us;
+}
+
+static void expire(struct judging *judging, const struct order_step *step)
+{
+    if (timeout_is_due(judging, step))
+        cancel(judging, REFUSED_DEADLINE_PASSED);
+}
+
+static void take_released(struct judging *judging, const struct order_step *step)
+{
+    if (group_bit(step->partition) & order_groups_to_release(&judging->next))
+        say(judging,
+            &(struct order_event){.kind = ORDER_STOCK_RELEASED, .partition = step->partition});
+}
+
+static void take_voided(struct judging *judging, const struct order_step *step)
+{
+    (void)step;
+    if (judging->next.payment == ORDER_PAYMENT_VOID_ASKED)
+        say(judging, &(struct order_event){.kind = ORDER_PAYMENT_VOIDED});
+}
+
+static void overdue(struct judging *judging, const struct order_step *step)
+{
+    if (timeout_is_due(judging, step))
+        say(judging, &(struct order_event){.kind = ORDER_UNDO_OVERDUE});
+}
+
+/* ---- folding ---- */
+
+static void note_placed(struct order *state, const struct order_event *event)
+{
+    domain_assert(state->version == 0);
+    domain_assert(event->line_count >= 1 && event->line_count <= ORDER_LINES_MAX);
+    domain_assert(event->total_minor >= 0);
+    *state = (struct order){
+        .total_minor = event->total_minor,
+        .deadline_us = event->deadline_us,
+        .currency = currency_of(event->currency),
+        .customer_id = event->customer_id,
+    };
+    for (size_t i = 0; i < event->line_count; i++) {
+        uint64_t bit = group_bit(event->lines[i].partition);
+        domain_assert(bit != 0);
+        state->groups_asked |= bit;
+    }
+}
+
+static void note_reserved(struct order *state, const struct order_event *event)
+{
+    uint64_t bit = group_bit(event->partition);
+    domain_assert(bit & order_groups_unanswered(state));
+    state->groups_reserved |= bit;
+    if (order_groups_unanswered(state) == 0 && state->total_minor > 0)
+        state->payment = ORDER_PAYMENT_ASKED;
+}
+
+static void note_confirmed(struct order *state)
+{
+    bool paid = state->total_minor > 0;
+    domain_assert(order_groups_unanswered(state) == 0);
+    domain_assert(state->payment == (paid ? ORDER_PAYMENT_ASKED : ORDER_PAYMENT_NONE));
+    if (paid)
+        state->payment = ORDER_PAYMENT_AUTHORISED;
+}
+
+/* Refused by one group, or by the payment. */
+static void note_rejected(struct order *state, const struct order_event *event)
+{
+    domain_assert(event->code != ACCEPTED);
+    if (event->partition < 0) {
+        domain_assert(state->payment == ORDER_PAYMENT_ASKED);
+        state->payment = ORDER_PAYMENT_DECLINED;
+    } else {
+        uint64_t bit = group_bit(event->partition);
+        domain_assert(bit & order_groups_unanswered(state));
+        domain_assert(state->payment == ORDER_PAYMENT_NONE);
+        state->groups_refused |= bit;
+    }
+    state->deadline_us = event->deadline_us;
+}
+
+static void note_cancelled(struct order *state, const struct order_event *event)
+{
+    domain_assert(event->code == REFUSED_CANCELLED_BY_CUSTOMER ||
+                  event->code == REFUSED_DEADLINE_PASSED);
+    domain_assert(order_groups_to_release(state) != 0);
+    if (state->payment == ORDER_PAYMENT_ASKED)
+        state->payment = ORDER_PAYMENT_VOID_ASKED;
+    state->deadline_us = event->deadline_us;
+}
+
+static void note_released(struct order *state, const struct order_event *event)
+{
+    uint64_t bit = group_bit(event->partition);
+    domain_assert(bit & order_groups_to_release(state));
+    state->groups_released |= bit;
+}
+
+static void note_voided(struct order *state)
+{
+    domain_assert(state->payment == ORDER_PAYMENT_VOID_ASKED);
+    state->payment = ORDER_PAYMENT_GIVEN_BACK;
+}
+
+/* Masks, payment and deadline: what the event says by itself. */
+static void note(struct order *state, const struct order_event *event)
+{
+    switch (event->kind) {
+    case ORDER_PLACED: note_placed(state, event); return;
+    case ORDER_STOCK_RESERVED: note_reserved(state, event); return;
+    case ORDER_CONFIRMED: note_confirmed(state); return;
+    case ORDER_REJECTED: note_rejected(state, event); return;
+    case ORDER_CANCELLED: note_cancelled(state, event); return;
+    case ORDER_STOCK_RELEASED: note_released(state, event); return;
+    case ORDER_PAYMENT_VOIDED: note_voided(state); return;
+    case ORDER_UNDO_OVERDUE: return;
+    case ORDER_EVENT_NONE:
+    case ORDER_EVENT_KIND_COUNT: break;
+    }
+    domain_assert(!"an event of no kind");
+}
+
+/* True while the way that the event is on, forward or back, is not at its end. */
+static bool something_is_missing(const struct order *state, enum order_event_kind kind)
+{
+    if (kind == ORDER_PLACED || kind == ORDER_STOCK_RESERVED || kind == ORDER_CONFIRMED)
+        return order_groups_unanswered(state) != 0;
+    return order_groups_to_release(state) != 0 || state->payment == ORDER_PAYMENT_VOID_ASKED;
+}
+
+static void assert_sound(const struct order *state)
+{
+    uint64_t answered = state->groups_reserved | state->groups_refused | state->groups_released;
+    domain_assert((answered & ~state->groups_asked) == 0);
+    domain_assert((state->groups_reserved & state->groups_refused) == 0);
+    domain_assert((state->groups_released & state->groups_refused) == 0);
+    domain_assert((state->status == ORDER_IS_CONFIRMED) == (state->saga_state == SAGA_IS_DONE));
+    domain_assert((state->status == ORDER_IS_PLACED || state->status == ORDER_IS_RESERVED) ==
+                  (state->saga_state == SAGA_IS_RUNNING));
+}
+
+static void fold(struct order *state, const struct order_event *event)
+{
+    domain_assert(event->kind > ORDER_EVENT_NONE && event->kind < ORDER_EVENT_KIND_COUNT);
+    domain_assert(state->status < ORDER_STATUS_COUNT && state->saga_state < SAGA_STATE_COUNT);
+    const struct order_status_cell *status = &order_status_cells[state->status][event->kind];
+    const struct saga_state_cell *saga = &saga_state_cells[state->saga_state][event->kind];
+    int64_t version = state->version;
+
+    note(state, event);
+    bool more = something_is_missing(state, event->kind);
+    state->status = more ? status->more : status->last;
+    state->saga_state = more ? saga->more : saga->last;
+    state->version = version + 1;
+    domain_assert(state->status != ORDER_IS_NOTHING);
+    domain_assert(state->saga_state != SAGA_IS_NOTHING);
+    assert_sound(state);
+}

@@ -1,0 +1,21 @@
+#include "lib/ol_hash.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+uint64_t ol_hash(const void *data, size_t bytes)
+{
+    return XXH3_64bits(data, bytes);
+}
+
+uint64_t ol_hash_record(const void *key, size_t key_bytes, const void *value, size_t value_bytes)
+{
+    XXH3_state_t state;
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset(&state);
+    if (key_bytes)
+        XXH3_64bits_update(&state, key, key_bytes);
+    if (value_bytes)
+        XXH3_64bits_update(&state, value, value_bytes);
+    return XXH3_64bits_digest(&state);
+}

@@ -1,0 +1,247 @@
+#include "lib/ol_kafka_inbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/ol_kafka_internal.h"
+
+/* One refill keeps about this much out of the library's own limit. */
+#define REFILL_BYTES (256 << 10)
+
+/* ---- waking up ---- */
+
+bool ol_wake_init(struct ol_wake *wake)
+{
+    atomic_init(&wake->signalled, false);
+    wake->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return wake->fd >= 0;
+}
+
+void ol_wake_release(struct ol_wake *wake)
+{
+    if (wake->fd >= 0)
+        close(wake->fd);
+    wake->fd = -1;
+}
+
+void ol_wake_signal(struct ol_wake *wake)
+{
+    if (atomic_exchange(&wake->signalled, true))
+        return;
+    uint64_t one = 1;
+    while (write(wake->fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+}
+
+/* Called with the queue locked, when its length goes from 0 to 1. */
+static void on_filled(rd_kafka_t *rk, void *opaque)
+{
+    (void)rk;
+    ol_wake_signal(opaque);
+}
+
+/* The callback, not rd_kafka_queue_io_event_enable(): that one stays silent until somebody reads
+ * the queue again, so an entry that the library purged by itself would swallow the next wake-up. */
+void ol_wake_watch(struct ol_wake *wake, rd_kafka_queue_t *queue)
+{
+    rd_kafka_queue_cb_event_enable(queue, on_filled, wake);
+}
+
+void ol_wake_unwatch(rd_kafka_queue_t *queue)
+{
+    rd_kafka_queue_cb_event_enable(queue, NULL, NULL);
+}
+
+/* Order matters: what is put in a queue after the store below signals again; what was put there
+ * before is seen by the caller's look at the queues. */
+void ol_wake_arm(struct ol_wake *wake)
+{
+    uint64_t count;
+    while (read(wake->fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    atomic_store(&wake->signalled, false);
+}
+
+void ol_wake_sleep(struct ol_wake *wake, int fd, int timeout_ms)
+{
+    struct pollfd files[2] = {
+        {.fd = wake->fd, .events = POLLIN},
+        {.fd = fd,       .events = POLLIN}
+    };
+    poll(files, fd >= 0 ? 2 : 1, timeout_ms);
+}
+
+/* ---- one inbox ---- */
+
+bool ol_inbox_init(struct ol_inbox *inbox, rd_kafka_t *rk, struct ol_wake *wake, const char *topic,
+                   int32_t topic_index, int32_t partition, int64_t position)
+{
+    *inbox = (struct ol_inbox){
+        .topic = topic,
+        .topic_index = topic_index,
+        .partition = partition,
+        .position = position,
+        .end = -1,
+        .last = -1,
+    };
+    inbox->queue = rd_kafka_queue_get_partition(rk, topic, partition);
+    if (!inbox->queue)
+        return false;
+    /* An explicit forward (even to nowhere) keeps the start of fetching from forwarding the queue
+     * to the handle's. */
+    rd_kafka_queue_forward(inbox->queue, NULL);
+    ol_wake_watch(wake, inbox->queue);
+    return true;
+}
+
+void ol_inbox_release(struct ol_inbox *inbox)
+{
+    for (; inbox->count; inbox->count--)
+        ol_message_release(&inbox->slots[inbox->head++]);
+    if (inbox->queue) {
+        ol_wake_unwatch(inbox->queue);
+        rd_kafka_queue_destroy(inbox->queue);
+    }
+    inbox->queue = NULL;
+}
+
+static void inbox_keep(struct ol_inbox *inbox, rd_kafka_message_t *message)
+{
+    assert(message->offset > inbox->last);
+    assert(message->offset >= inbox->position || inbox->position < 0);
+    assert(message->partition == inbox->partition);
+    inbox->last = message->offset;
+    if (message->offset >= inbox->end)
+        inbox->end = -1; /* the end has moved on; a new event will say where to */
+    rd_kafka_timestamp_type_t type;
+    inbox->slots[inbox->count++] = (struct ol_message){
+        .topic = inbox->topic,
+        .topic_index = inbox->topic_index,
+        .partition = inbox->partition,
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
+        .key = message->key,
+        .value = message->payload,
+        .key_bytes = message->key_len,
+        .value_bytes = message->len,
+        .handle = message,
+    };
+}
+
+static void inbox_note(struct ol_inbox *inbox, rd_kafka_message_t *message)
+{
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        inbox->end = message->offset;
+    } else if (ol_kafka_class(message->err) != OL_RETRY) {
+        ol_kafka_fail(&inbox->error, message->err, rd_kafka_message_errstr(message), "%s [%d]",
+                      inbox->topic, inbox->partition);
+    }
+    rd_kafka_message_destroy(message);
+}
+
+/* Large messages come a few at a time, so that the slots don't become a second prefetch. */
+static size_t inbox_room(const struct ol_inbox *inbox, size_t waiting)
+{
+    size_t room = inbox->refill_bytes ? REFILL_BYTES / inbox->refill_bytes + 1 : OL_INBOX_SLOTS;
+    if (room > OL_INBOX_SLOTS)
+        room = OL_INBOX_SLOTS;
+    return waiting < room ? waiting : room;
+}
+
+static void inbox_settle(struct ol_inbox *inbox)
+{
+    if (inbox->count)
+        inbox->position = inbox->slots[inbox->head].offset;
+    else if (inbox->end > inbox->position)
+        inbox->position = inbox->end;
+}
+
+static void inbox_refill(struct ol_inbox *inbox)
+{
+    rd_kafka_message_t *messages[OL_INBOX_SLOTS];
+    size_t room = inbox_room(inbox, rd_kafka_queue_length(inbox->queue));
+    if (!room)
+        return;
+    ssize_t count = rd_kafka_consume_batch_queue(inbox->queue, 0, messages, room);
+    size_t bytes = 0;
+    inbox->head = 0;
+    for (ssize_t i = 0; i < count; i++) {
+        if (messages[i]->err) {
+            inbox_note(inbox, messages[i]);
+            continue;
+        }
+        bytes += messages[i]->len;
+        inbox_keep(inbox, messages[i]);
+    }
+    if (inbox->count)
+        inbox->refill_bytes = bytes / inbox->count;
+    inbox_settle(inbox);
+}
+
+const struct ol_message *ol_inbox_peek(struct ol_inbox *inbox)
+{
+    if (!inbox->count)
+        inbox_refill(inbox);
+    return inbox->count ? &inbox->slots[inbox->head] : NULL;
+}
+
+bool ol_inbox_take(struct ol_inbox *inbox, struct ol_message *ret_message)
+{
+    if (!ol_inbox_peek(inbox))
+        return false;
+    *ret_message = inbox->slots[inbox->head++];
+    inbox->count--;
+    inbox->position = ret_message->offset + 1;
+    inbox_settle(inbox);
+    return true;
+}
+
+size_t ol_inbox_take_many(struct ol_inbox *inbox, struct ol_message *ret_messages, size_t max)
+{
+    size_t taken = 0;
+    while (taken < max && ol_inbox_take(inbox, &ret_messages[taken]))
+        taken++;
+    return taken;
+}
+
+bool ol_inbox_at_end(const struct ol_inbox *inbox)
+{
+    return !inbox->count && inbox->end >= 0 && inbox->position >= inbox->end &&
+           !rd_kafka_queue_length(inbox->queue);
+}
+
+bool ol_inbox_has_news(const struct ol_inbox *inbox)
+{
+    return inbox->count || inbox->error.class || rd_kafka_queue_length(inbox->queue);
+}
+
+/* ---- all of them ---- */
+
+enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *turn,
+                              struct ol_message *messages, size_t max, size_t *ret_count,
+                              struct ol_error *reterr)
+{
+    size_t taken = 0;
+    bool more = true;
+    while (more && taken < max) {
+        more = false;
+        for (size_t i = 0; i < count && taken < max; i++) {
+            struct ol_inbox *inbox = &inboxes[(*turn + i) % count];
+            size_t room = max - taken < OL_INBOX_SLOTS ? max - taken : OL_INBOX_SLOTS;
+            if (inbox->ignored)
+                continue;
+            size_t got = ol_inbox_take_many(inbox, &messages[taken], room);
+            taken += got;
+            more |= got > 0;
+        }
+        *turn = count ? (*turn + 1) % count : 0;
+    }
+    *ret_count = taken;
+    for (size_t i = 0; i < count; i++)
+        if (inboxes[i].error.class && !inboxes[i].count)
+            return ol_fail(reterr, inboxes[i].error.class, "%s", inboxes[i].error.text);
+    return OL_OK;
+}

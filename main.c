@@ -1,0 +1,325 @@
+/*
+ * main.c - the only main(): a table of noun, verb -> function, arguments, options, help.
+ *
+ * argv -> row -> options -> run -> exit code. A row's function does the work and returns its
+ * failure as an ol_error; the sentence is printed here, once. Data goes to stdout, all else to
+ * stderr. Add a command: its header, one row.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "domain/assert.h"
+#include "lib/ol_error.h"
+#include "lib/ol_kafka.h"
+#include "lib/ol_log.h"
+#include "lib/ol_options.h"
+#include "producers/import.h"
+#include "producers/submit.h"
+
+#ifndef ORDERLOG_VERSION
+#define ORDERLOG_VERSION "unknown"
+#endif
+
+#define FEW_WORDS 48 /* bytes of "noun verb" */
+
+typedef enum ol_class run_function(const struct ol_options *options, struct ol_error *reterr);
+
+struct row {
+    const char *noun, *verb; /* verb NULL: the noun alone is the command */
+    run_function *run;
+    unsigned groups;                      /* of options; enum ol_option_group */
+    const char *arguments;                /* as help shows them */
+    size_t arguments_min, arguments_max; /* how many words that are no options */
+    const char *help;                     /* what it does, in a line */
+    const char *examples;                 /* lines, each of its own */
+};
+
+#define IMPORT_GROUPS (OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_IMPORT)
+
+static const struct row rows[] = {
+    {"submit", NULL, submit_run, OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_SUBMIT, "[FILE|-]", 0, 1,
+     "publish commands from JSON lines",
+     "orderlog submit commands.jsonl --wait\n"
+     "echo '{\"cancelOrder\":{\"orderId\":\"o-1\"}}' | orderlog submit --wait --json\n"},
+    {"import", "products", import_products_run, IMPORT_GROUPS, "FILE.csv|-", 1, 1,
+     "publish a list of products and their stock",
+     "orderlog import products products.csv\n"},
+    {"import", "accounts", import_accounts_run, IMPORT_GROUPS, "FILE.csv|-", 1, 1,
+     "publish customers' wallets and their funds",
+     "orderlog import accounts accounts.csv\n"},
+    {"import", "baskets", import_baskets_run, IMPORT_GROUPS, "FILE.csv|-", 1, 1,
+     "publish baskets as orders",
+     "orderlog import baskets baskets.csv --limit 1000\n"},
+};
+#define ROW_COUNT (sizeof rows / sizeof rows[0])
+
+/* ---- the table, asked ---- */
+
+static void row_name(const struct row *row, char ret_name[FEW_WORDS])
+{
+    snprintf(ret_name, FEW_WORDS, "%s%s%s", row->noun, row->verb ? " " : "",
+             row->verb ? row->verb : "");
+}
+
+/* The first row of that noun; NULL: there is none. */
+static const struct row *row_of_noun(const char *noun)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (strcmp(rows[i].noun, noun) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+/* The row of noun and verb; verb NULL finds a noun that stands alone. */
+static const struct row *row_of(const char *noun, const char *verb)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (strcmp(rows[i].noun, noun) == 0 &&
+            (rows[i].verb ? verb && strcmp(rows[i].verb, verb) == 0 : !verb))
+            return &rows[i];
+    return NULL;
+}
+
+/* Fewest letters to put in, take out, replace or swap with a neighbour. Longer words: far. */
+static size_t word_distance(const char *left, const char *right)
+{
+    size_t cells[FEW_WORDS + 1][FEW_WORDS + 1];
+    size_t left_size = strlen(left), right_size = strlen(right);
+    if (left_size > FEW_WORDS || right_size > FEW_WORDS)
+        return SIZE_MAX;
+    for (size_t i = 0; i <= left_size; i++)
+        cells[i][0] = i;
+    for (size_t j = 0; j <= right_size; j++)
+        cells[0][j] = j;
+    for (size_t i = 1; i <= left_size; i++)
+        for (size_t j = 1; j <= right_size; j++) {
+            size_t best = cells[i - 1][j - 1] + (left[i - 1] != right[j - 1]);
+            if (cells[i - 1][j] + 1 < best)
+                best = cells[i - 1][j] + 1;
+            if (cells[i][j - 1] + 1 < best)
+                best = cells[i][j - 1] + 1;
+            if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] &&
+                cells[i - 2][j - 2] + 1 < best)
+                best = cells[i - 2][j - 2] + 1;
+            cells[i][j] = best;
+        }
+    return cells[left_size][right_size];
+}
+
+/* The noun (noun NULL) or the noun's verb that was probably meant; NULL: nothing is near. */
+static const char *nearest_word(const char *noun, const char *word)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(word) / 3 + 2;
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (noun && (strcmp(rows[i].noun, noun) != 0 || !rows[i].verb))
+            continue;
+        const char *candidate = noun ? rows[i].verb : rows[i].noun;
+        size_t distance = word_distance(word, candidate);
+        if (distance < best) {
+            best = distance;
+            nearest = candidate;
+        }
+    }
+    return nearest;
+}
+
+/* ---- help ---- */
+
+static void print_row(FILE *out, const struct row *row)
+{
+    char name[FEW_WORDS];
+    row_name(row, name);
+    int width = fprintf(out, "  %s%s%s", name, *row->arguments ? " " : "", row->arguments);
+    if (width > 32)
+        width = fprintf(out, "\n") - 1;
+    fprintf(out, "%*s%s\n", 34 - width, "", row->help);
+}
+
+/* All commands, or those of one noun. */
+static void print_rows(FILE *out, const char *noun)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (!noun || strcmp(rows[i].noun, noun) == 0)
+            print_row(out, &rows[i]);
+}
+
+static void print_usage(FILE *out)
+{
+    fputs("orderlog - orders, stock and payments as events on Kafka\n\n"
+          "usage: orderlog COMMAND [ARGUMENTS] [OPTIONS]\n\n",
+          out);
+    print_rows(out, NULL);
+    fputs("\n`orderlog COMMAND --help` shows a command's options, `orderlog --version` the "
+          "versions.\n"
+          "Exit: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 a server can't be\n"
+          "reached, 6 an invariant is violated.\n",
+          out);
+}
+
+static void print_noun_help(FILE *out, const char *noun)
+{
+    fprintf(out, "usage: orderlog %s COMMAND [ARGUMENTS] [OPTIONS]\n\n", noun);
+    print_rows(out, noun);
+}
+
+static void print_row_help(FILE *out, const struct row *row)
+{
+    char name[FEW_WORDS];
+    row_name(row, name);
+    fprintf(out, "orderlog %s - %s\n\nusage: orderlog %s%s%s [OPTIONS]\n\n", name, row->help, name,
+            *row->arguments ? " " : "", row->arguments);
+    ol_options_print_help(out, row->groups);
+    for (const char *line = row->examples; line && *line;) {
+        size_t size = strcspn(line, "\n");
+        fprintf(out, "%s  %.*s\n", line == row->examples ? "\nExamples:\n" : "", (int)size, line);
+        line += size + (line[size] == '\n');
+    }
+}
+
+static void print_version(FILE *out)
+{
+    fprintf(out, "orderlog %s (librdkafka %s)\n", ORDERLOG_VERSION, ol_kafka_version());
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
+/* ---- from words to a row ---- */
+
+/* A word that is no command. Exit code. */
+static int unknown_word(const char *noun, const char *word)
+{
+    const char *near = nearest_word(noun, word);
+    fprintf(stderr, "orderlog: there is no command \"%s%s%s\"", noun ? noun : "", noun ? " " : "",
+            word);
+    if (near)
+        fprintf(stderr, "; did you mean \"%s%s%s\"?", noun ? noun : "", noun ? " " : "", near);
+    fprintf(stderr, "\ntry: orderlog %s%s--help\n", noun ? noun : "", noun ? " " : "");
+    return ol_exit_code(OL_USAGE);
+}
+
+/* `orderlog help [NOUN [VERB]]`. */
+static int help_on(int count, char *const words[])
+{
+    if (count == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    const char *noun = words[0], *verb = count > 1 ? words[1] : NULL;
+    const struct row *row = row_of(noun, verb);
+    if (row)
+        print_row_help(stdout, row);
+    else if (!row_of_noun(noun))
+        return unknown_word(NULL, noun);
+    else if (verb)
+        return unknown_word(noun, verb);
+    else
+        print_noun_help(stdout, noun);
+    return 0;
+}
+
+/* What was to be printed has to be out: a full disk or a closed pipe is a failure. */
+static int flushed(int exit_code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return exit_code;
+    if (errno != EPIPE)
+        fprintf(stderr, "orderlog: standard output can't be written: %s\n", strerror(errno));
+    return exit_code ? exit_code : ol_exit_code(OL_FATAL);
+}
+
+/* What does not fit the row's arguments; NULL: all fits. */
+static const char *arguments_fault(const struct row *row, size_t count)
+{
+    if (count < row->arguments_min)
+        return "something is missing";
+    if (count > row->arguments_max)
+        return "that is too much";
+    return NULL;
+}
+
+static int failed(const struct row *row, const struct ol_error *error)
+{
+    char name[FEW_WORDS];
+    row_name(row, name);
+    fprintf(stderr, "orderlog %s: %s\n", name, error->text);
+    if (error->class == OL_USAGE)
+        fprintf(stderr, "try: orderlog %s --help\n", name);
+    return ol_exit_code(error->class);
+}
+
+/* Reads the options behind the command's name and runs it. */
+static int run_row(const struct row *row, int count, char *const words[])
+{
+    char name[FEW_WORDS];
+    row_name(row, name);
+    struct ol_error error = {.class = OL_FATAL};
+    struct ol_options options;
+    if (ol_options_init(&options, name, row->groups, count, words, &error))
+        return failed(row, &error);
+
+    int exit_code = 0;
+    const char *fault = arguments_fault(row, options.argument_count);
+    if (options.help) {
+        print_row_help(stdout, row);
+    } else if (fault) {
+        ol_fail(&error, OL_USAGE, "%s: it is `orderlog %s%s%s`", fault, name,
+                *row->arguments ? " " : "", row->arguments);
+        exit_code = failed(row, &error);
+    } else {
+        ol_log_init(options.log_level, options.log_format);
+        if (row->run(&options, &error)) {
+            fflush(stdout);
+            exit_code = failed(row, &error);
+        }
+    }
+    ol_options_release(&options);
+    return exit_code;
+}
+
+int main(int argc, char *argv[])
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return ol_exit_code(OL_USAGE);
+    }
+    const char *noun = argv[1], *verb = argc > 2 ? argv[2] : NULL;
+    if (is_help(noun))
+        return flushed(help_on(argc - 2, argv + 2));
+    if (strcmp(noun, "--version") == 0 || strcmp(noun, "version") == 0) {
+        print_version(stdout);
+        return flushed(0);
+    }
+    if (!row_of_noun(noun))
+        return unknown_word(NULL, noun);
+
+    const struct row *row = row_of(noun, NULL);
+    if (row)
+        return flushed(run_row(row, argc - 2, argv + 2));
+    if (!verb) {
+        print_noun_help(stderr, noun);
+        return ol_exit_code(OL_USAGE);
+    }
+    if (is_help(verb)) {
+        print_noun_help(stdout, noun);
+        return flushed(0);
+    }
+    row = row_of(noun, verb);
+    if (!row)
+        return unknown_word(noun, verb);
+    return flushed(run_row(row, argc - 3, argv + 3));
+}
+
+/* The domain's only door to the outside: a bug of ours stops the process before it writes. */
+_Noreturn void domain_assert_failed(const char *condition, const char *file, int line)
+{
+    ol_log(OL_LOG_ERROR, "domain", "assertion failed", ol_kv("condition", condition),
+           ol_kv("file", file), ol_kv("line", line));
+    abort();
+}

@@ -1,0 +1,95 @@
+#include "producers/connection.h"
+
+#include <string.h>
+
+#include "lib/ol_log.h"
+#include "lib/ol_text.h"
+
+#define ARENA_BLOCK_BYTES (8 * 1024)
+
+/* The library's own lines are for those who look for them: failures come back as sentences. */
+static void log_line(void *opaque, int level, const char *text)
+{
+    (void)opaque;
+    ol_log(OL_LOG_DEBUG, "kafka", "librdkafka", ol_kv("severity", level), ol_kv("text", text));
+}
+
+/* "a:1,b:2" in the arena; NULL: no memory. */
+static const char *join(struct ol_arena *arena, const struct ol_option_list *list)
+{
+    struct ol_text text = {0};
+    for (size_t i = 0; i < list->count; i++)
+        ol_text_addf(&text, "%s%s", i ? "," : "", list->items[i]);
+    const char *joined = NULL;
+    if (ol_text_string(&text))
+        joined = ol_arena_copy(arena, ol_text_string(&text), text.size_bytes);
+    ol_text_release(&text);
+    return joined;
+}
+
+/* "name=value" rows of the -X options, in the arena; false: no memory. */
+static bool copy_properties(struct connection *connection, const struct ol_options *options)
+{
+    size_t count = options->kafka_property_count;
+    const char **extra = ol_arena_zalloc(&connection->arena, (count + 1) * sizeof *extra);
+    if (!extra)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct ol_option_property *property = &options->kafka_properties[i];
+        size_t name_bytes = strlen(property->name), value_bytes = strlen(property->value);
+        char *row = ol_arena_zalloc(&connection->arena, name_bytes + value_bytes + 2);
+        if (!row)
+            return false;
+        memcpy(row, property->name, name_bytes);
+        row[name_bytes] = '=';
+        memcpy(row + name_bytes + 1, property->value, value_bytes);
+        extra[i] = row;
+    }
+    connection->kafka.extra = extra;
+    connection->kafka.extra_count = count;
+    return true;
+}
+
+enum ol_class connection_init(struct connection *ret_connection, const struct ol_options *options,
+                              struct ol_error *reterr)
+{
+    struct connection *connection = ret_connection;
+    ol_arena_init(&connection->arena, ARENA_BLOCK_BYTES, 0);
+    const char *brokers = join(&connection->arena, &options->kafka_brokers);
+    if (brokers)
+        connection->kafka = ol_kafka_defaults(brokers, "orderlog-publisher");
+    if (!brokers || !copy_properties(connection, options)) {
+        ol_arena_release(&connection->arena);
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    }
+    connection->kafka.message_timeout_ms = (int)options->timeout_ms;
+    connection->kafka.log = log_line;
+
+    enum ol_class class = ol_kafka_check(&connection->kafka, reterr);
+    if (class)
+        ol_arena_release(&connection->arena);
+    return class;
+}
+
+void connection_release(struct connection *connection)
+{
+    ol_arena_release(&connection->arena);
+}
+
+struct publisher_settings connection_publisher_settings(const struct connection *connection,
+                                                        const struct ol_options *options)
+{
+    bool said = strcmp(options->origins[OL_OPTION_ID_partitions], "default") != 0;
+    return (struct publisher_settings){
+        .kafka = &connection->kafka,
+        .prefix = options->topic_prefix,
+        .partitions = said ? (int32_t)options->partitions : 0,
+        .actor = options->actor,
+        .traceparent = options->traceparent,
+    };
+}
+
+enum ol_class connection_class(enum ol_class class)
+{
+    return class == OL_RETRY ? OL_UNREACHABLE : class;
+}
