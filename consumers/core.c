@@ -127,8 +127,24 @@ void core_partition_begin(struct core *core, int32_t partition, const struct rec
 {
     domain_assert(partition >= 0 && partition < core->settings.partitions);
     domain_assert(!core->partitions[partition].owned);
-    core->partitions[partition] = (struct core_partition){.owned = true, .last = *receipt};
+    static const struct receipt unknown = {
+        .commands_first = -1, .commands_next = -1, .steps_first = -1, .steps_next = -1};
+    core->partitions[partition] =
+        (struct core_partition){.owned = true, .last = receipt ? *receipt : unknown};
     receipt_open(&core->partitions[partition]);
+}
+
+void core_partition_bootstrap(struct core *core, int32_t number, int64_t commands_next,
+                              int64_t steps_next)
+{
+    struct core_partition *partition = owned_partition(core, number);
+    domain_assert(partition->last.commands_next < 0);
+    domain_assert(commands_next >= 0 && steps_next >= 0);
+    partition->last = (struct receipt){.commands_first = commands_next,
+                                       .commands_next = commands_next,
+                                       .steps_first = steps_next,
+                                       .steps_next = steps_next};
+    receipt_open(partition);
 }
 
 bool core_deadline(struct core *core, int32_t partition, struct text order_id, int64_t deadline_us)
@@ -202,8 +218,9 @@ static enum ol_class replay_receipt(struct core *core, const struct receipt *rec
     if (receipt->commands_next <= partition->last.commands_next &&
         receipt->steps_next <= partition->last.steps_next)
         return OL_OK;
-    if (receipt->commands_first != partition->last.commands_next ||
-        receipt->steps_first != partition->last.steps_next)
+    bool known = partition->last.commands_next >= 0;
+    if (known && (receipt->commands_first != partition->last.commands_next ||
+                  receipt->steps_first != partition->last.steps_next))
         return ol_fail(reterr, OL_VIOLATED,
                        "the receipt at offset %lld of %s events partition %d does not follow the "
                        "one before (commands %lld after %lld, steps %lld after %lld): a "
@@ -348,8 +365,7 @@ static int key_order(const void *left, const void *right)
     return order ? order : (a->partition > b->partition) - (a->partition < b->partition);
 }
 
-/* Sorts the keys and drops the doubles; returns how many are left. */
-static size_t keys_unique(struct entity_key *keys, size_t count)
+size_t core_keys_unique(struct entity_key *keys, size_t count)
 {
     if (count < 2)
         return count;
@@ -372,7 +388,7 @@ bool core_lacks(struct core *core, const struct core_input *inputs, size_t count
             lack_for_step(&lacking, &inputs[i]);
     }
     *ret_keys = lacking.keys;
-    *ret_count = keys_unique(lacking.keys, lacking.count);
+    *ret_count = core_keys_unique(lacking.keys, lacking.count);
     return !lacking.failed;
 }
 
@@ -791,7 +807,8 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
         const struct deadline *first = deadlines_first(core->deadlines);
         if (!first || first->due_us > now_us)
             break;
-        if (partitions >> first->partition & 1) {
+        bool caught_up = partitions >> first->partition & 1;
+        if (caught_up) {
             struct step_message step = {
                 .context = CONTEXT_ORDERS,
                 .metadata = {.command_id = id_printf(arena, "%.*s/t/%lld",
@@ -809,7 +826,8 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
             owned_partition(core, first->partition)->touched = true;
             (*ret_count)++;
         }
-        deadlines_put_off_first(core->deadlines, now_us + TIMEOUT_PROPOSAL_US);
+        deadlines_put_off_first(core->deadlines,
+                                now_us + (caught_up ? TIMEOUT_PROPOSAL_US : TIMEOUT_RETRY_US));
     }
     return true;
 }

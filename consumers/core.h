@@ -80,9 +80,13 @@ const struct deadlines *core_deadlines(const struct core *core);
 
 /* ---- take-over ---- */
 
-/* The partition is ours from here. `receipt` is the last one known (all zero but the four offsets
- * for a log without any): inputs go on where it ends. */
+/* The partition is ours from here. `receipt` is the last one that the projection knows; NULL: none,
+ * then the first that is replayed counts whatever it says. */
 void core_partition_begin(struct core *core, int32_t partition, const struct receipt *receipt);
+
+/* Inputs begin here: for a partition whose log holds no receipt at all. */
+void core_partition_bootstrap(struct core *core, int32_t partition, int64_t commands_next,
+                              int64_t steps_next);
 
 /* The open sagas that the projection knows; what replay folds later comes on top. */
 bool core_deadline(struct core *core, int32_t partition, struct text order_id,
@@ -93,11 +97,14 @@ bool core_lacks_for_event(struct core *core, const struct event_message *event, 
                           struct ol_arena *arena, struct entity_key **keys, size_t *count,
                           size_t *capacity);
 
+/* Sorts the keys and drops the doubles; returns how many are left. */
+size_t core_keys_unique(struct entity_key *keys, size_t count);
+
 /* Folds an event read back from the log. OL_VIOLATED: its receipt does not chain. */
 enum ol_class core_replay(struct core *core, const struct event_message *event, int32_t partition,
                           int64_t offset, struct ol_error *reterr);
 
-/* The last receipt of the partition, as begun, replayed or closed. */
+/* The last receipt of the partition, as begun, replayed or closed; offsets -1 while unknown. */
 const struct receipt *core_receipt(const struct core *core, int32_t partition);
 
 /* ---- a batch ---- */
@@ -133,9 +140,9 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
 bool core_close(struct core *core, const struct core_sink *sink, struct core_offset *ret_offsets,
                 size_t *ret_count, struct receipt *ret_total);
 
-/* The name of the header that marks a command passed on, and what a timeout waits before it is
- * proposed again. */
+/* The header that marks a command passed on, and the waits of a timeout. */
 #define PASSED_ON_HEADER       "orderlog-passed-from"
-#define TIMEOUT_PROPOSAL_US    (30 * INT64_C(1000000))
+#define TIMEOUT_PROPOSAL_US    (5 * INT64_C(1000000)) /* until it is proposed again */
+#define TIMEOUT_RETRY_US       INT64_C(200000) /* until a busy partition is looked at again */
 
 #endif

@@ -61,8 +61,12 @@ struct refusal account_decide_command(const struct account *account, const struc
 bool account_decide_step(const struct account *account, const struct payment *payment,
                          const struct payment_step *step, struct payment_event *ret_event);
 
-/* Fold one event. Cannot refuse; account_apply() asserts the version (PAYMENT_DECLINED, version 0,
- * does not touch the account) and that nothing falls below zero. payment_apply() is for PAYMENT_*. */
+/*
+ * Fold one event. Cannot refuse. account_apply() asserts the version and that nothing falls below
+ * zero; an event of version 0 (PAYMENT_DECLINED, and PAYMENT_VOIDED of nothing) does not touch the
+ * account. payment_apply() is for PAYMENT_*: status and amount become the event's, but for
+ * PAYMENT_REFUNDED, which adds to refunded_minor.
+ */
 void account_apply(struct account *account, const struct payment_event *event);
 void payment_apply(struct payment *payment, const struct payment_event *event);
 

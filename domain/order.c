@@ -20,83 +20,77 @@ static const struct {
     [ORDER_IS_CANCELLED] = {.code = REFUSED_NOTHING_TO_DO},
 };
 
-/* A running saga has asked a group that has not refused, so a cancel, and a refused payment, always
- * leave something to undo: their `last` saga cell is never met by a cancel. */
-const struct order_status_cell
-    order_status_cells[ORDER_STATUS_COUNT][ORDER_EVENT_KIND_COUNT] = {
-        [ORDER_IS_NOTHING] =
-            {
-                [ORDER_PLACED] = {ORDER_IS_PLACED, 0},
-            },
-        [ORDER_IS_PLACED] =
-            {
-                [ORDER_STOCK_RESERVED] = {ORDER_IS_PLACED, ORDER_IS_RESERVED},
-                [ORDER_REJECTED] = {ORDER_IS_REJECTED, ORDER_IS_REJECTED},
-                [ORDER_CANCELLED] = {ORDER_IS_CANCELLED, 0},
-            },
-        [ORDER_IS_RESERVED] =
-            {
-                [ORDER_CONFIRMED] = {0, ORDER_IS_CONFIRMED},
-                [ORDER_REJECTED] = {ORDER_IS_REJECTED, 0},
-                [ORDER_CANCELLED] = {ORDER_IS_CANCELLED, 0},
-            },
-        [ORDER_IS_REJECTED] =
-            {
-                [ORDER_STOCK_RELEASED] = {ORDER_IS_REJECTED, ORDER_IS_REJECTED},
-                [ORDER_UNDO_OVERDUE] = {ORDER_IS_REJECTED, 0},
-            },
-        [ORDER_IS_CANCELLED] =
-            {
-                [ORDER_STOCK_RELEASED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
-                [ORDER_PAYMENT_VOIDED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
-                [ORDER_UNDO_OVERDUE] = {ORDER_IS_CANCELLED, 0},
-            },
+/* clang-format off */
+
+/* A running saga has asked a group that has not refused: a cancel, and a refused payment, always
+ * leave something to undo. */
+const struct order_status_cell order_status_cells[ORDER_STATUS_COUNT][ORDER_EVENT_KIND_COUNT] = {
+    [ORDER_IS_NOTHING] = {
+        [ORDER_PLACED] = {ORDER_IS_PLACED, 0},
+    },
+    [ORDER_IS_PLACED] = {
+        [ORDER_STOCK_RESERVED] = {ORDER_IS_PLACED, ORDER_IS_RESERVED},
+        [ORDER_REJECTED] = {ORDER_IS_REJECTED, ORDER_IS_REJECTED},
+        [ORDER_CANCELLED] = {ORDER_IS_CANCELLED, 0},
+    },
+    [ORDER_IS_RESERVED] = {
+        [ORDER_CONFIRMED] = {0, ORDER_IS_CONFIRMED},
+        [ORDER_REJECTED] = {ORDER_IS_REJECTED, 0},
+        [ORDER_CANCELLED] = {ORDER_IS_CANCELLED, 0},
+    },
+    [ORDER_IS_REJECTED] = {
+        [ORDER_STOCK_RELEASED] = {ORDER_IS_REJECTED, ORDER_IS_REJECTED},
+        [ORDER_UNDO_OVERDUE] = {ORDER_IS_REJECTED, 0},
+    },
+    [ORDER_IS_CANCELLED] = {
+        [ORDER_STOCK_RELEASED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
+        [ORDER_PAYMENT_VOIDED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
+        [ORDER_UNDO_OVERDUE] = {ORDER_IS_CANCELLED, 0},
+    },
 };
 
 const struct saga_state_cell saga_state_cells[SAGA_STATE_COUNT][ORDER_EVENT_KIND_COUNT] = {
-    [SAGA_IS_NOTHING] =
-        {
-            [ORDER_PLACED] = {SAGA_IS_RUNNING, 0},
-        },
-    [SAGA_IS_RUNNING] =
-        {
-            [ORDER_STOCK_RESERVED] = {SAGA_IS_RUNNING, SAGA_IS_RUNNING},
-            [ORDER_CONFIRMED] = {0, SAGA_IS_DONE},
-            [ORDER_REJECTED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
-            [ORDER_CANCELLED] = {SAGA_IS_UNDOING, 0},
-        },
-    [SAGA_IS_UNDOING] =
-        {
-            [ORDER_STOCK_RELEASED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
-            [ORDER_PAYMENT_VOIDED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
-            [ORDER_UNDO_OVERDUE] = {SAGA_IS_STUCK, 0},
-        },
-    [SAGA_IS_STUCK] =
-        {
-            [ORDER_STOCK_RELEASED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
-            [ORDER_PAYMENT_VOIDED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
-        },
+    [SAGA_IS_NOTHING] = {
+        [ORDER_PLACED] = {SAGA_IS_RUNNING, 0},
+    },
+    [SAGA_IS_RUNNING] = {
+        [ORDER_STOCK_RESERVED] = {SAGA_IS_RUNNING, SAGA_IS_RUNNING},
+        [ORDER_CONFIRMED] = {0, SAGA_IS_DONE},
+        [ORDER_REJECTED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
+        [ORDER_CANCELLED] = {SAGA_IS_UNDOING, 0},
+    },
+    [SAGA_IS_UNDOING] = {
+        [ORDER_STOCK_RELEASED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
+        [ORDER_PAYMENT_VOIDED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
+        [ORDER_UNDO_OVERDUE] = {SAGA_IS_STUCK, 0},
+    },
+    [SAGA_IS_STUCK] = {
+        [ORDER_STOCK_RELEASED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
+        [ORDER_PAYMENT_VOIDED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
+    },
 };
+/* clang-format on */
 
-#define IGNORE         ORDER_RULE_IGNORE
-#define TAKE_RESERVED  ORDER_RULE_TAKE_RESERVED
-#define REJECT_STOCK   ORDER_RULE_REJECT_STOCK
-#define CONFIRM        ORDER_RULE_CONFIRM
-#define REJECT_PAYMENT ORDER_RULE_REJECT_PAYMENT
-#define EXPIRE         ORDER_RULE_EXPIRE
-#define TAKE_RELEASED  ORDER_RULE_TAKE_RELEASED
-#define TAKE_VOIDED    ORDER_RULE_TAKE_VOIDED
-#define OVERDUE        ORDER_RULE_OVERDUE
+#define LATE     ORDER_RULE_IGNORE
+#define RESERVED ORDER_RULE_TAKE_RESERVED
+#define REFUSED  ORDER_RULE_REJECT_STOCK
+#define RELEASED ORDER_RULE_TAKE_RELEASED
+#define CONFIRM  ORDER_RULE_CONFIRM
+#define DECLINED ORDER_RULE_REJECT_PAYMENT
+#define VOIDED   ORDER_RULE_TAKE_VOIDED
+#define EXPIRE   ORDER_RULE_EXPIRE
+#define OVERDUE  ORDER_RULE_OVERDUE
 
 /* clang-format off */
 const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT] = {
-    /* stock:                 reserved       refused       released       payment: authorised declined        voided       timeout */
-    [SAGA_IS_NOTHING] = {0,   IGNORE,        IGNORE,       IGNORE,        IGNORE,             IGNORE,         IGNORE,      IGNORE},
-    [SAGA_IS_RUNNING] = {0,   TAKE_RESERVED, REJECT_STOCK, IGNORE,        CONFIRM,            REJECT_PAYMENT, IGNORE,      EXPIRE},
-    [SAGA_IS_UNDOING] = {0,   IGNORE,        IGNORE,       TAKE_RELEASED, IGNORE,             IGNORE,         TAKE_VOIDED, OVERDUE},
-    [SAGA_IS_DONE] =    {0,   IGNORE,        IGNORE,       IGNORE,        IGNORE,             IGNORE,         IGNORE,      IGNORE},
-    [SAGA_IS_UNDONE] =  {0,   IGNORE,        IGNORE,       IGNORE,        IGNORE,             IGNORE,         IGNORE,      IGNORE},
-    [SAGA_IS_STUCK] =   {0,   IGNORE,        IGNORE,       TAKE_RELEASED, IGNORE,             IGNORE,         TAKE_VOIDED, IGNORE},
+    /* reply:                stock                         payment
+     *                       reserved  refused   released  authorised declined voided   timeout */
+    [SAGA_IS_NOTHING] = {0,  LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE},
+    [SAGA_IS_RUNNING] = {0,  RESERVED, REFUSED,  LATE,     CONFIRM,  DECLINED, LATE,    EXPIRE},
+    [SAGA_IS_UNDOING] = {0,  LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  OVERDUE},
+    [SAGA_IS_DONE] =    {0,  LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE},
+    [SAGA_IS_UNDONE] =  {0,  LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE},
+    [SAGA_IS_STUCK] =   {0,  LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  LATE},
 };
 /* clang-format on */
 
@@ -112,6 +106,7 @@ typedef void order_judge(struct judging *judging, const struct order_step *step)
 static order_judge take_reserved, reject_stock, confirm, reject_payment, expire, take_released,
     take_voided, overdue;
 
+/* clang-format off */
 static const struct {
     order_judge *judge;
     enum order_event_kind event;
@@ -125,13 +120,14 @@ static const struct {
     [ORDER_RULE_TAKE_VOIDED] = {take_voided, ORDER_PAYMENT_VOIDED},
     [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE},
 };
+/* clang-format on */
 
 /* ---- small helpers ---- */
 
 static struct refusal check_place(const struct order_command *command, int64_t *ret_total_minor,
                                   uint32_t *ret_hashes);
-static void place(struct judging *judging, const struct order_command *command,
-                  int64_t total_minor, const uint32_t *hashes);
+static void place(struct judging *judging, const struct order_command *command, int64_t total_minor,
+                  const uint32_t *hashes);
 static void cancel(struct judging *judging, enum refusal_code code);
 static void fold(struct order *state, const struct order_event *event);
 
@@ -336,8 +332,8 @@ static struct refusal check_place(const struct order_command *command, int64_t *
     return refusal;
 }
 
-static void place(struct judging *judging, const struct order_command *command,
-                  int64_t total_minor, const uint32_t *hashes)
+static void place(struct judging *judging, const struct order_command *command, int64_t total_minor,
+                  const uint32_t *hashes)
 {
     domain_assert(judging->next.version == 0);
     domain_assert(command->line_count >= 1 && command->line_count <= ORDER_LINES_MAX);
@@ -371,8 +367,7 @@ static void take_reserved(struct judging *judging, const struct order_step *step
 {
     if (!(group_bit(step->partition) & order_groups_unanswered(&judging->next)))
         return;
-    say(judging,
-        &(struct order_event){.kind = ORDER_STOCK_RESERVED, .partition = step->partition});
+    say(judging, &(struct order_event){.kind = ORDER_STOCK_RESERVED, .partition = step->partition});
     if (judging->next.status == ORDER_IS_RESERVED && judging->next.total_minor == 0)
         say(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
 }

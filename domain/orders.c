@@ -2,6 +2,7 @@
 
 #include "domain/name.h"
 
+/* clang-format off */
 static const char *const status_names[ORDER_STATUS_COUNT] = {
     [ORDER_IS_NOTHING] = "",
     [ORDER_IS_PLACED] = "PLACED",
@@ -19,6 +20,7 @@ static const char *const saga_names[SAGA_STATE_COUNT] = {
     [SAGA_IS_UNDONE] = "undone",
     [SAGA_IS_STUCK] = "stuck",
 };
+/* clang-format on */
 
 const char *order_status_name(enum order_status status)
 {

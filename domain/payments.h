@@ -62,7 +62,8 @@ enum payment_event_kind {
 
 struct payment_event {
     enum payment_event_kind kind;
-    int64_t version; /* of the wallet after this event; 0 for PAYMENT_DECLINED */
+    int64_t version; /* of the wallet after this event; 0 where nothing moved: PAYMENT_DECLINED, and
+                      * PAYMENT_VOIDED where nothing was held */
     struct text customer_id;
     struct text currency;   /* ACCOUNT_OPENED */
     struct text payment_id; /* PAYMENT_* */

@@ -92,10 +92,10 @@ enum ol_class ol_admin_group_owners(struct ol_admin *admin, const char *group, i
                                     size_t *ret_count, struct ol_error *reterr);
 
 /* Does this cluster keep the promises that the pipeline rests on? Makes a scratch topic of that
- * name and tries: lz4 produce, commit, abort, read_committed sees just the committed, the last
- * stable offset stands still while a transaction is open and the high watermark does not, an old
- * producer is fenced by a new one with its id, the broker stamps the time. Then deletes the topic.
- * OL_VIOLATED says in a sentence which promise is not kept. About a second. */
+ * name and tries: commit, abort, read_committed sees just the committed, the last stable offset
+ * stands still while a transaction is open and the high watermark does not, an old producer is
+ * fenced by a new one with its id, LogAppendTime sticks. Then deletes the topic. OL_VIOLATED says
+ * in a sentence which promise is not kept. About a second. */
 enum ol_class ol_kafka_smoke(const struct ol_kafka_settings *settings, const char *scratch_topic,
                              int replication_factor, struct ol_error *reterr);
 

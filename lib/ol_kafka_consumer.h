@@ -53,7 +53,8 @@ enum ol_class ol_consumer_open(const struct ol_kafka_settings *settings,
                                struct ol_consumer **ret_consumer, struct ol_error *reterr);
 
 /* Serves the group: call at least every few hundred ms while the handle lives, take-over included.
- * At most one event a call; an event stays current until it is answered.
+ * One event a call. A REVOKED may come although its ASSIGNED never did: both fell between two polls,
+ * and only the later is told.
  * OL_CONFLICT: the slot is taken by another process (fenced instance id), or membership is gone.
  * OL_RETRY: worth a log line (brokers away); the library goes on by itself.
  * OL_FATAL: open anew. */

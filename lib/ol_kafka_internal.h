@@ -28,6 +28,7 @@ struct ol_kafka_voice {
     void *log_opaque;
     pthread_mutex_t lock;
     char last_error[256];
+    void *owner; /* who opened the handle, for its callbacks */
 };
 
 /* Unblocks a poll() when librdkafka puts something in a queue. Lives as long as the queues. */

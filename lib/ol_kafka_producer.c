@@ -486,6 +486,7 @@ enum ol_class ol_producer_renew(struct ol_producer *producer, struct ol_error *r
     struct ol_error unwanted;
     reterr = reterr ? reterr : &unwanted;
     settle_started(producer);
+    producer->stats.taints += ol_producer_tainted(producer);
     if (producer->stuck || !disconnect_library(producer))
         return fail_stuck(producer, reterr, "close");
     producer->in_transaction = false;

@@ -128,7 +128,7 @@ static void write_line(const char *bytes, size_t size)
 }
 
 void ol_log_write(enum ol_log_level level, const char *component, const char *message,
-                  const struct ol_log_field fields[], int count)
+                  const struct ol_log_field fields[])
 {
     static const char truncated_json[] = ",\"truncated\":true", truncated[] = " truncated=true";
     static const char opening_json[] = "{", closing_json[] = "}\n";
@@ -145,8 +145,8 @@ void ol_log_write(enum ol_log_level level, const char *component, const char *me
     complete &= try_field(&line, &(struct ol_log_field){.key = "level", .text = level_names[level]});
     complete &= try_field(&line, &(struct ol_log_field){.key = "component", .text = component});
     complete &= try_field(&line, &(struct ol_log_field){.key = "msg", .text = message});
-    for (int i = 0; i < count; i++)
-        complete &= try_field(&line, &fields[i]);
+    for (; fields->key; fields++)
+        complete &= try_field(&line, fields);
 
     line.capacity_bytes = sizeof memory - (size_t)as_json;
     if (!complete)

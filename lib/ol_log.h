@@ -46,13 +46,13 @@ struct ol_log_field {
 #define ol_log(level, component, message, ...)                                                     \
     do {                                                                                           \
         if ((int)(level) >= ol_log_threshold_) {                                                   \
-            const struct ol_log_field fields_[] = {{0}, ##__VA_ARGS__};                            \
-            ol_log_write(level, component, message, fields_ + 1,                                   \
-                         sizeof fields_ / sizeof fields_[0] - 1);                                  \
+            const struct ol_log_field fields_[] = {__VA_ARGS__ __VA_OPT__(, ){0}};                 \
+            ol_log_write(level, component, message, fields_);                                      \
         }                                                                                          \
     } while (0)
 
-/* A field of any integer, floating, bool or string type; anything else does not compile. */
+/* A field of any integer, floating, bool or string type; anything else does not compile. In C17
+ * true, false and comparisons are int: cast them to bool, or they read 1 and 0. */
 #define ol_kv(key, value)                                                                          \
     _Generic((value),                                                                              \
         char *: ol_kv_text,                                                                        \
@@ -71,7 +71,8 @@ struct ol_log_field ol_kv_unsigned(const char *key, uint64_t value);
 struct ol_log_field ol_kv_real(const char *key, double value);
 struct ol_log_field ol_kv_bool(const char *key, bool value);
 
+/* What the macro calls; fields end with one whose key is NULL. */
 void ol_log_write(enum ol_log_level level, const char *component, const char *message,
-                  const struct ol_log_field fields[], int count);
+                  const struct ol_log_field fields[]);
 
 #endif

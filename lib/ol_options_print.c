@@ -71,8 +71,8 @@ void ol_options_print_help(FILE *out, unsigned groups)
     if (groups & OL_FOR_KAFKA)
         print_help_line(out, "-X NAME=VALUE",
                         "set a property of librdkafka, as it is; may be repeated");
-    fputs("\nA setting --some-name is also ORDERLOG_SOME_NAME in the environment and some_name\n"
-          "in the INI file. `orderlog config show` prints all, and where each came from.\n",
+    fputs("\nA setting --some-name is also ORDERLOG_SOME_NAME in the environment and\n"
+          "some_name in the INI file. `orderlog config show` prints where each came from.\n",
           out);
 }
 

@@ -29,7 +29,7 @@ struct pg_result; /* libpq's PGresult */
 #define OL_PG_PREPARED_MAX 96 /* statements and COPY targets of one connection */
 #define OL_PG_NO_TIMEOUT   (-1)
 
-/* ---- connection ---------------------------------------------------------------------------- */
+/* ---- connection ------------------------------------------------------------------------------ */
 
 /* Times in ms: 0 takes the default beside it, OL_PG_NO_TIMEOUT none. Strings are copied. */
 struct ol_pg_options {
@@ -75,7 +75,7 @@ const char *ol_pg_sqlstate(const struct ol_pg *db);
 /* The class of a SQLSTATE (five characters; NULL or "": OL_FATAL). */
 enum ol_class ol_pg_class(const char *sqlstate);
 
-/* ---- parameters ---------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 /*
  * The parameters $1, $2 ... in order. Zero-initialise or clear, then add. Owns no memory: texts,
@@ -107,7 +107,7 @@ void ol_pg_param_bytea(struct ol_pg_params *params, const void *data, size_t byt
 void ol_pg_param_array(struct ol_pg_params *params, struct ol_pg_array *array);
 void ol_pg_param_null(struct ol_pg_params *params, enum ol_pg_type type);
 
-/* ---- statements and their rows ------------------------------------------------------------- */
+/* ---- statements and their rows --------------------------------------------------------------- */
 
 enum ol_pg_null { OL_PG_NOT_NULL, OL_PG_NULLABLE };
 
@@ -153,7 +153,7 @@ enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *stateme
                          const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
                          struct ol_error *reterr);
 
-/* ---- several statements in one round trip -------------------------------------------------- */
+/* ---- several statements in one round trip ---------------------------------------------------- */
 
 /*
  * queue ... -> send -> (other work, flush) -> receive. Without a BEGIN among them, all statements
@@ -161,7 +161,8 @@ enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *stateme
  * connection (OL_FATAL). COPY can't be queued.
  */
 
-/* Adds a statement (at most OL_PG_PIPELINE_MAX). Doesn't wait, keeps nothing of params. */
+/* Adds a statement (at most OL_PG_PIPELINE_MAX). Doesn't wait, keeps nothing of params. OL_FATAL
+ * adds nothing and leaves what was queued before. */
 enum ol_class ol_pg_queue(struct ol_pg *db, const struct ol_pg_statement *statement,
                           const struct ol_pg_params *params, struct ol_error *reterr);
 
@@ -185,7 +186,7 @@ size_t ol_pg_queued(const struct ol_pg *db);
 enum ol_class ol_pg_receive(struct ol_pg *db, struct ol_pg_rows *ret_rows, size_t count,
                             int wait_ms, struct ol_error *reterr);
 
-/* ---- transactions -------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 enum ol_class ol_pg_begin(struct ol_pg *db, struct ol_error *reterr);
 
@@ -197,12 +198,13 @@ enum ol_class ol_pg_begin_snapshot(struct ol_pg *db, struct ol_error *reterr);
  * error). */
 enum ol_class ol_pg_commit(struct ol_pg *db, struct ol_error *reterr);
 
-/* Ends a transaction, aborted or not; nothing to end is OL_OK. */
+/* Ends a transaction, aborted or not. OL_OK also when there is none to end, and when the
+ * connection is lost (the server ends it). */
 enum ol_class ol_pg_rollback(struct ol_pg *db, struct ol_error *reterr);
 
 bool ol_pg_in_transaction(const struct ol_pg *db);
 
-/* ---- reading rows (binary results of exec and receive) -------------------------------------- */
+/* ---- reading rows (binary results of exec and receive) --------------------------------------- */
 
 /* row < rows->count, column within statement->columns and of that type: asserted. A NULL reads as
  * 0, false, {NULL, 0} or an empty array. */
@@ -258,7 +260,7 @@ struct ol_pg_place {
 enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,
                            struct ol_pg_place *ret_place, struct ol_error *reterr);
 
-/* ---- OL_AUTO ----------------------------------------------------------------------------- */
+/* ---- OL_AUTO --------------------------------------------------------------------------------- */
 
 /* OL_AUTO(ol_pg) struct ol_pg *db = NULL;   OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
  * OL_AUTO(ol_pg_array) struct ol_pg_array skus;  (after init) */

@@ -7,7 +7,7 @@
 #include "lib/ol_text.h"
 
 #define SIGNATURE_BYTES 11
-#define HEADER_BYTES (SIGNATURE_BYTES + 4 + 4) /* signature, flags, length of the extension */
+#define HEADER_BYTES    (SIGNATURE_BYTES + 4 + 4) /* signature, flags, length of the extension */
 
 static void add_columns(struct ol_text *text, const struct ol_pg_column *columns)
 {
@@ -33,8 +33,7 @@ static enum ol_class check_table(struct ol_pg *db, const struct ol_pg_copy_targe
         return ol_fail(reterr, OL_FATAL, "%s: out of memory", target->name);
 
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    enum ol_class class =
-        ol_pg_select(db, target->name, ol_text_string(&sql), NULL, &rows, reterr);
+    enum ol_class class = ol_pg_select(db, target->name, ol_text_string(&sql), NULL, &rows, reterr);
     if (class == OL_OK)
         class = ol_pg_check_columns(target->name, rows.result, target->columns, reterr);
     if (class == OL_OK)
@@ -139,7 +138,8 @@ static void finish(struct ol_pg_copy *copy)
     if (copy->db->copying == copy)
         copy->db->copying = NULL;
     copy->db = NULL;
-    copy->array_at = copy->column = 0;
+    copy->array_open = false;
+    copy->column = 0;
 }
 
 static enum ol_class end_copy(struct ol_pg_copy *copy, int64_t *ret_rows, struct ol_error *reterr)
@@ -166,10 +166,9 @@ static enum ol_class end_copy(struct ol_pg_copy *copy, int64_t *ret_rows, struct
 
 enum ol_class ol_pg_copy_end(struct ol_pg_copy *copy, int64_t *ret_rows, struct ol_error *reterr)
 {
-    assert(copy->db && copy->column == 0);
-    bool failed = copy->buffer.failed;
+    assert(copy->db && copy->column == 0 && !copy->array_open);
     enum ol_class class = end_copy(copy, ret_rows, reterr);
-    if (failed)
+    if (copy->buffer.failed)
         (void)ol_pg_copy_abort(copy, "a row could not be built", NULL);
     else
         finish(copy);
@@ -200,7 +199,7 @@ void ol_pg_copy_release(struct ol_pg_copy *copy)
     ol_pg_buffer_release(&copy->buffer);
 }
 
-/* ---- arrays ---------------------------------------------------------------------------------------- */
+/* ---- arrays ---------------------------------------------------------------------------------- */
 
 /* Room for the whole field: length, head and `count` elements of `element_bytes`; where the
  * elements begin, or NULL. */
@@ -255,9 +254,9 @@ void ol_pg_put_texts(struct ol_pg_copy *copy, const struct ol_pg_text *values, s
 void ol_pg_put_array_end(struct ol_pg_copy *copy)
 {
     struct ol_pg_buffer *buffer = &copy->buffer;
-    assert(copy->array_at);
+    assert(copy->array_open);
     size_t at = copy->array_at;
-    copy->array_at = 0;
+    copy->array_open = false;
     if (buffer->failed)
         return;
     size_t bytes = buffer->used_bytes - at - 4;

@@ -30,9 +30,9 @@ struct ol_pg_copy {
     struct ol_pg_buffer buffer;
     size_t column_count, column; /* of the target; next one of the row */
     int64_t row_count;           /* rows ended so far */
-    size_t array_at;             /* where the open array's length field stands; 0: none is open */
+    bool array_open, array_has_null;
     int32_t array_count;
-    bool array_has_null;
+    size_t array_at; /* where the open array's length field stands */
 };
 
 /* The first time on a connection the table's columns are compared with the target's (needs SELECT):
@@ -54,7 +54,7 @@ void ol_pg_copy_release(struct ol_pg_copy *copy);
 /* Writes the buffer to the server, waiting if it must; row_end calls it. */
 enum ol_class ol_pg_copy_flush(struct ol_pg_copy *copy, struct ol_error *reterr);
 
-/* ---- one row ------------------------------------------------------------------------------- */
+/* ---- one row --------------------------------------------------------------------------------- */
 
 static inline void ol_pg_copy_row(struct ol_pg_copy *copy)
 {
@@ -64,10 +64,11 @@ static inline void ol_pg_copy_row(struct ol_pg_copy *copy)
         ol_pg_store16(at, (uint16_t)copy->column_count);
 }
 
-/* Asserts that every column was put. Failures: connection (OL_RETRY), memory (OL_FATAL). */
+/* Asserts that every column was put. Failures: connection (OL_RETRY), memory (OL_FATAL); then
+ * abort or release. */
 static inline enum ol_class ol_pg_copy_row_end(struct ol_pg_copy *copy, struct ol_error *reterr)
 {
-    assert(copy->column == copy->column_count && !copy->array_at);
+    assert(copy->column == copy->column_count && !copy->array_open);
     copy->column = 0;
     copy->row_count++;
     if (__builtin_expect(copy->buffer.used_bytes < OL_PG_COPY_CHUNK_BYTES, 1))
@@ -78,7 +79,7 @@ static inline enum ol_class ol_pg_copy_row_end(struct ol_pg_copy *copy, struct o
 /* Each put asserts that the next column has its type. */
 static inline void ol_pg_copy_next_(struct ol_pg_copy *copy, enum ol_pg_type type)
 {
-    assert(copy->column < copy->column_count && !copy->array_at);
+    assert(copy->column < copy->column_count && !copy->array_open);
     assert(copy->target->columns[copy->column].type == type);
     copy->column++;
 }
@@ -135,24 +136,25 @@ static inline void ol_pg_put_bpchar(struct ol_pg_copy *copy, const char *text, s
 /* Only where the column is OL_PG_NULLABLE. */
 static inline void ol_pg_put_null(struct ol_pg_copy *copy)
 {
-    assert(copy->column < copy->column_count && !copy->array_at);
+    assert(copy->column < copy->column_count && !copy->array_open);
     assert(copy->target->columns[copy->column].null == OL_PG_NULLABLE);
     copy->column++;
     ol_pg_write_null(&copy->buffer);
 }
 
-/* ---- arrays: in one go, when the values lie in a row --------------------------------------- */
+/* ---- arrays: in one go, when the values lie in a row ----------------------------------------- */
 
 void ol_pg_put_int64s(struct ol_pg_copy *copy, const int64_t *values, size_t count);
 void ol_pg_put_int16s(struct ol_pg_copy *copy, const int16_t *values, size_t count);
 void ol_pg_put_texts(struct ol_pg_copy *copy, const struct ol_pg_text *values, size_t count);
 
-/* ---- arrays: array_begin -> element ... -> array_end --------------------------------------- */
+/* ---- arrays: array_begin -> element ... -> array_end ----------------------------------------- */
 
 /* `type`: OL_PG_..._ARRAY of the next column. */
 static inline void ol_pg_put_array_begin(struct ol_pg_copy *copy, enum ol_pg_type type)
 {
     ol_pg_copy_next_(copy, type);
+    copy->array_open = true;
     copy->array_at = copy->buffer.used_bytes;
     copy->array_count = 0;
     copy->array_has_null = false;
@@ -161,7 +163,7 @@ static inline void ol_pg_put_array_begin(struct ol_pg_copy *copy, enum ol_pg_typ
 
 static inline void ol_pg_copy_element_(struct ol_pg_copy *copy, enum ol_pg_type type)
 {
-    assert(copy->array_at && copy->target->columns[copy->column - 1].type == type);
+    assert(copy->array_open && copy->target->columns[copy->column - 1].type == type);
     copy->array_count++;
 }
 
@@ -211,7 +213,7 @@ static inline void ol_pg_element_null(struct ol_pg_copy *copy)
 /* Fills in length and head. */
 void ol_pg_put_array_end(struct ol_pg_copy *copy);
 
-/* ---- OL_AUTO ----------------------------------------------------------------------------- */
+/* ---- OL_AUTO --------------------------------------------------------------------------------- */
 
 /* OL_AUTO(ol_pg_copy) struct ol_pg_copy copy = {0}; */
 static inline void ol_pg_copy_auto(struct ol_pg_copy *copy)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* What a loop does about a SQLSTATE. The first row that begins the code decides, so the exact
- * codes stand before their class; whatever is not here is OL_FATAL: 22 and 23 (the data don't fit the
- * schema: nobody may skip an event), 28 and 3D (who and where), 42 (the SQL is wrong), XX. */
+ * codes stand before their class; whatever is not here is OL_FATAL: 22 and 23 (the data don't fit
+ * the schema: nobody may skip an event), 28 and 3D (who and where), 42 (the SQL is wrong), XX. */
 static const struct {
     const char *prefix;
     enum ol_class class;
@@ -50,10 +50,10 @@ enum ol_class ol_pg_fail_result(struct ol_pg *db, const char *name, const struct
         return ol_fail(reterr, PQstatus(db->conn) == CONNECTION_BAD ? OL_RETRY : OL_FATAL,
                        "%s: PostgreSQL at %s: %s", name, db->where, line);
     }
-    enum ol_class class = ol_fail(reterr, ol_pg_class(sqlstate), "%s: %s %s%s%s%s%s%s%s", name,
-                                  sqlstate, primary ? primary : "", detail ? " (" : "",
-                                  detail ? detail : "", detail ? ")" : "", context ? " [" : "",
-                                  context ? context : "", context ? "]" : "");
+    enum ol_class class =
+        ol_fail(reterr, ol_pg_class(sqlstate), "%s: %s %s%s%s%s%s%s%s", name, sqlstate,
+                primary ? primary : "", detail ? " (" : "", detail ? detail : "", detail ? ")" : "",
+                context ? " [" : "", context ? context : "", context ? "]" : "");
     if (reterr)
         for (char *c = reterr->text; *c; c++)
             if (*c == '\n')

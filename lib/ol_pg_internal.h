@@ -1,8 +1,9 @@
 /*
  * lib/ol_pg_internal.h - what the files behind ol_pg.h share; nobody else includes it.
  *
- * ol_pg.c (connection, statements, pipeline), ol_pg_error.c (SQLSTATE -> class), ol_pg_rows.c
- * (readers), ol_pg_copy.c. A lost or given-up connection has conn NULL and nothing under way.
+ * ol_pg_connect.c (connection, waiting), ol_pg.c (parameters, statements, pipeline), ol_pg_rows.c
+ * (readers), ol_pg_copy.c, ol_pg_error.c (SQLSTATE -> class), ol_pg_wire.c (encoding).
+ * A lost or given-up connection has conn NULL and nothing under way.
  */
 #ifndef OL_PG_INTERNAL_H
 #define OL_PG_INTERNAL_H
@@ -13,11 +14,11 @@
 #include "lib/ol_pg_copy.h"
 
 #define OL_PG_WHERE_BYTES 256
-#define OL_PG_GRACE_MS 5000 /* how much longer than the server's timeout we wait */
+#define OL_PG_GRACE_MS    5000 /* how much longer than the server's timeout we wait */
 
 /* What this connection knows of a statement or COPY target. */
 struct ol_pg_known {
-    const char *name;
+    const char *name, *sql;
     enum { OL_PG_NEW, OL_PG_PREPARING, OL_PG_PREPARED } state;
     bool columns_checked;
     int param_count;
@@ -42,7 +43,7 @@ struct ol_pg {
     size_t known_count;
     struct ol_pg_step steps[OL_PG_PIPELINE_MAX];
     size_t step_count;
-    bool sent;                 /* the pipeline's end is marked */
+    bool sent;                  /* the pipeline's end is marked */
     struct ol_pg_copy *copying; /* NULL: none */
 };
 

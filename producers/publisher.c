@@ -1,6 +1,5 @@
 #include "producers/publisher.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@
 #define ENCODE_BUDGET_BYTES (8 * 1024 * 1024)
 
 struct topic {
-    char name[TOPIC_NAME_BYTES];
+    struct topic_name name;
     int32_t number; /* librdkafka's handle, by ol_publisher_topic() */
     int32_t partitions;
 };
@@ -25,11 +24,17 @@ struct publisher {
     struct ol_arena arena; /* one message's encoding */
 };
 
-void publisher_topic_name(const char *prefix, enum context context, const char *stream,
-                          char ret_name[TOPIC_NAME_BYTES])
+struct publisher_settings publisher_settings_of(const struct ol_options *options,
+                                                const struct ol_kafka_settings *kafka)
 {
-    snprintf(ret_name, TOPIC_NAME_BYTES, "%.*s.%s.%s.v1", PUBLISHER_PREFIX_BYTES, prefix,
-             context_name(context), stream);
+    bool said = strcmp(options->origins[OL_OPTION_ID_partitions], "default") != 0;
+    return (struct publisher_settings){
+        .kafka = kafka,
+        .prefix = options->topic_prefix,
+        .partitions = said ? (int32_t)options->partitions : 0,
+        .actor = options->actor,
+        .traceparent = options->traceparent,
+    };
 }
 
 static void admin_auto(struct ol_admin **admin)
@@ -47,7 +52,7 @@ static enum ol_class describe(struct publisher *publisher, int timeout_ms, struc
 
     struct ol_topic_state states[CONTEXT_COUNT];
     for (int i = 0; i < CONTEXT_COUNT; i++)
-        states[i] = (struct ol_topic_state){.name = publisher->topics[i].name};
+        states[i] = (struct ol_topic_state){.name = publisher->topics[i].name.text};
     class = ol_admin_describe_topics(admin, states, CONTEXT_COUNT, timeout_ms, reterr);
     if (class)
         return class;
@@ -81,7 +86,7 @@ static enum ol_class open_handle(struct publisher *publisher, int timeout_ms,
         return class;
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         struct topic *topic = &publisher->topics[i];
-        topic->number = ol_publisher_topic(publisher->handle, topic->name);
+        topic->number = ol_publisher_topic(publisher->handle, topic->name.text);
         if (topic->number < 0)
             return ol_fail(reterr, OL_FATAL, "out of memory");
     }
@@ -92,17 +97,16 @@ enum ol_class publisher_open(const struct publisher_settings *settings, int time
                              struct publisher **ret_publisher, struct ol_error *reterr)
 {
     size_t prefix_bytes = strlen(settings->prefix);
-    if (prefix_bytes == 0 || prefix_bytes > PUBLISHER_PREFIX_BYTES)
+    if (prefix_bytes == 0 || prefix_bytes > TOPIC_PREFIX_BYTES_MAX)
         return ol_fail(reterr, OL_USAGE, "a topic prefix has 1 to %d bytes, this one %zu",
-                       PUBLISHER_PREFIX_BYTES, prefix_bytes);
+                       TOPIC_PREFIX_BYTES_MAX, prefix_bytes);
     OL_AUTO(publisher) struct publisher *publisher = calloc(1, sizeof *publisher);
     if (!publisher)
         return ol_fail(reterr, OL_FATAL, "out of memory");
     publisher->settings = *settings;
     ol_arena_init(&publisher->arena, ENCODE_BLOCK_BYTES, ENCODE_BUDGET_BYTES);
     for (int i = 0; i < CONTEXT_COUNT; i++)
-        publisher_topic_name(settings->prefix, (enum context)i, "commands",
-                             publisher->topics[i].name);
+        publisher->topics[i].name = topic_name(settings->prefix, (enum context)i, STREAM_COMMANDS);
 
     enum ol_class class = open_handle(publisher, timeout_ms, reterr);
     if (class)
@@ -181,7 +185,7 @@ enum ol_class publisher_publish_encoded(struct publisher *publisher, enum contex
     const struct topic *topic = &publisher->topics[context];
     if (topic->partitions == 0)
         return ol_fail(reterr, OL_NOT_FOUND, "there is no topic %s: make the topics with `orderlog "
-                       "topics apply --execute`, or name their prefix", topic->name);
+                       "topics apply --execute`, or name their prefix", topic->name.text);
     if (value_bytes > MESSAGE_BYTES_MAX)
         return ol_fail(reterr, OL_POISON, "the command is %zu bytes, more than the %d that a "
                        "message may have", value_bytes, MESSAGE_BYTES_MAX);
@@ -225,4 +229,9 @@ uint64_t publisher_failed(const struct publisher *publisher)
 int32_t publisher_partitions(const struct publisher *publisher, enum context context)
 {
     return publisher->topics[context].partitions;
+}
+
+enum ol_class publisher_class(enum ol_class class)
+{
+    return class == OL_RETRY ? OL_UNREACHABLE : class;
 }

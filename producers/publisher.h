@@ -15,22 +15,26 @@
 
 #include "domain/message.h"
 #include "domain/partition.h"
+#include "domain/topic.h"
 #include "lib/ol_arena.h"
 #include "lib/ol_kafka_publisher.h"
-
-#define PUBLISHER_PREFIX_BYTES 100
-#define TOPIC_NAME_BYTES       (PUBLISHER_PREFIX_BYTES + 32)
+#include "lib/ol_options.h"
 
 /* Strings are the caller's and outlive the publisher. */
 struct publisher_settings {
     const struct ol_kafka_settings *kafka;
-    const char *prefix;      /* of the topics; 1 to PUBLISHER_PREFIX_BYTES */
+    const char *prefix;      /* of the topics; 1 to TOPIC_PREFIX_BYTES_MAX */
     int32_t partitions;      /* that every topic must have; 0: as many as it has */
     const char *actor;       /* for commands that name none; "" or NULL: none */
     const char *traceparent; /* header of every record; "" or NULL: none */
     ol_receipt_handler *handler; /* one receipt for each record published; NULL: only counted */
     void *handler_context;
 };
+
+/* From the options of a command, still without a handler. The partitions count as said only if the
+ * user said them. */
+struct publisher_settings publisher_settings_of(const struct ol_options *options,
+                                                const struct ol_kafka_settings *kafka);
 
 struct publisher;
 
@@ -77,8 +81,8 @@ uint64_t publisher_failed(const struct publisher *publisher);
 /* How many partitions the context's commands topic has; 0: there is no such topic. */
 int32_t publisher_partitions(const struct publisher *publisher, enum context context);
 
-/* "orderlog.orders.commands.v1"; stream is "commands", "steps", "events" or "dlq". */
-void publisher_topic_name(const char *prefix, enum context context, const char *stream,
-                          char ret_name[TOPIC_NAME_BYTES]);
+/* A failure's class as the user sees it: what the library has tried for all the time it had is a
+ * broker that can't be reached. */
+enum ol_class publisher_class(enum ol_class class);
 
 #endif

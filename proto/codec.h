@@ -4,8 +4,11 @@
  * The only door to protobuf: nobody outside proto/ sees a generated struct. One file per context
  * (codec_orders.c, codec_inventory.c, codec_payments.c) behind this one header.
  *
- * Decoding: every text is checked on the wire bytes before anything is unpacked, since protobuf-c
- * checks no UTF-8 and its strings end at the first NUL. All results live in the caller's arena.
+ * Decoding: one walk over the wire bytes, by tables (wire.h), which checks structure and every text
+ * for UTF-8, NUL and length. All results live in the caller's arena: the wire bytes may go at once.
+ * Fields that the schema does not know are stepped over. On any class but OL_OK the result is
+ * untouched. Times outside the years 1 to 9999 are TIME_NONE in a command (occurred_at) and poison
+ * in what workers write; what is below a microsecond is cut off.
  * Encoding gives the canonical form: fields in number order, defaults left out.
  * Pure but for the arena; safe from any thread with an arena of its own.
  */
@@ -21,6 +24,10 @@
 
 #define MESSAGE_BYTES_MAX (256 * 1024)
 
+/* With a budget of at least this, an empty arena is never too small for one message, whatever its
+ * bytes are (256 KiB of empty lines is the worst). An ordinary one takes its own size and some. */
+#define CODEC_ARENA_BYTES (16 * 1024 * 1024)
+
 struct bytes {
     const uint8_t *data;
     size_t size;
@@ -28,8 +35,19 @@ struct bytes {
 
 /*
  * Decodes a command. OL_OK: *ret_command is whole, or carries in `refused` the first fault that is
- * to be answered with a refusal (bad text in a field that is no id, too long, too large): then only
- * context, metadata and the ids are meant to be read.
+ * to be answered with a refusal. Then metadata holds what is clean (a faulty text is empty), the
+ * body its kind and its aggregate id and nothing else, refused.subject the path of the faulty field
+ * ("place_order.lines[3].sku") and refused.line its line, if any:
+ *   TEXT_NOT_UTF8, TEXT_HAS_NUL  in any text but command id and aggregate id
+ *   TEXT_TOO_LONG                actor, reason, correlation and causation id: above 128 bytes;
+ *                                name, category, brand: above 512
+ *   ID_INVALID                   a control character in a correlation or causation id
+ *   MESSAGE_TOO_LARGE            wire.size above MESSAGE_BYTES_MAX (subject empty)
+ * Ids of customers, payments and lines, and currencies, are the domain's to judge.
+ *
+ * body_digest is never 0: XXH3-64 of the body as it stands in the canonical envelope (tag, length,
+ * content), so it does not depend on who encoded it; where refused, of these bytes as they came.
+ *
  * OL_POISON: no message, an empty oneof, or no clean command id or aggregate id (dead letter);
  * reterr says which, with the field's path and byte position. OL_RETRY: the arena's budget is spent.
  */
@@ -40,11 +58,15 @@ enum ol_class codec_decode_command(enum context context, struct bytes wire, stru
 enum ol_class codec_decode_step(enum context context, struct bytes wire, struct ol_arena *arena,
                                 struct step_message *ret_step, struct ol_error *reterr);
 
-/* Decodes an event. OL_POISON for anything that a worker would not have written. */
+/* Decodes an event. OL_POISON for anything that a worker would not have written: an unclean id, an
+ * unknown code, status or kind, a number out of its range, more than 256 lines, and, unless it is a
+ * receipt, no command id, recorded_at or cause. */
 enum ol_class codec_decode_event(enum context context, struct bytes wire, struct ol_arena *arena,
                                  struct event_message *ret_event, struct ol_error *reterr);
 
-/* Encode into the arena. False: the arena's budget is spent. */
+/* Encode into the arena. False: the arena's budget is spent. A kind that does not exist is a bug and
+ * asserted; `body_digest` and `refused` of a command, and members that its kind does not have, are
+ * not written. TIME_NONE is left out. */
 bool codec_encode_command(const struct command *command, struct ol_arena *arena,
                           struct bytes *ret_wire);
 bool codec_encode_step(const struct step_message *step, struct ol_arena *arena,

@@ -61,20 +61,14 @@ static bool text_fault(struct wire_reader *reader, const struct wire_field *fiel
 
 /* ---- bytes ---- */
 
-static inline bool get_varint(struct wire_reader *reader, struct wire_span *span,
-                              uint64_t *ret_value)
+static bool get_long_varint(struct wire_reader *reader, struct wire_span *span, uint64_t *ret_value)
 {
     const uint8_t *at = span->at;
-    if (at < span->end && *at < 0x80) {
-        *ret_value = *at;
-        span->at = at + 1;
-        return true;
-    }
     uint64_t value = 0;
     for (unsigned i = 0; i < VARINT_BYTES_MAX && at < span->end; i++, at++) {
         value |= (uint64_t)(*at & 0x7f) << (7 * i);
         if (*at < 0x80) {
-            if (*at == 0 || (i == 9 && *at > 1))
+            if ((*at == 0 && i > 0) || (i == 9 && *at > 1))
                 reader->canonical = false;
             *ret_value = value;
             span->at = at + 1;
@@ -82,6 +76,17 @@ static inline bool get_varint(struct wire_reader *reader, struct wire_span *span
         }
     }
     return false;
+}
+
+/* Most are of one byte. */
+static inline bool get_varint(struct wire_reader *reader, struct wire_span *span,
+                              uint64_t *ret_value)
+{
+    if (span->at < span->end && *span->at < 0x80) {
+        *ret_value = *span->at++;
+        return true;
+    }
+    return get_long_varint(reader, span, ret_value);
 }
 
 static inline bool get_bytes(struct wire_reader *reader, struct wire_span *span,
@@ -128,12 +133,18 @@ bool wire_skip(struct wire_reader *reader, struct wire_span *span, uint32_t tag)
     return good || wire_poison(reader, NULL, at, "a field of an unknown kind or cut off");
 }
 
-bool wire_read_varint(struct wire_reader *reader, struct wire_span *span, const char *name,
-                      uint64_t *ret_value)
+static inline bool read_varint(struct wire_reader *reader, struct wire_span *span,
+                               const char *name, uint64_t *ret_value)
 {
     const uint8_t *at = span->at;
     return get_varint(reader, span, ret_value) ||
            wire_poison(reader, name, at, "a number is cut off or too long");
+}
+
+bool wire_read_varint(struct wire_reader *reader, struct wire_span *span, const char *name,
+                      uint64_t *ret_value)
+{
+    return read_varint(reader, span, name, ret_value);
 }
 
 bool wire_read_fixed64(struct wire_reader *reader, struct wire_span *span, const char *name,
@@ -149,8 +160,8 @@ bool wire_read_fixed64(struct wire_reader *reader, struct wire_span *span, const
     return true;
 }
 
-bool wire_read_bytes(struct wire_reader *reader, struct wire_span *span, const char *name,
-                     struct wire_span *ret_span)
+static inline bool read_bytes(struct wire_reader *reader, struct wire_span *span,
+                              const char *name, struct wire_span *ret_span)
 {
     const uint8_t *at = span->at;
     return get_bytes(reader, span, ret_span) ||
@@ -175,7 +186,7 @@ static bool decode_time(struct wire_reader *reader, struct wire_span span, int64
                 return false;
             continue;
         }
-        if (!wire_read_varint(reader, &span, NULL, &value))
+        if (!read_varint(reader, &span, NULL, &value))
             return false;
         if (tag <= last || value == 0)
             reader->canonical = false;
@@ -201,7 +212,7 @@ bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const ch
         nanos = (*at_us - seconds * 1000000) * 1000;
         reader->canonical = false;
     }
-    if (!wire_read_bytes(reader, span, name, &bytes) ||
+    if (!read_bytes(reader, span, name, &bytes) ||
         !decode_time(reader, bytes, &seconds, &nanos))
         return false;
     bool good = seconds >= SECONDS_MIN && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1000000000;
@@ -380,7 +391,7 @@ bool wire_read_message(struct wire_reader *reader, struct wire_span *span, const
 {
     struct wire_span bytes;
     assert(reader->depth < WIRE_DEPTH_MAX);
-    if (!wire_read_bytes(reader, span, name, &bytes))
+    if (!read_bytes(reader, span, name, &bytes))
         return false;
     reader->path[reader->depth].name = name;
     reader->path[reader->depth++].index = -1;
@@ -395,7 +406,7 @@ static bool read_number(struct wire_reader *reader, const struct wire_field *fie
 {
     const uint8_t *at = span->at;
     uint64_t value;
-    if (!wire_read_varint(reader, span, field->name, &value))
+    if (!read_varint(reader, span, field->name, &value))
         return false;
     if (value == 0)
         reader->canonical = false;
@@ -436,13 +447,13 @@ static bool read_field(struct wire_reader *reader, const struct wire_field *fiel
         return true;
     }
     case WIRE_TEXT:
-        return wire_read_bytes(reader, span, field->name, &bytes) &&
+        return read_bytes(reader, span, field->name, &bytes) &&
                read_text(reader, field, bytes, (struct text *)(target + field->offset));
     case WIRE_CODE:
-        return wire_read_bytes(reader, span, field->name, &bytes) &&
+        return read_bytes(reader, span, field->name, &bytes) &&
                read_code(reader, field, bytes, (enum refusal_code *)(target + field->offset));
     case WIRE_LINES:
-        return wire_read_bytes(reader, span, field->name, &bytes) &&
+        return read_bytes(reader, span, field->name, &bytes) &&
                read_line(reader, field, bytes, *span, target);
     case WIRE_TYPE_NONE: break;
     }
@@ -512,12 +523,8 @@ static inline void put_byte(struct wire_writer *writer, uint8_t byte)
         *at = byte;
 }
 
-void wire_put_varint(struct wire_writer *writer, uint64_t value)
+static void put_long_varint(struct wire_writer *writer, uint64_t value)
 {
-    if (value < 0x80) {
-        put_byte(writer, (uint8_t)value);
-        return;
-    }
     unsigned bits = 64 - (unsigned)__builtin_clzll(value);
     unsigned size = (bits + 6) / 7;
     uint8_t *at = take(writer, size);
@@ -528,17 +535,25 @@ void wire_put_varint(struct wire_writer *writer, uint64_t value)
     *at = (uint8_t)value;
 }
 
-void wire_put_tag(struct wire_writer *writer, uint32_t number, enum wire_encoding encoding)
+static inline void put_varint(struct wire_writer *writer, uint64_t value)
 {
-    wire_put_varint(writer, (uint64_t)number << 3 | encoding);
+    if (value < 0x80)
+        put_byte(writer, (uint8_t)value);
+    else
+        put_long_varint(writer, value);
+}
+
+static inline void put_tag(struct wire_writer *writer, uint32_t number, enum wire_encoding encoding)
+{
+    put_varint(writer, (uint64_t)number << 3 | encoding);
 }
 
 void wire_put_int(struct wire_writer *writer, uint32_t number, int64_t value)
 {
     if (value == 0)
         return;
-    wire_put_varint(writer, (uint64_t)value);
-    wire_put_tag(writer, number, WIRE_VARINT);
+    put_varint(writer, (uint64_t)value);
+    put_tag(writer, number, WIRE_VARINT);
 }
 
 void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t value)
@@ -548,7 +563,7 @@ void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t valu
     uint8_t *at = take(writer, 8);
     for (unsigned i = 0; at && i < 8; i++)
         at[i] = (uint8_t)(value >> (8 * i));
-    wire_put_tag(writer, number, WIRE_64BIT);
+    put_tag(writer, number, WIRE_64BIT);
 }
 
 static void put_bytes(struct wire_writer *writer, uint32_t number, const char *data, size_t size)
@@ -558,8 +573,8 @@ static void put_bytes(struct wire_writer *writer, uint32_t number, const char *d
     uint8_t *at = take(writer, size);
     if (at)
         memcpy(at, data, size);
-    wire_put_varint(writer, size);
-    wire_put_tag(writer, number, WIRE_BYTES);
+    put_varint(writer, size);
+    put_tag(writer, number, WIRE_BYTES);
 }
 
 void wire_put_time(struct wire_writer *writer, uint32_t number, int64_t at_us)
@@ -570,8 +585,8 @@ void wire_put_time(struct wire_writer *writer, uint32_t number, int64_t at_us)
     size_t before = writer->used;
     wire_put_int(writer, 2, (at_us - seconds * 1000000) * 1000);
     wire_put_int(writer, 1, seconds);
-    wire_put_varint(writer, writer->used - before);
-    wire_put_tag(writer, number, WIRE_BYTES);
+    put_varint(writer, writer->used - before);
+    put_tag(writer, number, WIRE_BYTES);
 }
 
 void wire_put_message(struct wire_writer *writer, uint32_t number,
@@ -581,8 +596,8 @@ void wire_put_message(struct wire_writer *writer, uint32_t number,
     wire_encode(writer, message, source);
     if (writer->used == before && !even_empty)
         return;
-    wire_put_varint(writer, writer->used - before);
-    wire_put_tag(writer, number, WIRE_BYTES);
+    put_varint(writer, writer->used - before);
+    put_tag(writer, number, WIRE_BYTES);
 }
 
 static void put_lines(struct wire_writer *writer, const struct wire_field *field,

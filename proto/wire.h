@@ -90,7 +90,6 @@ struct wire_body {
     {.name = name_,                                                                                \
      .tag = (number) << 3 | (encoding),                                                            \
      .type = type_,                                                                                \
-     .min = WIRE_ANY,                                                                              \
      .offset = offsetof(structure, member),                                                        \
      __VA_ARGS__}
 
@@ -196,8 +195,6 @@ bool wire_read_varint(struct wire_reader *reader, struct wire_span *span, const 
                       uint64_t *ret_value);
 bool wire_read_fixed64(struct wire_reader *reader, struct wire_span *span, const char *name,
                        uint64_t *ret_value);
-bool wire_read_bytes(struct wire_reader *reader, struct wire_span *span, const char *name,
-                     struct wire_span *ret_span);
 bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const char *name,
                     int64_t *at_us);
 bool wire_read_message(struct wire_reader *reader, struct wire_span *span, const char *name,
@@ -222,8 +219,6 @@ struct wire_writer {
 void wire_encode(struct wire_writer *writer, const struct wire_message *message,
                  const void *source);
 
-void wire_put_varint(struct wire_writer *writer, uint64_t value);
-void wire_put_tag(struct wire_writer *writer, uint32_t number, enum wire_encoding encoding);
 void wire_put_int(struct wire_writer *writer, uint32_t number, int64_t value);
 void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t value);
 void wire_put_time(struct wire_writer *writer, uint32_t number, int64_t at_us);

@@ -79,13 +79,15 @@ proc_has_arg() {
     return 1
 }
 
-# proc_of FILE ARG: prints the pid in FILE ("pid start") if that very process still runs.
+# proc_of FILE ARG: prints the pid in FILE ("pid start") if that very process still runs and, ARG
+# not empty, has it as argument.
 proc_of() {
     local pid start now
     { read -r pid start <"$1"; } 2>/dev/null || return 1
     [[ $pid =~ ^[0-9]+$ && -n $start ]] || return 1
     now=$(proc_start "$pid") || return 1
-    [[ $now == "$start" ]] && proc_has_arg "$pid" "$2" || return 1
+    [[ $now == "$start" ]] || return 1
+    [[ -z $2 ]] || proc_has_arg "$pid" "$2" || return 1
     printf '%s\n' "$pid"
 }
 
@@ -123,6 +125,14 @@ proc_children() {
             proc_children "$pid"
             printf '%s\n' "$pid"
         fi
+    done
+}
+
+# proc_end_tree PID: TERM for a child of ours and all below it.
+proc_end_tree() {
+    local pid
+    for pid in $(proc_children "$1") "$1"; do
+        kill -TERM "$pid" 2>/dev/null || true
     done
 }
 
@@ -205,7 +215,7 @@ port_owned() {
     return 1
 }
 
-# http_get PORT PATH: prints the body; fails unless the answer is 200.
+# http_get PORT PATH: prints the body, whatever the answer; fails unless the answer is 200.
 http_get() {
     local status line
     (

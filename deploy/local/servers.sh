@@ -203,7 +203,7 @@ fsync = on
 synchronous_commit = on
 log_checkpoints = off
 logging_collector = off
-max_connections = 50
+max_connections = 200
 EOF
     mv "$home/data.new" "$home/data"
 }
@@ -318,6 +318,8 @@ servers_pick() {
 servers_start_locked() {
     local dir=$1 which kafka=0 failed=0
     which=$(servers_pick "${2:-all}") || return 2
+    # A test that restarts a server does not own it; see ./test.  (This is a subshell.)
+    unset ORDERLOG_TEST_DIR
     if [[ $which == *kafka* ]]; then
         kafka_start "$dir" &
         kafka=$!

@@ -1,4 +1,4 @@
-#include "producers/connection.h"
+#include "lib/ol_kafka_options.h"
 
 #include <string.h>
 
@@ -28,7 +28,8 @@ static const char *join(struct ol_arena *arena, const struct ol_option_list *lis
 }
 
 /* "name=value" rows of the -X options, in the arena; false: no memory. */
-static bool copy_properties(struct connection *connection, const struct ol_options *options)
+static bool copy_properties(struct ol_kafka_connection *connection,
+                            const struct ol_options *options)
 {
     size_t count = options->kafka_property_count;
     const char **extra = ol_arena_zalloc(&connection->arena, (count + 1) * sizeof *extra);
@@ -45,51 +46,36 @@ static bool copy_properties(struct connection *connection, const struct ol_optio
         memcpy(row + name_bytes + 1, property->value, value_bytes);
         extra[i] = row;
     }
-    connection->kafka.extra = extra;
-    connection->kafka.extra_count = count;
+    connection->settings.extra = extra;
+    connection->settings.extra_count = count;
     return true;
 }
 
-enum ol_class connection_init(struct connection *ret_connection, const struct ol_options *options,
-                              struct ol_error *reterr)
+enum ol_class ol_kafka_connection_init(struct ol_kafka_connection *ret_connection,
+                                       const struct ol_options *options, const char *client_id,
+                                       struct ol_error *reterr)
 {
-    struct connection *connection = ret_connection;
+    struct ol_kafka_connection *connection = ret_connection;
     ol_arena_init(&connection->arena, ARENA_BLOCK_BYTES, 0);
     const char *brokers = join(&connection->arena, &options->kafka_brokers);
-    if (brokers)
-        connection->kafka = ol_kafka_defaults(brokers, "orderlog-publisher");
-    if (!brokers || !copy_properties(connection, options)) {
+    const char *id = ol_arena_copy(&connection->arena, client_id, strlen(client_id));
+    if (brokers && id)
+        connection->settings = ol_kafka_defaults(brokers, id);
+    if (!brokers || !id || !copy_properties(connection, options)) {
         ol_arena_release(&connection->arena);
         return ol_fail(reterr, OL_FATAL, "out of memory");
     }
-    connection->kafka.message_timeout_ms = (int)options->timeout_ms;
-    connection->kafka.log = log_line;
+    connection->settings.transaction_timeout_ms = (int)options->transaction_timeout_ms;
+    connection->settings.session_timeout_ms = (int)options->session_timeout_ms;
+    connection->settings.log = log_line;
 
-    enum ol_class class = ol_kafka_check(&connection->kafka, reterr);
+    enum ol_class class = ol_kafka_check(&connection->settings, reterr);
     if (class)
         ol_arena_release(&connection->arena);
     return class;
 }
 
-void connection_release(struct connection *connection)
+void ol_kafka_connection_release(struct ol_kafka_connection *connection)
 {
     ol_arena_release(&connection->arena);
-}
-
-struct publisher_settings connection_publisher_settings(const struct connection *connection,
-                                                        const struct ol_options *options)
-{
-    bool said = strcmp(options->origins[OL_OPTION_ID_partitions], "default") != 0;
-    return (struct publisher_settings){
-        .kafka = &connection->kafka,
-        .prefix = options->topic_prefix,
-        .partitions = said ? (int32_t)options->partitions : 0,
-        .actor = options->actor,
-        .traceparent = options->traceparent,
-    };
-}
-
-enum ol_class connection_class(enum ol_class class)
-{
-    return class == OL_RETRY ? OL_UNREACHABLE : class;
 }

@@ -1,0 +1,244 @@
+#include "consumers/batch.h"
+
+#include "consumers/dead_letter.h"
+#include "domain/assert.h"
+#include "proto/codec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TRACE_HEADER "traceparent"
+
+bool batch_init(struct batch *batch, enum context context, struct batch_limits limits,
+                const struct batch_topics *topics)
+{
+    *batch = (struct batch){.context = context, .limits = limits, .topics = topics};
+    ol_arena_init(&batch->arena, BATCH_BLOCK_BYTES, BATCH_ARENA_BYTES);
+    batch->messages = calloc(limits.inputs, sizeof *batch->messages);
+    batch->inputs = calloc(limits.inputs, sizeof *batch->inputs);
+    if (batch->messages && batch->inputs)
+        return true;
+    batch_release(batch);
+    return false;
+}
+
+void batch_release(struct batch *batch)
+{
+    if (batch->messages)
+        ol_messages_release(batch->messages, batch->count);
+    ol_arena_release(&batch->arena);
+    free(batch->messages);
+    free(batch->inputs);
+    free(batch->records);
+    *batch = (struct batch){0};
+}
+
+void batch_clear(struct batch *batch)
+{
+    ol_messages_release(batch->messages, batch->count);
+    ol_arena_clear(&batch->arena);
+    batch->count = batch->decided = batch->input_bytes = 0;
+    batch->record_count = batch->output_bytes = batch->offset_count = 0;
+    batch->events = batch->steps = 0;
+    batch->current = NULL;
+    batch->trace = (struct ol_header){0};
+    batch->total = (struct receipt){0};
+}
+
+bool batch_full(const struct batch *batch)
+{
+    return batch->count >= batch->limits.inputs || batch->input_bytes >= BATCH_INPUT_BYTES ||
+           batch->output_bytes >= batch->limits.output_bytes;
+}
+
+bool batch_empty(const struct batch *batch)
+{
+    return batch->decided == 0 && batch->record_count == 0;
+}
+
+/* ---- inputs ---- */
+
+static enum ol_class decode(struct batch *batch, const struct ol_message *message,
+                            struct core_input *input, struct ol_error *reterr)
+{
+    struct bytes wire = {message->value, message->value_bytes};
+    if (!message->value)
+        return ol_fail(reterr, OL_POISON, "the record has no value");
+    if (input->source == CAUSE_COMMANDS) {
+        input->kind = INPUT_COMMAND;
+        return codec_decode_command(batch->context, wire, &batch->arena, &input->command, reterr);
+    }
+    input->kind = INPUT_STEP;
+    return codec_decode_step(batch->context, wire, &batch->arena, &input->step, reterr);
+}
+
+/* Headers are parsed only where they decide something: few commands are on the wrong partition. */
+static bool was_passed_on(const struct core_input *input, const struct ol_message *message,
+                          int32_t partitions)
+{
+    struct ol_header header;
+    return input->kind == INPUT_COMMAND &&
+           partition_of(command_aggregate(&input->command), partitions) != input->partition &&
+           ol_message_header_named(message, PASSED_ON_HEADER, &header);
+}
+
+bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,
+                int32_t partitions)
+{
+    domain_assert(batch->count < batch->limits.inputs);
+    struct core_input *input = &batch->inputs[batch->count];
+    struct ol_message *kept = &batch->messages[batch->count];
+    struct ol_error error;
+    *input = (struct core_input){
+        .source = source,
+        .partition = message->partition,
+        .offset = message->offset,
+        .at_us = message->timestamp_ms * 1000,
+        .record = kept,
+    };
+    enum ol_class class = decode(batch, message, input, &error);
+    if (class == OL_POISON) {
+        input->kind = INPUT_UNREADABLE;
+        input->reason = ol_arena_copy(&batch->arena, error.text, strlen(error.text));
+    }
+    if ((class && class != OL_POISON) || (class == OL_POISON && !input->reason))
+        return false;
+    input->passed_on = was_passed_on(input, message, partitions);
+    *kept = *message;
+    batch->input_bytes += message->value_bytes + message->key_bytes;
+    batch->count++;
+    return true;
+}
+
+/* ---- records ---- */
+
+static bool add_record(struct batch *batch, const struct ol_record *record)
+{
+    if (batch->record_count == batch->record_capacity) {
+        size_t capacity = batch->record_capacity ? 2 * batch->record_capacity : 4096;
+        struct ol_record *records = realloc(batch->records, capacity * sizeof *records);
+        if (!records)
+            return false;
+        batch->records = records;
+        batch->record_capacity = capacity;
+    }
+    batch->records[batch->record_count++] = *record;
+    batch->output_bytes += record->value_bytes + record->key_bytes;
+    return true;
+}
+
+/* The trace of the input, on all that follows from it. */
+static bool add_traced(struct batch *batch, struct ol_record *record)
+{
+    if (batch->trace.name) {
+        struct ol_header *header = ol_arena_alloc(&batch->arena, sizeof *header);
+        if (!header)
+            return false;
+        *header = batch->trace;
+        record->headers = header;
+        record->header_count = 1;
+    }
+    return add_record(batch, record);
+}
+
+/* A key may belong to the core's states, which change while the batch waits. */
+static bool set_key(struct batch *batch, struct ol_record *record, struct text key)
+{
+    if (key.bytes == 0)
+        return true;
+    record->key = ol_arena_copy(&batch->arena, key.data, key.bytes);
+    record->key_bytes = key.bytes;
+    return record->key != NULL;
+}
+
+static bool sink_event(void *self, int32_t partition, struct text key,
+                       const struct event_message *event)
+{
+    struct batch *batch = self;
+    struct ol_record record = {.topic = batch->topics->events, .partition = partition};
+    struct bytes wire;
+    if (!codec_encode_event(event, &batch->arena, &wire) || !set_key(batch, &record, key))
+        return false;
+    record.value = wire.data;
+    record.value_bytes = wire.size;
+    batch->events++;
+    return add_traced(batch, &record);
+}
+
+static bool sink_step(void *self, int32_t partition, struct text key,
+                      const struct step_message *step)
+{
+    struct batch *batch = self;
+    struct ol_record record = {.topic = batch->topics->steps[step->context],
+                               .partition = partition};
+    struct bytes wire;
+    if (!codec_encode_step(step, &batch->arena, &wire) || !set_key(batch, &record, key))
+        return false;
+    record.value = wire.data;
+    record.value_bytes = wire.size;
+    batch->steps++;
+    return add_traced(batch, &record);
+}
+
+static bool sink_pass_on(void *self, int32_t partition, const struct core_input *input)
+{
+    struct batch *batch = self;
+    const struct ol_message *message = input->record;
+    char from[TOPIC_NAME_BYTES_MAX + 40];
+    snprintf(from, sizeof from, "%s/%d/%lld", batch->topics->input_names[0], message->partition,
+             (long long)message->offset);
+
+    struct ol_record record = {.topic = batch->topics->commands, .partition = partition};
+    record.value = message->value;
+    record.value_bytes = message->value_bytes;
+    struct ol_header *headers;
+    size_t count;
+    const struct ol_header mark = {PASSED_ON_HEADER, from, strlen(from)};
+    if (!set_key(batch, &record, command_aggregate(&input->command)) ||
+        !dead_letter_headers(message, &mark, 1, &batch->arena, &headers, &count))
+        return false;
+    record.headers = headers;
+    record.header_count = count;
+    return add_record(batch, &record);
+}
+
+static bool sink_dead_letter(void *self, const struct core_input *input, const char *code,
+                             const char *reason)
+{
+    struct batch *batch = self;
+    const struct ol_message *message = input->record;
+    struct ol_record record = {
+        .topic = batch->topics->dead_letters,
+        .partition = message->partition,
+        .key = message->key,
+        .key_bytes = message->key_bytes,
+        .value = message->value,
+        .value_bytes = message->value_bytes,
+    };
+    const char *topic = batch->topics->input_names[input->source == CAUSE_STEPS];
+    struct ol_header *headers;
+    size_t count;
+    if (!dead_letter_explain(message, topic, code, reason, &batch->arena, &headers, &count))
+        return false;
+    record.headers = headers;
+    record.header_count = count;
+    return add_record(batch, &record);
+}
+
+struct core_sink batch_sink(struct batch *batch)
+{
+    return (struct core_sink){
+        .self = batch,
+        .event = sink_event,
+        .step = sink_step,
+        .pass_on = sink_pass_on,
+        .dead_letter = sink_dead_letter,
+    };
+}
+
+void batch_current(struct batch *batch, const struct core_input *input)
+{
+    batch->current = input;
+    if (!input || !ol_message_header_named(input->record, TRACE_HEADER, &batch->trace))
+        batch->trace = (struct ol_header){0};
+}

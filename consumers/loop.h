@@ -1,0 +1,111 @@
+/*
+ * consumers/loop.h - one context's worker loop: the shell around the core.
+ *
+ *   open producers A, B -> join the group -> take over -> batches, A and B in turn -> leave
+ *                 ^------------- anything unexpected: from scratch ------------'
+ *
+ * Batch n+1 is read, loaded and decided while batch n commits; its producer begins only after that
+ * commit has returned, so that nothing is ever built on what could still be aborted.
+ * Crash-only: an abort, an unknown outcome, a fence, a lost assignment or an unexpected error
+ * drops all state. A loop belongs to one thread; the status may be read from any.
+ * The reasons: docs/exactly-once.md.
+ */
+#ifndef CONSUMERS_LOOP_H
+#define CONSUMERS_LOOP_H
+
+#include "consumers/batch.h"
+#include "lib/ol_kafka_admin.h"
+#include "lib/ol_kafka_consumer.h"
+#include "lib/ol_kafka_options.h"
+#include "lib/ol_kafka_reader.h"
+#include "lib/ol_metrics.h"
+#include "projections/load.h"
+
+#include <stdatomic.h>
+
+enum loop_status {
+    LOOP_IS_STARTING = 0,
+    LOOP_IS_JOINING,     /* waiting for the group's assignment */
+    LOOP_IS_TAKING_OVER, /* bringing the states up to the log's end */
+    LOOP_IS_RUNNING,
+    LOOP_IS_WAITING,    /* for the projection or the database */
+    LOOP_IS_RESTARTING, /* after a failure */
+    LOOP_IS_STOPPED,
+    LOOP_STATUS_COUNT
+};
+
+/* The series that a loop updates: looked up once. */
+struct loop_metrics {
+    struct ol_series *commands_in, *steps_in;
+    struct ol_series *decided, *refused, *repeated, *passed_on, *dead_lettered;
+    struct ol_series *events, *steps;
+    struct ol_series *committed, *aborted, *commit_time, *renewed;
+    struct ol_series *takeovers, *overlay_entries, *overlay_bytes, *overlay_wait;
+};
+
+struct loop {
+    const struct ol_options *options;
+    enum context context;
+    int32_t partitions;
+
+    struct ol_kafka_connection kafka;
+    struct ol_admin *admin; /* the process's, shared */
+    struct ol_producer *producers[2];
+    struct ol_consumer *consumer;
+    struct ol_reader *reader;
+    struct ol_pg *db;
+    struct load *load;
+    struct core *core;
+
+    struct topic_name topics[STREAM_COUNT], step_topics[CONTEXT_COUNT], group;
+    struct batch_topics numbers;
+    struct batch batches[2];
+    struct batch *building, *flying; /* flying: its commit is under way; or NULL */
+    int building_with, flying_with;  /* producers of the two */
+    int64_t flying_since_us;
+
+    struct ol_message held; /* taken from an inbox, but there was no room; handle NULL: none */
+    enum cause_source held_source;
+    uint64_t owned, halted;                   /* partitions, as bits */
+    int64_t projected[PARTITIONS_MAX];        /* the highest progress seen: it never goes back */
+    int64_t projection_asked_us, timeouts_asked_us;
+    uint32_t next_inbox; /* whose turn it is */
+
+    struct loop_metrics metrics;
+    _Atomic int status;
+    _Atomic uint64_t halted_now; /* = halted, for other threads */
+    struct ol_error last_error;  /* written before status becomes RESTARTING */
+};
+
+/* Fills a zeroed loop; options and admin outlive it. */
+enum ol_class loop_init(struct loop *loop, const struct ol_options *options, enum context context,
+                        struct ol_admin *admin, struct ol_error *reterr);
+void loop_release(struct loop *loop);
+
+/* Until ol_run_stopping(). OL_OK: drained and left. OL_CONFLICT: the slot is another's. */
+enum ol_class loop_run(struct loop *loop, struct ol_error *reterr);
+
+/* "running" and so on. */
+const char *loop_status_name(enum loop_status status);
+
+/* ---- between the files of the loop ---- */
+
+/* Brings the states of the consumer's assignment up to the log's end and starts reading
+ * (takeover.c). A partition that can't be taken over is halted, loudly, and the others go on.
+ * OL_CONFLICT: the assignment changed meanwhile, or the loop is to stop: look at the consumer. */
+enum ol_class take_over(struct loop *loop, struct ol_error *reterr);
+
+/* Loads what the keys name, puts it into the core and settles what the projection has seen
+ * (loading.c). Waits as long as the database is away, while the group is served. count 0: only
+ * the progress. ret_progress may be NULL; else room for PARTITIONS_MAX.
+ * OL_CONFLICT as above. OL_VIOLATED: the database went back; take over anew. */
+enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t count,
+                        struct ol_arena *arena, struct load_progress *ret_progress,
+                        struct ol_error *reterr);
+
+/* Runs `try` until it does not say OL_RETRY or OL_UNREACHABLE, reconnecting in between. */
+enum ol_class loop_with_database(struct loop *loop, enum ol_class (*try)(struct loop *, void *,
+                                                                         struct ol_error *),
+                                 void *argument, struct ol_error *reterr);
+
+#endif

@@ -1,0 +1,449 @@
+#include "consumers/loop.h"
+
+#include "domain/assert.h"
+#include "lib/ol_clock.h"
+#include "lib/ol_hash.h"
+#include "lib/ol_log.h"
+#include "lib/ol_run.h"
+#include "proto/codec.h"
+
+/*
+ * Taking over a partition, in this order (docs/exactly-once.md says why each):
+ *
+ *   producers are open (so our own old transactions have ended)
+ *   1 committed offsets of commands and steps, stable ones
+ *   2 the events partition's high watermark H
+ *   3 the projection's progress X, its last event with its digest, its last receipt
+ *   4 read that last event again: another digest, or a log that ends before X: halt
+ *   5 read X..H, load the rows of what it names, fold what is newer
+ *   6 receipts equal committed offsets: start
+ */
+
+#define CHUNK_MESSAGES      2000
+#define CHUNK_ARENA_BYTES   (512 * 1024 * 1024)
+#define READ_WAIT_MS        100
+#define FULL_WAIT_MS        50
+#define WATERMARK_TIMEOUT_MS 10000
+
+/* What is found out about one partition. */
+struct taking {
+    int32_t partition;
+    int64_t committed[2];  /* of commands and steps; -1: none */
+    int64_t first_event;   /* low watermark of the events partition */
+    int64_t events_end;    /* its high watermark, H */
+    struct load_progress progress;
+    bool digest_checked;
+    bool halted;
+};
+
+struct takeover {
+    struct loop *loop;
+    struct taking partitions[PARTITIONS_MAX];
+    size_t count;
+    struct ol_arena arena; /* of a chunk */
+};
+
+/* The partition stops, and says so; the others go on. */
+static void halt(struct takeover *takeover, struct taking *taking, const char *reason)
+{
+    struct loop *loop = takeover->loop;
+    taking->halted = true;
+    loop->halted |= UINT64_C(1) << taking->partition;
+    atomic_store(&loop->halted_now, loop->halted);
+    ol_series_set(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
+                                       loop->topics[STREAM_COMMANDS].text, taking->partition),
+                  1);
+    ol_log(OL_LOG_ERROR, "worker", "partition halted",
+           ol_kv("context", context_name(loop->context)), ol_kv("partition", taking->partition),
+           ol_kv("reason", reason));
+}
+
+static struct taking *taking_of(struct takeover *takeover, int32_t partition)
+{
+    for (size_t i = 0; i < takeover->count; i++)
+        if (takeover->partitions[i].partition == partition)
+            return &takeover->partitions[i];
+    domain_assert(!"the partition is being taken over");
+    return NULL;
+}
+
+/* 1: the assignment names each partition twice, for commands and for steps. */
+static enum ol_class ask_committed(struct takeover *takeover, struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    const struct ol_assignment *assignment = ol_consumer_assignment(loop->consumer);
+    struct ol_offset places[2 * PARTITIONS_MAX];
+    domain_assert(assignment->count <= 2 * PARTITIONS_MAX);
+    for (size_t i = 0; i < assignment->count; i++)
+        places[i] = assignment->places[i];
+
+    enum ol_class class = ol_consumer_committed(loop->consumer, places, assignment->count,
+                                                (int)loop->options->timeout_ms, reterr);
+    if (class)
+        return class;
+    /* Sorted by topic: the first half are the commands, the second the steps of the same. */
+    takeover->count = assignment->count / 2;
+    for (size_t i = 0; i < takeover->count; i++)
+        takeover->partitions[i] = (struct taking){
+            .partition = places[i].partition,
+            .committed = {places[i].offset, places[takeover->count + i].offset},
+        };
+    return OL_OK;
+}
+
+/* 2 */
+static enum ol_class ask_watermarks(struct takeover *takeover, struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    for (size_t i = 0; i < takeover->count; i++) {
+        struct taking *taking = &takeover->partitions[i];
+        enum ol_class class = ol_admin_watermarks(
+            loop->admin, loop->topics[STREAM_EVENTS].text, taking->partition,
+            WATERMARK_TIMEOUT_MS, &taking->first_event, &taking->events_end, reterr);
+        if (class)
+            return class;
+    }
+    return OL_OK;
+}
+
+static enum ol_class load_open_sagas(struct loop *loop, void *argument, struct ol_error *reterr)
+{
+    struct takeover *takeover = argument;
+    for (size_t i = 0; i < takeover->count; i++) {
+        int32_t partition = takeover->partitions[i].partition;
+        struct load_deadline *deadlines;
+        struct load_progress progress;
+        size_t count;
+        enum ol_class class = load_deadlines(loop->load, partition, &takeover->arena, &deadlines,
+                                             &count, &progress, reterr);
+        if (class)
+            return class;
+        for (size_t j = 0; j < count; j++)
+            if (!core_deadline(loop->core, partition, deadlines[j].order_id,
+                               deadlines[j].deadline_us))
+                return ol_fail(reterr, OL_FATAL, "out of memory");
+    }
+    return OL_OK;
+}
+
+/* 3: what the projection knows, and what it knows of open sagas (replay comes on top). */
+static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    struct load_progress progress[PARTITIONS_MAX];
+    enum ol_class class = loop_load(loop, NULL, 0, &takeover->arena, progress, reterr);
+    if (!class && loop->context == CONTEXT_ORDERS)
+        class = loop_with_database(loop, load_open_sagas, takeover, reterr);
+    if (class)
+        return class;
+
+    for (size_t i = 0; i < takeover->count; i++) {
+        struct taking *taking = &takeover->partitions[i];
+        taking->progress = progress[taking->partition];
+        core_partition_begin(loop->core, taking->partition,
+                             taking->progress.has_receipt ? &taking->progress.receipt : NULL);
+        if (taking->progress.next_offset > taking->events_end)
+            halt(takeover, taking,
+                 "the projection is ahead of the event log: the log was cut, the topic was made "
+                 "anew, or this is another cluster; see docs/runbook.md");
+    }
+    return OL_OK;
+}
+
+/* 4 and 5 begin at the last event that was projected, so that one reading serves both. */
+static enum ol_class start_reading(struct takeover *takeover, struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    struct ol_offset positions[PARTITIONS_MAX];
+    for (size_t i = 0; i < takeover->count; i++) {
+        struct taking *taking = &takeover->partitions[i];
+        bool from_last = taking->progress.last_offset >= 0 && !taking->halted;
+        taking->digest_checked = !from_last;
+        positions[i] = (struct ol_offset){
+            .topic = loop->topics[STREAM_EVENTS].text,
+            .partition = taking->partition,
+            .offset = taking->halted  ? taking->events_end
+                      : from_last     ? taking->progress.last_offset
+                                      : taking->first_event,
+        };
+    }
+    return ol_reader_assign(loop->reader, positions, takeover->count, reterr);
+}
+
+/* The first message read of a partition must be the one that the projection saw last. */
+static bool is_last_projected(struct takeover *takeover, struct taking *taking,
+                              const struct ol_message *message)
+{
+    if (taking->digest_checked)
+        return false;
+    taking->digest_checked = true;
+    uint64_t digest = ol_hash_record(message->key, message->key_bytes, message->value,
+                                     message->value_bytes);
+    if (message->offset != taking->progress.last_offset ||
+        digest != taking->progress.last_digest) {
+        halt(takeover, taking,
+             "the last event that the projection saw is not in the log any more, or another is in "
+             "its place; see docs/runbook.md");
+        return true;
+    }
+    return message->offset < taking->progress.next_offset;
+}
+
+/* A chunk's events, decoded; NULL where a message is not to be folded. */
+static enum ol_class decode_chunk(struct takeover *takeover, const struct ol_message *messages,
+                                  size_t count, struct event_message **ret_events,
+                                  struct ol_error *reterr)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct ol_message *message = &messages[i];
+        struct taking *taking = taking_of(takeover, message->partition);
+        ret_events[i] = NULL;
+        if (taking->halted || is_last_projected(takeover, taking, message) || taking->halted)
+            continue;
+        struct event_message *event = ol_arena_zalloc(&takeover->arena, sizeof *event);
+        if (!event)
+            return ol_fail(reterr, OL_FATAL, "out of memory");
+        struct bytes wire = {message->value, message->value_bytes};
+        enum ol_class class = codec_decode_event(takeover->loop->context, wire, &takeover->arena,
+                                                 event, reterr);
+        if (class == OL_POISON) {
+            ol_fail_in(reterr, "%s partition %d offset %lld", message->topic, message->partition,
+                       (long long)message->offset);
+            halt(takeover, taking, reterr->text);
+            continue;
+        }
+        if (class)
+            return class;
+        ret_events[i] = event;
+    }
+    return OL_OK;
+}
+
+static enum ol_class load_for_chunk(struct takeover *takeover, const struct ol_message *messages,
+                                    struct event_message *const *events, size_t count,
+                                    struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    struct entity_key *keys = NULL;
+    size_t key_count = 0, capacity = 0;
+    for (size_t i = 0; i < count; i++)
+        if (events[i] &&
+            !core_lacks_for_event(loop->core, events[i], messages[i].partition, &takeover->arena,
+                                  &keys, &key_count, &capacity))
+            return ol_fail(reterr, OL_FATAL, "out of memory");
+    key_count = core_keys_unique(keys, key_count);
+    return key_count ? loop_load(loop, keys, key_count, &takeover->arena, NULL, reterr) : OL_OK;
+}
+
+static enum ol_class fold_chunk(struct takeover *takeover, const struct ol_message *messages,
+                                size_t count, struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    struct event_message *events[CHUNK_MESSAGES];
+    ol_arena_clear(&takeover->arena);
+    enum ol_class class = decode_chunk(takeover, messages, count, events, reterr);
+    if (!class)
+        class = load_for_chunk(takeover, messages, events, count, reterr);
+    for (size_t i = 0; i < count && !class; i++) {
+        struct taking *taking = taking_of(takeover, messages[i].partition);
+        if (!events[i] || taking->halted)
+            continue;
+        class = core_replay(loop->core, events[i], messages[i].partition, messages[i].offset,
+                            reterr);
+        if (class == OL_VIOLATED) {
+            halt(takeover, taking, reterr->text);
+            class = OL_OK;
+        }
+    }
+    return class;
+}
+
+static bool is_read(struct takeover *takeover)
+{
+    for (size_t i = 0; i < takeover->count; i++) {
+        const struct taking *taking = &takeover->partitions[i];
+        if (!taking->halted &&
+            ol_reader_position(takeover->loop->reader, i) < taking->events_end)
+            return false;
+    }
+    return true;
+}
+
+/* Something else has to be done first: stop, or answer the group. */
+static enum ol_class look_up(struct loop *loop, uint64_t serial, struct ol_error *reterr)
+{
+    enum ol_consumer_event event;
+    enum ol_class class = ol_consumer_poll(loop->consumer, &event, reterr);
+    if (class && class != OL_RETRY)
+        return class;
+    const struct ol_assignment *assignment = ol_consumer_assignment(loop->consumer);
+    if (ol_run_stopping() || !assignment || assignment->serial != serial ||
+        event == OL_CONSUMER_REVOKED || event == OL_CONSUMER_LOST)
+        return ol_fail(reterr, OL_CONFLICT, "the assignment changed during the take-over");
+    return OL_OK;
+}
+
+/* The states ahead of the projection must fit; if they don't, it has to catch up first. */
+static enum ol_class wait_for_room(struct takeover *takeover, uint64_t serial,
+                                   struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    for (;;) {
+        overlay_evict(core_overlay(loop->core));
+        if (!overlay_full(core_overlay(loop->core)))
+            return OL_OK;
+        ol_run_sleep(FULL_WAIT_MS);
+        enum ol_class class = look_up(loop, serial, reterr);
+        if (!class)
+            class = loop_load(loop, NULL, 0, &takeover->arena, NULL, reterr);
+        if (class)
+            return class;
+    }
+}
+
+/* 5. Read committed: it waits for transactions that are still open, which their own end or their
+ * timeout bounds. */
+static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    enum ol_class class = start_reading(takeover, reterr);
+    while (!class && !is_read(takeover)) {
+        struct ol_message messages[CHUNK_MESSAGES];
+        size_t count = 0;
+        class = ol_reader_poll(loop->reader, READ_WAIT_MS, messages, CHUNK_MESSAGES, &count,
+                               reterr);
+        if (!class)
+            class = fold_chunk(takeover, messages, count, reterr);
+        ol_messages_release(messages, count);
+        if (!class)
+            class = look_up(loop, serial, reterr);
+        if (!class)
+            class = wait_for_room(takeover, serial, reterr);
+    }
+    struct ol_error ignored;
+    ol_reader_assign(loop->reader, NULL, 0, &ignored);
+    return class;
+}
+
+/* A log without any receipt is a new one: inputs begin where their topics begin. */
+static enum ol_class bootstrap(struct takeover *takeover, struct taking *taking,
+                               struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    if (taking->events_end > 0 || taking->committed[0] >= 0 || taking->committed[1] >= 0) {
+        halt(takeover, taking,
+             "the group has offsets or the log has an end, but there is no receipt: the events "
+             "topic was cut or made anew; see docs/runbook.md");
+        return OL_OK;
+    }
+    int64_t low[2], high;
+    for (int i = 0; i < 2; i++) {
+        enum ol_class class = ol_admin_watermarks(
+            loop->admin, loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text,
+            taking->partition, WATERMARK_TIMEOUT_MS, &low[i], &high, reterr);
+        if (class)
+            return class;
+    }
+    core_partition_bootstrap(loop->core, taking->partition, low[0], low[1]);
+    return OL_OK;
+}
+
+/* 6. The group's offsets may be missing (they expire in an idle group): the receipts know. */
+static enum ol_class check_receipt(struct takeover *takeover, struct taking *taking,
+                                   struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    const struct receipt *receipt = core_receipt(loop->core, taking->partition);
+    if (receipt->commands_next < 0)
+        return bootstrap(takeover, taking, reterr);
+    const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
+    for (int i = 0; i < 2; i++) {
+        if (taking->committed[i] < 0) {
+            ol_log(OL_LOG_WARN, "worker", "offset missing in the group, taken from the receipts",
+                   ol_kv("topic", loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text),
+                   ol_kv("partition", taking->partition), ol_kv("offset", next[i]));
+        } else if (taking->committed[i] != next[i]) {
+            ol_fail(reterr, OL_VIOLATED,
+                    "the group has committed offset %lld of %s partition %d, the receipts in the "
+                    "event log end at %lld: a transaction was lost or doubled; see "
+                    "docs/runbook.md",
+                    (long long)taking->committed[i],
+                    loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text, taking->partition,
+                    (long long)next[i]);
+            halt(takeover, taking, reterr->text);
+            return OL_OK;
+        }
+    }
+    return OL_OK;
+}
+
+/* Reading starts at the receipts' ends; what is halted is left lying. */
+static enum ol_class start(struct takeover *takeover, struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    struct ol_offset positions[2 * PARTITIONS_MAX];
+    for (size_t i = 0; i < takeover->count; i++) {
+        const struct taking *taking = &takeover->partitions[i];
+        const struct receipt *receipt = core_receipt(loop->core, taking->partition);
+        const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
+        for (size_t j = 0; j < 2; j++)
+            positions[j * takeover->count + i] = (struct ol_offset){
+                .topic = loop->topics[j == 0 ? STREAM_COMMANDS : STREAM_STEPS].text,
+                .partition = taking->partition,
+                .offset = taking->halted || next[j] < 0 ? 0 : next[j],
+            };
+    }
+    return ol_consumer_assign(loop->consumer, positions, 2 * takeover->count, reterr);
+}
+
+static enum ol_class take_over_with(struct takeover *takeover, struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    uint64_t serial = ol_consumer_assignment(loop->consumer)->serial;
+    enum ol_class class = ask_committed(takeover, reterr);
+    if (!class)
+        class = ask_watermarks(takeover, reterr);
+    if (!class)
+        class = ask_projection(takeover, reterr);
+    if (!class)
+        class = replay(takeover, serial, reterr);
+    for (size_t i = 0; i < takeover->count && !class; i++)
+        if (!takeover->partitions[i].halted)
+            class = check_receipt(takeover, &takeover->partitions[i], reterr);
+    return class ? class : start(takeover, reterr);
+}
+
+enum ol_class take_over(struct loop *loop, struct ol_error *reterr)
+{
+    const struct ol_assignment *assignment = ol_consumer_assignment(loop->consumer);
+    domain_assert(assignment);
+    if (!ol_consumer_assignment_is_aligned(loop->consumer))
+        return ol_fail(reterr, OL_FATAL,
+                       "the group gave other partitions of %s than of %s: do they have the same "
+                       "number of partitions? Nothing is decided",
+                       loop->topics[STREAM_COMMANDS].text, loop->topics[STREAM_STEPS].text);
+
+    int64_t began_us = ol_clock_monotonic_us();
+    struct takeover *takeover = calloc(1, sizeof *takeover);
+    if (!takeover)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    takeover->loop = loop;
+    ol_arena_init(&takeover->arena, 256 * 1024, CHUNK_ARENA_BYTES);
+    core_clear(loop->core);
+    loop->owned = loop->halted = 0;
+    memset(loop->projected, 0, sizeof loop->projected);
+    for (size_t i = 0; i < assignment->count; i++)
+        loop->owned |= UINT64_C(1) << assignment->places[i].partition;
+
+    enum ol_class class = take_over_with(takeover, reterr);
+    if (!class) {
+        ol_series_add(loop->metrics.takeovers, (int64_t)takeover->count);
+        ol_log(OL_LOG_INFO, "worker", "partitions taken over",
+               ol_kv("context", context_name(loop->context)), ol_kv("count", takeover->count),
+               ol_kv("states", overlay_stats(core_overlay(loop->core)).entries),
+               ol_kv("took_ms", (ol_clock_monotonic_us() - began_us) / 1000));
+    }
+    ol_arena_release(&takeover->arena);
+    free(takeover);
+    return class;
+}

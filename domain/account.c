@@ -1,0 +1,381 @@
+#include "domain/account.h"
+
+#include "domain/assert.h"
+#include "domain/check.h"
+#include "domain/machines.h"
+#include "domain/money.h"
+#include "domain/name.h"
+
+/* ---- tables ---- */
+
+/* clang-format off */
+static const struct {
+    enum ledger_account debit, credit;
+} legs[PAYMENT_EVENT_KIND_COUNT] = {
+    [FUNDS_DEPOSITED] = {LEDGER_EXTERNAL, LEDGER_WALLET},
+    [FUNDS_WITHDRAWN] = {LEDGER_WALLET, LEDGER_EXTERNAL},
+    [PAYMENT_AUTHORISED] = {LEDGER_WALLET, LEDGER_HELD},
+    [PAYMENT_CAPTURED] = {LEDGER_HELD, LEDGER_REVENUE},
+    [PAYMENT_VOIDED] = {LEDGER_HELD, LEDGER_WALLET},
+    [PAYMENT_REFUNDED] = {LEDGER_REVENUE, LEDGER_WALLET},
+};
+
+#define SILENT {.nothing_to_say = true}
+
+const struct payment_cell payment_cells[PAYMENT_STATUS_COUNT][PAYMENT_STEP_KIND_COUNT] = {
+    [PAYMENT_IS_NOTHING] = {
+        [PAYMENT_AUTHORISE] = {.yes = PAYMENT_AUTHORISED, .no = PAYMENT_DECLINED},
+        [PAYMENT_CAPTURE] = SILENT,
+        [PAYMENT_VOID] = {.yes = PAYMENT_VOIDED},
+    },
+    [PAYMENT_IS_AUTHORISED] = {
+        [PAYMENT_AUTHORISE] = SILENT,
+        [PAYMENT_CAPTURE] = {.yes = PAYMENT_CAPTURED},
+        [PAYMENT_VOID] = {.yes = PAYMENT_VOIDED},
+    },
+    [PAYMENT_IS_DECLINED] = {
+        [PAYMENT_AUTHORISE] = SILENT,
+        [PAYMENT_CAPTURE] = SILENT,
+        [PAYMENT_VOID] = {.yes = PAYMENT_VOIDED},
+    },
+    [PAYMENT_IS_CAPTURED] = {
+        [PAYMENT_AUTHORISE] = SILENT,
+        [PAYMENT_CAPTURE] = SILENT,
+        [PAYMENT_VOID] = SILENT,
+    },
+    [PAYMENT_IS_VOIDED] = {
+        [PAYMENT_AUTHORISE] = {.no = PAYMENT_DECLINED},
+        [PAYMENT_CAPTURE] = SILENT,
+        [PAYMENT_VOID] = SILENT,
+    },
+    [PAYMENT_IS_REFUNDED] = {
+        [PAYMENT_AUTHORISE] = SILENT,
+        [PAYMENT_CAPTURE] = SILENT,
+        [PAYMENT_VOID] = SILENT,
+    },
+};
+
+static const char *const ledger_names[LEDGER_ACCOUNT_COUNT] = {
+    [LEDGER_NOTHING] = "",
+    [LEDGER_EXTERNAL] = "external",
+    [LEDGER_WALLET] = "wallet",
+    [LEDGER_HELD] = "held",
+    [LEDGER_REVENUE] = "revenue",
+};
+
+static const char *const status_names[PAYMENT_STATUS_COUNT] = {
+    [PAYMENT_IS_NOTHING] = "",
+    [PAYMENT_IS_AUTHORISED] = "AUTHORISED",
+    [PAYMENT_IS_DECLINED] = "DECLINED",
+    [PAYMENT_IS_CAPTURED] = "CAPTURED",
+    [PAYMENT_IS_VOIDED] = "VOIDED",
+    [PAYMENT_IS_REFUNDED] = "REFUNDED",
+};
+/* clang-format on */
+
+typedef struct refusal account_judge(const struct account *account, const struct payment *payment,
+                                     const struct payment_command *command,
+                                     struct payment_event *ret_event);
+static account_judge open_wallet, deposit, withdraw, refund;
+
+/* What a command's own fields are checked for, and who judges it against the state. */
+/* clang-format off */
+static const struct {
+    bool has_currency, has_amount, has_payment;
+    account_judge *judge;
+} rules[] = {
+    [ACCOUNT_OPEN] = {.has_currency = true, .judge = open_wallet},
+    [FUNDS_DEPOSIT] = {.has_currency = true, .has_amount = true, .judge = deposit},
+    [FUNDS_WITHDRAW] = {.has_currency = true, .has_amount = true, .judge = withdraw},
+    [PAYMENT_REFUND] = {.has_amount = true, .has_payment = true, .judge = refund},
+};
+/* clang-format on */
+#define RULE_COUNT (sizeof rules / sizeof *rules)
+
+static struct refusal check_command(const struct payment_command *command);
+static struct refusal check_authorise(const struct account *account,
+                                      const struct payment_step *step);
+static void post(struct account *account, enum ledger_account ledger, int64_t amount_minor);
+static void assert_sound(const struct account *account);
+
+/* ---- exported ---- */
+
+struct refusal account_decide_command(const struct account *account, const struct payment *payment,
+                                      const struct payment_command *command,
+                                      struct payment_event *ret_event)
+{
+    assert_sound(account);
+    domain_assert(command->kind < RULE_COUNT);
+    domain_assert(rules[command->kind].judge != NULL);
+
+    struct refusal refusal = check_command(command);
+    if (refusal.code)
+        return refusal;
+    struct payment_event event = {.version = account->version + 1,
+                                  .customer_id = command->customer_id};
+    refusal = rules[command->kind].judge(account, payment, command, &event);
+    if (refusal.code)
+        return refusal;
+    domain_assert(event.kind != PAYMENT_EVENT_NONE);
+    *ret_event = event;
+    return refusal;
+}
+
+bool account_decide_step(const struct account *account, const struct payment *payment,
+                         const struct payment_step *step, struct payment_event *ret_event)
+{
+    assert_sound(account);
+    domain_assert(step->kind < PAYMENT_STEP_KIND_COUNT);
+    domain_assert(payment->status < PAYMENT_STATUS_COUNT);
+    const struct payment_cell *cell = &payment_cells[payment->status][step->kind];
+    domain_assert(cell->nothing_to_say == (!cell->yes && !cell->no));
+    if (cell->nothing_to_say)
+        return false;
+
+    struct refusal refusal = accepted();
+    int64_t amount_minor = payment->status == PAYMENT_IS_AUTHORISED ? payment->amount_minor : 0;
+    if (step->kind == PAYMENT_AUTHORISE) {
+        amount_minor = step->amount_minor;
+        refusal = cell->yes ? check_authorise(account, step)
+                            : refused(REFUSED_PAYMENT_EXISTS, step->payment_id);
+    }
+    bool moves = !refusal.code && amount_minor > 0;
+    *ret_event = (struct payment_event){.kind = refusal.code ? cell->no : cell->yes,
+                                        .version = moves ? account->version + 1 : 0,
+                                        .customer_id = step->customer_id,
+                                        .payment_id = step->payment_id,
+                                        .amount_minor = amount_minor,
+                                        .code = refusal.code};
+    domain_assert(ret_event->kind != PAYMENT_EVENT_NONE);
+    return true;
+}
+
+void account_apply(struct account *account, const struct payment_event *event)
+{
+    domain_assert(event->kind > PAYMENT_EVENT_NONE && event->kind < PAYMENT_EVENT_KIND_COUNT);
+    enum ledger_account debit, credit;
+    bool moves = account_legs(event, &debit, &credit);
+    if (!moves && event->kind != ACCOUNT_OPENED) {
+        domain_assert(event->version == 0);
+        return;
+    }
+    domain_assert(event->version == account->version + 1);
+    domain_assert((account->version == 0) == (event->kind == ACCOUNT_OPENED));
+    if (event->kind == ACCOUNT_OPENED)
+        account->currency = currency_of(event->currency);
+    account->version = event->version;
+    if (moves) {
+        post(account, debit, -event->amount_minor);
+        post(account, credit, event->amount_minor);
+    }
+    assert_sound(account);
+}
+
+void payment_apply(struct payment *payment, const struct payment_event *event)
+{
+    enum payment_status before = payment->status;
+    switch (event->kind) {
+    case PAYMENT_AUTHORISED:
+        domain_assert(before == PAYMENT_IS_NOTHING);
+        *payment = (struct payment){PAYMENT_IS_AUTHORISED, event->amount_minor, 0};
+        return;
+    case PAYMENT_DECLINED:
+        domain_assert(before == PAYMENT_IS_NOTHING || before == PAYMENT_IS_VOIDED);
+        *payment = (struct payment){PAYMENT_IS_DECLINED, event->amount_minor, 0};
+        return;
+    case PAYMENT_CAPTURED:
+        domain_assert(before == PAYMENT_IS_AUTHORISED);
+        domain_assert(event->amount_minor == payment->amount_minor);
+        payment->status = PAYMENT_IS_CAPTURED;
+        return;
+    case PAYMENT_VOIDED:
+        domain_assert(before == PAYMENT_IS_AUTHORISED ? event->amount_minor == payment->amount_minor
+                                                      : event->amount_minor == 0);
+        *payment = (struct payment){PAYMENT_IS_VOIDED, event->amount_minor, 0};
+        return;
+    case PAYMENT_REFUNDED:
+        domain_assert(before == PAYMENT_IS_CAPTURED);
+        domain_assert(event->amount_minor >= 1);
+        domain_assert(event->amount_minor <= payment->amount_minor - payment->refunded_minor);
+        payment->refunded_minor += event->amount_minor;
+        if (payment->refunded_minor == payment->amount_minor)
+            payment->status = PAYMENT_IS_REFUNDED;
+        return;
+    default: domain_assert(!"an event of no payment");
+    }
+}
+
+struct order_step payment_reply(const struct payment *payment, const struct payment_step *step,
+                                const struct payment_event *event)
+{
+    struct order_step reply = {.order_id = step->payment_id};
+    switch (step->kind) {
+    case PAYMENT_AUTHORISE: {
+        bool declined =
+            event ? event->kind == PAYMENT_DECLINED : payment->status == PAYMENT_IS_DECLINED;
+        domain_assert(event || payment->status != PAYMENT_IS_NOTHING);
+        domain_assert(event || payment->status != PAYMENT_IS_VOIDED);
+        reply.kind = declined ? ORDER_PAYMENT_DECLINED_REPLY : ORDER_PAYMENT_AUTHORISED_REPLY;
+        if (declined)
+            reply.code = event ? event->code : REFUSED_PAYMENT_EXISTS;
+        break;
+    }
+    case PAYMENT_CAPTURE: break;
+    case PAYMENT_VOID: reply.kind = ORDER_PAYMENT_VOIDED_REPLY; break;
+    case PAYMENT_STEP_NONE: domain_assert(!"a step of no kind");
+    }
+    return reply;
+}
+
+bool account_legs(const struct payment_event *event, enum ledger_account *ret_debit,
+                  enum ledger_account *ret_credit)
+{
+    domain_assert(event->kind < PAYMENT_EVENT_KIND_COUNT);
+    if (legs[event->kind].debit == LEDGER_NOTHING || event->amount_minor == 0)
+        return false;
+    domain_assert(event->amount_minor > 0);
+    *ret_debit = legs[event->kind].debit;
+    *ret_credit = legs[event->kind].credit;
+    return true;
+}
+
+const char *ledger_account_name(enum ledger_account account)
+{
+    return name_at(ledger_names, LEDGER_ACCOUNT_COUNT, account);
+}
+
+const char *payment_status_name(enum payment_status status)
+{
+    return name_at(status_names, PAYMENT_STATUS_COUNT, status);
+}
+
+enum payment_status payment_status_by_name(struct text name)
+{
+    return (enum payment_status)name_find(status_names, PAYMENT_STATUS_COUNT, name);
+}
+
+/* ---- commands ---- */
+
+static struct refusal check_command(const struct payment_command *command)
+{
+    struct refusal refusal = check_id(command->customer_id);
+    if (!refusal.code && rules[command->kind].has_payment)
+        refusal = check_id(command->payment_id);
+    if (refusal.code)
+        return refusal;
+    if (rules[command->kind].has_currency && !currency_valid(command->currency))
+        return refused(REFUSED_CURRENCY_INVALID, command->customer_id);
+    if (rules[command->kind].has_amount && command->amount_minor < 1)
+        return refused(REFUSED_AMOUNT_NOT_POSITIVE, command->customer_id);
+    return accepted();
+}
+
+/* True when the wallet can take `amount_minor` more, should all that is held come back to it. */
+static bool has_room(const struct account *account, int64_t amount_minor)
+{
+    int64_t sum_minor;
+    return amount_add(account->balance_minor, account->held_minor, &sum_minor) &&
+           amount_add(sum_minor, amount_minor, &sum_minor);
+}
+
+static struct refusal open_wallet(const struct account *account, const struct payment *payment,
+                                  const struct payment_command *command,
+                                  struct payment_event *ret_event)
+{
+    (void)payment;
+    if (account->version != 0)
+        return refused(REFUSED_ACCOUNT_EXISTS, command->customer_id);
+    ret_event->kind = ACCOUNT_OPENED;
+    ret_event->currency = command->currency;
+    return accepted();
+}
+
+static struct refusal deposit(const struct account *account, const struct payment *payment,
+                              const struct payment_command *command,
+                              struct payment_event *ret_event)
+{
+    (void)payment;
+    if (account->version == 0)
+        return refused(REFUSED_ACCOUNT_UNKNOWN, command->customer_id);
+    if (!currency_is(account->currency, command->currency))
+        return refused(REFUSED_CURRENCY_MISMATCH, command->customer_id);
+    if (!has_room(account, command->amount_minor))
+        return refused(REFUSED_AMOUNT_OVERFLOW, command->customer_id);
+    ret_event->kind = FUNDS_DEPOSITED;
+    ret_event->amount_minor = command->amount_minor;
+    return accepted();
+}
+
+static struct refusal withdraw(const struct account *account, const struct payment *payment,
+                               const struct payment_command *command,
+                               struct payment_event *ret_event)
+{
+    (void)payment;
+    if (account->version == 0)
+        return refused(REFUSED_ACCOUNT_UNKNOWN, command->customer_id);
+    if (!currency_is(account->currency, command->currency))
+        return refused(REFUSED_CURRENCY_MISMATCH, command->customer_id);
+    if (command->amount_minor > account->balance_minor)
+        return refused(REFUSED_FUNDS_SHORT, command->customer_id);
+    ret_event->kind = FUNDS_WITHDRAWN;
+    ret_event->amount_minor = command->amount_minor;
+    return accepted();
+}
+
+static struct refusal refund(const struct account *account, const struct payment *payment,
+                             const struct payment_command *command, struct payment_event *ret_event)
+{
+    domain_assert(payment != NULL);
+    if (account->version == 0)
+        return refused(REFUSED_ACCOUNT_UNKNOWN, command->customer_id);
+    if (payment->status == PAYMENT_IS_NOTHING)
+        return refused(REFUSED_PAYMENT_UNKNOWN, command->payment_id);
+    if (payment->status != PAYMENT_IS_CAPTURED && payment->status != PAYMENT_IS_REFUNDED)
+        return refused(REFUSED_PAYMENT_NOT_CAPTURED, command->payment_id);
+    if (command->amount_minor > payment->amount_minor - payment->refunded_minor)
+        return refused(REFUSED_REFUND_TOO_LARGE, command->payment_id);
+    if (!has_room(account, command->amount_minor))
+        return refused(REFUSED_AMOUNT_OVERFLOW, command->customer_id);
+    ret_event->kind = PAYMENT_REFUNDED;
+    ret_event->payment_id = command->payment_id;
+    ret_event->amount_minor = command->amount_minor;
+    return accepted();
+}
+
+/* ---- steps ---- */
+
+static struct refusal check_authorise(const struct account *account,
+                                      const struct payment_step *step)
+{
+    domain_assert(step->amount_minor >= 1);
+    if (account->version == 0)
+        return refused(REFUSED_ACCOUNT_UNKNOWN, step->customer_id);
+    if (!currency_is(account->currency, step->currency))
+        return refused(REFUSED_CURRENCY_MISMATCH, step->customer_id);
+    if (step->amount_minor > account->balance_minor)
+        return refused(REFUSED_FUNDS_SHORT, step->customer_id);
+    return accepted();
+}
+
+/* ---- folding ---- */
+
+/* External and revenue are nobody's wallet: their balances are sums over the ledger. */
+static void post(struct account *account, enum ledger_account ledger, int64_t amount_minor)
+{
+    domain_assert(ledger > LEDGER_NOTHING && ledger < LEDGER_ACCOUNT_COUNT);
+    bool fits = true;
+    if (ledger == LEDGER_WALLET)
+        fits = amount_add(account->balance_minor, amount_minor, &account->balance_minor);
+    if (ledger == LEDGER_HELD)
+        fits = amount_add(account->held_minor, amount_minor, &account->held_minor);
+    domain_assert(fits);
+}
+
+static void assert_sound(const struct account *account)
+{
+    domain_assert(account->version >= 0);
+    domain_assert(account->balance_minor >= 0);
+    domain_assert(account->held_minor >= 0);
+    domain_assert(has_room(account, 0));
+    domain_assert(account->version > 0 || (account->balance_minor | account->held_minor) == 0);
+}

@@ -1,0 +1,435 @@
+#include "producers/import_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/ol_arena.h"
+#include "lib/ol_clock.h"
+#include "lib/ol_csv.h"
+#include "lib/ol_hash.h"
+#include "lib/ol_id.h"
+#include "proto/codec.h"
+
+#define ARENA_BLOCK_BYTES (64 * 1024)
+#define LINES_FIRST       64
+#define SEEN_FIRST        1024 /* a power of two, as all sizes of the table */
+
+enum { PRODUCT_SKU, PRODUCT_NAME, PRODUCT_CATEGORY, PRODUCT_BRAND, PRODUCT_PRICE, PRODUCT_CURRENCY,
+       PRODUCT_STOCK };
+enum { ACCOUNT_ID, ACCOUNT_CURRENCY, ACCOUNT_FUNDS };
+enum { BASKET_ID, BASKET_CUSTOMER, BASKET_PLACED_AT, BASKET_LINE_NO, BASKET_SKU, BASKET_QUANTITY,
+       BASKET_AMOUNT, BASKET_CURRENCY };
+
+static const char *const product_columns[] = {"sku",         "name",     "category", "brand",
+                                              "price_minor", "currency", "stock"};
+static const char *const account_columns[] = {"customer_id", "currency", "funds_minor"};
+static const char *const basket_columns[] = {"basket_id", "customer_id", "placed_at",
+                                             "line_no",   "sku",         "quantity",
+                                             "amount_minor", "currency"};
+
+typedef enum ol_class next_function(struct import_file *file, struct command *ret_commands,
+                                    size_t *ret_count, struct ol_error *reterr);
+static next_function next_product, next_account, next_basket;
+
+static const struct {
+    const char *name;
+    const char *const *columns;
+    size_t column_count;
+    next_function *next;
+} kinds[IMPORT_KIND_COUNT] = {
+#define COLUMNS(names) names, sizeof names / sizeof names[0]
+    [IMPORT_PRODUCTS] = {"products", COLUMNS(product_columns), next_product},
+    [IMPORT_ACCOUNTS] = {"accounts", COLUMNS(account_columns), next_account},
+    [IMPORT_BASKETS] = {"baskets", COLUMNS(basket_columns), next_basket},
+#undef COLUMNS
+};
+
+/* Digests of the baskets seen: open addressing, at most half full. A digest of two zeros is an
+ * empty cell; 128 bits make a false alarm a matter of the age of the universe. */
+struct seen {
+    struct digest {
+        uint64_t high, low;
+    } *cells;
+    size_t size, count;
+};
+
+struct import_file {
+    enum import_kind kind;
+    struct ol_csv *csv;
+    const struct ol_csv_field *held; /* a basket's first row, read while the last one ended */
+    struct ol_arena arena;           /* texts of the present row or basket */
+    struct order_line *lines;        /* of the present basket */
+    size_t line_capacity;
+    struct seen seen;
+    uint64_t rows, first_line;
+    bool ended;
+};
+
+const char *import_kind_name(enum import_kind kind)
+{
+    return kinds[kind].name;
+}
+
+enum ol_class import_file_open(enum import_kind kind, const char *path,
+                               struct import_file **ret_file, struct ol_error *reterr)
+{
+    OL_AUTO(import_file) struct import_file *file = calloc(1, sizeof *file);
+    if (!file)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    file->kind = kind;
+    ol_arena_init(&file->arena, ARENA_BLOCK_BYTES, 0);
+    enum ol_class class = ol_csv_open(&file->csv, path, reterr);
+    if (!class)
+        class = ol_csv_header(file->csv, kinds[kind].columns, kinds[kind].column_count, reterr);
+    if (class)
+        return class;
+    *ret_file = OL_STEAL(file);
+    return OL_OK;
+}
+
+void import_file_close(struct import_file *file)
+{
+    if (!file)
+        return;
+    if (file->csv)
+        ol_csv_close(file->csv);
+    ol_arena_release(&file->arena);
+    free(file->lines);
+    free(file->seen.cells);
+    free(file);
+}
+
+enum ol_class import_file_next(struct import_file *file,
+                               struct command ret_commands[IMPORT_COMMANDS_MAX],
+                               size_t *ret_count, struct ol_error *reterr)
+{
+    ol_arena_clear(&file->arena);
+    *ret_count = 0;
+    return kinds[file->kind].next(file, ret_commands, ret_count, reterr);
+}
+
+uint64_t import_file_rows(const struct import_file *file)
+{
+    return file->rows;
+}
+
+uint64_t import_file_line(const struct import_file *file)
+{
+    return file->first_line;
+}
+
+int64_t import_file_bytes(const struct import_file *file)
+{
+    return ol_csv_bytes(file->csv);
+}
+
+int64_t import_file_size_bytes(const struct import_file *file)
+{
+    return ol_csv_size_bytes(file->csv);
+}
+
+/* ---- texts ---- */
+
+/* A field as it is, in the arena. False: no memory. */
+static bool copy(struct import_file *file, const struct ol_csv_field *field, struct text *ret_text)
+{
+    const char *bytes = ol_arena_copy(&file->arena, field->text, field->size_bytes);
+    *ret_text = (struct text){bytes, (uint32_t)field->size_bytes};
+    return bytes != NULL;
+}
+
+/* "prefix/key" as a command id, and the key alone as the aggregate's. Points at the key's place in
+ * the file when one of them is not clean. */
+static enum ol_class make_ids(struct import_file *file, const struct ol_csv_field *key,
+                              const char *prefix, struct text *ret_id, struct text *ret_aggregate,
+                              struct ol_error *reterr)
+{
+    size_t prefix_bytes = strlen(prefix), bytes = prefix_bytes + key->size_bytes;
+    if (!ol_id_clean(key->text, key->size_bytes) || bytes > OL_ID_MAX_BYTES)
+        return ol_csv_fail(file->csv, key, reterr, "an id must be 1 to %zu bytes of UTF-8 without "
+                           "control characters; this has %zu",
+                           (size_t)OL_ID_MAX_BYTES - prefix_bytes, key->size_bytes);
+    char *id = ol_arena_alloc(&file->arena, bytes);
+    if (!id)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    memcpy(id, prefix, prefix_bytes);
+    memcpy(id + prefix_bytes, key->text, key->size_bytes);
+    *ret_id = (struct text){id, (uint32_t)bytes};
+    *ret_aggregate = (struct text){id + prefix_bytes, (uint32_t)key->size_bytes};
+    return OL_OK;
+}
+
+/* The next row; *ret_fields NULL at the end, at every call from then on. */
+static enum ol_class next_row(struct import_file *file, const struct ol_csv_field **ret_fields,
+                              struct ol_error *reterr)
+{
+    *ret_fields = NULL;
+    if (file->ended)
+        return OL_OK;
+    enum ol_class class = ol_csv_next(file->csv, ret_fields, reterr);
+    file->ended = class || !*ret_fields;
+    return class;
+}
+
+static enum ol_class any_int(const struct import_file *file, const struct ol_csv_field *field,
+                             int64_t *ret_value, struct ol_error *reterr)
+{
+    return ol_csv_int(file->csv, field, INT64_MIN, INT64_MAX, ret_value, reterr);
+}
+
+/* ---- products ---- */
+
+static enum ol_class next_product(struct import_file *file, struct command *ret_commands,
+                                  size_t *ret_count, struct ol_error *reterr)
+{
+    const struct ol_csv_field *row;
+    enum ol_class class = next_row(file, &row, reterr);
+    if (class || !row)
+        return class;
+    file->first_line = row[PRODUCT_SKU].line;
+
+    struct command *add = &ret_commands[0], *increase = &ret_commands[1];
+    *add = *increase = (struct command){.context = CONTEXT_INVENTORY,
+                                        .metadata.occurred_at_us = TIME_NONE};
+    add->inventory.kind = PRODUCT_ADD;
+    increase->inventory.kind = STOCK_INCREASE;
+    increase->inventory.reason = TEXT("import");
+    struct product_details *details = &add->inventory.details;
+
+    int64_t stock = 0;
+    if ((class = make_ids(file, &row[PRODUCT_SKU], "product/", &add->metadata.command_id,
+                          &add->inventory.sku, reterr)) ||
+        (class = make_ids(file, &row[PRODUCT_SKU], "stock/", &increase->metadata.command_id,
+                          &increase->inventory.sku, reterr)) ||
+        (class = any_int(file, &row[PRODUCT_PRICE], &details->price_minor, reterr)) ||
+        (class = any_int(file, &row[PRODUCT_STOCK], &stock, reterr)))
+        return class;
+    if (!copy(file, &row[PRODUCT_NAME], &details->name) ||
+        !copy(file, &row[PRODUCT_CATEGORY], &details->category) ||
+        !copy(file, &row[PRODUCT_BRAND], &details->brand) ||
+        !copy(file, &row[PRODUCT_CURRENCY], &details->currency))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+
+    increase->inventory.quantity = stock;
+    file->rows++;
+    *ret_count = stock == 0 ? 1 : 2;
+    return OL_OK;
+}
+
+/* ---- accounts ---- */
+
+static enum ol_class next_account(struct import_file *file, struct command *ret_commands,
+                                  size_t *ret_count, struct ol_error *reterr)
+{
+    const struct ol_csv_field *row;
+    enum ol_class class = next_row(file, &row, reterr);
+    if (class || !row)
+        return class;
+    file->first_line = row[ACCOUNT_ID].line;
+
+    struct command *open = &ret_commands[0], *deposit = &ret_commands[1];
+    *open = *deposit = (struct command){.context = CONTEXT_PAYMENTS,
+                                        .metadata.occurred_at_us = TIME_NONE};
+    open->payment.kind = ACCOUNT_OPEN;
+    deposit->payment.kind = FUNDS_DEPOSIT;
+
+    if ((class = make_ids(file, &row[ACCOUNT_ID], "account/", &open->metadata.command_id,
+                          &open->payment.customer_id, reterr)) ||
+        (class = make_ids(file, &row[ACCOUNT_ID], "funds/", &deposit->metadata.command_id,
+                          &deposit->payment.customer_id, reterr)) ||
+        (class = any_int(file, &row[ACCOUNT_FUNDS], &deposit->payment.amount_minor, reterr)))
+        return class;
+    if (!copy(file, &row[ACCOUNT_CURRENCY], &open->payment.currency))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+
+    deposit->payment.currency = open->payment.currency;
+    file->rows++;
+    *ret_count = deposit->payment.amount_minor == 0 ? 1 : 2;
+    return OL_OK;
+}
+
+/* ---- baskets ---- */
+
+static struct digest digest_of(const struct ol_csv_field *id)
+{
+    struct digest digest = {ol_hash(id->text, id->size_bytes),
+                            ol_hash_record("basket", 6, id->text, id->size_bytes)};
+    if (digest.high == 0 && digest.low == 0)
+        digest.low = 1;
+    return digest;
+}
+
+/* The digest's cell, or the empty one where it belongs. */
+static struct digest *seen_cell(const struct seen *seen, struct digest digest)
+{
+    size_t at = digest.high & (seen->size - 1);
+    while ((seen->cells[at].high || seen->cells[at].low) &&
+           (seen->cells[at].high != digest.high || seen->cells[at].low != digest.low))
+        at = (at + 1) & (seen->size - 1);
+    return &seen->cells[at];
+}
+
+/* Twice the room. False: no memory. */
+static bool seen_grow(struct seen *seen)
+{
+    struct seen grown = {.size = seen->size ? seen->size * 2 : SEEN_FIRST, .count = seen->count};
+    grown.cells = calloc(grown.size, sizeof *grown.cells);
+    if (!grown.cells)
+        return false;
+    for (size_t i = 0; i < seen->size; i++)
+        if (seen->cells[i].high || seen->cells[i].low)
+            *seen_cell(&grown, seen->cells[i]) = seen->cells[i];
+    free(seen->cells);
+    *seen = grown;
+    return true;
+}
+
+/* Remembers the basket. OL_POISON: it was here before. */
+static enum ol_class seen_add(struct import_file *file, const struct ol_csv_field *id,
+                              struct ol_error *reterr)
+{
+    struct seen *seen = &file->seen;
+    if (seen->count * 2 >= seen->size && seen->count < IMPORT_BASKETS_SEEN_MAX && !seen_grow(seen))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    struct digest digest = digest_of(id);
+    struct digest *cell = seen_cell(seen, digest);
+    if (cell->high || cell->low)
+        return ol_csv_fail(file->csv, id, reterr, "the basket \"%.*s\" came further up: all lines "
+                           "of a basket must be together",
+                           (int)(id->size_bytes < 128 ? id->size_bytes : 128), id->text);
+    if (seen->count < IMPORT_BASKETS_SEEN_MAX) {
+        *cell = digest;
+        seen->count++;
+    }
+    return OL_OK;
+}
+
+/* A basket while its rows come in. */
+struct basket {
+    struct text id, customer_id, currency;
+    int64_t placed_at_us, line_no;
+    struct text placed_at; /* as it is written */
+    size_t line_count, bytes;
+};
+
+static bool field_is(const struct ol_csv_field *field, struct text text)
+{
+    return text_equal((struct text){field->text, (uint32_t)field->size_bytes}, text);
+}
+
+/* What every row of a basket must say alike. */
+static enum ol_class check_same(const struct import_file *file, const struct basket *basket,
+                                const struct ol_csv_field *row, int64_t line_no,
+                                struct ol_error *reterr)
+{
+    const struct {
+        int column;
+        struct text text;
+    } same[] = {{BASKET_CUSTOMER, basket->customer_id},
+                {BASKET_PLACED_AT, basket->placed_at},
+                {BASKET_CURRENCY, basket->currency}};
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+        if (!field_is(&row[same[i].column], same[i].text))
+            return ol_csv_fail(file->csv, &row[same[i].column], reterr,
+                               "\"%.128s\" differs from \"%.128s\" in the basket's first line; all "
+                               "lines of a basket share it",
+                               row[same[i].column].text, same[i].text.data);
+    if (line_no <= basket->line_no)
+        return ol_csv_fail(file->csv, &row[BASKET_LINE_NO], reterr, "%lld after %lld; within a "
+                           "basket the numbers rise", (long long)line_no,
+                           (long long)basket->line_no);
+    return OL_OK;
+}
+
+static bool lines_grow(struct import_file *file)
+{
+    size_t capacity = file->line_capacity ? file->line_capacity * 2 : LINES_FIRST;
+    struct order_line *lines = realloc(file->lines, capacity * sizeof *lines);
+    if (!lines)
+        return false;
+    file->lines = lines;
+    file->line_capacity = capacity;
+    return true;
+}
+
+/* Takes the row into the basket. */
+static enum ol_class basket_add(struct import_file *file, struct basket *basket,
+                                const struct ol_csv_field *row, struct ol_error *reterr)
+{
+    struct order_line line = {0};
+    int64_t line_no = 0;
+    enum ol_class class;
+    if ((class = any_int(file, &row[BASKET_LINE_NO], &line_no, reterr)) ||
+        (class = any_int(file, &row[BASKET_QUANTITY], &line.quantity, reterr)) ||
+        (class = any_int(file, &row[BASKET_AMOUNT], &line.amount_minor, reterr)) ||
+        (basket->line_count && (class = check_same(file, basket, row, line_no, reterr))))
+        return class;
+    basket->bytes += row[BASKET_SKU].size_bytes + 4; /* no line takes less on the wire */
+    if (basket->bytes > MESSAGE_BYTES_MAX)
+        return ol_csv_fail(file->csv, &row[BASKET_ID], reterr, "the basket is larger than the %d "
+                           "bytes that a message may have", MESSAGE_BYTES_MAX);
+
+    if (!copy(file, &row[BASKET_SKU], &line.sku) ||
+        (basket->line_count == file->line_capacity && !lines_grow(file)))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    file->lines[basket->line_count++] = line;
+    basket->line_no = line_no;
+    return OL_OK;
+}
+
+/* A new basket, from its first row. */
+static enum ol_class basket_begin(struct import_file *file, struct basket *ret_basket,
+                                  struct text *ret_command_id, const struct ol_csv_field *row,
+                                  struct ol_error *reterr)
+{
+    struct basket *basket = ret_basket;
+    *basket = (struct basket){0};
+    enum ol_class class = make_ids(file, &row[BASKET_ID], "basket/", ret_command_id, &basket->id,
+                                   reterr);
+    if (!class)
+        class = seen_add(file, &row[BASKET_ID], reterr);
+    if (class)
+        return class;
+    const struct ol_csv_field *at = &row[BASKET_PLACED_AT];
+    if (!ol_clock_parse(at->text, at->size_bytes, &basket->placed_at_us))
+        return ol_csv_fail(file->csv, at, reterr, "\"%.64s\" is no time such as "
+                           "2017-10-02T10:56:33Z", at->text);
+    if (!copy(file, at, &basket->placed_at) ||
+        !copy(file, &row[BASKET_CUSTOMER], &basket->customer_id) ||
+        !copy(file, &row[BASKET_CURRENCY], &basket->currency))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    return basket_add(file, basket, row, reterr);
+}
+
+static enum ol_class next_basket(struct import_file *file, struct command *ret_commands,
+                                 size_t *ret_count, struct ol_error *reterr)
+{
+    enum ol_class class = file->held ? OL_OK : next_row(file, &file->held, reterr);
+    if (class || !file->held)
+        return class;
+    file->first_line = file->held[BASKET_ID].line;
+
+    struct basket basket;
+    struct text command_id;
+    class = basket_begin(file, &basket, &command_id, file->held, reterr);
+    while (!class && !(class = next_row(file, &file->held, reterr)) && file->held &&
+           field_is(&file->held[BASKET_ID], basket.id))
+        class = basket_add(file, &basket, file->held, reterr);
+    if (class)
+        return class;
+
+    file->rows += basket.line_count;
+    ret_commands[0] = (struct command){
+        .context = CONTEXT_ORDERS,
+        .metadata = {.command_id = command_id, .occurred_at_us = basket.placed_at_us},
+        .order = {.kind = ORDER_PLACE,
+                  .order_id = basket.id,
+                  .customer_id = basket.customer_id,
+                  .currency = basket.currency,
+                  .lines = file->lines,
+                  .line_count = basket.line_count},
+    };
+    *ret_count = 1;
+    return OL_OK;
+}

@@ -1,0 +1,150 @@
+#include "producers/line_input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/ol_run.h"
+
+#define READ_BYTES (64 * 1024) /* room for one read(2), at least */
+
+struct line_input {
+    int fd;
+    const char *name; /* the caller's */
+    char *bytes;
+    size_t capacity, start, end; /* bytes[start..end) is not taken yet */
+    size_t searched;             /* of these, so many hold no LF */
+    uint64_t number;
+    bool ended;
+};
+
+enum ol_class line_input_open(const char *path, struct line_input **ret_input,
+                              struct ol_error *reterr)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ol_fail(reterr, errno == ENOENT ? OL_NOT_FOUND : OL_FATAL, "%s: %s", path,
+                       strerror(errno));
+    struct line_input *input = calloc(1, sizeof *input);
+    char *bytes = malloc(2 * READ_BYTES);
+    if (!input || !bytes) {
+        free(input);
+        free(bytes);
+        if (!is_stdin)
+            close(fd);
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    }
+    *input = (struct line_input){.fd = fd,
+                                 .name = is_stdin ? "stdin" : path,
+                                 .bytes = bytes,
+                                 .capacity = 2 * READ_BYTES};
+    *ret_input = input;
+    return OL_OK;
+}
+
+void line_input_close(struct line_input *input)
+{
+    if (!input)
+        return;
+    if (input->fd != STDIN_FILENO)
+        close(input->fd);
+    free(input->bytes);
+    free(input);
+}
+
+uint64_t line_input_number(const struct line_input *input)
+{
+    return input->number;
+}
+
+const char *line_input_name(const struct line_input *input)
+{
+    return input->name;
+}
+
+/* Hands out bytes[start..line_end); what follows begins `skip` bytes behind it. */
+static void give(struct line_input *input, size_t line_end, size_t skip, const char **ret_line,
+                 size_t *ret_bytes)
+{
+    size_t bytes = line_end - input->start;
+    *ret_line = input->bytes + input->start;
+    if (bytes && (*ret_line)[bytes - 1] == '\r')
+        bytes--;
+    *ret_bytes = bytes;
+    input->start = line_end + skip;
+    input->searched = 0;
+    input->number++;
+}
+
+/* A line that is there already. */
+static bool take(struct line_input *input, const char **ret_line, size_t *ret_bytes)
+{
+    char *from = input->bytes + input->start + input->searched;
+    const char *lf = memchr(from, '\n', input->end - input->start - input->searched);
+    if (lf) {
+        give(input, (size_t)(lf - input->bytes), 1, ret_line, ret_bytes);
+        return true;
+    }
+    input->searched = input->end - input->start;
+    if (!input->ended || input->searched == 0)
+        return false;
+    give(input, input->end, 0, ret_line, ret_bytes);
+    return true;
+}
+
+/* Room for one read behind what is not taken yet. */
+static enum ol_class make_room(struct line_input *input, struct ol_error *reterr)
+{
+    size_t used = input->end - input->start;
+    if (used > LINE_BYTES_MAX)
+        return ol_fail(reterr, OL_POISON, "%s:%llu:1: the line is longer than %d bytes", input->name,
+                       (unsigned long long)input->number + 1, LINE_BYTES_MAX);
+    memmove(input->bytes, input->bytes + input->start, used);
+    input->start = 0;
+    input->end = used;
+    if (input->capacity - used >= READ_BYTES)
+        return OL_OK;
+    char *bytes = realloc(input->bytes, input->capacity * 2);
+    if (!bytes)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    input->bytes = bytes;
+    input->capacity *= 2;
+    return OL_OK;
+}
+
+/* Reads once; false: nothing is there within the time, or somebody asked to stop. */
+static bool wait_readable(const struct line_input *input, int timeout_ms)
+{
+    struct pollfd fds[] = {{.fd = input->fd, .events = POLLIN},
+                           {.fd = ol_run_fd(), .events = POLLIN}};
+    int ready;
+    do
+        ready = poll(fds, 2, timeout_ms);
+    while (ready < 0 && errno == EINTR && !ol_run_stopping());
+    return ready > 0 && fds[0].revents && !ol_run_stopping();
+}
+
+enum ol_class line_input_next(struct line_input *input, int timeout_ms, enum line_state *ret_state,
+                              const char **ret_line, size_t *ret_bytes, struct ol_error *reterr)
+{
+    while (!take(input, ret_line, ret_bytes)) {
+        *ret_state = input->ended ? LINE_END : LINE_NOT_YET;
+        if (input->ended || !wait_readable(input, timeout_ms))
+            return OL_OK;
+        enum ol_class class = make_room(input, reterr);
+        if (class)
+            return class;
+        ssize_t got = read(input->fd, input->bytes + input->end, READ_BYTES);
+        if (got < 0 && errno != EINTR && errno != EAGAIN)
+            return ol_fail(reterr, OL_FATAL, "%s: %s", input->name, strerror(errno));
+        input->ended = got == 0;
+        input->end += got > 0 ? (size_t)got : 0;
+    }
+    *ret_state = LINE_READY;
+    return OL_OK;
+}

@@ -1,0 +1,34 @@
+/*
+ * proto/codec_tables.h - what the three contexts' codecs give to the common one. Private to proto/.
+ *
+ * A context's bodies decode into one struct of the domain each (struct order_command, ...), whose
+ * first member is its kind; the arrays are indexed by it.
+ */
+#ifndef PROTO_CODEC_TABLES_H
+#define PROTO_CODEC_TABLES_H
+
+#include "proto/wire.h"
+
+#include "domain/message.h"
+
+struct codec_bodies {
+    const struct wire_body *rows; /* rows[0] is empty */
+    uint32_t count;               /* row 0 included */
+};
+
+struct codec_context {
+    const char *package; /* "orderlog.orders.v1" */
+    struct codec_bodies commands, steps, events;
+};
+
+#define CODEC_BODIES(rows_) {.rows = rows_, .count = sizeof rows_ / sizeof rows_[0]}
+
+extern const struct codec_context codec_orders, codec_inventory, codec_payments;
+extern const struct codec_context *const codec_contexts[CONTEXT_COUNT];
+
+/* Of all contexts: orderlog.common.v1, relative to struct metadata and struct event_message; and
+ * the bodies of events of every context, indexed by enum event_body. */
+extern const struct wire_message codec_metadata, codec_cause;
+extern const struct codec_bodies codec_common_events;
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * proto/descriptors.h - the envelopes of all topics, as protoc-c describes them.
+ *
+ * For what walks messages without knowing them: JSON (json.c) and the tests that hold the codec's
+ * tables against the schema. Private to proto/ and its tests.
+ */
+#ifndef PROTO_DESCRIPTORS_H
+#define PROTO_DESCRIPTORS_H
+
+#include "domain/message.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+enum envelope {
+    ENVELOPE_COMMAND = 0,
+    ENVELOPE_STEP,
+    ENVELOPE_EVENT,
+    ENVELOPE_COUNT
+};
+
+/* "orderlog.orders.v1.Command" and so on. */
+const ProtobufCMessageDescriptor *envelope_descriptor(enum context context, enum envelope envelope);
+
+#endif
