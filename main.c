@@ -6,6 +6,7 @@
  * stderr. Add a command: its header, one row.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,7 +249,9 @@ static int failed(const struct row *row, const struct ol_error *error)
 {
     char name[FEW_WORDS];
     row_name(row, name);
-    fprintf(stderr, "orderlog %s: %s\n", name, error->text);
+    bool named = strncmp(error->text, "orderlog ", strlen("orderlog ")) == 0;
+    fprintf(stderr, "%s%s%s%s\n", named ? "" : "orderlog ", named ? "" : name, named ? "" : ": ",
+            error->text);
     if (error->class == OL_USAGE)
         fprintf(stderr, "try: orderlog %s --help\n", name);
     return ol_exit_code(error->class);

@@ -39,8 +39,10 @@ enum ol_class loop_with_database(struct loop *loop, enum ol_class (*try)(struct 
         int before = atomic_exchange(&loop->status, LOOP_IS_WAITING);
         bool stop = ol_run_sleep(DATABASE_RETRY_MS) || interrupted(loop);
         atomic_store(&loop->status, before);
-        if (stop)
-            return ol_fail(reterr, OL_CONFLICT, "interrupted while waiting for the database");
+        if (stop) {
+            loop->interrupted = true;
+            return OL_RETRY;
+        }
     }
 }
 

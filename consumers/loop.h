@@ -66,6 +66,7 @@ struct loop {
 
     struct ol_message held; /* taken from an inbox, but there was no room; handle NULL: none */
     enum cause_source held_source;
+    bool interrupted; /* a wait was given up because we stop or the group has news */
     uint64_t owned, halted;                   /* partitions, as bits */
     int64_t projected[PARTITIONS_MAX];        /* the highest progress seen: it never goes back */
     int64_t projection_asked_us, timeouts_asked_us;
@@ -92,13 +93,13 @@ const char *loop_status_name(enum loop_status status);
 
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
  * (takeover.c). A partition that can't be taken over is halted, loudly, and the others go on.
- * OL_CONFLICT: the assignment changed meanwhile, or the loop is to stop: look at the consumer. */
+ * loop->interrupted with any failure: the assignment changed meanwhile, or the loop is to stop. */
 enum ol_class take_over(struct loop *loop, struct ol_error *reterr);
 
 /* Loads what the keys name, puts it into the core and settles what the projection has seen
  * (loading.c). Waits as long as the database is away, while the group is served. count 0: only
  * the progress. ret_progress may be NULL; else room for PARTITIONS_MAX.
- * OL_CONFLICT as above. OL_VIOLATED: the database went back; take over anew. */
+ * loop->interrupted as above. OL_VIOLATED: the database went back; take over anew. */
 enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t count,
                         struct ol_arena *arena, struct load_progress *ret_progress,
                         struct ol_error *reterr);

@@ -7,6 +7,8 @@
 #include "lib/ol_run.h"
 #include "proto/codec.h"
 
+#include <stdlib.h>
+
 /*
  * Taking over a partition, in this order (docs/exactly-once.md says why each):
  *
@@ -278,8 +280,10 @@ static enum ol_class look_up(struct loop *loop, uint64_t serial, struct ol_error
         return class;
     const struct ol_assignment *assignment = ol_consumer_assignment(loop->consumer);
     if (ol_run_stopping() || !assignment || assignment->serial != serial ||
-        event == OL_CONSUMER_REVOKED || event == OL_CONSUMER_LOST)
-        return ol_fail(reterr, OL_CONFLICT, "the assignment changed during the take-over");
+        event == OL_CONSUMER_REVOKED || event == OL_CONSUMER_LOST) {
+        loop->interrupted = true;
+        return ol_fail(reterr, OL_RETRY, "the assignment changed during the take-over");
+    }
     return OL_OK;
 }
 
@@ -354,6 +358,11 @@ static enum ol_class check_receipt(struct takeover *takeover, struct taking *tak
 {
     struct loop *loop = takeover->loop;
     const struct receipt *receipt = core_receipt(loop->core, taking->partition);
+    if (!taking->digest_checked) {
+        halt(takeover, taking, "the last event that the projection saw is not in the log any more; "
+                               "see docs/runbook.md");
+        return OL_OK;
+    }
     if (receipt->commands_next < 0)
         return bootstrap(takeover, taking, reterr);
     const int64_t next[2] = {receipt->commands_next, receipt->steps_next};

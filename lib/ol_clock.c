@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SECOND_US 1000000LL
+#define SECOND_US   1000000LL
 #define DAY_SECONDS 86400LL
 
 static int64_t read_us(clockid_t clock)
@@ -185,8 +185,8 @@ size_t ol_clock_format(int64_t at_us, char ret_text[OL_CLOCK_TEXT_BYTES])
     int64_t fraction_us = since_us % SECOND_US, seconds = since_us / SECOND_US;
     int64_t of_day = seconds % DAY_SECONDS;
     int year, month, day;
-    date_from_days(seconds / DAY_SECONDS + OL_CLOCK_MIN_US / SECOND_US / DAY_SECONDS, &year,
-                   &month, &day);
+    date_from_days(seconds / DAY_SECONDS + OL_CLOCK_MIN_US / SECOND_US / DAY_SECONDS, &year, &month,
+                   &day);
 
     char *to = ret_text;
     to = put_part(to, year, 4, '-');

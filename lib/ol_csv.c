@@ -15,8 +15,8 @@
 #include "lib/ol_utf8.h"
 
 #define INPUT_BYTES (64 * 1024)
-#define END (-1)    /* of the file */
-#define BROKEN (-2) /* read(2) failed; read_errno says why */
+#define END         (-1) /* of the file */
+#define BROKEN      (-2) /* read(2) failed; read_errno says why */
 
 struct ol_csv {
     char *path;
@@ -254,9 +254,8 @@ static enum ol_class read_field(struct ol_csv *csv, struct ol_error *reterr)
     struct ol_csv_field *field = &csv->fields[csv->field_count];
     if (csv->field_count == OL_CSV_COLUMNS_MAX)
         return fail_here(csv, reterr, "more than 64 fields");
-    *field = (struct ol_csv_field){.text = csv->record + csv->record_bytes,
-                                   .line = csv->line,
-                                   .column = csv->column};
+    *field = (struct ol_csv_field){
+        .text = csv->record + csv->record_bytes, .line = csv->line, .column = csv->column};
     enum ol_class class = peek(csv) == '"' ? read_quoted_field(csv, field, reterr)
                                            : read_plain_field(csv, field, reterr);
     if (class)
@@ -406,8 +405,8 @@ enum ol_class ol_csv_next(struct ol_csv *csv, const struct ol_csv_field **ret_fi
     }
     if (csv->field_count != csv->count) {
         char what[96];
-        snprintf(what, sizeof what, "this record has %zu fields, the header %zu",
-                 csv->field_count, csv->count);
+        snprintf(what, sizeof what, "this record has %zu fields, the header %zu", csv->field_count,
+                 csv->count);
         return fail_at(csv, csv->fields[0].line, 1, reterr, what);
     }
     for (size_t column = 0; column < csv->count; column++)

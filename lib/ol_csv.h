@@ -16,8 +16,8 @@
 
 #include "lib/ol_error.h"
 
-#define OL_CSV_COLUMNS_MAX 64
-#define OL_CSV_FIELD_BYTES (64 * 1024)
+#define OL_CSV_COLUMNS_MAX  64
+#define OL_CSV_FIELD_BYTES  (64 * 1024)
 #define OL_CSV_RECORD_BYTES (256 * 1024)
 
 /* One field of the present record: unquoted, NUL-terminated, valid until the next record. */

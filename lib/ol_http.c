@@ -177,8 +177,7 @@ static void answer_metrics(struct connection *connection, bool head_only)
     if (body.failed)
         answer_plain(connection, 500, "Internal Server Error");
     else
-        answer(connection, head_only, 200, "OK", "text/plain; version=0.0.4; charset=utf-8",
-               &body);
+        answer(connection, head_only, 200, "OK", "text/plain; version=0.0.4; charset=utf-8", &body);
     ol_text_release(&body);
 }
 

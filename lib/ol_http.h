@@ -14,9 +14,9 @@
 #include "lib/ol_error.h"
 #include "lib/ol_text.h"
 
-#define OL_HTTP_HEAD_BYTES 8192    /* request line and headers; more is 431 */
-#define OL_HTTP_CONNECTIONS_MAX 16 /* at once; one more is answered 503 and closed */
-#define OL_HTTP_DEADLINE_MS 5000   /* from accept to the last byte of the answer */
+#define OL_HTTP_HEAD_BYTES      8192 /* request line and headers; more is 431 */
+#define OL_HTTP_CONNECTIONS_MAX 16   /* at once; one more is answered 503 and closed */
+#define OL_HTTP_DEADLINE_MS     5000 /* from accept to the last byte of the answer */
 
 struct ol_http;
 

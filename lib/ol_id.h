@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define OL_ID_MAX_BYTES 128
+#define OL_ID_MAX_BYTES       128
 #define OL_ID_UUID_TEXT_BYTES 37 /* 36 characters and their NUL */
 
 /* A UUIDv7 (RFC 9562) in lower case. Within one process each sorts after the one before, also

@@ -142,7 +142,8 @@ void ol_log_write(enum ol_log_level level, const char *component, const char *me
         ol_text_in(memory + as_json, sizeof memory - (size_t)as_json - RESERVED_BYTES);
 
     bool complete = try_field(&line, &(struct ol_log_field){.key = "ts", .text = now});
-    complete &= try_field(&line, &(struct ol_log_field){.key = "level", .text = level_names[level]});
+    complete &=
+        try_field(&line, &(struct ol_log_field){.key = "level", .text = level_names[level]});
     complete &= try_field(&line, &(struct ol_log_field){.key = "component", .text = component});
     complete &= try_field(&line, &(struct ol_log_field){.key = "msg", .text = message});
     for (; fields->key; fields++)

@@ -32,8 +32,9 @@ static const struct metric {
 
 /* Upper bounds in microseconds. A transaction is milliseconds when all is well, and the last
  * bucket's order of magnitude is where timeouts begin. */
-static const int64_t bucket_bounds[] = {500,    1000,   2500,   5000,    10000,   25000,   50000,
-                                        100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
+static const int64_t bucket_bounds[] = {500,     1000,    2500,    5000,    10000,
+                                        25000,   50000,   100000,  250000,  500000,
+                                        1000000, 2500000, 5000000, 10000000};
 #define BUCKETS (sizeof bucket_bounds / sizeof bucket_bounds[0])
 
 struct ol_series {
@@ -42,7 +43,7 @@ struct ol_series {
     _Atomic int64_t value; /* a histogram's sum */
     int64_t (*read)(void *context);
     void *context;
-    char *labels;               /* name="value",... as it is printed; "" without labels */
+    char *labels;              /* name="value",... as it is printed; "" without labels */
     _Atomic int64_t buckets[]; /* histograms: BUCKETS + 1, not cumulated */
 };
 
@@ -290,10 +291,11 @@ void ol_metrics_print(struct ol_text *out)
 
 void ol_metrics_print_markdown(struct ol_text *out)
 {
-    ol_text_add(out, "# Metrics\n\n"
-                     "Printed from `lib/ol_metrics.def`. Every role answers `/metrics` on "
-                     "127.0.0.1.\n\n"
-                     "| name | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n");
+    ol_text_add(out,
+                "# Metrics\n\n"
+                "Printed from `lib/ol_metrics.def`. Every role answers `/metrics` on "
+                "127.0.0.1.\n\n"
+                "| name | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n");
     for (enum ol_metric metric = 0; metric < OL_METRIC_COUNT; metric++) {
         const struct metric *row = &metrics[metric];
         ol_text_addf(out, "| `%s` | %s | %s | ", row->name, type_names[row->type],

@@ -19,9 +19,9 @@
 
 #include "lib/ol_text.h"
 
-#define OL_METRICS_LABELS_MAX 3
-#define OL_METRICS_LABEL_BYTES 128 /* longer values are cut, at a character's start */
-#define OL_METRICS_SERIES_MAX 1024 /* of one metric; what comes later shares one series: "other" */
+#define OL_METRICS_LABELS_MAX  3
+#define OL_METRICS_LABEL_BYTES 128  /* longer values are cut, at a character's start */
+#define OL_METRICS_SERIES_MAX  1024 /* of one metric; what comes later shares one series: "other" */
 
 enum ol_metric {
 #define OL_METRIC(id, name, type, unit, help, ...) OL_METRIC_##id,
@@ -40,8 +40,7 @@ struct ol_series;
 struct ol_series *ol_metrics_series(enum ol_metric metric, const char *const values[]);
 
 /* The same for {topic,partition} metrics, where the partition is a number. */
-struct ol_series *ol_metrics_partition(enum ol_metric metric, const char *topic,
-                                       int32_t partition);
+struct ol_series *ol_metrics_partition(enum ol_metric metric, const char *topic, int32_t partition);
 
 /* Counters: value 0 or more. Gauges: any value. */
 void ol_series_add(struct ol_series *series, int64_t value);

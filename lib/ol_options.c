@@ -33,9 +33,9 @@ const struct ol_option_row ol_option_rows[OL_OPTION_COUNT] = {
 
 /* Pairs of which the first may not be above the second. */
 static const enum ol_option_id ascending[][2] = {
-    {OL_OPTION_ID_min_insync, OL_OPTION_ID_replication_factor},
+    {OL_OPTION_ID_min_insync,      OL_OPTION_ID_replication_factor },
     {OL_OPTION_ID_overlay_entries, OL_OPTION_ID_overlay_entries_max},
-    {OL_OPTION_ID_overlay_bytes, OL_OPTION_ID_overlay_bytes_max},
+    {OL_OPTION_ID_overlay_bytes,   OL_OPTION_ID_overlay_bytes_max  },
 };
 
 /* One call of ol_options_init(). A source is asked only for what those before it left open:
@@ -74,12 +74,11 @@ enum ol_class ol_options_init(struct ol_options *ret_options, const char *comman
                               .command = command,
                               .groups = groups | OL_FOR_ALL,
                               .reterr = reterr};
-    reading.properties = ol_arena_alloc(
-        &ret_options->arena, OL_OPTION_PROPERTIES_MAX * sizeof(struct ol_option_property));
+    size_t property_bytes = OL_OPTION_PROPERTIES_MAX * sizeof(struct ol_option_property);
+    reading.properties = ol_arena_alloc(&ret_options->arena, property_bytes);
     ret_options->kafka_properties = reading.properties;
 
-    enum ol_class class =
-        reading.properties ? OL_OK : ol_fail(reterr, OL_FATAL, "out of memory");
+    enum ol_class class = reading.properties ? OL_OK : ol_fail(reterr, OL_FATAL, "out of memory");
     if (!class)
         class = read_flags(&reading, argc, argv);
     if (!class)
@@ -113,8 +112,8 @@ const char *ol_options_kafka_property(const struct ol_options *options, const ch
 
 bool ol_options_property_is_secret(const char *name)
 {
-    static const char *const marks[] = {"password", "secret", "token", "key.pem", "jaas",
-                                        "oauthbearer.config"};
+    static const char *const marks[] = {"password", "secret", "token",
+                                        "key.pem",  "jaas",   "oauthbearer.config"};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
         if (strcasestr(name, marks[i]))
             return true;
@@ -258,11 +257,11 @@ static enum ol_class unknown_flag(const struct reading *reading, const char *fla
     const struct ol_option_row *near = nearest_row(flag, reading->groups);
     if (near)
         return ol_fail(reading->reterr, OL_USAGE,
-                       "orderlog %s has no option --%s; did you mean --%s?", reading->command,
-                       flag, near->flag);
+                       "orderlog %s has no option --%s; did you mean --%s?", reading->command, flag,
+                       near->flag);
     return ol_fail(reading->reterr, OL_USAGE,
-                   "orderlog %s has no option --%s; see orderlog %s --help", reading->command,
-                   flag, reading->command);
+                   "orderlog %s has no option --%s; see orderlog %s --help", reading->command, flag,
+                   reading->command);
 }
 
 /* `word` is argv's, behind "--"; `next` the word after it, NULL at the end. *ret_used_next says
@@ -389,11 +388,10 @@ static enum ol_class read_environment(struct reading *reading)
  * INI file.
  */
 
-
 static enum ol_class ini_fail(struct ini_reading *ini, const char *what, const char *name)
 {
-    return ini->class = ol_fail(ini->reading->reterr, OL_USAGE, "%s:%d: %s%s", ini->path,
-                                ini->line, what, name);
+    return ini->class = ol_fail(ini->reading->reterr, OL_USAGE, "%s:%d: %s%s", ini->path, ini->line,
+                                what, name);
 }
 
 /* fgets that counts lines and refuses those that would be cut. libinih asks on after a fault,
@@ -481,8 +479,8 @@ static enum ol_class read_ini(struct reading *reading)
     if (failed)
         return ol_fail(reading->reterr, OL_USAGE, "--config: %s: cannot be read", path);
     if (bad_line)
-        return ol_fail(reading->reterr, OL_USAGE, "%s:%d: neither [section] nor name = value",
-                       path, bad_line);
+        return ol_fail(reading->reterr, OL_USAGE, "%s:%d: neither [section] nor name = value", path,
+                       bad_line);
     return OL_OK;
 }
 
@@ -517,10 +515,23 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+    {"ms", 1       },
+    {"s",  1000    },
+    {"m",  60000   },
+    {"h",  3600000 },
+    {"d",  86400000},
+    {NULL, 0       }
+};
 static const struct unit byte_units[] = {
-    {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"k", 1 << 10}, {"K", 1 << 10},
-    {"M", 1 << 20},   {"G", 1 << 30},   {NULL, 0}};
+    {"KiB", 1 << 10},
+    {"MiB", 1 << 20},
+    {"GiB", 1 << 30},
+    {"k",   1 << 10},
+    {"K",   1 << 10},
+    {"M",   1 << 20},
+    {"G",   1 << 30},
+    {NULL,  0      }
+};
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -564,8 +575,8 @@ static enum ol_class read_number(const struct reading *reading, size_t id, int64
     bool for_ever = fault == OL_INT_OK && value == -1 && row->min == -1;
     bool outside = fault || (!for_ever && __builtin_mul_overflow(value, factor, &value));
     if (outside || value < row->min || value > row->max)
-        return bad_value(reading, id, "%.60s is outside %lld to %lld%s", text,
-                         (long long)row->min, (long long)row->max,
+        return bad_value(reading, id, "%.60s is outside %lld to %lld%s", text, (long long)row->min,
+                         (long long)row->max,
                          row->type == OL_OPTION_TYPE_DURATION ? " ms"
                          : row->type == OL_OPTION_TYPE_BYTES  ? " bytes"
                                                               : "");
@@ -578,8 +589,16 @@ static enum ol_class read_bool(const struct reading *reading, size_t id, bool *r
     static const struct {
         const char *word;
         bool value;
-    } words[] = {{"true", true},   {"yes", true}, {"on", true},   {"1", true},
-                 {"false", false}, {"no", false}, {"off", false}, {"0", false}};
+    } words[] = {
+        {"true",  true },
+        {"yes",   true },
+        {"on",    true },
+        {"1",     true },
+        {"false", false},
+        {"no",    false},
+        {"off",   false},
+        {"0",     false}
+    };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcasecmp(reading->texts[id], words[i].word) == 0) {
             *ret_value = words[i].value;
@@ -599,8 +618,7 @@ static enum ol_class check_choice(const struct reading *reading, size_t id)
             return OL_OK;
         word += word_bytes + (word[word_bytes] == '|');
     }
-    return bad_value(reading, id, "'%.60s' is not one of %s", text,
-                     ol_option_rows[id].value_name);
+    return bad_value(reading, id, "'%.60s' is not one of %s", text, ol_option_rows[id].value_name);
 }
 
 static enum ol_class check_text(const struct reading *reading, size_t id)
@@ -699,8 +717,8 @@ static enum ol_class check_ascending(const struct reading *reading)
         memcpy(&low_value, (char *)reading->options + low->offset, sizeof low_value);
         memcpy(&high_value, (char *)reading->options + high->offset, sizeof high_value);
         if (low_value > high_value)
-            return ol_fail(reading->reterr, OL_USAGE, "--%s (%lld) is above --%s (%lld)",
-                           low->flag, (long long)low_value, high->flag, (long long)high_value);
+            return ol_fail(reading->reterr, OL_USAGE, "--%s (%lld) is above --%s (%lld)", low->flag,
+                           (long long)low_value, high->flag, (long long)high_value);
     }
     return OL_OK;
 }

@@ -47,8 +47,8 @@ enum ol_option_trait {
     OL_OPTION_REQUIRED = 4,  /* the commands that take it need it */
 };
 
-#define OL_OPTION_PROPERTIES_MAX 128 /* -X, and [kafka] in the INI file */
-#define OL_OPTION_SECRET_BYTES 4096  /* of a file named by ORDERLOG_X_FILE */
+#define OL_OPTION_PROPERTIES_MAX 128  /* -X, and [kafka] in the INI file */
+#define OL_OPTION_SECRET_BYTES   4096 /* of a file named by ORDERLOG_X_FILE */
 
 struct ol_option_list {
     const char *const *items;
@@ -61,13 +61,13 @@ struct ol_option_property {
     const char *origin; /* "flag" or "file.ini:12" */
 };
 
-#define OL_OPTION_FIELD_TEXT const char *
-#define OL_OPTION_FIELD_CHOICE const char *
-#define OL_OPTION_FIELD_LIST struct ol_option_list
-#define OL_OPTION_FIELD_INT int64_t
+#define OL_OPTION_FIELD_TEXT     const char *
+#define OL_OPTION_FIELD_CHOICE   const char *
+#define OL_OPTION_FIELD_LIST     struct ol_option_list
+#define OL_OPTION_FIELD_INT      int64_t
 #define OL_OPTION_FIELD_DURATION int64_t
-#define OL_OPTION_FIELD_BYTES int64_t
-#define OL_OPTION_FIELD_BOOL bool
+#define OL_OPTION_FIELD_BYTES    int64_t
+#define OL_OPTION_FIELD_BOOL     bool
 
 enum ol_option_id {
 #define OL_OPTION(type, field, ...) OL_OPTION_ID_##field,

@@ -4,9 +4,9 @@
 #include "lib/ol_options_table.h"
 #include "lib/ol_text.h"
 
-#define MASK "********"
+#define MASK         "********"
 #define HELP_COLUMNS 80
-#define HELP_INDENT 30 /* column of the help texts */
+#define HELP_INDENT  30 /* column of the help texts */
 
 static const void *field_of(const struct ol_options *options, const struct ol_option_row *row)
 {
@@ -76,6 +76,16 @@ void ol_options_print_help(FILE *out, unsigned groups)
           out);
 }
 
+/* A number as the same setting would take it: a duration needs its unit unless the name has it. */
+static void add_number(struct ol_text *text, const struct ol_option_row *row, int64_t value)
+{
+    size_t flag_bytes = strlen(row->flag);
+    bool named = flag_bytes > 3 && strcmp(row->flag + flag_bytes - 3, "-ms") == 0;
+    ol_text_add_int(text, value);
+    if (row->type == OL_OPTION_TYPE_DURATION && !named)
+        ol_text_add(text, "ms");
+}
+
 /* The value as a person would write it; lists with commas. */
 static void add_value(struct ol_text *text, const struct ol_options *options,
                       const struct ol_option_row *row)
@@ -87,7 +97,7 @@ static void add_value(struct ol_text *text, const struct ol_options *options,
     case OL_OPTION_TYPE_CHOICE: ol_text_add(text, *(const char *const *)field); break;
     case OL_OPTION_TYPE_INT:
     case OL_OPTION_TYPE_DURATION:
-    case OL_OPTION_TYPE_BYTES: ol_text_add_int(text, *(const int64_t *)field); break;
+    case OL_OPTION_TYPE_BYTES: add_number(text, row, *(const int64_t *)field); break;
     case OL_OPTION_TYPE_BOOL: ol_text_add(text, *(const bool *)field ? "true" : "false"); break;
     case OL_OPTION_TYPE_LIST:
         for (size_t i = 0; i < list->count; i++)
@@ -107,7 +117,11 @@ static void add_json_value(struct ol_text *text, const struct ol_options *option
     case OL_OPTION_TYPE_CHOICE: ol_text_add_json(text, *(const char *const *)field); break;
     case OL_OPTION_TYPE_INT:
     case OL_OPTION_TYPE_DURATION:
-    case OL_OPTION_TYPE_BYTES: ol_text_add_json_int(text, *(const int64_t *)field); break;
+    case OL_OPTION_TYPE_BYTES:
+        ol_text_add_char(text, '"');
+        add_number(text, row, *(const int64_t *)field);
+        ol_text_add_char(text, '"');
+        break;
     case OL_OPTION_TYPE_BOOL: ol_text_add(text, *(const bool *)field ? "true" : "false"); break;
     case OL_OPTION_TYPE_LIST:
         ol_text_add_char(text, '[');
@@ -120,8 +134,7 @@ static void add_json_value(struct ol_text *text, const struct ol_options *option
     }
 }
 
-static void show_line(FILE *out, bool json, const char *name, const char *value,
-                      const char *origin)
+static void show_line(FILE *out, bool json, const char *name, const char *value, const char *origin)
 {
     struct ol_text line = {0};
     if (json) {

@@ -251,8 +251,8 @@ static enum ol_class take_result(struct ol_pg *db, struct ol_pg_step *step,
         return class;
     *ret_rows = (struct ol_pg_rows){.statement = step->statement,
                                     .count = PQntuples(*result),
-                                    .affected = strtoll(PQcmdTuples(*result), NULL, 10),
-                                    .result = OL_STEAL(*result)};
+                                    .affected = strtoll(PQcmdTuples(*result), NULL, 10)};
+    ret_rows->result = OL_STEAL(*result);
     return OL_OK;
 }
 

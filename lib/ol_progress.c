@@ -7,16 +7,16 @@
 #include "lib/ol_clock.h"
 #include "lib/ol_text.h"
 
-#define REDRAW_US 100000      /* on a terminal */
+#define REDRAW_US     100000  /* on a terminal */
 #define PLAIN_LINE_US 5000000 /* elsewhere */
-#define RATE_SPAN_US 1000000  /* a rate is taken over at least this */
-#define RATE_WEIGHT 0.3       /* of the newest span; the rest is history */
-#define LOOK_US 20000         /* between two looks at the clock, roughly */
-#define SKIP_MAX 64           /* adds without a look, so that a job that slows down is noticed */
+#define RATE_SPAN_US  1000000 /* a rate is taken over at least this */
+#define RATE_WEIGHT   0.3     /* of the newest span; the rest is history */
+#define LOOK_US       20000   /* between two looks at the clock, roughly */
+#define SKIP_MAX      64      /* adds without a look, so that a job that slows down is noticed */
 
 #define CLEAR_TO_END "\033[K"
-#define BOLD "\033[1m"
-#define PLAIN "\033[0m"
+#define BOLD         "\033[1m"
+#define PLAIN        "\033[0m"
 
 void ol_progress_init(struct ol_progress *progress, const char *name, int64_t total)
 {
@@ -117,9 +117,8 @@ static void update_rate(struct ol_progress *progress, int64_t now_us)
     if (span_us < RATE_SPAN_US)
         return;
     double newest = (double)(progress->done - progress->rate_done) * 1e6 / (double)span_us;
-    progress->rate = progress->rate > 0
-                         ? progress->rate * (1 - RATE_WEIGHT) + newest * RATE_WEIGHT
-                         : newest;
+    progress->rate =
+        progress->rate > 0 ? progress->rate * (1 - RATE_WEIGHT) + newest * RATE_WEIGHT : newest;
     progress->rate_us = now_us;
     progress->rate_done = progress->done;
 }

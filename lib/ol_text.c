@@ -98,8 +98,8 @@ void ol_text_addf(struct ol_text *text, const char *format, ...)
     if (bytes < 0)
         text->failed = true;
     else if (reserve(text, (size_t)bytes))
-        text->size_bytes += (size_t)vsnprintf(text->bytes + text->size_bytes, (size_t)bytes + 1,
-                                              format, again);
+        text->size_bytes +=
+            (size_t)vsnprintf(text->bytes + text->size_bytes, (size_t)bytes + 1, format, again);
     va_end(again);
 }
 

@@ -25,7 +25,7 @@ struct import {
     struct publisher *publisher;
     struct ol_progress progress;
     struct ol_arena arena;          /* ids made for one row */
-    uint64_t items;                 /* rows or baskets */
+    uint64_t items, rows;           /* published whole; items: rows or baskets */
     uint64_t published, acknowledged;
     const char *refused_text;       /* of the first receipt that said no; NULL: none did */
     enum ol_class refused_class;
@@ -87,6 +87,7 @@ static enum ol_class pump(struct import *import, struct ol_error *reterr)
         if (class)
             return class;
         import->items++;
+        import->rows = import_file_rows(import->file);
         show_progress(import);
         if (import->items % POLL_EVERY == 0)
             publisher_poll(import->publisher, 0);
@@ -98,19 +99,18 @@ static void print_summary(const struct import *import)
 {
     double seconds = (double)(ol_clock_monotonic_us() - import->started_us) / 1e6;
     const char *kind = import_kind_name(import->kind);
-    uint64_t rows = import_file_rows(import->file);
     if (import->options->json) {
         struct ol_text path = {0};
         ol_text_add_json(&path, import->path);
         printf("{\"kind\":\"%s\",\"file\":%s,\"%s\":\"%" PRIu64 "\",\"rows\":\"%" PRIu64
                "\",\"commands\":\"%" PRIu64 "\",\"acknowledged\":\"%" PRIu64
                "\",\"seconds\":%.3f}\n",
-               kind, ol_text_string(&path), kind, import->items, rows, import->published,
+               kind, ol_text_string(&path), kind, import->items, import->rows, import->published,
                import->acknowledged, seconds);
         ol_text_release(&path);
         return;
     }
-    printf("%s: %" PRIu64 " rows", kind, rows);
+    printf("%s: %" PRIu64 " rows", kind, import->rows);
     if (import->kind == IMPORT_BASKETS)
         printf(", %" PRIu64 " baskets", import->items);
     printf(", %" PRIu64 " commands published, %" PRIu64 " acknowledged, %.1f s (%.0f a second)\n",
@@ -122,6 +122,8 @@ static void print_summary(const struct import *import)
 static enum ol_class advise(const struct import *import, enum ol_class class,
                             struct ol_error *reterr)
 {
+    if (import->acknowledged == 0 && class != OL_POISON)
+        return class;
     char cause[OL_ERROR_TEXT_BYTES];
     memcpy(cause, reterr->text, sizeof cause);
     return ol_fail(reterr, class, "%s; %" PRIu64 " commands before it are in the log%s. Run it "

@@ -2,13 +2,15 @@
 """tests/reference/totals.py - what a plentiful run over the sample must end in.
 
     totals.py [--orders N] [--by product|customer|day|order|refused]
+    totals.py [--orders N] --tables DIR
     totals.py [--orders N] --compare DSN
 
 Reckoned straight from the source's parquet files, row by row, with nothing of the project in
 between: neither the CSV files nor the code that makes them. With stock and funds for all, every
 order is confirmed that names listed products only, and no other is.
 
-Prints a summary; --by prints one table instead (tab-separated, sorted). --compare asks the
+Prints a summary; --by prints one table instead (tab-separated, sorted), --tables writes all of
+them, as DIR/product.tsv and so on. --compare asks the
 database for the same through psql, prints every difference (the first 20 of a kind), and exits 1
 when there is any; 2 when the database could not be asked.
 """
@@ -29,6 +31,7 @@ from pathlib import Path
 import pyarrow.parquet
 
 SHOWN = 20
+TABLES = ["product", "customer", "day", "order", "refused"]
 UNIT = Decimal(1)
 
 
@@ -212,7 +215,8 @@ def main() -> int:
     )
     parser.add_argument("--orders", type=int, metavar="N", help="the first N in time order")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--by", choices=["product", "customer", "day", "order", "refused"])
+    what.add_argument("--by", choices=TABLES)
+    what.add_argument("--tables", type=Path, metavar="DIR")
     what.add_argument("--compare", metavar="DSN", help="with the database behind this")
     args = parser.parse_args()
     expected = Expected.of(args.orders)
@@ -221,6 +225,13 @@ def main() -> int:
     if args.by:
         for row in sorted(expected.table(args.by)):
             print(*row, sep="\t")
+        return 0
+    if args.tables:
+        args.tables.mkdir(parents=True, exist_ok=True)
+        for by in TABLES:
+            with open(args.tables / f"{by}.tsv", "w", encoding="utf-8") as file:
+                for row in sorted(expected.table(by)):
+                    print(*row, sep="\t", file=file)
         return 0
     print(f"confirmed orders   {len(expected.confirmed):,}")
     print(f"their lines        {sum(len(o.lines) for o in expected.confirmed.values()):,}")

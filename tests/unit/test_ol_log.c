@@ -73,8 +73,8 @@ Test(ol_log, escapes_so_that_one_event_is_one_line)
 Test(ol_log, writes_json_that_parses)
 {
     log_to_sink("info", "json");
-    ol_log(OL_LOG_INFO, "worker", "a \"quoted\"\n message", ol_kv("offset", 7), ol_kv("ok", (bool)true),
-           ol_kv("nan", NAN), ol_kv("name", "\xff"));
+    ol_log(OL_LOG_INFO, "worker", "a \"quoted\"\n message", ol_kv("offset", 7),
+           ol_kv("ok", (bool)true), ol_kv("nan", NAN), ol_kv("name", "\xff"));
     json_t *line = json_loads(written(), JSON_REJECT_DUPLICATES, NULL);
     cr_assert(line);
     cr_expect_str_eq(json_string_value(json_object_get(line, "level")), "info");

@@ -34,13 +34,14 @@ TestSuite(ol_series, .fini = release);
 
 Test(ol_metrics_print, shows_counters_by_their_labels)
 {
-    struct ol_series *committed =
-        ol_metric(OL_METRIC_KAFKA_TRANSACTIONS, "orders", "committed");
+    struct ol_series *committed = ol_metric(OL_METRIC_KAFKA_TRANSACTIONS, "orders", "committed");
     ol_series_add(committed, 2);
     ol_series_add(ol_metric(OL_METRIC_KAFKA_TRANSACTIONS, "orders", "aborted"), 1);
     cr_assert_eq(committed, ol_metric(OL_METRIC_KAFKA_TRANSACTIONS, "orders", "committed"));
-    cr_assert(has_line("orderlog_kafka_transactions_total{context=\"orders\",result=\"committed\"} 2"));
-    cr_assert(has_line("orderlog_kafka_transactions_total{context=\"orders\",result=\"aborted\"} 1"));
+    cr_assert(
+        has_line("orderlog_kafka_transactions_total{context=\"orders\",result=\"committed\"} 2"));
+    cr_assert(
+        has_line("orderlog_kafka_transactions_total{context=\"orders\",result=\"aborted\"} 1"));
 }
 
 Test(ol_metrics_print, shows_seconds_without_rounding)
@@ -49,11 +50,11 @@ Test(ol_metrics_print, shows_seconds_without_rounding)
         int64_t value_us;
         const char *line;
     } rows[] = {
-        {0, "orderlog_saga_oldest_age_seconds 0"},
-        {1, "orderlog_saga_oldest_age_seconds 0.000001"},
-        {-1500000, "orderlog_saga_oldest_age_seconds -1.5"},
-        {900000000, "orderlog_saga_oldest_age_seconds 900"},
-        {1023400, "orderlog_saga_oldest_age_seconds 1.0234"},
+        {0,         "orderlog_saga_oldest_age_seconds 0"       },
+        {1,         "orderlog_saga_oldest_age_seconds 0.000001"},
+        {-1500000,  "orderlog_saga_oldest_age_seconds -1.5"    },
+        {900000000, "orderlog_saga_oldest_age_seconds 900"     },
+        {1023400,   "orderlog_saga_oldest_age_seconds 1.0234"  },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ol_series_set(ol_metric(OL_METRIC_SAGA_OLDEST_AGE), rows[i].value_us);
@@ -67,11 +68,16 @@ Test(ol_metrics_print, cumulates_histogram_buckets)
     ol_series_observe(times, 1000);     /* on a bound: belongs to it */
     ol_series_observe(times, 1001);     /* the next */
     ol_series_observe(times, 99000000); /* above all */
-    cr_expect(has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"0.0005\"} 0"));
-    cr_expect(has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"0.001\"} 1"));
-    cr_expect(has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"0.0025\"} 2"));
-    cr_expect(has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"10\"} 2"));
-    cr_expect(has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"+Inf\"} 3"));
+    cr_expect(
+        has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"0.0005\"} 0"));
+    cr_expect(
+        has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"0.001\"} 1"));
+    cr_expect(
+        has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"0.0025\"} 2"));
+    cr_expect(
+        has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"10\"} 2"));
+    cr_expect(
+        has_line("orderlog_kafka_transaction_seconds_bucket{context=\"orders\",le=\"+Inf\"} 3"));
     cr_expect(has_line("orderlog_kafka_transaction_seconds_sum{context=\"orders\"} 99.002001"));
     cr_expect(has_line("orderlog_kafka_transaction_seconds_count{context=\"orders\"} 3"));
 }
@@ -110,7 +116,8 @@ Test(ol_metrics_print, is_what_a_linter_wants)
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         if (strncmp(line, "# HELP ", 7) == 0) {
             sscanf(line + 7, "%127s", name);
-            cr_expect(isupper(line[8 + strlen(name)]) || isdigit(line[8 + strlen(name)]), "%s", line);
+            cr_expect(isupper(line[8 + strlen(name)]) || isdigit(line[8 + strlen(name)]), "%s",
+                      line);
             cr_expect_eq(line[strlen(line) - 1], '.', "a sentence: %s", line);
             cr_expect_eq(strncmp(name, "orderlog_", 9), 0);
             cr_expect_eq(strspn(name, "abcdefghijklmnopqrstuvwxyz_"), strlen(name));
@@ -138,7 +145,8 @@ Test(ol_series, hides_and_comes_back_with_the_next_value)
 {
     struct ol_series *lag =
         ol_metrics_partition(OL_METRIC_LAG_RECORDS, "orderlog.orders.commands.v1", 3);
-    const char *line = "orderlog_lag_records{topic=\"orderlog.orders.commands.v1\",partition=\"3\"} 5";
+    const char *line =
+        "orderlog_lag_records{topic=\"orderlog.orders.commands.v1\",partition=\"3\"} 5";
     ol_series_set(lag, 5);
     cr_assert(has_line(line));
     ol_series_hide(lag);

@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
+
+#include <signal.h>
+#include <stdio.h>
 
 #include "lib/ol_pg_copy.h"
 
@@ -111,16 +113,17 @@ Test(ol_pg_put_array, element_by_element_and_in_one_go_are_the_same_bytes)
     cr_assert_str_eq(written(&copy), "0003" INT8S_1_2 TEXTS_A_NULL INT2S_EMPTY);
 }
 
+static const struct ol_pg_copy_target other_arrays = {
+    .columns = (const struct ol_pg_column[]){{"a", OL_PG_INT4_ARRAY, OL_PG_NOT_NULL},
+                                             {"b", OL_PG_BOOL_ARRAY, OL_PG_NOT_NULL},
+                                             {"c", OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_NOT_NULL},
+                                             {"d", OL_PG_INT2_ARRAY, OL_PG_NOT_NULL},
+                                             {0}},
+};
+
 Test(ol_pg_put_array, carries_every_element_type)
 {
-    static const struct ol_pg_copy_target target = {
-        .columns = (const struct ol_pg_column[]){{"a", OL_PG_INT4_ARRAY, OL_PG_NOT_NULL},
-                                                 {"b", OL_PG_BOOL_ARRAY, OL_PG_NOT_NULL},
-                                                 {"c", OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_NOT_NULL},
-                                                 {"d", OL_PG_INT2_ARRAY, OL_PG_NOT_NULL},
-                                                 {0}},
-    };
-    struct ol_pg_copy copy = begun(&target, 4);
+    struct ol_pg_copy copy = begun(&other_arrays, 4);
     ol_pg_copy_row(&copy);
     ol_pg_put_array_begin(&copy, OL_PG_INT4_ARRAY);
     ol_pg_element_int32(&copy, 5);

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
+
+#include <stdio.h>
 
 #include "lib/ol_pg.h"
 

@@ -10,21 +10,24 @@ static const struct {
     enum ol_utf8 fault;
     size_t position;
 } rows[] = {
-#define ROW(text, fault, position) {text, sizeof text - 1, fault, position}
+#define ROW(text, fault, position)                                                                 \
+    {                                                                                              \
+        text, sizeof text - 1, fault, position                                                     \
+    }
     ROW("", OL_UTF8_OK, 0),
     ROW("basket/31198570044", OL_UTF8_OK, 0),
     ROW("Gem\xC3\xBCse \xE2\x82\xAC \xF0\x9F\x8D\x85", OL_UTF8_OK, 0),
     ROW("\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF", OL_UTF8_OK, 0), /* the edges */
     ROW("a\0b", OL_UTF8_HAS_NUL, 1),
     ROW("12345678\0", OL_UTF8_HAS_NUL, 8),
-    ROW("1234567\0" "9", OL_UTF8_HAS_NUL, 7),
-    ROW("12345678\x80", OL_UTF8_BAD, 8),          /* stray continuation */
-    ROW("\xC0\x80", OL_UTF8_BAD, 0),              /* overlong NUL */
-    ROW("ab\xC1\xBF", OL_UTF8_BAD, 2),            /* overlong, 2 bytes */
-    ROW("\xE0\x9F\xBF", OL_UTF8_BAD, 0),          /* overlong, 3 bytes */
-    ROW("\xF0\x8F\xBF\xBF", OL_UTF8_BAD, 0),      /* overlong, 4 bytes */
-    ROW("\xED\xA0\x80", OL_UTF8_BAD, 0),          /* surrogate */
-    ROW("\xF4\x90\x80\x80", OL_UTF8_BAD, 0),      /* above U+10FFFF */
+    ROW("1234567\0009", OL_UTF8_HAS_NUL, 7),
+    ROW("12345678\x80", OL_UTF8_BAD, 8),     /* stray continuation */
+    ROW("\xC0\x80", OL_UTF8_BAD, 0),         /* overlong NUL */
+    ROW("ab\xC1\xBF", OL_UTF8_BAD, 2),       /* overlong, 2 bytes */
+    ROW("\xE0\x9F\xBF", OL_UTF8_BAD, 0),     /* overlong, 3 bytes */
+    ROW("\xF0\x8F\xBF\xBF", OL_UTF8_BAD, 0), /* overlong, 4 bytes */
+    ROW("\xED\xA0\x80", OL_UTF8_BAD, 0),     /* surrogate */
+    ROW("\xF4\x90\x80\x80", OL_UTF8_BAD, 0), /* above U+10FFFF */
     ROW("\xF5\x80\x80\x80", OL_UTF8_BAD, 0),
     ROW("\xFF", OL_UTF8_BAD, 0),
     ROW("euro \xE2\x82", OL_UTF8_BAD, 5), /* cut off */
@@ -47,8 +50,15 @@ static bool decodes(const unsigned char *text, size_t size)
 {
     for (size_t at = 0; at < size;) {
         static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-        size_t length = text[at] < 0x80 ? 1 : text[at] >> 5 == 6 ? 2 : text[at] >> 4 == 14 ? 3
-                        : text[at] >> 3 == 30 ? 4 : 0;
+        size_t length = 0;
+        if (text[at] < 0x80)
+            length = 1;
+        else if (text[at] >> 5 == 6)
+            length = 2;
+        else if (text[at] >> 4 == 14)
+            length = 3;
+        else if (text[at] >> 3 == 30)
+            length = 4;
         if (length == 0 || at + length > size || text[at] == 0)
             return false;
         uint32_t point = length == 1 ? text[at] : text[at] & (0xFFu >> (length + 1));

@@ -1,0 +1,687 @@
+#include "consumers/loop.h"
+
+#include "domain/assert.h"
+#include "lib/ol_clock.h"
+#include "lib/ol_log.h"
+#include "lib/ol_run.h"
+
+#include <stdio.h>
+
+#define IDLE_WAIT_MS          500
+#define BACK_OFF_MIN_MS       100
+#define BACK_OFF_MAX_MS       5000
+#define CLOSE_MS              5000
+#define FENCED_WITHIN_US      (60 * INT64_C(1000000))
+#define PROJECTION_STALE_US   INT64_C(50000)  /* ask again when memory is short */
+#define OVERLAY_WAIT_MS       10
+#define TIMEOUTS_EVERY_US     INT64_C(100000)
+#define TIMEOUTS_MAX          500
+#define MERGE_RUN_MAX         64
+
+/* What `connect` and librdkafka are told apart by. */
+#define CLIENT_ID "orderlog-%s-%lld"
+
+const char *loop_status_name(enum loop_status status)
+{
+    static const char *const names[LOOP_STATUS_COUNT] = {
+        [LOOP_IS_STARTING] = "starting",       [LOOP_IS_JOINING] = "joining the group",
+        [LOOP_IS_TAKING_OVER] = "taking over", [LOOP_IS_RUNNING] = "running",
+        [LOOP_IS_WAITING] = "waiting",         [LOOP_IS_RESTARTING] = "restarting",
+        [LOOP_IS_STOPPED] = "stopped",
+    };
+    return names[status];
+}
+
+static void set_status(struct loop *loop, enum loop_status status)
+{
+    atomic_store(&loop->status, (int)status);
+}
+
+/* ---- life ---- */
+
+static void metrics_init(struct loop_metrics *metrics, const char *context)
+{
+    *metrics = (struct loop_metrics){
+        .commands_in = ol_metric(OL_METRIC_INPUTS, context, "command"),
+        .steps_in = ol_metric(OL_METRIC_INPUTS, context, "step"),
+        .decided = ol_metric(OL_METRIC_COMMANDS, context, "decided"),
+        .refused = ol_metric(OL_METRIC_COMMANDS, context, "refused"),
+        .repeated = ol_metric(OL_METRIC_COMMANDS, context, "repeated"),
+        .passed_on = ol_metric(OL_METRIC_PASSED_ON, context),
+        .dead_lettered = ol_metric(OL_METRIC_DEAD_LETTERS, context),
+        .events = ol_metric(OL_METRIC_EVENTS, context),
+        .steps = ol_metric(OL_METRIC_STEPS, context),
+        .committed = ol_metric(OL_METRIC_KAFKA_TRANSACTIONS, context, "committed"),
+        .aborted = ol_metric(OL_METRIC_KAFKA_TRANSACTIONS, context, "aborted"),
+        .commit_time = ol_metric(OL_METRIC_KAFKA_TRANSACTION_TIME, context),
+        .renewed = ol_metric(OL_METRIC_KAFKA_PRODUCERS_RENEWED, context),
+        .takeovers = ol_metric(OL_METRIC_TAKEOVERS, context),
+        .overlay_entries = ol_metric(OL_METRIC_OVERLAY_ENTRIES, context),
+        .overlay_bytes = ol_metric(OL_METRIC_OVERLAY_BYTES, context),
+        .overlay_wait = ol_metric(OL_METRIC_OVERLAY_WAIT, context),
+    };
+}
+
+static void name_topics(struct loop *loop)
+{
+    const char *prefix = loop->options->topic_prefix;
+    for (int i = 0; i < STREAM_COUNT; i++)
+        loop->topics[i] = topic_name(prefix, loop->context, (enum stream)i);
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        loop->step_topics[i] = topic_name(prefix, (enum context)i, STREAM_STEPS);
+    loop->group = worker_group_name(prefix, loop->context);
+    loop->numbers.input_names[0] = loop->topics[STREAM_COMMANDS].text;
+    loop->numbers.input_names[1] = loop->topics[STREAM_STEPS].text;
+}
+
+enum ol_class loop_init(struct loop *loop, const struct ol_options *options, enum context context,
+                        struct ol_admin *admin, struct ol_error *reterr)
+{
+    loop->options = options;
+    loop->context = context;
+    loop->partitions = (int32_t)options->partitions;
+    loop->admin = admin;
+    name_topics(loop);
+    metrics_init(&loop->metrics, context_name(context));
+
+    const struct core_settings settings = {
+        .context = context,
+        .partitions = loop->partitions,
+        .order_deadline_us = options->order_deadline_ms * 1000,
+        .overlay = {.bytes = (size_t)options->overlay_bytes,
+                    .bytes_max = (size_t)options->overlay_bytes_max},
+    };
+    const struct batch_limits limits = {.inputs = (size_t)options->batch_inputs,
+                                        .output_bytes = (size_t)options->batch_output_bytes};
+    char client[64];
+    snprintf(client, sizeof client, CLIENT_ID, context_name(context), (long long)options->slot);
+    if (settings.overlay.bytes > settings.overlay.bytes_max)
+        return ol_fail(reterr, OL_USAGE, "overlay-bytes must not be above overlay-bytes-max");
+    enum ol_class class = ol_kafka_connection_init(&loop->kafka, options, client, reterr);
+    if (class)
+        return class;
+    loop->core = core_new(&settings);
+    bool batches = batch_init(&loop->batches[0], context, limits, &loop->numbers) &&
+                   batch_init(&loop->batches[1], context, limits, &loop->numbers);
+    return loop->core && batches ? OL_OK : ol_fail(reterr, OL_FATAL, "out of memory");
+}
+
+void loop_release(struct loop *loop)
+{
+    for (int i = 0; i < 2; i++)
+        if (loop->batches[i].messages)
+            batch_release(&loop->batches[i]);
+    core_free(loop->core);
+    ol_kafka_connection_release(&loop->kafka);
+    *loop = (struct loop){0};
+}
+
+static enum ol_class open_database(struct loop *loop, struct ol_error *reterr)
+{
+    char name[64];
+    snprintf(name, sizeof name, CLIENT_ID, context_name(loop->context),
+             (long long)loop->options->slot);
+    const struct ol_pg_options options = {
+        .dsn = loop->options->pg_dsn, .application_name = name, .read_only = true};
+    enum ol_class class = ol_pg_open(&options, &loop->db, reterr);
+    if (class)
+        return class;
+    loop->load = load_new(loop->db, loop->context, loop->topics[STREAM_EVENTS].text,
+                          loop->partitions);
+    return loop->load ? OL_OK : ol_fail(reterr, OL_FATAL, "out of memory");
+}
+
+/* The producers first: opening them ends whatever our last life left open. */
+static enum ol_class open_producers(struct loop *loop, struct ol_error *reterr)
+{
+    for (int i = 0; i < 2; i++) {
+        char id[TOPIC_NAME_BYTES_MAX + 32];
+        snprintf(id, sizeof id, "%s.%s.%lld.%c", loop->options->topic_prefix,
+                 context_name(loop->context), (long long)loop->options->slot, "ab"[i]);
+        enum ol_class class =
+            ol_producer_open(&loop->kafka.settings, id, &loop->producers[i], reterr);
+        if (class)
+            return class;
+        struct ol_producer *producer = loop->producers[i];
+        loop->numbers.commands = ol_producer_topic(producer, loop->topics[STREAM_COMMANDS].text);
+        loop->numbers.events = ol_producer_topic(producer, loop->topics[STREAM_EVENTS].text);
+        loop->numbers.dead_letters =
+            ol_producer_topic(producer, loop->topics[STREAM_DEAD_LETTERS].text);
+        for (int j = 0; j < CONTEXT_COUNT; j++)
+            loop->numbers.steps[j] = ol_producer_topic(producer, loop->step_topics[j].text);
+    }
+    return OL_OK;
+}
+
+static enum ol_class open_consumer(struct loop *loop, struct ol_error *reterr)
+{
+    char instance[64];
+    snprintf(instance, sizeof instance, "%s-%lld", context_name(loop->context),
+             (long long)loop->options->slot);
+    const char *topics[] = {loop->topics[STREAM_COMMANDS].text, loop->topics[STREAM_STEPS].text};
+    const struct ol_consumer_options options = {
+        .group = loop->group.text,
+        .instance = instance,
+        .topics = topics,
+        .topic_count = 2,
+        .partition_count = (size_t)(2 * loop->partitions),
+    };
+    enum ol_class class =
+        ol_reader_open(&loop->kafka.settings, OL_READ_COMMITTED, (size_t)loop->partitions,
+                       &loop->reader, reterr);
+    return class ? class
+                 : ol_consumer_open(&loop->kafka.settings, &options, &loop->consumer, reterr);
+}
+
+static void drop_batches(struct loop *loop)
+{
+    for (int i = 0; i < 2; i++)
+        batch_clear(&loop->batches[i]);
+    ol_message_release(&loop->held);
+    loop->building = &loop->batches[0];
+    loop->flying = NULL;
+}
+
+/* All that a life has opened. for_good: the group learns that we leave; else the slot comes back
+ * and finds its partitions. False: a close hangs; the process should end. */
+static bool close_all(struct loop *loop, bool for_good)
+{
+    bool clean = for_good ? ol_consumer_leave(loop->consumer, CLOSE_MS)
+                          : ol_consumer_abandon(loop->consumer, CLOSE_MS);
+    clean &= ol_reader_close(loop->reader);
+    for (int i = 0; i < 2; i++) {
+        clean &= ol_producer_close(loop->producers[i]);
+        loop->producers[i] = NULL;
+    }
+    loop->consumer = NULL;
+    loop->reader = NULL;
+    /* After the producers: a commit that hung may still be reading what was produced. */
+    if (clean)
+        drop_batches(loop);
+    load_free(loop->load);
+    ol_pg_free(loop->db);
+    loop->load = NULL;
+    loop->db = NULL;
+    core_clear(loop->core);
+    loop->owned = 0;
+    return clean;
+}
+
+/* ---- taking inputs ---- */
+
+static enum cause_source source_of(const struct ol_inbox *inbox)
+{
+    return inbox->topic_index == 0 ? CAUSE_COMMANDS : CAUSE_STEPS;
+}
+
+/* A message that found no room waits in `held`: nothing is taken before it. */
+static bool take_message(struct loop *loop, struct ol_message *message, enum cause_source source)
+{
+    if (batch_take(loop->building, message, source, loop->partitions))
+        return true;
+    loop->held = *message;
+    loop->held_source = source;
+    return false;
+}
+
+/* Up to `max` of one inbox. False: the batch has no more room. */
+static bool take_from(struct loop *loop, struct ol_inbox *inbox, size_t max)
+{
+    struct ol_message message;
+    for (size_t i = 0; i < max; i++) {
+        if (batch_full(loop->building))
+            return false;
+        if (!ol_inbox_take(inbox, &message))
+            return true;
+        if (!take_message(loop, &message, source_of(inbox)))
+            return false;
+    }
+    return true;
+}
+
+/* All inboxes of a source in turns, a run at a time, so that no partition starves. */
+static bool take_in_turns(struct loop *loop, struct ol_inbox *inboxes, size_t count,
+                          enum cause_source source)
+{
+    bool taken = true;
+    while (taken) {
+        taken = false;
+        for (size_t i = 0; i < count; i++) {
+            struct ol_inbox *inbox = &inboxes[(loop->next_inbox + i) % count];
+            if (inbox->ignored || source_of(inbox) != source || !ol_inbox_peek(inbox))
+                continue;
+            if (!take_from(loop, inbox, MERGE_RUN_MAX)) {
+                loop->next_inbox += (uint32_t)i + 1;
+                return false;
+            }
+            taken = true;
+        }
+    }
+    return true;
+}
+
+/* The inbox whose oldest message is the oldest of all, by the broker's time; NULL: none has any. */
+static struct ol_inbox *oldest_inbox(struct ol_inbox *inboxes, size_t count, int64_t *ret_next_ms)
+{
+    struct ol_inbox *oldest = NULL;
+    int64_t oldest_ms = INT64_MAX, next_ms = INT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        const struct ol_message *head = inboxes[i].ignored ? NULL : ol_inbox_peek(&inboxes[i]);
+        if (!head)
+            continue;
+        if (head->timestamp_ms < oldest_ms) {
+            next_ms = oldest_ms;
+            oldest_ms = head->timestamp_ms;
+            oldest = &inboxes[i];
+        } else if (head->timestamp_ms < next_ms) {
+            next_ms = head->timestamp_ms;
+        }
+    }
+    *ret_next_ms = next_ms;
+    return oldest;
+}
+
+/* Commands and steps as they came, as far as they are fetched. */
+static void take_by_time(struct loop *loop, struct ol_inbox *inboxes, size_t count)
+{
+    int64_t until_ms;
+    for (struct ol_inbox *inbox; (inbox = oldest_inbox(inboxes, count, &until_ms));) {
+        const struct ol_message *head;
+        size_t run = 0;
+        while ((head = ol_inbox_peek(inbox)) && (run == 0 || head->timestamp_ms <= until_ms) &&
+               run < MERGE_RUN_MAX) {
+            if (!take_from(loop, inbox, 1))
+                return;
+            run++;
+        }
+        if (batch_full(loop->building))
+            return;
+    }
+}
+
+/* Orders take steps first: they finish what has begun, so that a backlog of commands does not pile
+ * up open orders. */
+static enum ol_class take_inputs(struct loop *loop, struct ol_error *reterr)
+{
+    if (loop->held.handle) {
+        struct ol_message message = loop->held;
+        loop->held = (struct ol_message){0};
+        if (!take_message(loop, &message, loop->held_source))
+            return batch_empty(loop->building)
+                       ? ol_fail(reterr, OL_FATAL, "one message needs more than a batch's memory")
+                       : OL_OK;
+    }
+    struct ol_inbox *inboxes;
+    size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
+    for (size_t i = 0; i < count; i++)
+        if (inboxes[i].error.class != OL_OK && !inboxes[i].ignored)
+            return ol_fail(reterr, OL_FATAL, "%s partition %d: %s", inboxes[i].topic,
+                           inboxes[i].partition, inboxes[i].error.text);
+    if (loop->context == CONTEXT_ORDERS)
+        (void)(take_in_turns(loop, inboxes, count, CAUSE_STEPS) &&
+               take_in_turns(loop, inboxes, count, CAUSE_COMMANDS));
+    else
+        take_by_time(loop, inboxes, count);
+    return OL_OK;
+}
+
+/* ---- deciding ---- */
+
+/* A release names a reservation, and only that names its products: two rounds at most. */
+static enum ol_class load_lacking(struct loop *loop, struct ol_error *reterr)
+{
+    struct batch *batch = loop->building;
+    for (;;) {
+        struct entity_key *keys;
+        size_t count;
+        if (!core_lacks(loop->core, batch->inputs + batch->decided, batch->count - batch->decided,
+                        &batch->arena, &keys, &count))
+            return ol_fail(reterr, OL_FATAL, "out of memory");
+        if (count == 0)
+            return OL_OK;
+        enum ol_class class = loop_load(loop, keys, count, &batch->arena, NULL, reterr);
+        if (class)
+            return class;
+    }
+}
+
+static enum ol_class decide(struct loop *loop, struct ol_error *reterr)
+{
+    struct batch *batch = loop->building;
+    if (batch->decided == batch->count)
+        return OL_OK;
+    enum ol_class class = load_lacking(loop, reterr);
+    if (class)
+        return class;
+    const struct core_sink sink = batch_sink(batch);
+    for (; batch->decided < batch->count; batch->decided++) {
+        const struct core_input *input = &batch->inputs[batch->decided];
+        batch_current(batch, input);
+        if (!core_run(loop->core, input, &batch->arena, &sink))
+            return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
+    }
+    batch_current(batch, NULL);
+    return OL_OK;
+}
+
+/* Partitions whose steps are all taken: only there can a deadline be told to have passed. */
+static uint64_t caught_up(struct loop *loop)
+{
+    struct ol_inbox *inboxes;
+    size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
+    uint64_t partitions = 0;
+    for (size_t i = 0; i < count; i++)
+        if (source_of(&inboxes[i]) == CAUSE_STEPS && !inboxes[i].ignored &&
+            ol_inbox_at_end(&inboxes[i]))
+            partitions |= UINT64_C(1) << inboxes[i].partition;
+    return partitions;
+}
+
+static enum ol_class propose_timeouts(struct loop *loop, struct ol_error *reterr)
+{
+    int64_t now_us = ol_clock_monotonic_us();
+    if (loop->context != CONTEXT_ORDERS || now_us - loop->timeouts_asked_us < TIMEOUTS_EVERY_US)
+        return OL_OK;
+    loop->timeouts_asked_us = now_us;
+    struct batch *batch = loop->building;
+    const struct core_sink sink = batch_sink(batch);
+    size_t proposed;
+    if (!core_propose_timeouts(loop->core, ol_clock_wall_us(), caught_up(loop), TIMEOUTS_MAX,
+                               &batch->arena, &sink, &proposed))
+        return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
+    return OL_OK;
+}
+
+/* Room for more states, or the projection is asked how far it has come. *ret_full: nothing may be
+ * decided now. */
+static enum ol_class make_room(struct loop *loop, bool *ret_full, struct ol_error *reterr)
+{
+    struct overlay *overlay = core_overlay(loop->core);
+    overlay_evict(overlay);
+    struct overlay_stats stats = overlay_stats(overlay);
+    bool tight = stats.bytes > (size_t)loop->options->overlay_bytes;
+    enum ol_class class = OL_OK;
+    if (tight && ol_clock_monotonic_us() - loop->projection_asked_us > PROJECTION_STALE_US) {
+        class = loop_load(loop, NULL, 0, &loop->building->arena, NULL, reterr);
+        overlay_evict(overlay);
+    }
+    *ret_full = overlay_full(overlay);
+    return class;
+}
+
+/* Takes and decides what is there and fits. */
+static enum ol_class fill(struct loop *loop, bool *ret_full, struct ol_error *reterr)
+{
+    enum ol_class class = make_room(loop, ret_full, reterr);
+    if (class || *ret_full || batch_full(loop->building))
+        return class;
+    class = take_inputs(loop, reterr);
+    if (!class)
+        class = decide(loop, reterr);
+    return class ? class : propose_timeouts(loop, reterr);
+}
+
+/* ---- committing ---- */
+
+static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
+{
+    struct batch *batch = loop->building;
+    struct ol_producer *producer = loop->producers[loop->building_with];
+    const struct core_sink sink = batch_sink(batch);
+    if (!core_close(loop->core, &sink, batch->offsets, &batch->offset_count, &batch->total))
+        return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
+
+    enum ol_class class = OL_OK;
+    if (ol_producer_tainted(producer)) {
+        ol_log(OL_LOG_WARN, "worker", "producer made anew",
+               ol_kv("context", context_name(loop->context)),
+               ol_kv("reason", ol_producer_taint_reason(producer)));
+        ol_series_add(loop->metrics.renewed, 1);
+        class = ol_producer_renew(producer, reterr);
+    }
+    struct ol_offset offsets[2 * PARTITIONS_MAX];
+    for (size_t i = 0; i < batch->offset_count; i++) {
+        const struct core_offset *next = &batch->offsets[i];
+        offsets[2 * i] = (struct ol_offset){loop->topics[STREAM_COMMANDS].text, next->partition,
+                                            next->commands_next};
+        offsets[2 * i + 1] = (struct ol_offset){loop->topics[STREAM_STEPS].text, next->partition,
+                                                next->steps_next};
+    }
+    if (!class)
+        class = ol_producer_begin(producer, reterr);
+    ol_kill_point("worker_begun");
+    if (!class)
+        class = ol_producer_produce(producer, batch->records, batch->record_count, reterr);
+    ol_kill_point("worker_produced");
+    if (!class)
+        class = ol_producer_commit_start(producer, offsets, 2 * batch->offset_count,
+                                         ol_consumer_assignment(loop->consumer)->group, reterr);
+    ol_kill_point("worker_committing");
+    if (class)
+        return class;
+    loop->flying = batch;
+    loop->flying_with = loop->building_with;
+    loop->flying_since_us = ol_clock_monotonic_us();
+    loop->building = batch == &loop->batches[0] ? &loop->batches[1] : &loop->batches[0];
+    loop->building_with = 1 - loop->building_with;
+    return OL_OK;
+}
+
+static void count_batch(struct loop *loop, const struct batch *batch)
+{
+    const struct loop_metrics *metrics = &loop->metrics;
+    size_t commands = 0;
+    for (size_t i = 0; i < batch->decided; i++)
+        commands += batch->inputs[i].source == CAUSE_COMMANDS;
+    ol_series_add(metrics->commands_in, (int64_t)commands);
+    ol_series_add(metrics->steps_in, (int64_t)(batch->decided - commands));
+    ol_series_add(metrics->decided, batch->total.decided);
+    ol_series_add(metrics->refused, batch->total.refused);
+    ol_series_add(metrics->repeated, batch->total.repeated);
+    ol_series_add(metrics->passed_on, batch->total.passed_on);
+    ol_series_add(metrics->dead_lettered, batch->total.dead_lettered);
+    ol_series_add(metrics->events, batch->events);
+    ol_series_add(metrics->steps, batch->steps);
+    struct overlay_stats stats = overlay_stats(core_overlay(loop->core));
+    ol_series_set(metrics->overlay_entries, (int64_t)stats.entries);
+    ol_series_set(metrics->overlay_bytes, (int64_t)stats.bytes);
+}
+
+/* Waits for the commit under way. Its batch is over either way. */
+static enum ol_class land(struct loop *loop, struct ol_error *reterr)
+{
+    if (!loop->flying)
+        return OL_OK;
+    enum ol_class class =
+        ol_producer_commit_wait(loop->producers[loop->flying_with], NULL, reterr);
+    if (class) {
+        ol_series_add(loop->metrics.aborted, 1);
+        return class; /* the batch stays as it is until the producers are closed */
+    }
+    ol_kill_point("worker_committed");
+    ol_series_add(loop->metrics.committed, 1);
+    ol_series_observe(loop->metrics.commit_time,
+                      ol_clock_monotonic_us() - loop->flying_since_us);
+    count_batch(loop, loop->flying);
+    batch_clear(loop->flying);
+    loop->flying = NULL;
+    return OL_OK;
+}
+
+/* ---- the group ---- */
+
+/* What is decided but not begun is forgotten: the next owner decides it. */
+static enum ol_class give_up_partitions(struct loop *loop, struct ol_error *reterr)
+{
+    enum ol_class class = land(loop, reterr);
+    if (class)
+        return class;
+    drop_batches(loop);
+    core_clear(loop->core);
+    loop->owned = loop->halted = 0;
+    atomic_store(&loop->halted_now, 0);
+    for (int32_t i = 0; i < loop->partitions; i++)
+        ol_series_hide(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
+                                            loop->topics[STREAM_COMMANDS].text, i));
+    set_status(loop, LOOP_IS_JOINING);
+    return ol_consumer_unassign(loop->consumer, reterr);
+}
+
+/* Records of a halted partition wake nobody. */
+static void ignore_halted(struct loop *loop)
+{
+    struct ol_inbox *inboxes;
+    size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
+    for (size_t i = 0; i < count; i++)
+        inboxes[i].ignored = loop->halted >> inboxes[i].partition & 1;
+}
+
+static enum ol_class answer_group(struct loop *loop, enum ol_consumer_event event,
+                                  struct ol_error *reterr)
+{
+    enum ol_class class;
+    switch (event) {
+    case OL_CONSUMER_ASSIGNED:
+        set_status(loop, LOOP_IS_TAKING_OVER);
+        class = take_over(loop, reterr);
+        if (class)
+            return class;
+        ignore_halted(loop);
+        set_status(loop, LOOP_IS_RUNNING);
+        return OL_OK;
+    case OL_CONSUMER_REVOKED: return give_up_partitions(loop, reterr);
+    case OL_CONSUMER_LOST:
+        return ol_fail(reterr, OL_RETRY, "the group gave our partitions away");
+    case OL_CONSUMER_NOTHING: break;
+    }
+    return OL_OK;
+}
+
+/* ---- the loop ---- */
+
+/* Sleeps until there is something to do. */
+static void wait_for_work(struct loop *loop, bool full)
+{
+    if (full) {
+        int64_t began_us = ol_clock_monotonic_us();
+        ol_run_sleep(OVERLAY_WAIT_MS);
+        ol_series_add(loop->metrics.overlay_wait, ol_clock_monotonic_us() - began_us);
+        return;
+    }
+    int fd = loop->flying ? ol_producer_fd(loop->producers[loop->flying_with]) : ol_run_fd();
+    ol_consumer_wait(loop->consumer, fd, IDLE_WAIT_MS);
+}
+
+/* One turn: fill what is being built; send it off as soon as the one before has landed. */
+static enum ol_class turn(struct loop *loop, struct ol_error *reterr)
+{
+    bool full;
+    size_t before = loop->building->count;
+    enum ol_class class = fill(loop, &full, reterr);
+    if (class)
+        return class;
+    bool moved = loop->building->count > before;
+    if (loop->flying) {
+        struct ol_producer *producer = loop->producers[loop->flying_with];
+        if (ol_producer_commit_done(producer) || batch_full(loop->building) || loop->held.handle)
+            return land(loop, reterr);
+        if (!moved)
+            wait_for_work(loop, full);
+        return OL_OK;
+    }
+    if (!batch_empty(loop->building))
+        return send_off(loop, reterr);
+    if (!moved)
+        wait_for_work(loop, full);
+    return OL_OK;
+}
+
+/* Between an assignment and its loss; returns when stopping or on failure. */
+static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
+{
+    while (!ol_run_stopping()) {
+        enum ol_consumer_event event;
+        enum ol_class class = ol_consumer_poll(loop->consumer, &event, reterr);
+        if (class == OL_RETRY) {
+            ol_log(OL_LOG_WARN, "worker", "the broker is away",
+                   ol_kv("context", context_name(loop->context)), ol_kv("error", reterr->text));
+            class = OL_OK;
+        }
+        if (!class && event != OL_CONSUMER_NOTHING)
+            class = answer_group(loop, event, reterr);
+        else if (!class && loop->owned)
+            class = turn(loop, reterr);
+        else if (!class)
+            wait_for_work(loop, false);
+        if (loop->interrupted) {
+            loop->interrupted = false; /* stop, or the group has news: look again */
+            class = OL_OK;
+        }
+        if (class)
+            return class;
+    }
+    return land(loop, reterr);
+}
+
+static enum ol_class live(struct loop *loop, struct ol_error *reterr)
+{
+    set_status(loop, LOOP_IS_STARTING);
+    drop_batches(loop);
+    loop->building_with = 0;
+    enum ol_class class = open_database(loop, reterr);
+    if (!class)
+        class = open_producers(loop, reterr);
+    if (!class)
+        class = open_consumer(loop, reterr);
+    if (class)
+        return class;
+    set_status(loop, LOOP_IS_JOINING);
+    return serve(loop, reterr);
+}
+
+/* The slot is another's when it happens twice in a minute: once may be our own old life. */
+static bool slot_is_taken(enum ol_class class, int64_t *fenced_at_us)
+{
+    if (class != OL_CONFLICT)
+        return false;
+    int64_t now_us = ol_clock_monotonic_us();
+    bool taken = *fenced_at_us && now_us - *fenced_at_us < FENCED_WITHIN_US;
+    *fenced_at_us = now_us;
+    return taken;
+}
+
+enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
+{
+    int64_t fenced_at_us = 0, back_off_ms = BACK_OFF_MIN_MS;
+    for (;;) {
+        int64_t began_us = ol_clock_monotonic_us();
+        enum ol_class class = live(loop, reterr);
+        bool stopping = ol_run_stopping();
+        if (!close_all(loop, stopping && !class)) {
+            set_status(loop, LOOP_IS_STOPPED);
+            return stopping ? OL_OK
+                            : ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing");
+        }
+        if (stopping || slot_is_taken(class, &fenced_at_us)) {
+            set_status(loop, LOOP_IS_STOPPED);
+            return stopping ? OL_OK
+                            : ol_fail_in(reterr, "slot %lld is taken by another process",
+                                         (long long)loop->options->slot);
+        }
+        loop->last_error = *reterr;
+        set_status(loop, LOOP_IS_RESTARTING);
+        ol_log(OL_LOG_WARN, "worker", "starting from scratch",
+               ol_kv("context", context_name(loop->context)), ol_kv("class", ol_class_name(class)),
+               ol_kv("error", reterr->text));
+        ol_series_add(ol_metric(OL_METRIC_RESTARTS, context_name(loop->context),
+                                ol_class_name(class)),
+                      1);
+        bool lived = ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
+        back_off_ms = lived ? BACK_OFF_MIN_MS : back_off_ms;
+        if (ol_run_sleep(back_off_ms)) {
+            set_status(loop, LOOP_IS_STOPPED);
+            return OL_OK;
+        }
+        back_off_ms = 2 * back_off_ms < BACK_OFF_MAX_MS ? 2 * back_off_ms : BACK_OFF_MAX_MS;
+    }
+}

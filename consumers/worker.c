@@ -1,0 +1,213 @@
+#include "consumers/worker.h"
+
+#include "consumers/loop.h"
+#include "lib/ol_http.h"
+#include "lib/ol_log.h"
+#include "lib/ol_run.h"
+#include "lib/ol_slot.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PING_MS 10000
+
+struct worker_thread {
+    pthread_t thread;
+    struct loop loop;
+    bool started;
+    enum ol_class class;
+    struct ol_error error;
+};
+
+struct worker {
+    const struct ol_options *options;
+    struct ol_kafka_connection kafka;
+    struct ol_admin *admin;
+    struct ol_slot *slot;
+    struct ol_http *http;
+    struct worker_thread threads[CONTEXT_COUNT];
+    size_t count;
+};
+
+static enum ol_class context_by_name(const char *name, enum context *ret_context,
+                                     struct ol_error *reterr)
+{
+    for (int i = 0; i < CONTEXT_COUNT; i++) {
+        if (strcmp(name, context_name((enum context)i)) == 0) {
+            *ret_context = (enum context)i;
+            return OL_OK;
+        }
+    }
+    return ol_fail(reterr, OL_USAGE,
+                   "--context: there is no context '%s'; take orders, inventory, payments", name);
+}
+
+static enum ol_class init_loops(struct worker *worker, struct ol_error *reterr)
+{
+    const struct ol_option_list *names = &worker->options->context;
+    if (names->count > CONTEXT_COUNT)
+        return ol_fail(reterr, OL_USAGE, "--context: a context is named twice");
+    for (size_t i = 0; i < names->count; i++) {
+        enum context context;
+        enum ol_class class = context_by_name(names->items[i], &context, reterr);
+        if (class)
+            return class;
+        for (size_t j = 0; j < i; j++)
+            if (worker->threads[j].loop.context == context)
+                return ol_fail(reterr, OL_USAGE, "--context: '%s' is named twice",
+                               names->items[i]);
+        worker->count = i + 1;
+        class = loop_init(&worker->threads[i].loop, worker->options, context, worker->admin,
+                          reterr);
+        if (class)
+            return class;
+    }
+    return OL_OK;
+}
+
+/* Equal numbers of partitions are what puts an aggregate's commands, steps and events together. */
+static enum ol_class check_topics(struct worker *worker, struct ol_error *reterr)
+{
+    struct topic_name names[CONTEXT_COUNT * STREAM_COUNT];
+    struct ol_topic_state topics[CONTEXT_COUNT * STREAM_COUNT];
+    size_t count = 0;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int j = 0; j < STREAM_COUNT; j++, count++) {
+            names[count] =
+                topic_name(worker->options->topic_prefix, (enum context)i, (enum stream)j);
+            topics[count] = (struct ol_topic_state){.name = names[count].text};
+        }
+    enum ol_class class =
+        ol_admin_describe_topics(worker->admin, topics, count, PING_MS, reterr);
+    if (class)
+        return class;
+    for (size_t i = 0; i < count; i++) {
+        if (topics[i].partition_count == 0)
+            return ol_fail(reterr, OL_NOT_FOUND,
+                           "there is no topic %s; run 'orderlog topics apply --execute'",
+                           topics[i].name);
+        if (topics[i].partition_count != (int32_t)worker->options->partitions)
+            return ol_fail(reterr, OL_VIOLATED,
+                           "topic %s has %d partitions, but --partitions says %lld; the number "
+                           "must never change under a running installation",
+                           topics[i].name, topics[i].partition_count,
+                           (long long)worker->options->partitions);
+    }
+    return OL_OK;
+}
+
+static void *run_thread(void *argument)
+{
+    struct worker_thread *thread = argument;
+    thread->class = loop_run(&thread->loop, &thread->error);
+    if (thread->class)
+        ol_run_stop(); /* a loop that failed for good takes the others along */
+    return NULL;
+}
+
+static void ready(void *context, struct ol_http_reasons *reasons)
+{
+    struct worker *worker = context;
+    for (size_t i = 0; i < worker->count; i++) {
+        struct loop *loop = &worker->threads[i].loop;
+        const char *name = context_name(loop->context);
+        int status = atomic_load(&loop->status);
+        if (status != LOOP_IS_RUNNING)
+            ol_http_reason(reasons, "%s is %s", name, loop_status_name((enum loop_status)status));
+        uint64_t halted = atomic_load(&loop->halted_now);
+        for (int32_t p = 0; p < loop->partitions; p++)
+            if (halted >> p & 1)
+                ol_http_reason(reasons, "%s partition %d is halted", name, p);
+    }
+}
+
+static enum ol_class open_shared(struct worker *worker, struct ol_error *reterr)
+{
+    char client[64], slot[TOPIC_PREFIX_BYTES_MAX + 64];
+    snprintf(client, sizeof client, "orderlog-worker-%lld", (long long)worker->options->slot);
+    snprintf(slot, sizeof slot, "%s.worker.%lld", worker->options->topic_prefix,
+             (long long)worker->options->slot);
+    enum ol_class class =
+        ol_kafka_connection_init(&worker->kafka, worker->options, client, reterr);
+    if (!class)
+        class = ol_kafka_ping(&worker->kafka.settings, PING_MS, reterr);
+    if (!class)
+        class = ol_slot_take(worker->options->pg_dsn, slot, &worker->slot, reterr);
+    if (!class)
+        class = ol_admin_open(&worker->kafka.settings, &worker->admin, reterr);
+    return class ? class : check_topics(worker, reterr);
+}
+
+static enum ol_class start_threads(struct worker *worker, struct ol_error *reterr)
+{
+    for (size_t i = 0; i < worker->count; i++) {
+        struct worker_thread *thread = &worker->threads[i];
+        if (pthread_create(&thread->thread, NULL, run_thread, thread) != 0) {
+            ol_run_stop();
+            return ol_fail(reterr, OL_FATAL, "no thread to be had");
+        }
+        thread->started = true;
+    }
+    return OL_OK;
+}
+
+/* The first failure of any thread is the role's. */
+static enum ol_class join_threads(struct worker *worker, enum ol_class class,
+                                  struct ol_error *reterr)
+{
+    for (size_t i = 0; i < worker->count; i++) {
+        struct worker_thread *thread = &worker->threads[i];
+        if (!thread->started)
+            continue;
+        pthread_join(thread->thread, NULL);
+        if (thread->class && !class) {
+            class = thread->class;
+            *reterr = thread->error;
+        }
+    }
+    return class;
+}
+
+static enum ol_class work(struct worker *worker, struct ol_error *reterr)
+{
+    enum ol_class class = open_shared(worker, reterr);
+    if (!class)
+        class = init_loops(worker, reterr);
+    const struct ol_http_settings http = {.port = (uint16_t)worker->options->metrics_port,
+                                          .ready = ready,
+                                          .context = worker};
+    if (!class)
+        class = ol_http_start(&worker->http, &http, reterr);
+    if (class)
+        return class;
+    ol_log(OL_LOG_INFO, "worker", "started", ol_kv("slot", worker->options->slot),
+           ol_kv("metrics_port", ol_http_port(worker->http)),
+           ol_kv("librdkafka", ol_kafka_version()));
+    class = start_threads(worker, reterr);
+    return join_threads(worker, class, reterr);
+}
+
+enum ol_class worker_run(const struct ol_options *options, struct ol_error *reterr)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    worker->options = options;
+    enum ol_class class = ol_run_init(options->drain_ms, reterr);
+    if (!class) {
+        class = work(worker, reterr);
+        ol_http_stop(worker->http);
+        if (!class)
+            ol_run_drained();
+        for (size_t i = 0; i < worker->count; i++)
+            loop_release(&worker->threads[i].loop);
+        ol_admin_close(worker->admin);
+        ol_slot_free(worker->slot);
+        ol_kafka_connection_release(&worker->kafka);
+        ol_run_release();
+        ol_log(OL_LOG_INFO, "worker", "stopped", ol_kv("class", ol_class_name(class)));
+    }
+    free(worker);
+    return class;
+}
