@@ -20,7 +20,7 @@
 
 struct sample {
     const char *name;
-    enum envelope envelope;
+    enum stream stream;
     unsigned per_order;
     union {
         struct command command;
@@ -48,19 +48,19 @@ static double now_ns(void)
 
 static bool encode(const struct sample *sample, struct bytes *ret_wire)
 {
-    switch (sample->envelope) {
-    case ENVELOPE_COMMAND: return codec_encode_command(&sample->command, &arena, ret_wire);
-    case ENVELOPE_STEP: return codec_encode_step(&sample->step, &arena, ret_wire);
-    case ENVELOPE_EVENT: return codec_encode_event(&sample->event, &arena, ret_wire);
-    case ENVELOPE_COUNT: break;
+    switch (sample->stream) {
+    case STREAM_COMMANDS: return codec_encode_command(&sample->command, &arena, ret_wire);
+    case STREAM_STEPS: return codec_encode_step(&sample->step, &arena, ret_wire);
+    case STREAM_EVENTS: return codec_encode_event(&sample->event, &arena, ret_wire);
+    default: break;
     }
     return false;
 }
 
 static enum context context_of(const struct sample *sample)
 {
-    return sample->envelope == ENVELOPE_COMMAND ? sample->command.context
-           : sample->envelope == ENVELOPE_STEP  ? sample->step.context
+    return sample->stream == STREAM_COMMANDS ? sample->command.context
+           : sample->stream == STREAM_STEPS  ? sample->step.context
                                                 : sample->event.context;
 }
 
@@ -68,14 +68,14 @@ static enum ol_class decode(const struct sample *sample, struct sample *ret_deco
                             struct ol_error *reterr)
 {
     enum context context = context_of(sample);
-    switch (sample->envelope) {
-    case ENVELOPE_COMMAND:
+    switch (sample->stream) {
+    case STREAM_COMMANDS:
         return codec_decode_command(context, sample->wire, &arena, &ret_decoded->command, reterr);
-    case ENVELOPE_STEP:
+    case STREAM_STEPS:
         return codec_decode_step(context, sample->wire, &arena, &ret_decoded->step, reterr);
-    case ENVELOPE_EVENT:
+    case STREAM_EVENTS:
         return codec_decode_event(context, sample->wire, &arena, &ret_decoded->event, reterr);
-    case ENVELOPE_COUNT: break;
+    default: break;
     }
     return OL_FATAL;
 }
@@ -120,7 +120,7 @@ static void decode_once(struct sample *sample)
 
 static void unpack_once(struct sample *sample)
 {
-    unpacked = protobuf_c_message_unpack(envelope_descriptor(context_of(sample), sample->envelope),
+    unpacked = protobuf_c_message_unpack(envelope_descriptor(context_of(sample), sample->stream),
                                          &allocator, sample->wire.size, sample->wire.data);
     check(unpacked, sample->name, "does not unpack");
 }
@@ -175,12 +175,12 @@ static void measure(struct sample *sample, size_t rounds)
      .occurred_at_us = 1506941793123456}
 #define STEP(name_, times, context_, ...)                                                          \
     {.name = name_,                                                                                \
-     .envelope = ENVELOPE_STEP,                                                                    \
+     .stream = STREAM_STEPS,                                                                    \
      .per_order = times,                                                                           \
      .step = {.context = context_, .metadata = METADATA("31198570044/1/0/r"), __VA_ARGS__}}
 #define EVENT(name_, times, context_, ...)                                                         \
     {.name = name_,                                                                                \
-     .envelope = ENVELOPE_EVENT,                                                                   \
+     .stream = STREAM_EVENTS,                                                                   \
      .per_order = times,                                                                           \
      .event = {.context = context_,                                                                \
                .metadata = METADATA("31198570044/1/0"),                                            \
@@ -197,7 +197,7 @@ static struct stock_line stock_lines[LINES / GROUPS];
 
 static struct sample samples[] = {
     {.name = "PlaceOrder",
-     .envelope = ENVELOPE_COMMAND,
+     .stream = STREAM_COMMANDS,
      .per_order = 1,
      .command = {.context = CONTEXT_ORDERS,
                  .metadata = METADATA("basket/31198570044"),

@@ -49,7 +49,7 @@ static enum ol_class init_loops(struct worker *worker, struct ol_error *reterr)
     if (names->count > CONTEXT_COUNT)
         return ol_fail(reterr, OL_USAGE, "--context: a context is named twice");
     for (size_t i = 0; i < names->count; i++) {
-        enum context context;
+        enum context context = CONTEXT_ORDERS;
         enum ol_class class = context_by_name(names->items[i], &context, reterr);
         if (class)
             return class;

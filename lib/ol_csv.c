@@ -367,7 +367,7 @@ enum ol_class ol_csv_header(struct ol_csv *csv, const char *const names[], size_
                             struct ol_error *reterr)
 {
     assert(!csv->names && count > 0 && count <= OL_CSV_COLUMNS_MAX);
-    bool seen[OL_CSV_COLUMNS_MAX] = {false}, more;
+    bool seen[OL_CSV_COLUMNS_MAX] = {false}, more = false;
     skip_byte_order_mark(csv);
     enum ol_class class = read_record(csv, &more, reterr);
     if (class)
@@ -395,7 +395,7 @@ enum ol_class ol_csv_next(struct ol_csv *csv, const struct ol_csv_field **ret_fi
                           struct ol_error *reterr)
 {
     assert(csv->names);
-    bool more;
+    bool more = false;
     enum ol_class class = read_record(csv, &more, reterr);
     if (class)
         return class;

@@ -152,7 +152,7 @@ struct ol_kafka_settings ol_kafka_defaults(const char *brokers, const char *clie
         .session_timeout_ms = 6000,
         .poll_timeout_ms = 60000,
         .fetch_wait_ms = 100,
-        .linger_us = 500,
+        .linger_us = 5000,
         .fetch_budget_bytes = 32 << 20,
         .send_budget_bytes = 32 << 20,
     };
@@ -334,6 +334,10 @@ static bool conf_fill(rd_kafka_conf_t *conf, const struct ol_kafka_settings *set
                       enum ol_kafka_kind kind, const struct ol_kafka_value *values,
                       size_t value_count, struct ol_error *reterr)
 {
+    if (!settings->brokers || !*settings->brokers) {
+        ol_fail(reterr, OL_USAGE, "no Kafka brokers given");
+        return false;
+    }
     if (!conf_set_fixed(conf, kind, reterr) || !conf_set_all(conf, settings, kind, reterr))
         return false;
     if ((kind & PRODUCERS) && !conf_set_producers(conf, settings, kind, reterr))

@@ -355,7 +355,7 @@ bool ol_consumer_wait(struct ol_consumer *consumer, int fd, int timeout_ms)
 
 void ol_consumer_wake(struct ol_consumer *consumer)
 {
-    ol_wake_signal(&consumer->wake);
+    ol_wake_call(&consumer->wake);
 }
 
 /* ---- assignment ---- */
@@ -485,11 +485,20 @@ static bool close_handle(struct ol_consumer *consumer, int flags, int timeout_ms
     return true;
 }
 
+static bool is_member(struct ol_consumer *consumer)
+{
+    char *id = rd_kafka_memberid(consumer->rk);
+    bool is = id && *id;
+    if (id)
+        rd_kafka_mem_free(consumer->rk, id);
+    return is;
+}
+
 /* Serves events until the coordinator has answered the LeaveGroup that follows unsubscribe. Closing
  * earlier would not send one for a static member. */
 static bool await_left(struct ol_consumer *consumer, int64_t until)
 {
-    while (!atomic_load(&consumer->left)) {
+    while (is_member(consumer) && !atomic_load(&consumer->left)) {
         struct ol_error ignored;
         enum ol_consumer_event event;
         enum ol_class class = ol_consumer_poll(consumer, &event, &ignored);

@@ -16,6 +16,7 @@
 bool ol_wake_init(struct ol_wake *wake)
 {
     atomic_init(&wake->signalled, false);
+    atomic_init(&wake->called, false);
     wake->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return wake->fd >= 0;
 }
@@ -34,6 +35,12 @@ void ol_wake_signal(struct ol_wake *wake)
     uint64_t one = 1;
     while (write(wake->fd, &one, sizeof one) < 0 && errno == EINTR)
         ;
+}
+
+void ol_wake_call(struct ol_wake *wake)
+{
+    atomic_store(&wake->called, true);
+    ol_wake_signal(wake);
 }
 
 /* Called with the queue locked, when its length goes from 0 to 1. */
@@ -71,7 +78,9 @@ void ol_wake_sleep(struct ol_wake *wake, int fd, int timeout_ms)
         {.fd = wake->fd, .events = POLLIN},
         {.fd = fd,       .events = POLLIN}
     };
-    poll(files, fd >= 0 ? 2 : 1, timeout_ms);
+    if (!atomic_exchange(&wake->called, false))
+        poll(files, fd >= 0 ? 2 : 1, timeout_ms);
+    atomic_store(&wake->called, false);
 }
 
 /* ---- one inbox ---- */

@@ -35,6 +35,7 @@ struct ol_kafka_voice {
 struct ol_wake {
     int fd;
     atomic_bool signalled;
+    atomic_bool called; /* by a person, not a queue: kept until the next sleep */
 };
 
 /* ol_kafka.c */
@@ -112,12 +113,13 @@ bool ol_kafka_grow(void **array, size_t *capacity, size_t count, size_t size);
 bool ol_wake_init(struct ol_wake *wake);
 void ol_wake_release(struct ol_wake *wake);
 void ol_wake_signal(struct ol_wake *wake); /* any thread */
+void ol_wake_call(struct ol_wake *wake);   /* any thread; not lost if nobody sleeps yet */
 void ol_wake_watch(struct ol_wake *wake, rd_kafka_queue_t *queue);
 void ol_wake_unwatch(rd_kafka_queue_t *queue);
 
 /* Call before looking at the queues, then sleep only if they were empty. */
 void ol_wake_arm(struct ol_wake *wake);
-/* Sleeps until signalled, `fd` (-1: none) is readable, or the time is over. */
+/* Sleeps until signalled or called, `fd` (-1: none) is readable, or the time is over. */
 void ol_wake_sleep(struct ol_wake *wake, int fd, int timeout_ms);
 
 /* Takes the partition's own queue, cut loose from the handle's, before fetching starts. */

@@ -163,7 +163,7 @@ enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol
 
 void ol_reader_wake(struct ol_reader *reader)
 {
-    ol_wake_signal(&reader->wake);
+    ol_wake_call(&reader->wake);
 }
 
 size_t ol_reader_inboxes(struct ol_reader *reader, struct ol_inbox **ret_inboxes)

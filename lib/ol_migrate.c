@@ -26,9 +26,9 @@ static const char *const state_names[] = {
 /* dbmate writes "create table if not exists", which asks for the right to create even when the
  * table is there; so we look first. */
 static const char create_tables[] =
-    "CREATE TABLE IF NOT EXISTS public.schema_migrations (version varchar(255) PRIMARY KEY);"
+    "CREATE TABLE IF NOT EXISTS public.schema_migrations (version varchar PRIMARY KEY);"
     "CREATE TABLE IF NOT EXISTS public.schema_migration_sums ("
-    " version varchar(255) PRIMARY KEY, sum text NOT NULL);"
+    " version varchar PRIMARY KEY, sum text NOT NULL);"
     "COMMENT ON TABLE public.schema_migration_sums IS"
     " 'XXH3 of the up part of each migration that orderlog applied'";
 

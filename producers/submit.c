@@ -280,6 +280,8 @@ static enum ol_class publish_line(struct submit *submit, const struct line_input
     size_t column = 1;
     enum ol_class class =
         json_decode_command(line, bytes, &submit->arena, &command, &column, reterr);
+    if (class == OL_RETRY) /* the budget of one line is spent */
+        class = ol_fail(reterr, OL_POISON, "the command is far larger than a message may be");
     if (!class)
         class = publisher_complete(submit->publisher, &command, &submit->arena, reterr);
     if (class == OL_OK) {

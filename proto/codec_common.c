@@ -155,7 +155,7 @@ static bool read_input(struct wire_reader *reader, struct wire_span span,
             return false;
     if (!body->row)
         return wire_poison(reader, "body", span.end, "missing");
-    if (metadata->command_id.bytes == 0)
+    if (metadata->command_id.bytes == 0 && !reader->draft)
         return wire_poison(reader, "metadata.command_id", span.end, "missing");
     return true;
 }
@@ -300,16 +300,31 @@ static bool decode_command(struct wire_reader *reader, struct bytes wire, struct
     return true;
 }
 
-enum ol_class codec_decode_command(enum context context, struct bytes wire, struct ol_arena *arena,
-                                   struct command *ret_command, struct ol_error *reterr)
+static enum ol_class decode(enum context context, struct bytes wire, bool draft,
+                            struct ol_arena *arena, struct command *ret_command,
+                            struct ol_error *reterr)
 {
-    struct wire_reader reader = {
-        .arena = arena, .ids_only = wire.size > MESSAGE_BYTES_MAX, .reterr = reterr};
+    struct wire_reader reader = {.arena = arena,
+                                 .ids_only = wire.size > MESSAGE_BYTES_MAX,
+                                 .draft = draft,
+                                 .reterr = reterr};
     struct command command = {.context = context};
     if (!decode_command(&reader, wire, &command))
         return stopped(&reader);
     *ret_command = command;
     return OL_OK;
+}
+
+enum ol_class codec_decode_command(enum context context, struct bytes wire, struct ol_arena *arena,
+                                   struct command *ret_command, struct ol_error *reterr)
+{
+    return decode(context, wire, false, arena, ret_command, reterr);
+}
+
+enum ol_class codec_decode_draft(enum context context, struct bytes wire, struct ol_arena *arena,
+                                 struct command *ret_command, struct ol_error *reterr)
+{
+    return decode(context, wire, true, arena, ret_command, reterr);
 }
 
 static void write_command(struct wire_writer *writer, const void *message)

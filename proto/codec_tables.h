@@ -7,6 +7,7 @@
 #ifndef PROTO_CODEC_TABLES_H
 #define PROTO_CODEC_TABLES_H
 
+#include "proto/codec.h"
 #include "proto/wire.h"
 
 #include "domain/message.h"
@@ -30,5 +31,10 @@ extern const struct codec_context *const codec_contexts[CONTEXT_COUNT];
  * the bodies of events of every context, indexed by enum event_body. */
 extern const struct wire_message codec_metadata, codec_cause;
 extern const struct codec_bodies codec_common_events;
+
+/* As codec_decode_command(), for a command in the making: its id may be missing, and errors name no
+ * byte, since nobody has seen the bytes. */
+enum ol_class codec_decode_draft(enum context context, struct bytes wire, struct ol_arena *arena,
+                                 struct command *ret_command, struct ol_error *reterr);
 
 #endif

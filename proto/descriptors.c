@@ -10,7 +10,7 @@
 #include "orderlog/payments/v1/event.pb-c.h"
 #include "orderlog/payments/v1/step.pb-c.h"
 
-static const ProtobufCMessageDescriptor *const descriptors[CONTEXT_COUNT][ENVELOPE_COUNT] = {
+static const ProtobufCMessageDescriptor *const descriptors[CONTEXT_COUNT][STREAM_DEAD_LETTERS] = {
     [CONTEXT_ORDERS] = {&orderlog__orders__v1__command__descriptor,
                         &orderlog__orders__v1__step__descriptor,
                         &orderlog__orders__v1__event__descriptor},
@@ -22,7 +22,7 @@ static const ProtobufCMessageDescriptor *const descriptors[CONTEXT_COUNT][ENVELO
                           &orderlog__payments__v1__event__descriptor},
 };
 
-const ProtobufCMessageDescriptor *envelope_descriptor(enum context context, enum envelope envelope)
+const ProtobufCMessageDescriptor *envelope_descriptor(enum context context, enum stream stream)
 {
-    return descriptors[context][envelope];
+    return descriptors[context][stream];
 }

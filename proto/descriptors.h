@@ -8,17 +8,11 @@
 #define PROTO_DESCRIPTORS_H
 
 #include "domain/message.h"
+#include "domain/topic.h"
 
 #include <protobuf-c/protobuf-c.h>
 
-enum envelope {
-    ENVELOPE_COMMAND = 0,
-    ENVELOPE_STEP,
-    ENVELOPE_EVENT,
-    ENVELOPE_COUNT
-};
-
-/* "orderlog.orders.v1.Command" and so on. */
-const ProtobufCMessageDescriptor *envelope_descriptor(enum context context, enum envelope envelope);
+/* "orderlog.orders.v1.Command" and so on. stream: commands, steps or events. */
+const ProtobufCMessageDescriptor *envelope_descriptor(enum context context, enum stream stream);
 
 #endif

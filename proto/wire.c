@@ -38,8 +38,12 @@ bool wire_poison(struct wire_reader *reader, const char *name, const uint8_t *at
 {
     char path[WIRE_PATH_BYTES];
     path_text(reader, name, path);
-    ol_fail(reader->reterr, OL_POISON, "%s%s%s, at byte %zu", path, path[0] ? ": " : "", what,
-            (size_t)(at - reader->start));
+    const char *colon = path[0] ? ": " : "";
+    if (reader->draft)
+        ol_fail(reader->reterr, OL_POISON, "%s%s%s", path, colon, what);
+    else
+        ol_fail(reader->reterr, OL_POISON, "%s%s%s, at byte %zu", path, colon, what,
+                (size_t)(at - reader->start));
     return false;
 }
 
@@ -166,6 +170,12 @@ static inline bool read_bytes(struct wire_reader *reader, struct wire_span *span
     const uint8_t *at = span->at;
     return get_bytes(reader, span, ret_span) ||
            wire_poison(reader, name, at, "longer than the message");
+}
+
+bool wire_read_bytes(struct wire_reader *reader, struct wire_span *span, const char *name,
+                     struct wire_span *ret_span)
+{
+    return read_bytes(reader, span, name, ret_span);
 }
 
 /* ---- times ---- */
@@ -566,7 +576,7 @@ void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t valu
     put_tag(writer, number, WIRE_64BIT);
 }
 
-static void put_bytes(struct wire_writer *writer, uint32_t number, const char *data, size_t size)
+void wire_put_bytes(struct wire_writer *writer, uint32_t number, const char *data, size_t size)
 {
     if (size == 0)
         return;
@@ -574,6 +584,12 @@ static void put_bytes(struct wire_writer *writer, uint32_t number, const char *d
     if (at)
         memcpy(at, data, size);
     put_varint(writer, size);
+    put_tag(writer, number, WIRE_BYTES);
+}
+
+void wire_put_prefix(struct wire_writer *writer, uint32_t number, size_t used_before)
+{
+    put_varint(writer, writer->used - used_before);
     put_tag(writer, number, WIRE_BYTES);
 }
 
@@ -585,8 +601,7 @@ void wire_put_time(struct wire_writer *writer, uint32_t number, int64_t at_us)
     size_t before = writer->used;
     wire_put_int(writer, 2, (at_us - seconds * 1000000) * 1000);
     wire_put_int(writer, 1, seconds);
-    put_varint(writer, writer->used - before);
-    put_tag(writer, number, WIRE_BYTES);
+    wire_put_prefix(writer, number, before);
 }
 
 void wire_put_message(struct wire_writer *writer, uint32_t number,
@@ -594,10 +609,8 @@ void wire_put_message(struct wire_writer *writer, uint32_t number,
 {
     size_t before = writer->used;
     wire_encode(writer, message, source);
-    if (writer->used == before && !even_empty)
-        return;
-    put_varint(writer, writer->used - before);
-    put_tag(writer, number, WIRE_BYTES);
+    if (writer->used > before || even_empty)
+        wire_put_prefix(writer, number, before);
 }
 
 static void put_lines(struct wire_writer *writer, const struct wire_field *field,
@@ -620,12 +633,12 @@ static void put_field(struct wire_writer *writer, const struct wire_field *field
     switch ((enum wire_type)field->type) {
     case WIRE_TEXT: {
         const struct text *text = value;
-        put_bytes(writer, number, text->data, text->bytes);
+        wire_put_bytes(writer, number, text->data, text->bytes);
         break;
     }
     case WIRE_CODE: {
         const char *name = refusal_name(*(const enum refusal_code *)value);
-        put_bytes(writer, number, name, strlen(name));
+        wire_put_bytes(writer, number, name, strlen(name));
         break;
     }
     case WIRE_INT64: wire_put_int(writer, number, *(const int64_t *)value); break;

@@ -146,12 +146,13 @@ struct wire_body {
 #define WIRE_DEPTH_MAX 4
 #define WIRE_PATH_BYTES 128
 
-/* State of one walk. Zero but for what its maker sets: start, arena, strict, ids_only. */
+/* State of one walk. Zero but for what its maker sets: start, arena, reterr, and the switches. */
 struct wire_reader {
     const uint8_t *start;   /* of the whole message: positions are counted from here */
     struct ol_arena *arena; /* for lines */
     bool strict;            /* steps and events: every fault is poison */
     bool ids_only;          /* lines are stepped over */
+    bool draft;             /* a command in the making: its id may be missing, bytes have no place */
 
     bool spent;     /* out: the arena is */
     bool canonical; /* out: what was read is byte for byte what wire_encode() would write */
@@ -195,14 +196,15 @@ bool wire_read_varint(struct wire_reader *reader, struct wire_span *span, const 
                       uint64_t *ret_value);
 bool wire_read_fixed64(struct wire_reader *reader, struct wire_span *span, const char *name,
                        uint64_t *ret_value);
+bool wire_read_bytes(struct wire_reader *reader, struct wire_span *span, const char *name,
+                     struct wire_span *ret_span);
 bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const char *name,
                     int64_t *at_us);
 bool wire_read_message(struct wire_reader *reader, struct wire_span *span, const char *name,
                        const struct wire_message *message, void *target);
 
 /* Fills reterr with "path.name: what, at byte N" and returns false. name may be NULL. */
-bool wire_poison(struct wire_reader *reader, const char *name, const uint8_t *at,
-                 const char *what);
+bool wire_poison(struct wire_reader *reader, const char *name, const uint8_t *at, const char *what);
 
 /* ---- writing ---- */
 
@@ -222,6 +224,9 @@ void wire_encode(struct wire_writer *writer, const struct wire_message *message,
 void wire_put_int(struct wire_writer *writer, uint32_t number, int64_t value);
 void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t value);
 void wire_put_time(struct wire_writer *writer, uint32_t number, int64_t at_us);
+void wire_put_bytes(struct wire_writer *writer, uint32_t number, const char *data, size_t size);
+/* Tag and length of a message whose content has been written since `used_before`. */
+void wire_put_prefix(struct wire_writer *writer, uint32_t number, size_t used_before);
 /* even_empty: written with length 0 where all fields have their default. */
 void wire_put_message(struct wire_writer *writer, uint32_t number,
                       const struct wire_message *message, const void *source, bool even_empty);

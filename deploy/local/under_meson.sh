@@ -21,7 +21,7 @@ rc=$?
 
 if [[ -s $base.tap ]]; then
     awk -v rc="$rc" '
-        /^not ok /                { failed++; print substr($0, 5) > "/dev/stderr"; next }
+        /^not ok /                { failed++; print > "/dev/stderr"; next }
         /^ok / && /# SKIP/        { skipped++; next }
         /^ok /                    { passed++ }
         END {

@@ -214,3 +214,45 @@ Test(ol_migrate_up, waits_for_another_and_says_so)
                                         " AND pid = pg_backend_pid()"),
                      "0");
 }
+
+/* ---- dbmate itself, where it is installed: ORDERLOG_DBMATE names its binary ------------------- */
+
+static void dbmate(struct bench *bench, const char *verb, char *ret_said, size_t size)
+{
+    const char *binary = getenv("ORDERLOG_DBMATE");
+    if (!binary)
+        cr_skip_test("ORDERLOG_DBMATE is not set");
+    char command[2048];
+    snprintf(command, sizeof command,
+             "%s --url 'postgres://%s@%s/%s?sslmode=disable' --migrations-dir %s"
+             " --no-dump-schema %s 2>&1",
+             binary, pg_value(bench->db, "SELECT current_user"), ol_pg_where(bench->db),
+             bench->database, bench->folder, verb);
+    FILE *pipe = popen(command, "r");
+    cr_assert(pipe);
+    ret_said[fread(ret_said, 1, size - 1, pipe)] = 0;
+    cr_assert_eq(pclose(pipe), 0, "%s: %s", command, ret_said);
+}
+
+Test(ol_migrate_up, takes_turns_with_dbmate)
+{
+    OL_AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    char said[2048];
+    put_file(&bench, "001_orders.sql", orders_sql);
+    dbmate(&bench, "up", said, sizeof said);
+    cr_assert_str_eq(status(&bench), "001:applied ");
+
+    put_file(&bench, "002_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n");
+    put_file(&bench, "003_index.sql",
+             "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY i ON lines (line_no);\n"
+             "-- migrate:down\n");
+    pg_ok(up(&bench, reterr));
+    cr_assert_str_eq(bench.told, "002:now 003:now ");
+    dbmate(&bench, "status", said, sizeof said);
+    cr_assert(strstr(said, "Applied: 3") && strstr(said, "Pending: 0"), "%s", said);
+
+    put_file(&bench, "004_last.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n");
+    dbmate(&bench, "up", said, sizeof said);
+    cr_assert_str_eq(status(&bench), "001:applied 002:applied 003:applied 004:applied ");
+}

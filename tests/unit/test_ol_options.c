@@ -170,46 +170,48 @@ Test(ol_options_init, takes_a_bare_number_for_seconds_where_the_flag_has_no_unit
 
 Test(ol_options_init, refuses_with_a_sentence_that_names_the_source)
 {
+    /* clang-format off */
     static const struct {
         const char *words, *error;
     } rows[] = {
-        {"--partitions 65",                          "--partitions: 65 is outside 1 to 64"                                  },
-        {"--partitions 0",                           "--partitions: 0 is outside 1 to 64"                                   },
-        {"--partitions x",                           "--partitions: 'x' is not a whole number"                              },
-        {"--partitions 4k",                          "--partitions: '4k' is not a whole number"                             },
+        {"--partitions 65", "--partitions: 65 is outside 1 to 64"},
+        {"--partitions 0", "--partitions: 0 is outside 1 to 64"},
+        {"--partitions x", "--partitions: 'x' is not a whole number"},
+        {"--partitions 4k", "--partitions: '4k' is not a whole number"},
         {"--partitions 99999999999999999999",
-         "--partitions: 99999999999999999999 is outside 1 to 64"                                                            },
+         "--partitions: 99999999999999999999 is outside 1 to 64"},
         {"--order-deadline-ms 1w",
-         "--order-deadline-ms: '1w' is not a duration such as 500ms, 30s, 15m, 2h, 7d"                                      },
+         "--order-deadline-ms: '1w' is not a duration such as 500ms, 30s, 15m, 2h, 7d"},
         {"--order-deadline-ms 9223372036854775807d",
-         "--order-deadline-ms: 9223372036854775807d is outside 1 to 31536000000 ms"                                         },
-        {"--order-deadline-ms -1",                   "--order-deadline-ms: -1 is outside 1 to 31536000000 ms"               },
+         "--order-deadline-ms: 9223372036854775807d is outside 1 to 31536000000 ms"},
+        {"--order-deadline-ms -1", "--order-deadline-ms: -1 is outside 1 to 31536000000 ms"},
         {"--batch-output-bytes 1m",
-         "--batch-output-bytes: '1m' is not a size such as 4096, 64KiB, 1MiB"                                               },
-        {"--log-level loud",                         "--log-level: 'loud' is not one of debug|info|warn|error"              },
-        {"--log-level debug|info",                   "--log-level: 'debug|info' is not one of debug|info|warn|error"        },
-        {"--context orders,,payments",               "--context: an item is empty"                                          },
-        {"--context orders,",                        "--context: an item is empty"                                          },
-        {"--context=",                               "--context: must have at least 1 items"                                },
-        {"--topic-prefix=",                          "--topic-prefix: 0 bytes; must have 1 to 100"                          },
-        {"--partitions",                             "--partitions needs a value: N"                                        },
-        {"--partitions --slot 1",                    "--partitions needs a value: N"                                        },
-        {"--wait",                                   "orderlog worker takes no --wait"                                      },
-        {"--partitons 4",                            "orderlog worker has no option --partitons; did you mean --partitions?"},
-        {"--colour",                                 "orderlog worker has no option --colour; see orderlog worker --help"   },
+         "--batch-output-bytes: '1m' is not a size such as 4096, 64KiB, 1MiB"},
+        {"--log-level loud", "--log-level: 'loud' is not one of debug|info|warn|error"},
+        {"--log-level debug|info", "--log-level: 'debug|info' is not one of debug|info|warn|error"},
+        {"--context orders,,payments", "--context: an item is empty"},
+        {"--context orders,", "--context: an item is empty"},
+        {"--context=", "--context: must have at least 1 items"},
+        {"--topic-prefix=", "--topic-prefix: 0 bytes; must have 1 to 100"},
+        {"--partitions", "--partitions needs a value: N"},
+        {"--partitions --slot 1", "--partitions needs a value: N"},
+        {"--wait", "orderlog worker takes no --wait"},
+        {"--partitons 4", "orderlog worker has no option --partitons; did you mean --partitions?"},
+        {"--colour", "orderlog worker has no option --colour; see orderlog worker --help"},
         {"--no-partitions",
-         "orderlog worker has no option --no-partitions; did you mean --partitions?"                                        },
-        {"-z",                                       "orderlog worker has no option -z"                                     },
-        {"-X linger",                                "-X needs name=value"                                                  },
-        {"-X =5",                                    "-X needs name=value"                                                  },
-        {"-X",                                       "-X needs name=value"                                                  },
-        {"--help=maybe",                             "--help: 'maybe' is neither true nor false"                            },
-        {"--no-help=true",                           "--no-help takes no value"                                             },
-        {"--min-insync 2",                           "--min-insync (2) is above --replication-factor (1)"                   },
+         "orderlog worker has no option --no-partitions; did you mean --partitions?"},
+        {"-z", "orderlog worker has no option -z"},
+        {"-X linger", "-X needs name=value"},
+        {"-X =5", "-X needs name=value"},
+        {"-X", "-X needs name=value"},
+        {"--help=maybe", "--help: 'maybe' is neither true nor false"},
+        {"--no-help=true", "--no-help takes no value"},
+        {"--min-insync 2", "--min-insync (2) is above --replication-factor (1)"},
         {"--overlay-bytes 1GiB",
-         "--overlay-bytes (1073741824) is above --overlay-bytes-max (536870912)"                                            },
-        {"--config /nonexistent.ini",                "--config: /nonexistent.ini: No such file or directory"                },
+         "--overlay-bytes (1073741824) is above --overlay-bytes-max (536870912)"},
+        {"--config /nonexistent.ini", "--config: /nonexistent.ini: No such file or directory"},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_expect_eq(read_worker(rows[i].words), OL_USAGE, "%s", rows[i].words);
         cr_expect_str_eq(error.text, rows[i].error);
@@ -299,19 +301,21 @@ Test(ol_options_init, refuses_a_bad_file_with_its_line)
 {
     char large[512] = "partitions = 4\ntopic_prefix = ";
     memset(large + strlen(large), 'x', 300);
+    /* clang-format off */
     const struct {
         const char *text, *error;
     } rows[] = {
         {"partitions = 4\npartitons = 5\n",
-         ":2: there is no setting partitons; did you mean partitions"                          },
-        {"wait = true\n",                      ":1: this can only be given as a flag: --wait"  },
-        {"config = x\n",                       ":1: this can only be given as a flag: --config"},
-        {"partitions = 4\n\npartitions = 5\n", ":3: for the second time: partitions"           },
-        {"partitions = 99\n",                  ":1: partitions: 99 is outside 1 to 64"         },
-        {"# fine\npartitions\n",               ":2: neither [section] nor name = value"        },
-        {"[postgres]\nx = y\n",                ":2: there is no section postgres"              },
-        {large,                                ":2: longer than 198 bytes"                     },
+         ":2: there is no setting partitons; did you mean partitions"},
+        {"wait = true\n", ":1: this can only be given as a flag: --wait"},
+        {"config = x\n", ":1: this can only be given as a flag: --config"},
+        {"partitions = 4\n\npartitions = 5\n", ":3: for the second time: partitions"},
+        {"partitions = 99\n", ":1: partitions: 99 is outside 1 to 64"},
+        {"# fine\npartitions\n", ":2: neither [section] nor name = value"},
+        {"[postgres]\nx = y\n", ":2: there is no section postgres"},
+        {large, ":2: longer than 198 bytes"},
     };
+    /* clang-format on */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_expect_eq(read_ini(rows[i].text), OL_USAGE, "%.40s", rows[i].text);
         cr_expect(strncmp(error.text, path, strlen(path)) == 0);

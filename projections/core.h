@@ -1,0 +1,190 @@
+/*
+ * projections/core.h - events of one context -> the rows that they change, reduced by key.
+ *
+ *   init -> { start a partition -> apply, apply, ... -> seal } -> (writer) -> clear -> ...
+ *                                                                          -> release
+ *
+ * A projection is one batch. It knows nothing of the rows that are in the database: a row that the
+ * batch makes is an insert, and whatever the batch does to an older row is a difference (sums, bits
+ * set, a map of payment states), together with the version that the row must have for it. So a
+ * batch can be cut anywhere, and the rows come out the same.
+ * Checked on the way, and never skipped over: offsets rise, receipts chain, versions have no gap.
+ * Pure but for memory: no clock, no I/O. One thread. Rules of the states: domain/.
+ */
+#ifndef PROJECTIONS_CORE_H
+#define PROJECTIONS_CORE_H
+
+#include "domain/entity.h"
+#include "projections/load.h"
+#include "projections/rowset.h"
+
+enum row_mode {
+    ROW_INSERT = 1, /* the batch makes the row */
+    ROW_UPDATE,     /* the row is there */
+    ROW_UPSERT,     /* the events do not tell whether it is */
+};
+
+/* A value of the changes below that stays what it is in the row: TIME_NONE, 0 for enums, codes and
+ * versions, -1 for an amount, NULL data for a text. */
+
+/* The command that made an aggregate, and how often it came again. */
+struct row_origin {
+    struct text command_id;
+    uint64_t digest;
+    int32_t duplicates, conflicts;
+    int64_t recorded_us;
+};
+
+/* ---- orders ---- */
+
+/* What each payment state becomes, three bits each: state s becomes (map >> 3 s) & 7. */
+typedef uint32_t payment_map;
+
+struct order_change {
+    struct row row; /* order id */
+    enum row_mode mode; /* INSERT or UPDATE */
+    int32_t partition;
+    int64_t version_before, version, event_offset;
+    enum order_status status;
+    enum saga_state saga_state;
+    payment_map payment;
+    uint64_t groups_reserved, groups_refused, groups_released; /* bits that were set */
+    enum refusal_code reason;
+    struct text reason_sku;
+    int64_t deadline_us, settled_us;
+    /* INSERT */
+    struct row_origin origin;
+    struct text customer_id;
+    struct currency currency;
+    int64_t total_minor, placed_us;
+    uint64_t groups_asked;
+    const struct order_line *lines;
+    size_t line_count;
+};
+
+/* ---- inventory ---- */
+
+struct product_change {
+    struct row row; /* SKU */
+    enum row_mode mode; /* INSERT or UPDATE */
+    int32_t partition;
+    int64_t version_before, version, event_offset;
+    int64_t on_hand, reserved; /* differences */
+    bool details_changed, listing_changed, listed;
+    struct product_details details;
+    uint64_t details_hash;
+    struct row_origin origin; /* INSERT */
+};
+
+struct reservation_change {
+    struct row row; /* order id, partition (reservation_key) */
+    enum row_mode mode;
+    int32_t partition;
+    int64_t event_offset, recorded_us, released_us;
+    enum reservation_status status;
+    enum refusal_code reason;
+    struct text reason_sku;
+    const struct stock_line *lines; /* INSERT, held */
+    size_t line_count;
+    const struct stock_line *released; /* with the versions after the release */
+    size_t released_count;
+};
+
+/* ---- payments ---- */
+
+struct account_change {
+    struct row row; /* customer id */
+    enum row_mode mode; /* INSERT or UPDATE */
+    int32_t partition;
+    int64_t version_before, version, event_offset;
+    int64_t balance_minor, held_minor; /* differences */
+    struct currency currency;          /* INSERT */
+    struct row_origin origin;          /* INSERT */
+};
+
+struct payment_change {
+    struct row row; /* payment id */
+    enum row_mode mode;
+    int32_t partition;
+    struct text customer_id;
+    int64_t event_offset, recorded_us;
+    enum payment_status status;
+    enum refusal_code reason;
+    int64_t amount_minor;   /* -1: unchanged */
+    int64_t refunded_minor; /* difference; in full, the status becomes REFUNDED */
+    int64_t authorised_version, captured_version, captured_us, voided_version, voided_us;
+};
+
+/* ---- commands of all contexts ---- */
+
+/* A new row of the context's table of commands. */
+struct command_change {
+    struct row row; /* aggregate id, command id */
+    int32_t partition;
+    int64_t event_offset;
+    enum refusal_code code; /* ACCEPTED: no code */
+    struct text message;
+    struct row_origin origin; /* its command id is the row's */
+    const char *kind;         /* "CANCEL" and so on; NULL: refused */
+    int64_t version;
+    int64_t moved;       /* units or minor units; -1: nothing */
+    struct text subject; /* a movement's reason, or the payment that is refunded */
+};
+
+/* Repeats of a command whose row the batch did not make. */
+struct command_count {
+    struct row row; /* aggregate id, command id */
+    int32_t duplicates, conflicts;
+};
+
+/* ---- the batch ---- */
+
+struct projection_totals {
+    int64_t decided, refused, repeated, ignored, passed_on, dead_lettered;
+};
+
+struct projection_partition {
+    bool started, touched;
+    struct load_progress before, now; /* now.last_digest is the shell's to set */
+    struct projection_totals totals;  /* over the batch's receipts */
+};
+
+struct projection {
+    enum context context;
+    struct ol_arena arena;
+    struct projection_partition partitions[PARTITIONS_MAX];
+    size_t event_count;
+    struct rowset aggregates; /* order_change, product_change, account_change */
+    struct rowset parts;      /* -, reservation_change, payment_change */
+    struct rowset commands;   /* command_change */
+    struct rowset counts;     /* command_count */
+};
+
+void projection_init(struct projection *projection, enum context context);
+void projection_release(struct projection *projection);
+
+/* Empties the batch; its memory is kept. No partition is started then. */
+void projection_clear(struct projection *projection);
+
+/* Says where a partition stands before this batch. Once per batch, before its first event. */
+void projection_start(struct projection *projection, int32_t partition,
+                      const struct load_progress *before);
+
+/*
+ * Takes one event; what it needs is copied.
+ *     OL_POISON  the event can't follow what came before; the text says why, the batch is unchanged
+ *     OL_FATAL   no memory; the batch is spoilt
+ */
+enum ol_class projection_apply(struct projection *projection, const struct event_message *event,
+                               int32_t partition, int64_t offset, struct ol_error *reterr);
+
+/* Sorts the rows; after it, nothing may be applied until clear. */
+void projection_seal(struct projection *projection);
+
+/* How many rows the sealed or open batch writes, progress included. */
+size_t projection_row_count(const struct projection *projection);
+
+/* The second key of a reservation's row: its partition, so that keys sort as (text, smallint). */
+struct text reservation_key(int32_t partition);
+
+#endif

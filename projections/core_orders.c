@@ -1,0 +1,216 @@
+#include <assert.h>
+
+#include "projections/core_internal.h"
+
+#define SHOWN(text) (int)((text).bytes), (text).data ? (text).data : ""
+
+_Static_assert(ORDER_PAYMENT_COUNT <= 8, "three bits hold a payment state");
+
+/* ---- maps of payment states ------------------------------------------------------------------ */
+
+static payment_map map_identity(void)
+{
+    payment_map map = 0;
+    for (unsigned state = 0; state < ORDER_PAYMENT_COUNT; state++)
+        map |= state << 3 * state;
+    return map;
+}
+
+/* What was going to be `from` becomes `to`. */
+static payment_map map_after(payment_map map, enum order_payment from, enum order_payment to)
+{
+    for (unsigned state = 0; state < ORDER_PAYMENT_COUNT; state++) {
+        if ((map >> 3 * state & 7) != from)
+            continue;
+        map &= ~((payment_map)7 << 3 * state);
+        map |= (payment_map)to << 3 * state;
+    }
+    return map;
+}
+
+/* What the event does to the payment of an order that costs something; one of total 0 has none. */
+static payment_map payment_after(payment_map map, const struct order_event *event)
+{
+    switch (event->kind) {
+    case ORDER_STOCK_RESERVED:
+        if (event->status == ORDER_IS_RESERVED) /* the last group */
+            map = map_after(map, ORDER_PAYMENT_NONE, ORDER_PAYMENT_ASKED);
+        return map;
+    case ORDER_CONFIRMED: return map_after(map, ORDER_PAYMENT_ASKED, ORDER_PAYMENT_AUTHORISED);
+    case ORDER_REJECTED:
+        if (event->partition < 0)
+            map = map_after(map, ORDER_PAYMENT_ASKED, ORDER_PAYMENT_DECLINED);
+        return map;
+    case ORDER_CANCELLED: return map_after(map, ORDER_PAYMENT_ASKED, ORDER_PAYMENT_VOID_ASKED);
+    case ORDER_PAYMENT_VOIDED:
+        return map_after(map, ORDER_PAYMENT_VOID_ASKED, ORDER_PAYMENT_GIVEN_BACK);
+    default: return map;
+    }
+}
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+static enum ol_class check_group(int32_t partition, struct ol_error *reterr)
+{
+    if (partition >= 0 && partition < PARTITIONS_MAX)
+        return OL_OK;
+    return ol_fail(reterr, OL_POISON, "a group of partition %d", partition);
+}
+
+static enum ol_class check_event(const struct order_event *event, struct ol_error *reterr)
+{
+    if (event->order_id.bytes == 0)
+        return ol_fail(reterr, OL_POISON, "an order's event without an order id");
+    if (!order_status_name(event->status)[0] || !saga_state_name(event->saga_state)[0])
+        return ol_fail(reterr, OL_POISON, "it leaves the order in no status that is known here");
+    enum ol_class class = OL_OK;
+    switch (event->kind) {
+    case ORDER_PLACED:
+        if (event->line_count == 0 || event->line_count > ORDER_LINES_MAX)
+            return ol_fail(reterr, OL_POISON, "an order of %zu lines", event->line_count);
+        for (size_t i = 0; i < event->line_count && !class; i++)
+            class = check_group(event->lines[i].partition, reterr);
+        return class;
+    case ORDER_STOCK_RESERVED:
+    case ORDER_STOCK_RELEASED: return check_group(event->partition, reterr);
+    case ORDER_REJECTED: return event->partition < 0 ? OL_OK : check_group(event->partition, reterr);
+    case ORDER_CONFIRMED:
+    case ORDER_CANCELLED:
+    case ORDER_PAYMENT_VOIDED:
+    case ORDER_UNDO_OVERDUE: return OL_OK;
+    case ORDER_EVENT_NONE:
+    case ORDER_EVENT_KIND_COUNT: break;
+    }
+    return ol_fail(reterr, OL_POISON, "an order's event of no kind that is known here");
+}
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+static bool copy_order_lines(struct projection *projection, const struct order_event *event,
+                             struct order_change *change)
+{
+    size_t bytes = event->line_count * sizeof *event->lines;
+    for (size_t i = 0; i < event->line_count; i++)
+        bytes += event->lines[i].sku.bytes;
+    struct order_line *lines = ol_arena_alloc(&projection->arena, bytes);
+    if (!lines)
+        return false;
+    char *texts = (char *)(lines + event->line_count);
+    for (size_t i = 0; i < event->line_count; i++) {
+        lines[i] = event->lines[i];
+        lines[i].sku.data = memcpy(texts, lines[i].sku.data, lines[i].sku.bytes);
+        texts += lines[i].sku.bytes;
+        change->groups_asked |= UINT64_C(1) << lines[i].partition;
+    }
+    change->lines = lines;
+    change->line_count = event->line_count;
+    return true;
+}
+
+static struct order_change *change_add(const struct taken *taken, enum row_mode mode)
+{
+    struct projection *projection = taken->projection;
+    struct order_change *change = (struct order_change *)rowset_add(
+        &projection->aggregates, &projection->arena, sizeof *change, taken->event->order.order_id,
+        (struct text){0});
+    if (!change)
+        return NULL;
+    change->mode = mode;
+    change->partition = taken->partition;
+    change->version_before = taken->event->order.version - 1;
+    change->payment = map_identity();
+    change->deadline_us = TIME_NONE;
+    change->settled_us = TIME_NONE;
+    return change;
+}
+
+static enum ol_class place(const struct taken *taken, struct order_change **ret_change,
+                           struct ol_error *reterr)
+{
+    const struct order_event *event = &taken->event->order;
+    int64_t occurred_us = taken->event->metadata.occurred_at_us;
+    struct row_origin origin;
+    enum ol_class class = core_origin(taken, &origin, reterr);
+    if (class)
+        return class;
+    struct order_change *change = change_add(taken, ROW_INSERT);
+    if (!change || !copy_order_lines(taken->projection, event, change) ||
+        !core_copy(taken->projection, event->customer_id, &change->customer_id))
+        return core_no_memory(reterr);
+    change->origin = origin;
+    change->currency = currency_of(event->currency);
+    change->total_minor = event->total_minor;
+    change->placed_us = occurred_us == TIME_NONE ? taken->event->recorded_at_us : occurred_us;
+    *ret_change = change;
+    return OL_OK;
+}
+
+static uint64_t group_bit(const struct order_event *event)
+{
+    return event->partition < 0 ? 0 : UINT64_C(1) << event->partition;
+}
+
+static enum ol_class fold(const struct taken *taken, struct order_change *change,
+                          struct ol_error *reterr)
+{
+    const struct order_event *event = &taken->event->order;
+    change->version = event->version;
+    change->event_offset = taken->offset;
+    change->status = event->status;
+    change->saga_state = event->saga_state;
+    change->payment = payment_after(change->payment, event);
+    if (event->saga_state == SAGA_IS_DONE || event->saga_state == SAGA_IS_UNDONE)
+        change->settled_us = taken->event->recorded_at_us;
+    if (event->kind == ORDER_PLACED || event->kind == ORDER_REJECTED ||
+        event->kind == ORDER_CANCELLED)
+        change->deadline_us = event->deadline_us;
+    if (event->kind == ORDER_STOCK_RESERVED)
+        change->groups_reserved |= group_bit(event);
+    if (event->kind == ORDER_STOCK_RELEASED)
+        change->groups_released |= group_bit(event);
+    if (event->kind == ORDER_REJECTED)
+        change->groups_refused |= group_bit(event);
+    if (event->kind == ORDER_REJECTED || event->kind == ORDER_CANCELLED) {
+        change->reason = event->code;
+        if (!core_copy(taken->projection, event->sku, &change->reason_sku))
+            return core_no_memory(reterr);
+    }
+    return OL_OK;
+}
+
+enum ol_class core_orders(const struct taken *taken, struct ol_error *reterr)
+{
+    const struct order_event *event = &taken->event->order;
+    struct order_change *change = (struct order_change *)rowset_find(
+        &taken->projection->aggregates, event->order_id, (struct text){0});
+    bool places = event->kind == ORDER_PLACED, settles = core_settles_command(taken);
+    enum ol_class class = check_event(event, reterr);
+    if (class)
+        return class;
+    if (change || places) {
+        int64_t before = change ? change->version : 0;
+        class = core_check_version("order", event->order_id, before, event->version, reterr);
+    } else if (event->version < 2) {
+        class = ol_fail(reterr, OL_POISON, "order %.*s begins with another event than OrderPlaced",
+                        SHOWN(event->order_id));
+    }
+    if (!class && settles)
+        class = core_check_command(taken, event->order_id, reterr);
+    if (class)
+        return class;
+
+    if (places) {
+        class = place(taken, &change, reterr);
+        if (class)
+            return class;
+    } else if (!change) {
+        change = change_add(taken, ROW_UPDATE);
+        if (!change)
+            return core_no_memory(reterr);
+    }
+    class = fold(taken, change, reterr);
+    if (!class && settles && !places)
+        class = core_accept_command(taken, event->order_id, "CANCEL", event->version, -1,
+                                    (struct text){0}, reterr);
+    return class;
+}
