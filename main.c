@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "consumers/worker.h"
 #include "domain/assert.h"
 #include "lib/ol_error.h"
 #include "lib/ol_kafka.h"
@@ -38,6 +39,7 @@ struct row {
     const char *examples;                 /* lines, each of its own */
 };
 
+#define WORKER_GROUPS (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_ROLE | OL_FOR_WORKER)
 #define IMPORT_GROUPS (OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_IMPORT)
 
 static const struct row rows[] = {
@@ -54,6 +56,9 @@ static const struct row rows[] = {
     {"import", "baskets", import_baskets_run, IMPORT_GROUPS, "FILE.csv|-", 1, 1,
      "publish baskets as orders",
      "orderlog import baskets baskets.csv --limit 1000\n"},
+    {"worker", NULL, worker_run, WORKER_GROUPS, "", 0, 0, "apply commands, until SIGTERM",
+     "orderlog worker --slot 0\n"
+     "orderlog worker --slot 1 --context inventory,payments\n"},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 

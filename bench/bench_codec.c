@@ -7,6 +7,7 @@
  *
  * Usage: bench_codec [ROUNDS]   (default 300000)
  */
+#include "domain/assert.h"
 #include "proto/codec.h"
 #include "proto/descriptors.h"
 
@@ -33,7 +34,7 @@ struct sample {
 
 static struct ol_arena arena;
 
-_Noreturn void domain_assert_failed(const char *condition, const char *file, int line)
+void domain_assert_failed(const char *condition, const char *file, int line)
 {
     fprintf(stderr, "%s:%d: %s\n", file, line, condition);
     abort();

@@ -114,10 +114,10 @@ static enum ol_class load_open_sagas(struct loop *loop, void *argument, struct o
     for (size_t i = 0; i < takeover->count; i++) {
         int32_t partition = takeover->partitions[i].partition;
         struct load_deadline *deadlines;
-        struct load_progress progress;
+        struct load_progress progress[PARTITIONS_MAX];
         size_t count;
         enum ol_class class = load_deadlines(loop->load, partition, &takeover->arena, &deadlines,
-                                             &count, &progress, reterr);
+                                             &count, progress, reterr);
         if (class)
             return class;
         for (size_t j = 0; j < count; j++)

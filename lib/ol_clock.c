@@ -48,6 +48,7 @@ static void date_from_days(int64_t days, int *ret_year, int *ret_month, int *ret
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t month = (5 * day_of_year + 2) / 153;
+    assert(era >= 0 && day_of_era >= 0);
     *ret_day = (int)(day_of_year - (153 * month + 2) / 5 + 1);
     *ret_month = (int)(month < 10 ? month + 3 : month - 9);
     *ret_year = (int)(year_of_era + era * 400 + (*ret_month <= 2));
@@ -202,5 +203,6 @@ size_t ol_clock_format(int64_t at_us, char ret_text[OL_CLOCK_TEXT_BYTES])
     }
     *to++ = 'Z';
     *to = '\0';
+    assert(to < ret_text + OL_CLOCK_TEXT_BYTES);
     return (size_t)(to - ret_text);
 }

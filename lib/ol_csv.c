@@ -124,6 +124,7 @@ static int peek(struct ol_csv *csv)
 /* Goes behind the byte that peek() has shown. */
 static void skip(struct ol_csv *csv)
 {
+    assert(csv->input_at < csv->input_bytes);
     if (csv->input[csv->input_at++] == '\n') {
         csv->line++;
         csv->column = 1;

@@ -1,5 +1,6 @@
 #include "lib/ol_id.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -73,6 +74,7 @@ void ol_id_new(char ret_text[OL_ID_UUID_TEXT_BYTES])
         *to++ = hex[bytes[i] & 15];
     }
     *to = '\0';
+    assert(to == ret_text + OL_ID_UUID_TEXT_BYTES - 1);
 }
 
 bool ol_id_clean(const char *text, size_t size_bytes)

@@ -27,7 +27,7 @@ static const struct {
     {PRODUCERS,               "acks",                              "all"             },
     {PRODUCERS,               "compression.type",                  "lz4"             },
     {PRODUCERS,               "queue.buffering.max.messages",      "1000000"         },
-    {PRODUCERS,               "topic.metadata.propagation.max.ms", "5000"            },
+    {PRODUCERS | READERS,     "topic.metadata.propagation.max.ms", "5000"            },
     {READERS | OL_KIND_ADMIN, "enable.auto.commit",                "false"           },
     {READERS | OL_KIND_ADMIN, "enable.auto.offset.store",          "false"           },
     {READERS | OL_KIND_ADMIN, "auto.offset.reset",                 "error"           },
@@ -151,7 +151,7 @@ struct ol_kafka_settings ol_kafka_defaults(const char *brokers, const char *clie
         .socket_timeout_ms = 5000,
         .session_timeout_ms = 6000,
         .poll_timeout_ms = 60000,
-        .fetch_wait_ms = 100,
+        .fetch_wait_ms = 50,
         .linger_us = 5000,
         .fetch_budget_bytes = 32 << 20,
         .send_budget_bytes = 32 << 20,
@@ -370,6 +370,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *words, void *opaque)
 {
     (void)rk;
     struct ol_kafka_voice *voice = opaque;
+    if (voice->reading && ol_kafka_class(code) != OL_RETRY)
+        ol_kafka_fail(&voice->reading->error, code, words, "read");
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         return; /* says less than the lines before it */
     pthread_mutex_lock(&voice->lock);

@@ -35,7 +35,7 @@ struct ol_kafka_settings {
     int socket_timeout_ms;  /* an unanswered request fails, and taints: 5,000 */
     int session_timeout_ms; /* a silent group member loses its partitions: 6,000 */
     int poll_timeout_ms;    /* a member that does not poll leaves the group: 60,000 */
-    int fetch_wait_ms;      /* broker holds an empty fetch this long: 100 */
+    int fetch_wait_ms;      /* broker holds an empty fetch this long: 50 */
     int linger_us;          /* a batch waits this long for more, unless flushed: 5,000 */
     size_t fetch_budget_bytes; /* prefetched payload over all partitions of a handle: 32 MiB */
     size_t send_budget_bytes;  /* queued payload of a producer: 32 MiB */

@@ -96,6 +96,7 @@ bool ol_inbox_init(struct ol_inbox *inbox, rd_kafka_t *rk, struct ol_wake *wake,
         .end = -1,
         .last = -1,
     };
+    inbox->voice = rd_kafka_opaque(rk);
     inbox->queue = rd_kafka_queue_get_partition(rk, topic, partition);
     if (!inbox->queue)
         return false;
@@ -174,7 +175,11 @@ static void inbox_refill(struct ol_inbox *inbox)
     size_t room = inbox_room(inbox, rd_kafka_queue_length(inbox->queue));
     if (!room)
         return;
+    /* Some of a partition's errors come as messages, some by the error callback, on this thread. */
+    struct ol_kafka_voice *voice = inbox->voice;
+    voice->reading = inbox;
     ssize_t count = rd_kafka_consume_batch_queue(inbox->queue, 0, messages, room);
+    voice->reading = NULL;
     size_t bytes = 0;
     inbox->head = 0;
     for (ssize_t i = 0; i < count; i++) {

@@ -22,7 +22,7 @@ struct ol_inbox {
     int64_t end;           /* where the last end-of-partition event was seen; -1: not yet */
     int64_t last;          /* offset of the last message fetched; -1: none */
     struct ol_error error; /* .class not OL_OK: the partition has stopped, e.g. out of range */
-    void *queue;
+    void *queue, *voice;
     uint32_t head, count;
     size_t refill_bytes; /* mean size at the last refill */
     struct ol_message slots[OL_INBOX_SLOTS];

@@ -29,6 +29,7 @@ struct ol_kafka_voice {
     pthread_mutex_t lock;
     char last_error[256];
     void *owner; /* who opened the handle, for its callbacks */
+    struct ol_inbox *reading; /* errors called back now are this partition's */
 };
 
 /* Unblocks a poll() when librdkafka puts something in a queue. Lives as long as the queues. */

@@ -1,5 +1,6 @@
 #include "lib/ol_log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -135,6 +136,7 @@ void ol_log_write(enum ol_log_level level, const char *component, const char *me
     enum { RESERVED_BYTES = sizeof truncated_json + sizeof opening_json + sizeof closing_json };
 
     char memory[OL_LOG_LINE_BYTES], now[OL_CLOCK_TEXT_BYTES];
+    assert(level >= OL_LOG_DEBUG && level <= OL_LOG_ERROR && component && message);
     ol_clock_format(ol_clock_wall_us(), now);
     if (as_json)
         memory[0] = '{';
@@ -153,5 +155,6 @@ void ol_log_write(enum ol_log_level level, const char *component, const char *me
     if (!complete)
         ol_text_add(&line, as_json ? truncated_json : truncated);
     ol_text_add(&line, as_json ? closing_json : "\n");
+    assert(!line.failed); /* the reserved bytes are for what came last */
     write_line(memory, line.size_bytes + (size_t)as_json);
 }

@@ -35,7 +35,7 @@ struct pg_result; /* libpq's PGresult */
 struct ol_pg_options {
     const char *dsn;                    /* URI or key=value; "" or NULL: libpq's PG* environment */
     const char *application_name;       /* in pg_stat_activity, unless the DSN has another */
-    int connect_timeout_ms;             /* 5,000; over all hosts of the DSN together */
+    int connect_timeout_ms;             /* 5,000; all hosts of the DSN together, but for DNS */
     int statement_timeout_ms;           /* 30,000 */
     int lock_timeout_ms;                /* 10,000 */
     int idle_in_transaction_timeout_ms; /* 30,000 */
@@ -60,6 +60,10 @@ enum ol_class ol_pg_open(const struct ol_pg_options *options, struct ol_pg **ret
 /* Closes and connects anew with the same options; prepared statements, transaction and session
  * state are gone. Fails as ol_pg_open does; the handle stays good for another try. */
 enum ol_class ol_pg_reconnect(struct ol_pg *db, struct ol_error *reterr);
+
+/* Ready for a fresh start, whatever was under way: rolls back an open transaction; connects anew
+ * when the connection is lost, or results or a COPY are pending (nobody waits for those). */
+enum ol_class ol_pg_reset(struct ol_pg *db, struct ol_error *reterr);
 
 void ol_pg_free(struct ol_pg *db);
 
@@ -118,7 +122,8 @@ struct ol_pg_column {
     enum ol_pg_null null;
 };
 
-/* A row of a caller's table; static, for the name's and the pointer's life are the connection's. */
+/* A row of a caller's table, at file scope: the connection remembers its name and SQL. (Inside a
+ * function a compound literal for the columns would live too short.) */
 struct ol_pg_statement {
     const char *name; /* "stock/load": in errors, in the log, on the server */
     const char *sql;

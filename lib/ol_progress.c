@@ -1,5 +1,6 @@
 #include "lib/ol_progress.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 
 void ol_progress_init(struct ol_progress *progress, const char *name, int64_t total)
 {
+    assert(name && total >= 0);
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     int64_t now_us = ol_clock_monotonic_us();
     bool dumb = !term || !*term || term[0] == 'd'; /* TERM=dumb: no cursor to move */
@@ -133,6 +135,7 @@ static void look(struct ol_progress *progress, int64_t now_us)
 /* Adapts how many adds pass between two looks to how fast they come. */
 void ol_progress_add(struct ol_progress *progress, int64_t count)
 {
+    assert(count >= 0);
     progress->done += count;
     if (++progress->skipped < progress->skip)
         return;

@@ -130,6 +130,7 @@ void ol_run_stop(void)
 
 bool ol_run_sleep(int64_t wait_ms)
 {
+    assert(life.active && wait_ms >= 0);
     int64_t until_us = ol_clock_monotonic_us() + wait_ms * 1000;
     while (!ol_run_stopping()) {
         int64_t left_ms = (until_us - ol_clock_monotonic_us() + 999) / 1000;

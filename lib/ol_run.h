@@ -43,7 +43,7 @@ void ol_run_drained(void);
 /*
  * Kill points: ORDERLOG_KILL_POINT=name:n raises SIGKILL at the n-th pass of
  * ol_kill_point("name"), counted over all threads. Compiled in always, so that what is tested is
- * what runs; unset, a pass is one predicted branch. Names are listed in docs/testing.md.
+ * what runs; unset, a pass is one predicted branch.
  */
 extern bool ol_kill_point_armed_;
 void ol_kill_point_pass(const char *name);

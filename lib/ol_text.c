@@ -1,6 +1,6 @@
 #include "lib/ol_text.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +35,8 @@ void ol_text_clear(struct ol_text *text)
 /* Room for `bytes` more and a NUL; doubles, so that n adds cost O(n). */
 static bool reserve(struct ol_text *text, size_t bytes)
 {
+    assert(text->capacity_bytes == 0 ? text->size_bytes == 0
+                                     : text->size_bytes < text->capacity_bytes);
     if (text->failed)
         return false;
     if (bytes < text->capacity_bytes - text->size_bytes)

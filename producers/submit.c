@@ -141,7 +141,7 @@ static void format_text(struct ol_text *text, const struct item *item, const str
     if (row->code && *row->code)
         ol_text_addf(text, "  %s", row->code);
     if (row->message.bytes) {
-        ol_text_add(text, ": ");
+        ol_text_add(text, row->code && *row->code ? ": " : "  ");
         ol_text_add_bytes(text, row->message.data, row->message.bytes);
     }
     ol_text_add_char(text, '\n');
@@ -418,7 +418,7 @@ static enum ol_class advise(const struct submit *submit, enum ol_class class,
     char cause[OL_ERROR_TEXT_BYTES];
     memcpy(cause, reterr->text, sizeof cause);
     return ol_fail(reterr, publisher_class(class),
-                   "%s; %" PRIu64 " commands of lines before it are in the log%s", cause,
+                   "%s; %" PRIu64 " commands before it are in the log%s", cause,
                    submit->acknowledged,
                    class == OL_POISON ? ". Correct this line and go on from it: nothing of it or "
                                         "after it was published"

@@ -52,8 +52,8 @@ struct load_deadline {
     int64_t deadline_us;
 };
 
-/* All open sagas (running or undoing) of one partition, in any order, and the progress they were
- * read at. Blocks; arena owns the result. */
+/* All open sagas (running or undoing) of one partition, in any order, and the progress that they
+ * were read at, of all partitions (room for partition_count). Blocks; arena owns the result. */
 enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_arena *arena,
                              struct load_deadline **ret_deadlines, size_t *ret_count,
                              struct load_progress *ret_progress, struct ol_error *reterr);

@@ -17,6 +17,7 @@ struct set {
     const struct ol_pg_statement *statement;
     struct ol_pg_array arrays[SET_ARRAYS_MAX];
     size_t array_count;
+    bool with_next; /* each row is hit by this statement or by the next one's */
 };
 
 struct writer {
@@ -31,9 +32,20 @@ struct writer {
 struct set *writer_set(struct writer *writer, size_t index, const struct ol_pg_statement *statement,
                        const enum ol_pg_type *types);
 
-/* COPY: begin; the caller puts rows; end checks the count. */
-enum ol_class writer_copy_begin(struct writer *writer, enum table table, struct ol_error *reterr);
-enum ol_class writer_copy_end(struct writer *writer, struct ol_error *reterr);
+/* The sets of repeated commands: the table of commands, else the aggregate's own row. */
+void writer_count_sets(struct writer *writer, size_t index, const struct projection *projection,
+                       const struct ol_pg_statement *commands,
+                       const struct ol_pg_statement *aggregates);
+
+/* COPY of the rows that `is_new` (NULL: all) picks; without any, nothing is asked. */
+enum ol_class writer_copy_rows(struct writer *writer, enum table table, const struct rowset *rows,
+                               bool (*is_new)(const struct row *row),
+                               void (*put)(struct ol_pg_copy *copy, const struct row *row),
+                               struct ol_error *reterr);
+
+/* The same for the context's table of commands. */
+enum ol_class writer_copy_commands(struct writer *writer, enum table table,
+                                   const struct projection *projection, struct ol_error *reterr);
 
 /* Each context: rows that the batch made, then the sets of what it changed. */
 enum ol_class write_orders(struct writer *writer, const struct projection *projection,

@@ -401,9 +401,11 @@ enum ol_class json_to_wire(enum context context, enum stream stream, const char 
 
 /* ---- commands ---- */
 
-/* The context whose Command has a oneof member of one of the object's names. */
-static bool find_context(const json_t *root, enum context *ret_context)
+/* How many contexts have a Command whose oneof has a member of one of the object's names; the last
+ * of them is *ret_context. */
+static int find_context(const json_t *root, enum context *ret_context)
 {
+    int found = 0;
     for (int context = 0; context < CONTEXT_COUNT; context++) {
         const ProtobufCMessageDescriptor *descriptor =
             envelope_descriptor((enum context)context, STREAM_COMMANDS);
@@ -411,10 +413,11 @@ static bool find_context(const json_t *root, enum context *ret_context)
             if ((descriptor->fields[i].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
                 value_of(root, &descriptor->fields[i])) {
                 *ret_context = (enum context)context;
-                return true;
+                found++;
+                break;
             }
     }
-    return false;
+    return found;
 }
 
 /* Neither placeOrder nor any other: says what the unknown name may have been. */
@@ -443,14 +446,17 @@ enum ol_class json_decode_command(const char *json, size_t bytes, struct ol_aren
                                   struct ol_error *reterr)
 {
     OL_AUTO(json) json_t *root = NULL;
-    enum context context;
+    enum context context = CONTEXT_ORDERS;
     struct bytes wire;
     struct command command;
     enum ol_class class = parse(json, bytes, &root, ret_column, reterr);
     if (class)
         return class;
-    if (!find_context(root, &context))
+    int found = find_context(root, &context);
+    if (found == 0)
         return no_command(root, reterr);
+    if (found > 1)
+        return ol_fail(reterr, OL_POISON, "more than one command in one object");
     class = write_wire(context, STREAM_COMMANDS, root, bytes, arena, &wire, reterr);
     if (!class)
         class = codec_decode_draft(context, wire, arena, &command, reterr);

@@ -98,6 +98,7 @@ kafka_launch() {
     kafka_write_properties "$dir" "$port" "$controller"
     kafka_format "$dir" "$jars" || return 1
     from=$(wc -l <"$home/broker.log")
+    rm -f "$home/ready"
     proc_spawn "$home/proc" "$home/broker.log" \
         java -Xms256m -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -Djava.awt.headless=true \
         "-Dlog4j2.configurationFile=$ROOT/deploy/local/log4j2.properties" \
@@ -106,10 +107,11 @@ kafka_launch() {
     while pid=$(kafka_pid "$dir"); do
         if kafka_answers "$dir" "$pid" "$port"; then
             printf '%s %s\n' "$port" "$controller" >"$home/port"
+            touch "$home/ready"
             return 0
         fi
         if ((SECONDS >= deadline)); then
-            servers_stop "$dir" kafka
+            servers_stop_now "$dir" kafka
             return 1
         fi
         sleep 0.1
@@ -339,22 +341,35 @@ servers_start() {
     with_lock "$dir/servers.lock" servers_start_locked "$dir" "${2:-all}"
 }
 
-servers_stop() {
-    local dir pid name failed=0 waits=() wait
-    dir=$(servers_dir "$1")
-    for name in $(servers_pick "${2:-all}"); do
+servers_stop_now() {
+    local dir=$1 which pid name seconds failed=0 waits=() wait
+    which=$(servers_pick "${2:-all}") || return 2
+    for name in $which; do
         pid=$("${name}_pid" "$dir") || continue
         case $name in
-            kafka) proc_stop "$pid" "$(proc_start "$pid")" 20 TERM & ;;
+            kafka)
+                # While it starts it heeds no TERM, and has nothing to lose.
+                seconds=20
+                [[ -e $dir/kafka/ready ]] || seconds=1
+                proc_stop "$pid" "$(proc_start "$pid")" "$seconds" TERM &
+                ;;
             pg) proc_stop "$pid" "$(proc_start "$pid")" 20 INT QUIT & ;;
         esac
-        waits+=($!)
+        waits+=("$!")
     done
     for wait in "${waits[@]}"; do
         wait "$wait" || failed=1
     done
     ((!failed)) || complain "a server below $dir would not stop"
     return "$failed"
+}
+
+# Twice: at once, which also ends a start that is under way, and when that start has ended.
+servers_stop() {
+    local dir
+    dir=$(servers_dir "$1")
+    servers_stop_now "$dir" "${2:-all}" &&
+        with_lock "$dir/servers.lock" servers_stop_now "$dir" "${2:-all}"
 }
 
 servers_kill() {
@@ -402,9 +417,9 @@ servers_status() {
         port=none
         [[ ! -s $dir/$name/port ]] || read -r port _ <"$dir/$name/port"
         if pid=$("${name}_pid" "$dir"); then
-            printf '%-6s running  pid %-8s 127.0.0.1:%s\n' "$name" "$pid" "$port"
+            printf '%-12s running  pid %-8s 127.0.0.1:%s\n' "$name" "$pid" "$port"
         else
-            printf '%-6s stopped\n' "$name"
+            printf '%-12s stopped\n' "$name"
             failed=1
         fi
     done

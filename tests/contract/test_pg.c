@@ -553,16 +553,16 @@ Test(ol_pg_receive, leaves_an_open_transaction_to_be_rolled_back)
 
 Test(ol_pg_send, does_not_wait_for_the_server)
 {
-    static const struct ol_pg_statement slow = {
-        .name = "test/slow", .sql = "SELECT length($1), pg_sleep(0.3), length($1)"};
+    static const struct ol_pg_statement slow = {.name = "test/slow",
+                                                .sql = "SELECT $1, pg_sleep(0.3)"};
     OL_AUTO(ol_pg) struct ol_pg *db = pg_open();
-    size_t bytes = 32u << 20; /* more than any socket buffer takes */
+    size_t bytes = 16u << 20; /* more than the socket's buffers take, there and back */
     char *text = malloc(bytes);
     cr_assert(text);
     memset(text, 'x', bytes);
     struct ol_pg_params params = {0};
     ol_pg_param_text(&params, text, bytes);
-    pg_ok(ol_pg_queue(db, &slow, NULL == text ? NULL : &params, reterr));
+    pg_ok(ol_pg_queue(db, &slow, &params, reterr));
     pg_ok(ol_pg_queue(db, &slow, &params, reterr));
     memset(text, 'y', bytes); /* nothing of params is kept */
     int64_t begun_us = ol_clock_monotonic_us();
@@ -591,6 +591,22 @@ Test(ol_pg_receive, gives_the_connection_up_when_the_time_is_over)
     pg_ok(ol_pg_send(db, reterr));
     pg_ok(ol_pg_reconnect(db, reterr));
     pg_ok(ol_pg_exec(db, &one, NULL, NULL, reterr));
+}
+
+Test(ol_pg_reset, makes_a_fresh_start_of_whatever_was_under_way)
+{
+    OL_AUTO(ol_pg) struct ol_pg *db = pg_open();
+    char pid[32];
+    snprintf(pid, sizeof pid, "%s", pg_value(db, "SELECT pg_backend_pid()"));
+    pg_ok(ol_pg_reset(db, reterr));
+    pg_ok(ol_pg_begin(db, reterr));
+    pg_ok(ol_pg_reset(db, reterr));
+    cr_assert(!ol_pg_in_transaction(db));
+    cr_assert_str_eq(pg_value(db, "SELECT pg_backend_pid()"), pid, "the same connection");
+    pg_ok(ol_pg_queue(db, &sleep_long, NULL, reterr));
+    pg_ok(ol_pg_send(db, reterr));
+    pg_ok(ol_pg_reset(db, reterr));
+    cr_assert_str_neq(pg_value(db, "SELECT pg_backend_pid()"), pid);
 }
 
 Test(ol_pg_queue, refuses_more_than_its_limit)

@@ -219,15 +219,12 @@ Test(ol_migrate_up, waits_for_another_and_says_so)
 
 static void dbmate(struct bench *bench, const char *verb, char *ret_said, size_t size)
 {
-    const char *binary = getenv("ORDERLOG_DBMATE");
-    if (!binary)
-        cr_skip_test("ORDERLOG_DBMATE is not set");
     char command[2048];
     snprintf(command, sizeof command,
              "%s --url 'postgres://%s@%s/%s?sslmode=disable' --migrations-dir %s"
              " --no-dump-schema %s 2>&1",
-             binary, pg_value(bench->db, "SELECT current_user"), ol_pg_where(bench->db),
-             bench->database, bench->folder, verb);
+             getenv("ORDERLOG_DBMATE"), pg_value(bench->db, "SELECT current_user"),
+             ol_pg_where(bench->db), bench->database, bench->folder, verb);
     FILE *pipe = popen(command, "r");
     cr_assert(pipe);
     ret_said[fread(ret_said, 1, size - 1, pipe)] = 0;
@@ -236,6 +233,8 @@ static void dbmate(struct bench *bench, const char *verb, char *ret_said, size_t
 
 Test(ol_migrate_up, takes_turns_with_dbmate)
 {
+    if (!getenv("ORDERLOG_DBMATE"))
+        cr_skip_test("ORDERLOG_DBMATE is not set");
     OL_AUTO(bench) struct bench bench;
     bench_init(&bench);
     char said[2048];

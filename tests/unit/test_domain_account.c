@@ -244,20 +244,22 @@ Test(account_legs, are_there_for_whatever_moves)
     }
     cr_assert_not(account_legs(&(struct payment_event){.kind = ACCOUNT_OPENED}, &debit, &credit));
     cr_assert_not(account_legs(&(struct payment_event){.kind = PAYMENT_VOIDED}, &debit, &credit));
-    cr_assert_not(account_legs(
-        &(struct payment_event){.kind = PAYMENT_DECLINED, .amount_minor = 5}, &debit, &credit));
+    cr_assert_not(account_legs(&(struct payment_event){.kind = PAYMENT_DECLINED, .amount_minor = 5},
+                               &debit, &credit));
 }
 
 Test(account_apply, stops_at_a_gap_in_the_versions, .signal = SIGABRT)
 {
-    account_apply(&(struct account){.version = 1},
-                  &(struct payment_event){.kind = FUNDS_DEPOSITED, .version = 3, .amount_minor = 1});
+    account_apply(
+        &(struct account){.version = 1},
+        &(struct payment_event){.kind = FUNDS_DEPOSITED, .version = 3, .amount_minor = 1});
 }
 
 Test(account_apply, stops_below_zero, .signal = SIGABRT)
 {
-    account_apply(&(struct account){.version = 1},
-                  &(struct payment_event){.kind = FUNDS_WITHDRAWN, .version = 2, .amount_minor = 1});
+    account_apply(
+        &(struct account){.version = 1},
+        &(struct payment_event){.kind = FUNDS_WITHDRAWN, .version = 2, .amount_minor = 1});
 }
 
 Test(payment_apply, stops_at_a_capture_of_another_amount, .signal = SIGABRT)

@@ -53,8 +53,7 @@ Test(checkout_react, asks_each_group_with_its_lines_in_basket_order)
         size_t count;
         const char *skus[2];
         int64_t quantities[2];
-    } wanted[] = {
-        {0, 2, {"b", "e"}, {2, 5}}, {5, 2, {"a", "c"}, {1, 3}}, {9, 1, {"d"}, {4}}};
+    } wanted[] = {{0, 2, {"b", "e"}, {2, 5}}, {5, 2, {"a", "c"}, {1, 3}}, {9, 1, {"d"}, {4}}};
     struct order state = placed_order();
     struct checkout_steps steps;
     checkout_react(&state, &placed, &steps);

@@ -280,8 +280,8 @@ Test(stock_cells, produce_every_reply_that_the_saga_waits_for)
         for (int i = 0; i < 4; i++) {
             const struct product *products[] = {i & 1 ? &few : &enough};
             struct reservation state = {(enum reservation_status)status, &line, 1};
-            struct inventory_step step = {i & 2 ? STOCK_RELEASE : STOCK_RESERVE, TEXT("o"), 0,
-                                          TEXT("PLN"), &line, 1};
+            struct inventory_step step = {
+                i & 2 ? STOCK_RELEASE : STOCK_RESERVE, TEXT("o"), 0, TEXT("PLN"), &line, 1};
             if (step.kind == STOCK_RESERVE)
                 stock_decide_reserve(&state, products, &step, &decision);
             else

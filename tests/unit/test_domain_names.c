@@ -111,7 +111,8 @@ Test(step_aggregate, is_the_order_or_the_customer)
 {
     struct step_message order = {.context = CONTEXT_ORDERS, .order.order_id = TEXT("o")};
     struct step_message group = {.context = CONTEXT_INVENTORY, .inventory.order_id = TEXT("g")};
-    struct step_message wallet = {.context = CONTEXT_PAYMENTS, .payment.customer_id = TEXT("c"),
+    struct step_message wallet = {.context = CONTEXT_PAYMENTS,
+                                  .payment.customer_id = TEXT("c"),
                                   .payment.payment_id = TEXT("p")};
     cr_assert(text_equal(step_aggregate(&order), TEXT("o")));
     cr_assert(text_equal(step_aggregate(&group), TEXT("g")));

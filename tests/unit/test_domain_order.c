@@ -79,9 +79,8 @@ static void say_steps(struct session *session, const struct order_event *event)
     checkout_react(&session->state, event, &steps);
     for (size_t i = 0; i < steps.count; i++) {
         const struct step *step = &steps.steps[i];
-        struct step_message message = {.context = step->target == STEP_TO_INVENTORY
-                                                      ? CONTEXT_INVENTORY
-                                                      : CONTEXT_PAYMENTS};
+        struct step_message message = {
+            .context = step->target == STEP_TO_INVENTORY ? CONTEXT_INVENTORY : CONTEXT_PAYMENTS};
         if (step->target == STEP_TO_INVENTORY)
             message.inventory = step->inventory;
         else
@@ -463,8 +462,7 @@ Test(order_decide_command, judges_baskets_from_the_most_basic_fault)
 
 Test(order_decide_command, records_partitions_total_and_deadline)
 {
-    struct order_command command = {ORDER_PLACE, TEXT("o"),   TEXT("c"),
-                                    TEXT("PLN"), LINES(two)};
+    struct order_command command = {ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(two)};
     struct order_facts facts = {START_US, AFTER_US, 64};
     struct order state = {0};
     struct order_events events;
@@ -491,8 +489,7 @@ Test(order_decide_command, records_partitions_total_and_deadline)
 
 Test(order_decide_command, gives_a_deadline_past_the_end_of_time_the_end_of_time)
 {
-    struct order_command command = {ORDER_PLACE, TEXT("o"),   TEXT("c"),
-                                    TEXT("PLN"), LINES(two)};
+    struct order_command command = {ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(two)};
     struct order_facts facts = {INT64_MAX - 5, 6, 1};
     struct order_events events;
     order_decide_command(&(struct order){0}, &command, &facts, &events);
@@ -511,8 +508,7 @@ Test(order_decide_command, finds_a_sku_twice_among_256_long_ones)
         skus[i][ID_BYTES_MAX - 2] = (char)('a' + i / 16);
         lines[i] = (struct order_line){{skus[i], ID_BYTES_MAX}, 1, 1, 0};
     }
-    struct order_command command = {ORDER_PLACE, TEXT("o"),   TEXT("c"),
-                                    TEXT("PLN"), LINES(lines)};
+    struct order_command command = {ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(lines)};
     struct order_facts facts = {START_US, AFTER_US, 8};
     struct order state = {0};
     cr_assert_eq(order_decide_command(&state, &command, &facts, &events).code, ACCEPTED);

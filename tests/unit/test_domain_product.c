@@ -137,9 +137,12 @@ Test(product_decide, refuses_control_characters_in_an_id)
         struct text id;
         enum refusal_code code;
     } ids[] = {
-        {TEXT(" "), REFUSED_PRODUCT_UNKNOWN},       {TEXT(""), REFUSED_ID_INVALID},
-        {TEXT("a\x1f"), REFUSED_ID_INVALID},        {TEXT("\x7f"), REFUSED_ID_INVALID},
-        {TEXT("a\xc2\x85z"), REFUSED_ID_INVALID},   {TEXT("\xc2\xa0"), REFUSED_PRODUCT_UNKNOWN},
+        {TEXT(" "), REFUSED_PRODUCT_UNKNOWN},
+        {TEXT(""), REFUSED_ID_INVALID},
+        {TEXT("a\x1f"), REFUSED_ID_INVALID},
+        {TEXT("\x7f"), REFUSED_ID_INVALID},
+        {TEXT("a\xc2\x85z"), REFUSED_ID_INVALID},
+        {TEXT("\xc2\xa0"), REFUSED_PRODUCT_UNKNOWN},
         {TEXT("\xe2\x82\xac"), REFUSED_PRODUCT_UNKNOWN},
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {

@@ -5,8 +5,8 @@
 #include <signal.h>
 
 static const struct product a = {.version = 3, .listed = true, .currency = {"PLN"}, .on_hand = 5};
-static const struct product b = {.version = 7, .listed = true, .currency = {"PLN"}, .on_hand = 4,
-                                 .reserved = 3};
+static const struct product b = {
+    .version = 7, .listed = true, .currency = {"PLN"}, .on_hand = 4, .reserved = 3};
 static const struct product gone = {.version = 9};
 static const struct product euro = {.version = 2, .listed = true, .currency = {"EUR"}};
 static const struct product unknown;
@@ -59,8 +59,8 @@ Test(stock_decide_reserve, takes_all_lines_or_none)
             cr_assert_eq(event->lines[k].version, groups[i].products[k]->version + 1);
         }
         struct order_step reply = stock_reply(&state, &step, event);
-        cr_assert_eq(reply.kind, groups[i].code ? ORDER_STOCK_REFUSED_REPLY
-                                                : ORDER_STOCK_RESERVED_REPLY);
+        cr_assert_eq(reply.kind,
+                     groups[i].code ? ORDER_STOCK_REFUSED_REPLY : ORDER_STOCK_RESERVED_REPLY);
         cr_assert_eq(reply.code, groups[i].code);
         cr_assert_eq(reply.partition, 6);
         cr_assert(text_equal(reply.order_id, TEXT("o")));

@@ -1,0 +1,27 @@
+/*
+ * tests/unit/codec_samples.h - one message of each kind, every field set and no two values alike.
+ *
+ * The golden files under golden/ hold their bytes, for ever. A new kind is a new row and a new line
+ * there; a new field changes its message's row and adds a line, and the old line must still decode.
+ */
+#ifndef UNIT_CODEC_SAMPLES_H
+#define UNIT_CODEC_SAMPLES_H
+
+#include "domain/topic.h"
+
+struct sample {
+    const char *name; /* the body's message */
+    enum stream stream;
+    union {
+        struct command command;
+        struct step_message step;
+        struct event_message event;
+    };
+};
+
+extern const struct sample samples[];
+extern const size_t sample_count;
+
+enum context sample_context(const struct sample *sample);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * tests/unit/test_codec_tables.c - the codec's tables say what the schema says.
+ */
+#include "proto/codec_tables.h"
+#include "proto/descriptors.h"
+
+#include "orderlog/common/v1/metadata.pb-c.h"
+#include "orderlog/orders/v1/event.pb-c.h"
+
+#include <criterion/criterion.h>
+
+static ProtobufCType schema_type(const struct wire_field *field)
+{
+    switch ((enum wire_type)field->type) {
+    case WIRE_TEXT:
+    case WIRE_CODE: return PROTOBUF_C_TYPE_STRING;
+    case WIRE_INT64: return PROTOBUF_C_TYPE_INT64;
+    case WIRE_INT32: return PROTOBUF_C_TYPE_INT32;
+    case WIRE_ENUM: return PROTOBUF_C_TYPE_ENUM;
+    default: return PROTOBUF_C_TYPE_MESSAGE;
+    }
+}
+
+static uint32_t required_keys(const struct wire_message *message)
+{
+    uint32_t keys = 0;
+    for (unsigned i = 0; i < message->field_count; i++)
+        if (message->fields[i].flags & WIRE_KEY)
+            keys |= 1u << i;
+    return keys;
+}
+
+static void check_message(const struct wire_message *message,
+                          const ProtobufCMessageDescriptor *descriptor)
+{
+    cr_expect_str_eq(message->name, descriptor->short_name);
+    cr_assert_eq(message->field_count, descriptor->n_fields, "%s", message->name);
+    for (unsigned i = 0; i < message->field_count; i++) {
+        const struct wire_field *ours = &message->fields[i];
+        const ProtobufCFieldDescriptor *theirs = &descriptor->fields[i];
+        cr_expect_str_eq(ours->name, theirs->name, "%s", message->name);
+        cr_expect_eq(ours->tag >> 3, theirs->id, "%s.%s", message->name, ours->name);
+        cr_expect_lt(theirs->id, 16u, "%s.%s: a tag of one byte", message->name, ours->name);
+        cr_expect_eq(schema_type(ours), theirs->type, "%s.%s", message->name, ours->name);
+        cr_expect_eq(ours->type == WIRE_LINES, theirs->label == PROTOBUF_C_LABEL_REPEATED);
+        if (ours->type == WIRE_TIME)
+            cr_expect_str_eq(((const ProtobufCMessageDescriptor *)theirs->descriptor)->name,
+                             "google.protobuf.Timestamp");
+        if (ours->message)
+            check_message(ours->message, theirs->descriptor);
+    }
+    /* Metadata's id is asked for by the envelopes: a receipt has none. */
+    if (message != &codec_metadata)
+        cr_expect_eq(required_keys(message) & ~message->required, 0u, "%s: a key may be missing",
+                     message->name);
+}
+
+static unsigned check_bodies(const struct codec_bodies *bodies,
+                             const ProtobufCMessageDescriptor *envelope)
+{
+    for (uint32_t kind = 1; kind < bodies->count; kind++) {
+        const struct wire_body *body = &bodies->rows[kind];
+        if (!body->message)
+            continue;
+        const ProtobufCFieldDescriptor *field =
+            protobuf_c_message_descriptor_get_field(envelope, body->number);
+        cr_assert(field, "%s", body->name);
+        cr_expect_str_eq(body->name, field->name);
+        cr_expect(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF);
+        check_message(body->message, field->descriptor);
+    }
+    return bodies->count - 1;
+}
+
+static unsigned members(const ProtobufCMessageDescriptor *envelope)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < envelope->n_fields; i++)
+        count += (envelope->fields[i].flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+    return count;
+}
+
+Test(codec_tables, know_every_body_of_every_context)
+{
+    for (int i = 0; i < CONTEXT_COUNT; i++) {
+        enum context context = (enum context)i;
+        const struct codec_context *tables = codec_contexts[context];
+        const ProtobufCMessageDescriptor *commands = envelope_descriptor(context, STREAM_COMMANDS),
+                                         *steps = envelope_descriptor(context, STREAM_STEPS),
+                                         *events = envelope_descriptor(context, STREAM_EVENTS);
+        cr_expect_str_eq(tables->package, events->package_name);
+        cr_expect_eq(check_bodies(&tables->commands, commands), members(commands));
+        cr_expect_eq(check_bodies(&tables->steps, steps), members(steps));
+        cr_expect_eq(check_bodies(&tables->events, events) + EVENT_BODY_RECEIPT - EVENT_BODY_DOMAIN,
+                     members(events));
+        check_bodies(&codec_common_events, events);
+    }
+}
+
+Test(codec_tables, know_metadata_and_cause)
+{
+    check_message(&codec_metadata, &orderlog__common__v1__metadata__descriptor);
+    check_message(&codec_cause, &orderlog__common__v1__cause__descriptor);
+}
+
+/* The names that the domain gives its kinds are the schema's. */
+Test(codec_tables, know_every_kind_of_the_domain_by_its_name)
+{
+    unsigned count = 0;
+#define ROW(bodies, context, kind, message_name)                                                   \
+    {                                                                                              \
+        const struct codec_bodies *rows = &codec_contexts[CONTEXT_##context]->bodies;              \
+        cr_assert_lt(kind, (int)rows->count);                                                      \
+        cr_expect_str_eq(rows->rows[kind].message->name, #message_name);                           \
+        count++;                                                                                   \
+    }
+#define COMMAND(context, kind, name) ROW(commands, context, kind, name)
+#define STEP(context, kind, name)    ROW(steps, context, kind, name)
+#define EVENT(context, kind, name)   ROW(events, context, kind, name)
+#include "domain/messages.def"
+    unsigned rows = 0;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        rows += codec_contexts[i]->commands.count - 1 + codec_contexts[i]->steps.count - 1 +
+                codec_contexts[i]->events.count - 1;
+    cr_expect_eq(rows, count);
+}
+
+/* Enums travel as their numbers. */
+#define SAME(domain, schema) _Static_assert((int)domain == (int)schema, #domain " is " #schema)
+SAME(ORDER_IS_PLACED, ORDERLOG__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_PLACED);
+SAME(ORDER_IS_RESERVED, ORDERLOG__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_RESERVED);
+SAME(ORDER_IS_CONFIRMED, ORDERLOG__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_CONFIRMED);
+SAME(ORDER_IS_REJECTED, ORDERLOG__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_REJECTED);
+SAME(ORDER_IS_CANCELLED, ORDERLOG__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_CANCELLED);
+SAME(SAGA_IS_RUNNING, ORDERLOG__ORDERS__V1__SAGA_STATE__SAGA_STATE_RUNNING);
+SAME(SAGA_IS_UNDOING, ORDERLOG__ORDERS__V1__SAGA_STATE__SAGA_STATE_UNDOING);
+SAME(SAGA_IS_DONE, ORDERLOG__ORDERS__V1__SAGA_STATE__SAGA_STATE_DONE);
+SAME(SAGA_IS_UNDONE, ORDERLOG__ORDERS__V1__SAGA_STATE__SAGA_STATE_UNDONE);
+SAME(SAGA_IS_STUCK, ORDERLOG__ORDERS__V1__SAGA_STATE__SAGA_STATE_STUCK);
+SAME(CAUSE_COMMANDS, ORDERLOG__COMMON__V1__CAUSE_SOURCE__CAUSE_SOURCE_COMMANDS);
+SAME(CAUSE_STEPS, ORDERLOG__COMMON__V1__CAUSE_SOURCE__CAUSE_SOURCE_STEPS);
+SAME(OUTCOME_ACCEPTED, ORDERLOG__COMMON__V1__COMMAND_OUTCOME__COMMAND_OUTCOME_ACCEPTED);
+SAME(OUTCOME_REJECTED, ORDERLOG__COMMON__V1__COMMAND_OUTCOME__COMMAND_OUTCOME_REJECTED);
+
+Test(codec_tables, know_every_value_of_every_enum)
+{
+    cr_expect_eq(orderlog__orders__v1__order_status__descriptor.n_values, ORDER_STATUS_COUNT);
+    cr_expect_eq(orderlog__orders__v1__saga_state__descriptor.n_values, SAGA_STATE_COUNT);
+    cr_expect_eq(orderlog__common__v1__cause_source__descriptor.n_values, CAUSE_STEPS + 1);
+    cr_expect_eq(orderlog__common__v1__command_outcome__descriptor.n_values, OUTCOME_REJECTED + 1);
+}

@@ -1,0 +1,95 @@
+/* The table of commands, asked as main() asks it. */
+#define main orderlog_main
+int main(int argc, char *argv[]);
+#include "main.c"
+#undef main
+
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+
+static int call(const char *a, const char *b, const char *c)
+{
+    char *words[] = {(char *)"orderlog", (char *)a, (char *)b, (char *)c, NULL};
+    return orderlog_main(a ? b ? c ? 4 : 3 : 2 : 1, words);
+}
+
+Test(main_table, has_rows_that_are_whole)
+{
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        const struct row *row = &rows[i];
+        char name[FEW_WORDS];
+        row_name(row, name);
+        cr_expect(row->run && *row->help, "%s", name);
+        cr_expect(strlen(name) < FEW_WORDS - 1, "%s", name);
+        cr_expect_geq(row->arguments_max, row->arguments_min, "%s", name);
+        cr_expect_eq(row->arguments_max > 0, *row->arguments != 0, "%s", name);
+        cr_expect_eq(row_of(row->noun, row->verb), row, "%s is there twice", name);
+        cr_expect(!row->verb || !row_of(row->noun, NULL), "%s stands alone and has verbs", name);
+    }
+}
+
+Test(main_table, finds_the_word_that_was_meant)
+{
+    cr_expect_str_eq(nearest_word(NULL, "sumbit"), "submit");
+    cr_expect_str_eq(nearest_word(NULL, "improt"), "import");
+    cr_expect_str_eq(nearest_word("import", "basket"), "baskets");
+    cr_expect_str_eq(nearest_word("import", "account"), "accounts");
+    cr_expect_null(nearest_word(NULL, "xyzzyplugh"));
+    cr_expect_null(nearest_word(NULL, "a-word-that-is-longer-than-any-of-the-table-s-words-ever"));
+}
+
+Test(word_distance, counts_letters)
+{
+    cr_expect_eq(word_distance("", ""), 0);
+    cr_expect_eq(word_distance("lag", "lag"), 0);
+    cr_expect_eq(word_distance("lag", "log"), 1);
+    cr_expect_eq(word_distance("submit", "sumbit"), 1);
+    cr_expect_eq(word_distance("", "abc"), 3);
+    cr_expect_eq(word_distance("kitten", "sitting"), 3);
+}
+
+static void redirect(void)
+{
+    cr_redirect_stdout();
+    cr_redirect_stderr();
+}
+
+TestSuite(main_calls, .init = redirect);
+
+Test(main_calls, exit_2_on_what_is_no_command)
+{
+    cr_expect_eq(call(NULL, NULL, NULL), 2);
+    cr_expect_eq(call("sumbit", NULL, NULL), 2);
+    cr_expect_eq(call("import", NULL, NULL), 2);
+    cr_expect_eq(call("import", "everything", NULL), 2);
+    cr_expect_eq(call("import", "baskets", NULL), 2);
+    cr_expect_eq(call("submit", "one", "two"), 2);
+    cr_expect_eq(call("submit", "--wiat", NULL), 2);
+    cr_expect_eq(call("help", "sumbit", NULL), 2);
+}
+
+Test(main_calls, exit_0_on_help)
+{
+    cr_expect_eq(call("--help", NULL, NULL), 0);
+    cr_expect_eq(call("help", NULL, NULL), 0);
+    cr_expect_eq(call("help", "submit", NULL), 0);
+    cr_expect_eq(call("help", "import", "baskets"), 0);
+    cr_expect_eq(call("import", "--help", NULL), 0);
+    cr_expect_eq(call("import", "baskets", "--help"), 0);
+    cr_expect_eq(call("submit", "--help", NULL), 0);
+    cr_expect_eq(call("--version", NULL, NULL), 0);
+}
+
+Test(main_calls, exit_3_on_a_file_that_is_not_there)
+{
+    cr_expect_eq(call("import", "baskets", "/nowhere/baskets.csv"), 3);
+    cr_expect_eq(call("submit", "/nowhere/commands.jsonl", NULL), 3);
+}
+
+Test(main_calls, suggest_the_nearest, .exit_code = 0)
+{
+    call("sumbit", NULL, NULL);
+    fflush(stderr);
+    cr_assert_stderr_eq_str("orderlog: there is no command \"sumbit\"; did you mean \"submit\"?\n"
+                            "try: orderlog --help\n");
+}
