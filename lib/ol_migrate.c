@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <xxhash.h>
+#include "lib/ol_hash.h"
 
 #include "lib/ol_clock.h"
 
@@ -373,7 +373,7 @@ static enum ol_class read_file(struct file *file, const char *folder, const char
         (class = ol_migration_parse(file->path, file->text, bytes, &file->parsed, reterr)) != OL_OK)
         return class;
     const struct ol_migration_text *parsed = &file->parsed;
-    unsigned long long sum = XXH3_64bits(file->text + parsed->up_at, parsed->up_bytes);
+    unsigned long long sum = ol_hash(file->text + parsed->up_at, parsed->up_bytes);
     snprintf(file->sum, sizeof file->sum, "%016llx", sum);
     file->text[parsed->up_at + parsed->up_bytes] = 0;
     return OL_OK;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "domain/assert.h"
 #include "domain/partition.h"
 #include "domain/topic.h"
 #include "lib/ol_arena.h"
@@ -165,9 +164,10 @@ enum ol_class outcomes_expect(struct outcomes *outcomes, enum context context, i
                               struct ol_error *reterr)
 {
     struct lane *lane = lane_of(outcomes, context, partition);
-    domain_assert(lane);
-    domain_assert(lane->count == 0 ||
-                  lane->expected[lane->first + lane->count - 1].offset < offset);
+    if (!lane || (lane->count && lane->expected[lane->first + lane->count - 1].offset >= offset))
+        return ol_fail(reterr, OL_VIOLATED, "the commands of %s at partition %d, offset %lld are not "
+                       "behind the ones before: was the topic made anew?", context_name(context),
+                       partition, (long long)offset);
     char *copy = settle.bytes ? strndup(settle.data, settle.bytes) : NULL;
     if ((settle.bytes && !copy) || !lane_make_room(lane)) {
         free(copy);

@@ -59,7 +59,8 @@ static inline void outcomes_auto(struct outcomes **outcomes)
 /* Waits for the outcome of the command that was acknowledged at this place of the context's
  * commands topic; places of one partition come in rising order. settle: an order id, copied, to be
  * told once more when that order is confirmed, rejected or cancelled; empty: not.
- * OL_FATAL: out of memory. */
+ * OL_VIOLATED: the place is not behind the one before (the topic was made anew). OL_FATAL: out of
+ * memory. */
 enum ol_class outcomes_expect(struct outcomes *outcomes, enum context context, int32_t partition,
                               int64_t offset, struct text settle, void *opaque,
                               struct ol_error *reterr);

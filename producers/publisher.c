@@ -143,8 +143,7 @@ enum ol_class publisher_complete(const struct publisher *publisher, struct comma
     return OL_OK;
 }
 
-/* Without clean ids a command has no outcome anywhere but in the dead letters. */
-static enum ol_class check_ids(const struct command *command, struct ol_error *reterr)
+enum ol_class publisher_check(const struct command *command, struct ol_error *reterr)
 {
     const struct text *id = &command->metadata.command_id;
     struct text key = command_aggregate(command);
@@ -164,7 +163,7 @@ static enum ol_class check_ids(const struct command *command, struct ol_error *r
 enum ol_class publisher_publish(struct publisher *publisher, const struct command *command,
                                 void *opaque, struct ol_error *reterr)
 {
-    enum ol_class class = check_ids(command, reterr);
+    enum ol_class class = publisher_check(command, reterr);
     if (class)
         return class;
     ol_arena_clear(&publisher->arena);

@@ -56,15 +56,19 @@ static inline void publisher_auto(struct publisher **publisher)
 enum ol_class publisher_complete(const struct publisher *publisher, struct command *command,
                                  struct ol_arena *arena, struct ol_error *reterr);
 
+/* OL_POISON: the command's id or its aggregate's is not clean, so that its only answer would be a
+ * dead letter. */
+enum ol_class publisher_check(const struct command *command, struct ol_error *reterr);
+
 /* Queues one complete command; all is copied. `opaque` comes back with its receipt. Waits while the
- * queue is full. OL_POISON: its id or its aggregate's is not clean, or it is larger than a message
- * may be. OL_NOT_FOUND: there is no such topic. OL_RETRY: no broker took anything for the message
+ * queue is full. OL_POISON: as publisher_check(), or it is larger than a message may
+ * be. OL_NOT_FOUND: there is no such topic. OL_RETRY: no broker took anything for the message
  * timeout. On failure there is no receipt. */
 enum ol_class publisher_publish(struct publisher *publisher, const struct command *command,
                                 void *opaque, struct ol_error *reterr);
 
-/* The same for a command that is encoded already; `key` is the aggregate's id, which the caller
- * answers for. traceparent: as in the settings, for this record. */
+/* The same for a command that is encoded already; `key` is the aggregate's id; the caller
+ * has checked it. traceparent: as in the settings, for this record. */
 enum ol_class publisher_publish_encoded(struct publisher *publisher, enum context context,
                                         struct text key, const void *value, size_t value_bytes,
                                         const char *traceparent, void *opaque,

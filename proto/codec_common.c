@@ -9,7 +9,7 @@
 #include "proto/codec_tables.h"
 
 #include <assert.h>
-#include <xxhash.h>
+#include "lib/ol_hash.h"
 
 #define SCRATCH_BYTES 4096
 
@@ -31,7 +31,7 @@ const struct wire_message codec_metadata =
     WIRE_MESSAGE_OF("Metadata", struct metadata, metadata_fields);
 
 static const struct wire_field cause_fields[] = {
-    FIELD_ENUM(1, struct event_message, "source", cause_source, CAUSE_STEPS),
+    FIELD_ENUM(1, struct event_message, "source", cause_source, CAUSE_NONE, CAUSE_STEPS),
     WIRE_FIELD_(2, WIRE_VARINT, WIRE_INT64, "offset", struct event_message, cause_offset,
                 .min = 0),
     WIRE_FIELD_(3, WIRE_VARINT, WIRE_INT32, "index", struct event_message, cause_index,
@@ -53,7 +53,7 @@ static const struct wire_message command_rejected =
 
 static const struct wire_field repeated_fields[] = {
     FIELD_KEY(1, repeated_body, aggregate_id),
-    FIELD_ENUM(2, repeated_body, "outcome", outcome, OUTCOME_REJECTED),
+    FIELD_ENUM(2, repeated_body, "outcome", outcome, OUTCOME_ACCEPTED, OUTCOME_REJECTED),
     FIELD_CODE(3, repeated_body, code),
 };
 static const struct wire_message command_repeated =
@@ -194,7 +194,7 @@ static bool own_text(struct wire_reader *reader, struct text *text)
 
 static uint64_t digest_of(const void *data, size_t size)
 {
-    uint64_t digest = XXH3_64bits(data, size);
+    uint64_t digest = ol_hash(data, size);
     return digest ? digest : 1;
 }
 

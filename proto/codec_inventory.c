@@ -69,7 +69,7 @@ static const struct wire_body commands[] = {
 static const struct wire_field reserve_stock_fields[] = {
     FIELD_KEY(1, struct inventory_step, order_id),
     GROUP(2, struct inventory_step),
-    FIELD_REFERENCE(3, struct inventory_step, currency),
+    FIELD_KEY(3, struct inventory_step, currency),
     FIELD_LINES(4, struct inventory_step, lines, line_count, &stock_line),
 };
 static const struct wire_message reserve_stock = WIRE_MESSAGE_OF(

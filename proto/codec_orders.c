@@ -110,7 +110,7 @@ static const struct wire_message placed_line =
 static const struct wire_field order_placed_fields[] = {
     FIELD_KEY(1, struct order_event, order_id),
     FIELD_KEY(2, struct order_event, customer_id),
-    FIELD_REFERENCE(3, struct order_event, currency),
+    FIELD_KEY(3, struct order_event, currency),
     FIELD_LINES(4, struct order_event, lines, line_count, &placed_line),
     FIELD_INT64_MIN(5, struct order_event, total_minor, 0),
     FIELD_TIME(6, struct order_event, "deadline", deadline_us),

@@ -47,7 +47,7 @@ static const struct wire_field authorise_payment_fields[] = {
     FIELD_KEY(1, struct payment_step, payment_id),
     FIELD_KEY(2, struct payment_step, customer_id),
     FIELD_INT64_MIN(3, struct payment_step, amount_minor, 0),
-    FIELD_REFERENCE(4, struct payment_step, currency),
+    FIELD_KEY(4, struct payment_step, currency),
 };
 static const struct wire_message authorise_payment = WIRE_MESSAGE_OF(
     "AuthorisePayment", struct payment_step, authorise_payment_fields, .required = 1 | 2 | 8);
@@ -71,7 +71,7 @@ static const struct wire_body steps[] = {
 
 static const struct wire_field account_opened_fields[] = {
     FIELD_KEY(1, struct payment_event, customer_id),
-    FIELD_REFERENCE(2, struct payment_event, currency),
+    FIELD_KEY(2, struct payment_event, currency),
 };
 static const struct wire_message account_opened =
     WIRE_MESSAGE_OF("AccountOpened", struct payment_event, account_opened_fields, .required = 1 | 2);

@@ -430,9 +430,7 @@ static bool read_number(struct wire_reader *reader, const struct wire_field *fie
     int32_t number = (int32_t)(uint32_t)value;
     if ((uint64_t)(int64_t)number != value)
         reader->canonical = false;
-    if (field->type == WIRE_ENUM ? number < 0 || number > field->limit
-                                 : field->min != WIRE_ANY &&
-                                       (number < field->min || number > field->limit))
+    if (field->min != WIRE_ANY && (number < field->min || number > field->limit))
         return wire_poison(reader, field->name, at, "a number out of its range");
     memcpy(target + field->offset, &number, sizeof number);
     return true;

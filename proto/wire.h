@@ -42,7 +42,7 @@ enum wire_type {
     WIRE_CODE,    /* enum refusal_code, as its name; absent: ACCEPTED */
     WIRE_INT64,   /* int64_t, at least `min` */
     WIRE_INT32,   /* int32_t, `min` to `limit` */
-    WIRE_ENUM,    /* an enum, 0 to `limit` */
+    WIRE_ENUM,    /* an enum, `min` to `limit` */
     WIRE_TIME,    /* int64_t microseconds <-> Timestamp; TIME_NONE: absent */
     WIRE_MESSAGE, /* a struct in place; all defaults: absent */
     WIRE_LINES,   /* repeated: a pointer to structs in the arena, and a count */
@@ -63,7 +63,7 @@ struct wire_field {
     uint8_t type;     /* enum wire_type */
     uint8_t flags;    /* enum wire_text_flags */
     int8_t min;       /* numbers; WIRE_ANY: all values */
-    uint16_t limit;   /* texts: most bytes; enums and INT32 with a min: largest value */
+    uint16_t limit;   /* texts: most bytes; ENUM and INT32 (with a min): largest value */
     uint16_t offset, count_offset;
     const struct wire_message *message; /* MESSAGE, LINES */
 };
@@ -73,7 +73,7 @@ struct wire_message {
     const struct wire_field *fields;
     uint16_t field_count;
     uint16_t size;     /* bytes of the struct */
-    uint32_t required; /* bit i: fields[i] is never left out by whoever writes this message */
+    uint32_t required; /* bit i: without fields[i] it is poison */
 };
 
 /* One member of an envelope's oneof. Arrays of them are indexed by kind; row 0 is empty. */
@@ -93,8 +93,8 @@ struct wire_body {
      .offset = offsetof(structure, member),                                                        \
      __VA_ARGS__}
 
-/* Texts. KEY: an id that must be clean wherever it comes from. REFERENCE: the same, but may be
- * empty. ID: whose cleanness the domain judges. */
+/* Texts. KEY: must be clean and not empty, wherever it comes from. REFERENCE: clean, may be empty.
+ * ID: the domain judges it. */
 #define WIRE_TEXT_(number, structure, member, limit_, flags_)                                      \
     WIRE_FIELD_(number, WIRE_BYTES, WIRE_TEXT, #member, structure, member,                         \
                 .limit = limit_ + WIRE_IS_(struct text, structure, member), .flags = flags_)
@@ -119,8 +119,9 @@ struct wire_body {
 #define FIELD_INT32(number, structure, member, min_, limit_)                                       \
     WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT32, #member, structure, member, .min = min_,          \
                 .limit = limit_ + WIRE_IS_(int32_t, structure, member))
-#define FIELD_ENUM(number, structure, name_, member, last)                                         \
-    WIRE_FIELD_(number, WIRE_VARINT, WIRE_ENUM, name_, structure, member, .limit = last)
+#define FIELD_ENUM(number, structure, name_, member, first, last)                                  \
+    WIRE_FIELD_(number, WIRE_VARINT, WIRE_ENUM, name_, structure, member, .min = first,            \
+                .limit = last)
 #define FIELD_TIME(number, structure, name_, member)                                               \
     WIRE_FIELD_(number, WIRE_BYTES, WIRE_TIME, name_, structure, member,                           \
                 .limit = WIRE_IS_(int64_t, structure, member))

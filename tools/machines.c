@@ -242,7 +242,7 @@ static int check(const char *path)
     FILE *file = fopen(path, "r");
     char *found = malloc(wanted_bytes + 1);
     size_t bytes = file && found ? fread(found, 1, wanted_bytes + 1, file) : 0;
-    bool fresh = bytes == wanted_bytes && memcmp(found, wanted, bytes) == 0;
+    bool fresh = found && bytes == wanted_bytes && memcmp(found, wanted, bytes) == 0;
     if (file)
         fclose(file);
     free(found);

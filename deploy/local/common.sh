@@ -49,7 +49,7 @@ with_lock() {
     mkdir -p "$(dirname "$file")"
     (
         exec 9>>"$file"
-        if ! flock -n 9; then
+        if ! flock -w 3 9; then
             say "waiting for another process that holds $file"
             flock 9
         fi

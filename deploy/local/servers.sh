@@ -110,7 +110,7 @@ kafka_launch() {
             touch "$home/ready"
             return 0
         fi
-        if ((SECONDS >= deadline)); then
+        if ((SECONDS >= deadline)) || [[ -e $dir/stopping ]]; then
             servers_stop_now "$dir" kafka
             return 1
         fi
@@ -139,7 +139,7 @@ kafka_start() {
         ((rc == 2)) || break
         port=''
     done
-    complain "the Kafka broker did not start; see $home/broker.log"
+    [[ -e $dir/stopping ]] || complain "the Kafka broker did not start; see $home/broker.log"
     return 1
 }
 
@@ -322,6 +322,7 @@ servers_start_locked() {
     which=$(servers_pick "${2:-all}") || return 2
     # A test that restarts a server does not own it; see ./test.  (This is a subshell.)
     unset ORDERLOG_TEST_DIR
+    rm -f "$dir/stopping"
     if [[ $which == *kafka* ]]; then
         kafka_start "$dir" &
         kafka=$!
@@ -364,12 +365,16 @@ servers_stop_now() {
     return "$failed"
 }
 
-# Twice: at once, which also ends a start that is under way, and when that start has ended.
+# A start that is under way sees the file, or its server gone, and ends; then what it left is
+# stopped under its lock.
 servers_stop() {
-    local dir
+    local dir failed=0
     dir=$(servers_dir "$1")
+    touch "$dir/stopping"
     servers_stop_now "$dir" "${2:-all}" &&
-        with_lock "$dir/servers.lock" servers_stop_now "$dir" "${2:-all}"
+        with_lock "$dir/servers.lock" servers_stop_now "$dir" "${2:-all}" || failed=1
+    rm -f "$dir/stopping"
+    return "$failed"
 }
 
 servers_kill() {

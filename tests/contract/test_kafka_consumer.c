@@ -75,7 +75,8 @@ static struct ol_publisher_handle *open_publisher(const char *const *topics, siz
 }
 
 /* Values count up over all partitions of a topic: message n goes to partition n mod PARTITIONS. */
-static void publish(struct ol_publisher_handle *publisher, int32_t topic, size_t first, size_t count)
+static void publish(struct ol_publisher_handle *publisher, int32_t topic, size_t first,
+                    size_t count)
 {
     for (size_t i = first; i < first + count; i++) {
         char value[64];
@@ -102,7 +103,9 @@ struct tally {
 
 static void tally_init(struct tally *tally)
 {
-    *tally = (struct tally){.count = {0, 0}};
+    *tally = (struct tally){
+        .count = {0, 0}
+    };
     for (size_t t = 0; t < 2; t++)
         for (size_t p = 0; p < PARTITIONS; p++)
             tally->next[t][p] = p;
@@ -373,8 +376,15 @@ Test(kafka_consumer, commits_offsets_in_the_transaction_and_only_with_its_assign
     MUST(ol_producer_open(&settings, test_name("offsets"), &producer, reterr));
     struct ol_record record = test_record(ol_producer_topic(producer, output), 0, "x");
 
-    struct ol_offset places[] = {{topics[0], 1, 5}, {topics[0], 2, 7}};
-    struct ol_offset asked[] = {{topics[0], 2, 0}, {topics[0], 1, 0}, {topics[0], 3, 0}};
+    struct ol_offset places[] = {
+        {topics[0], 1, 5},
+        {topics[0], 2, 7}
+    };
+    struct ol_offset asked[] = {
+        {topics[0], 2, 0},
+        {topics[0], 1, 0},
+        {topics[0], 3, 0}
+    };
     MUST(ol_producer_begin(producer, reterr));
     MUST(ol_producer_produce(producer, &record, 1, reterr));
     MUST(ol_producer_send_offsets(producer, places, 2, assignment->group, reterr));

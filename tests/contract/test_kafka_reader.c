@@ -72,7 +72,10 @@ Test(kafka_reader, passes_trailing_markers_with_its_position)
     cr_assert(ol_reader_close(reader));
 
     struct ol_message messages[8];
-    const struct ol_offset starts[] = {{topic, 0, 0}, {topic, 1, 0}};
+    const struct ol_offset starts[] = {
+        {topic, 0, 0},
+        {topic, 1, 0}
+    };
     size_t count = 0, got;
     MUST(ol_reader_open(&settings, OL_READ_COMMITTED, 2, &reader, reterr));
     MUST(ol_reader_assign(reader, starts, 2, reterr));
@@ -88,14 +91,18 @@ Test(kafka_reader, passes_trailing_markers_with_its_position)
     ol_messages_release(messages, count);
 
     /* Again, from elsewhere. */
-    const struct ol_offset again[] = {{topic, 0, 1}};
+    const struct ol_offset again[] = {
+        {topic, 0, 1}
+    };
     MUST(ol_reader_assign(reader, again, 1, reterr));
     while (!ol_reader_at_end(reader)) {
         MUST(ol_reader_poll(reader, 500, messages, 8, &got, reterr));
         cr_assert_eq(got, 0);
     }
     cr_assert_eq(ol_reader_position(reader, 0), 4);
-    const struct ol_offset end[] = {{topic, 0, OL_END}};
+    const struct ol_offset end[] = {
+        {topic, 0, OL_END}
+    };
     MUST(ol_reader_assign(reader, end, 1, reterr));
     while (!ol_reader_at_end(reader))
         MUST(ol_reader_poll(reader, 500, messages, 8, &got, reterr));
@@ -154,16 +161,17 @@ Test(kafka_admin, makes_describes_and_deletes_topics)
     cr_assert_eq(states[0].replication_factor, 1);
     cr_assert_eq(states[1].partition_count, 0);
 
-    struct ol_setting found[] = {{.name = "max.message.bytes"},
-                                 {.name = "message.timestamp.type"},
-                                 {.name = "no.such"}};
+    struct ol_setting found[] = {
+        {.name = "max.message.bytes"}, {.name = "message.timestamp.type"}, {.name = "no.such"}};
     MUST(ol_admin_topic_settings(admin, plan.name, found, 3, WAIT_MS, &arena, reterr));
     cr_assert_str_eq(found[0].value, "300000");
     cr_assert_str_eq(found[1].value, "LogAppendTime");
     cr_assert_null(found[2].value);
 
     struct ol_error error;
-    const struct ol_setting bad[] = {{"no.such.setting", "1"}};
+    const struct ol_setting bad[] = {
+        {"no.such.setting", "1"}
+    };
     struct ol_topic_plan bad_plan = {test_name("bad"), 1, 1, bad, 1};
     cr_assert_eq(ol_admin_create_topics(admin, &bad_plan, 1, WAIT_MS, &error), OL_USAGE, "%s",
                  error.text);

@@ -4,11 +4,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/ol_arena.h"
 #include "tests/contract/test_kafka.h"
 
 static char names[64][128];
 static const char *topics[64];
 static size_t name_count, topic_count;
+static struct ol_arena texts;
 
 static void log_line(void *opaque, int level, const char *text)
 {
@@ -55,6 +57,7 @@ const char *test_topic(const char *label, int partition_count)
 
 void test_clean(void)
 {
+    ol_arena_release(&texts);
     if (!topic_count)
         return;
     struct ol_kafka_settings settings = test_settings();
@@ -84,6 +87,8 @@ size_t test_read_all(const char *topic, int partition_count, enum ol_isolation i
     struct ol_offset starts[64];
     struct ol_reader *reader;
     size_t count = 0;
+    if (!texts.block_bytes)
+        ol_arena_init(&texts, 4096, 0);
     for (int i = 0; i < partition_count; i++)
         starts[i] = (struct ol_offset){topic, i, 0};
     MUST(ol_reader_open(&settings, isolation, (size_t)partition_count, &reader, reterr));
@@ -95,13 +100,11 @@ size_t test_read_all(const char *topic, int partition_count, enum ol_isolation i
         MUST(ol_reader_poll(reader, 500, messages + count, max - count, &got, reterr));
         count += got;
     }
-    /* Messages outlive nothing: keep what tests compare. */
+    /* The bytes go with the reader: keep what tests compare. */
     for (size_t i = 0; i < count; i++) {
         messages[i].topic = topic;
-        messages[i].key = messages[i].key_bytes
-                              ? strndup(messages[i].key, messages[i].key_bytes)
-                              : NULL;
-        messages[i].value = strndup(messages[i].value, messages[i].value_bytes);
+        messages[i].key = ol_arena_copy(&texts, messages[i].key, messages[i].key_bytes);
+        messages[i].value = ol_arena_copy(&texts, messages[i].value, messages[i].value_bytes);
         ol_message_release(&messages[i]);
     }
     cr_assert(ol_reader_close(reader));

@@ -135,8 +135,6 @@ Test(kafka_taint, not_by_a_silence_shorter_than_the_timeout)
     write_one(producer, topic, "first");
     await_high(topic, 1);
     cr_assert_eq(kill(broker(), SIGSTOP), 0);
-    struct ol_offset place = {topic, 0, 1};
-    (void)place;
     pause_ms(200);
     cr_assert_eq(kill(broker(), SIGCONT), 0);
     MUST(ol_producer_commit(producer, NULL, reterr));

@@ -2,8 +2,7 @@
  * tests/unit/test_codec_golden.c - the bytes of schema v1 mean what they meant, for ever.
  *
  * golden/<context>.<stream>.v1: lines of "Message <hex> <JSON>". Lines are added, never changed or
- * removed. `test_codec_golden --filter='golden_print/*'` with ORDERLOG_GOLDEN_PRINT=1 prints the lines of all
- * samples, for adding.
+ * removed. ORDERLOG_GOLDEN_PRINT=1 prints those of all samples, for adding.
  */
 #include "proto/codec_tables.h"
 #include "proto/json.h"

@@ -150,6 +150,7 @@ static void *log_many(void *name)
 
 Test(ol_log, keeps_lines_of_threads_apart)
 {
+    static char name[] = "thread";
     log_to_sink("info", "json");
     /* Append, as a log file is opened: each write(2) then finds its own place. */
     char path[64];
@@ -158,7 +159,7 @@ Test(ol_log, keeps_lines_of_threads_apart)
     ol_log_to(fileno(appending));
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
-        pthread_create(&threads[i], NULL, log_many, (char[]){"thread"});
+        pthread_create(&threads[i], NULL, log_many, name);
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
 

@@ -1,0 +1,26 @@
+/*
+ * cli/cli.h - the commands of operators and analysts, one function each, as main.c's table has them.
+ *
+ * Each reads servers and prints rows; only migrate and topics write. Rows go to stdout as aligned
+ * text or, with --json, as one object a line; all else goes to stderr. No rows is no failure.
+ * Besides what is said below: OL_UNREACHABLE when a server can't be reached, OL_USAGE when a word is
+ * off.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "lib/ol_error.h"
+#include "lib/ol_options.h"
+
+/* The schema. up: OL_CONFLICT while somebody else migrates. */
+enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class migrate_status_run(const struct ol_options *options, struct ol_error *reterr);
+
+/* The topics. OL_CONFLICT: one is not as it should be (nothing is made then). */
+enum ol_class topics_plan_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class topics_apply_run(const struct ol_options *options, struct ol_error *reterr);
+
+enum ol_class limits_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class config_show_run(const struct ol_options *options, struct ol_error *reterr);
+
+#endif

@@ -1,0 +1,86 @@
+#include "cli/session.h"
+
+#define ARENA_BLOCK_BYTES (64 * 1024)
+#define PING_MS           5000
+
+static enum ol_class open_kafka(struct session *session, struct ol_error *reterr)
+{
+    enum ol_class class =
+        ol_kafka_connection_init(&session->kafka, session->options, "orderlog-cli", reterr);
+    if (class)
+        return class;
+    session->has_kafka = true;
+    int ping_ms = session->timeout_ms < PING_MS ? session->timeout_ms : PING_MS;
+    class = ol_kafka_ping(&session->kafka.settings, ping_ms, reterr);
+    return class ? class : ol_admin_open(&session->kafka.settings, &session->admin, reterr);
+}
+
+static enum ol_class open_pg(struct session *session, bool writes, struct ol_error *reterr)
+{
+    struct ol_pg_options options = {
+        .dsn = session->options->pg_dsn,
+        .application_name = "orderlog-cli",
+        .statement_timeout_ms = writes ? OL_PG_NO_TIMEOUT : session->timeout_ms,
+        .read_only = !writes,
+    };
+    return ol_pg_open(&options, &session->db, reterr);
+}
+
+enum ol_class session_init(struct session *ret_session, const struct ol_options *options,
+                           unsigned needs, struct ol_error *reterr)
+{
+    struct session *session = ret_session;
+    *session = (struct session){.options = options, .timeout_ms = (int)options->timeout_ms};
+    ol_arena_init(&session->arena, ARENA_BLOCK_BYTES, 0);
+    enum ol_class class = OL_OK;
+    if (needs & SESSION_KAFKA)
+        class = open_kafka(session, reterr);
+    if (!class && needs & (SESSION_PG | SESSION_PG_WRITES))
+        class = open_pg(session, needs & SESSION_PG_WRITES, reterr);
+    if (class)
+        session_release(session);
+    return class;
+}
+
+void session_release(struct session *session)
+{
+    ol_pg_free(session->db);
+    ol_admin_close(session->admin);
+    if (session->has_kafka)
+        ol_kafka_connection_release(&session->kafka);
+    ol_arena_release(&session->arena);
+    *session = (struct session){0};
+}
+
+enum ol_class session_partitions(struct session *session, int32_t *ret_partitions,
+                                 struct ol_error *reterr)
+{
+    struct topic_name names[CONTEXT_COUNT * STREAM_COUNT];
+    struct ol_topic_state topics[CONTEXT_COUNT * STREAM_COUNT];
+    size_t count = 0;
+    for (int context = 0; context < CONTEXT_COUNT; context++)
+        for (int stream = 0; stream < STREAM_COUNT; stream++, count++) {
+            names[count] = topic_name(session->options->topic_prefix, (enum context)context,
+                                      (enum stream)stream);
+            topics[count] = (struct ol_topic_state){.name = names[count].text};
+        }
+    enum ol_class class =
+        ol_admin_describe_topics(session->admin, topics, count, session->timeout_ms, reterr);
+    if (class)
+        return class;
+    for (size_t i = 0; i < count; i++) {
+        if (topics[i].partition_count == 0)
+            return ol_fail(reterr, OL_NOT_FOUND,
+                           "there is no topic %s; run 'orderlog topics apply --execute'",
+                           topics[i].name);
+        if (topics[i].partition_count != topics[0].partition_count)
+            return ol_fail(reterr, OL_VIOLATED, "topic %s has %d partitions, but %s has %d",
+                           topics[i].name, topics[i].partition_count, topics[0].name,
+                           topics[0].partition_count);
+    }
+    if (topics[0].partition_count > PARTITIONS_MAX)
+        return ol_fail(reterr, OL_VIOLATED, "topic %s has %d partitions, more than %d",
+                       topics[0].name, topics[0].partition_count, PARTITIONS_MAX);
+    *ret_partitions = topics[0].partition_count;
+    return OL_OK;
+}

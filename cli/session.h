@@ -1,0 +1,45 @@
+/*
+ * cli/session.h - the servers that one command needs, opened and closed together.
+ *
+ * init -> ask -> release. A server that is away is one sentence (OL_UNREACHABLE).
+ */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "domain/topic.h"
+#include "lib/ol_arena.h"
+#include "lib/ol_kafka_admin.h"
+#include "lib/ol_kafka_options.h"
+#include "lib/ol_options.h"
+#include "lib/ol_pg.h"
+
+enum session_needs {
+    SESSION_KAFKA = 1,
+    SESSION_PG = 2,        /* reads only */
+    SESSION_PG_WRITES = 4, /* instead: no statement timeout, for migrations and the like */
+};
+
+struct session {
+    const struct ol_options *options;
+    struct ol_kafka_connection kafka;
+    struct ol_admin *admin; /* NULL unless SESSION_KAFKA */
+    struct ol_pg *db;       /* NULL unless SESSION_PG */
+    struct ol_arena arena;  /* answers that live as long as the session */
+    int timeout_ms;
+    bool has_kafka;
+};
+
+enum ol_class session_init(struct session *ret_session, const struct ol_options *options,
+                           unsigned needs, struct ol_error *reterr);
+void session_release(struct session *session);
+static inline void session_auto(struct session *session)
+{
+    session_release(session);
+}
+
+/* How many partitions the installation's topics have, and whether they are all there.
+ * OL_NOT_FOUND: a topic is missing. OL_VIOLATED: the topics differ in number. */
+enum ol_class session_partitions(struct session *session, int32_t *ret_partitions,
+                                 struct ol_error *reterr);
+
+#endif
