@@ -147,6 +147,7 @@ proc_stop() {
             for child in $(proc_children "$pid"); do
                 children+=("$child $(proc_start "$child")")
             done
+            seconds=10
         fi
         kill "-$signal" "$pid" 2>/dev/null || true
         for ((waited = 0; waited < seconds * 50; waited++)); do

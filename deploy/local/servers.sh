@@ -289,7 +289,7 @@ pg_start() {
             port=''
         done
         if ((rc != 0)); then
-            complain "PostgreSQL did not start; see $home/server.log"
+            [[ -e $dir/stopping ]] || complain "PostgreSQL did not start; see $home/server.log"
             return 1
         fi
     fi
