@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "consumers/worker.h"
 #include "domain/assert.h"
 #include "lib/ol_error.h"
@@ -40,6 +41,7 @@ struct row {
 };
 
 #define WORKER_GROUPS (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_ROLE | OL_FOR_WORKER)
+#define TOPICS_GROUPS (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_PLAN | OL_FOR_PRINT)
 #define IMPORT_GROUPS (OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_IMPORT)
 
 static const struct row rows[] = {
@@ -59,6 +61,20 @@ static const struct row rows[] = {
     {"worker", NULL, worker_run, WORKER_GROUPS, "", 0, 0, "apply commands, until SIGTERM",
      "orderlog worker --slot 0\n"
      "orderlog worker --slot 1 --context inventory,payments\n"},
+    {"migrate", "up", migrate_up_run, OL_FOR_PG | OL_FOR_MIGRATE | OL_FOR_PRINT, "", 0, 0,
+     "bring the schema up to date", "orderlog migrate up\n"},
+    {"migrate", "status", migrate_status_run, OL_FOR_PG | OL_FOR_MIGRATE | OL_FOR_PRINT, "", 0, 0,
+     "which changes of the schema are applied", "orderlog migrate status --json\n"},
+    {"topics", "plan", topics_plan_run, TOPICS_GROUPS & ~(unsigned)OL_FOR_PLAN, "", 0, 0,
+     "which topics are missing, and which differ", "orderlog topics plan --partitions 8\n"},
+    {"topics", "apply", topics_apply_run, TOPICS_GROUPS, "", 0, 0,
+     "make the topics that are missing",
+     "orderlog topics apply --execute\n"
+     "orderlog topics apply --execute --replication-factor 3 --min-insync 2\n"},
+    {"limits", NULL, limits_run, OL_FOR_PRINT, "", 0, 0,
+     "the largest and smallest of everything, and what happens there", "orderlog limits --json\n"},
+    {"config", "show", config_show_run, OL_FOR_EVERYTHING, "", 0, 0,
+     "every setting and where it came from", "orderlog config show\n"},
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 

@@ -62,7 +62,7 @@ static enum context context_of(const struct sample *sample)
 {
     return sample->stream == STREAM_COMMANDS ? sample->command.context
            : sample->stream == STREAM_STEPS  ? sample->step.context
-                                                : sample->event.context;
+                                             : sample->event.context;
 }
 
 static enum ol_class decode(const struct sample *sample, struct sample *ret_decoded,
@@ -109,8 +109,7 @@ static ProtobufCAllocator allocator = {take, give, &arena};
 static void encode_once(struct sample *sample)
 {
     struct bytes wire;
-    check(encode(sample, &wire) && wire.size == sample->wire.size, sample->name,
-          "does not encode");
+    check(encode(sample, &wire) && wire.size == sample->wire.size, sample->name, "does not encode");
 }
 
 static void decode_once(struct sample *sample)
@@ -169,27 +168,31 @@ static void measure(struct sample *sample, size_t rounds)
 }
 
 #define METADATA(id)                                                                               \
-    {.command_id = TEXT(id),                                                                       \
-     .correlation_id = TEXT("basket/31198570044"),                                                 \
-     .causation_id = TEXT("31198570044/1/0"),                                                      \
-     .actor = TEXT("import"),                                                                      \
-     .occurred_at_us = 1506941793123456}
+    {                                                                                              \
+        .command_id = TEXT(id), .correlation_id = TEXT("basket/31198570044"),                      \
+        .causation_id = TEXT("31198570044/1/0"), .actor = TEXT("import"),                          \
+        .occurred_at_us = 1506941793123456                                                         \
+    }
 #define STEP(name_, times, context_, ...)                                                          \
-    {.name = name_,                                                                                \
-     .stream = STREAM_STEPS,                                                                    \
-     .per_order = times,                                                                           \
-     .step = {.context = context_, .metadata = METADATA("31198570044/1/0/r"), __VA_ARGS__}}
+    {                                                                                              \
+        .name = name_, .stream = STREAM_STEPS, .per_order = times, .step = {                       \
+            .context = context_,                                                                   \
+            .metadata = METADATA("31198570044/1/0/r"),                                             \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 #define EVENT(name_, times, context_, ...)                                                         \
-    {.name = name_,                                                                                \
-     .stream = STREAM_EVENTS,                                                                   \
-     .per_order = times,                                                                           \
-     .event = {.context = context_,                                                                \
-               .metadata = METADATA("31198570044/1/0"),                                            \
-               .recorded_at_us = 1700000000123000,                                                 \
-               .cause_source = CAUSE_STEPS,                                                        \
-               .cause_offset = 123456,                                                             \
-               .body = EVENT_BODY_DOMAIN,                                                          \
-               __VA_ARGS__}}
+    {                                                                                              \
+        .name = name_, .stream = STREAM_EVENTS, .per_order = times, .event = {                     \
+            .context = context_,                                                                   \
+            .metadata = METADATA("31198570044/1/0"),                                               \
+            .recorded_at_us = 1700000000123000,                                                    \
+            .cause_source = CAUSE_STEPS,                                                           \
+            .cause_offset = 123456,                                                                \
+            .body = EVENT_BODY_DOMAIN,                                                             \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 #define ORDER_ID TEXT("31198570044")
 #define CUSTOMER TEXT("c1234567")
 
@@ -207,48 +210,86 @@ static struct sample samples[] = {
                            .customer_id = CUSTOMER,
                            .currency = TEXT("EUR"),
                            .lines = lines,
-                           .line_count = LINES}}},
+                           .line_count = LINES}}                                                                                                                                                                                                                 },
     EVENT("OrderPlaced", 1, CONTEXT_ORDERS, .body_digest = 0x123456789abcdef,
-          .order = {.kind = ORDER_PLACED, .order_id = ORDER_ID, .version = 1,
-                    .status = ORDER_IS_PLACED, .saga_state = SAGA_IS_RUNNING,
-                    .customer_id = CUSTOMER, .currency = TEXT("EUR"), .lines = lines,
-                    .line_count = LINES, .total_minor = 123456,
-                    .deadline_us = 1700000900123000}),
+          .order = {                            .kind = ORDER_PLACED,
+     .order_id = ORDER_ID,
+     .version = 1,
+     .status = ORDER_IS_PLACED,
+     .saga_state = SAGA_IS_RUNNING,
+     .customer_id = CUSTOMER,
+     .currency = TEXT("EUR"),
+     .lines = lines,
+     .line_count = LINES,
+     .total_minor = 123456,
+     .deadline_us = 1700000900123000}
+    ),
     STEP("ReserveStock", GROUPS, CONTEXT_INVENTORY,
-         .inventory = {.kind = STOCK_RESERVE, .order_id = ORDER_ID, .partition = 3,
-                       .currency = TEXT("EUR"), .lines = stock_lines,
-                       .line_count = LINES / GROUPS}),
+         .inventory = {                                                                                                                                                                                                                                                                   .kind = STOCK_RESERVE,
+     .order_id = ORDER_ID,
+     .partition = 3,
+     .currency = TEXT("EUR"),
+     .lines = stock_lines,
+     .line_count = LINES / GROUPS}
+    ),
     EVENT("StockReserved", GROUPS, CONTEXT_INVENTORY,
-          .inventory = {.kind = STOCK_RESERVED, .order_id = ORDER_ID, .partition = 3,
-                        .lines = stock_lines, .line_count = LINES / GROUPS}),
+          .inventory = {                                                                                                                                                                                                                                                         .kind = STOCK_RESERVED,
+     .order_id = ORDER_ID,
+     .partition = 3,
+     .lines = stock_lines,
+     .line_count = LINES / GROUPS}
+    ),
     STEP("StockReservedReply", GROUPS, CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_RESERVED_REPLY, .order_id = ORDER_ID, .partition = 3}),
+         .order = {                                                                                                                                                                                                                                                              .kind = ORDER_STOCK_RESERVED_REPLY,             .order_id = ORDER_ID,                                                 .partition = 3                                                                                                                      }
+    ),
     EVENT("OrderStockReserved", GROUPS, CONTEXT_ORDERS,
-          .order = {.kind = ORDER_STOCK_RESERVED, .order_id = ORDER_ID, .version = 2,
-                    .status = ORDER_IS_PLACED, .saga_state = SAGA_IS_RUNNING, .partition = 3}),
+          .order = {                                                                                                                                                                                                                                                              .kind = ORDER_STOCK_RESERVED,
+     .order_id = ORDER_ID,
+     .version = 2,
+     .status = ORDER_IS_PLACED,
+     .saga_state = SAGA_IS_RUNNING,
+     .partition = 3}
+    ),
     STEP("AuthorisePayment", 1, CONTEXT_PAYMENTS,
-         .payment = {.kind = PAYMENT_AUTHORISE, .payment_id = ORDER_ID, .customer_id = CUSTOMER,
-                     .amount_minor = 123456, .currency = TEXT("EUR")}),
+         .payment = {.kind = PAYMENT_AUTHORISE,
+     .payment_id = ORDER_ID,
+     .customer_id = CUSTOMER,
+     .amount_minor = 123456,
+     .currency = TEXT("EUR")}
+    ),
     EVENT("PaymentAuthorised", 1, CONTEXT_PAYMENTS,
-          .payment = {.kind = PAYMENT_AUTHORISED, .version = 7, .payment_id = ORDER_ID,
-                      .customer_id = CUSTOMER, .amount_minor = 123456}),
+          .payment = {                                                                                                                                                                                                                                                                          .kind = PAYMENT_AUTHORISED,
+     .version = 7,
+     .payment_id = ORDER_ID,
+     .customer_id = CUSTOMER,
+     .amount_minor = 123456}
+    ),
     STEP("PaymentAuthorisedReply", 1, CONTEXT_ORDERS,
-         .order = {.kind = ORDER_PAYMENT_AUTHORISED_REPLY, .order_id = ORDER_ID}),
+         .order = {                                                                                                                                                                                                                                                                 .kind = ORDER_PAYMENT_AUTHORISED_REPLY,                       .order_id = ORDER_ID                                              }
+    ),
     EVENT("OrderConfirmed", 1, CONTEXT_ORDERS,
-          .order = {.kind = ORDER_CONFIRMED, .order_id = ORDER_ID, .version = 5,
-                    .status = ORDER_IS_CONFIRMED, .saga_state = SAGA_IS_DONE}),
+          .order = {                                                                                                                                                                                                                                                                  .kind = ORDER_CONFIRMED,
+     .order_id = ORDER_ID,
+     .version = 5,
+     .status = ORDER_IS_CONFIRMED,
+     .saga_state = SAGA_IS_DONE}
+    ),
     STEP("CapturePayment", 1, CONTEXT_PAYMENTS,
-         .payment = {.kind = PAYMENT_CAPTURE, .payment_id = ORDER_ID, .customer_id = CUSTOMER}),
+         .payment = {                                                                                                                                                                                                                                                                              .kind = PAYMENT_CAPTURE,         .payment_id = ORDER_ID,                                         .customer_id = CUSTOMER                 }
+    ),
     EVENT("PaymentCaptured", 1, CONTEXT_PAYMENTS,
-          .payment = {.kind = PAYMENT_CAPTURED, .version = 8, .payment_id = ORDER_ID,
-                      .customer_id = CUSTOMER, .amount_minor = 123456}),
+          .payment = {.kind = PAYMENT_CAPTURED,
+     .version = 8,
+     .payment_id = ORDER_ID,
+     .customer_id = CUSTOMER,
+     .amount_minor = 123456}
+    ),
 };
 
 static void print_row(const char *name, double bytes, const struct sample *sum, double count)
 {
-    printf("%-24s %6.0f  %9.0f %9.0f  %9.0f %9.0f\n", name, bytes,
-           1e9 * count / sum->decode_ns, 1e9 * count / sum->encode_ns,
-           1e9 * count / sum->unpack_ns, 1e9 * count / sum->pack_ns);
+    printf("%-24s %6.0f  %9.0f %9.0f  %9.0f %9.0f\n", name, bytes, 1e9 * count / sum->decode_ns,
+           1e9 * count / sum->encode_ns, 1e9 * count / sum->unpack_ns, 1e9 * count / sum->pack_ns);
 }
 
 int main(int argc, char **argv)

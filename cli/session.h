@@ -6,6 +6,7 @@
 #ifndef CLI_SESSION_H
 #define CLI_SESSION_H
 
+#include "domain/partition.h"
 #include "domain/topic.h"
 #include "lib/ol_arena.h"
 #include "lib/ol_kafka_admin.h"

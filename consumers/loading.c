@@ -8,15 +8,27 @@
 #define DATABASE_RETRY_MS 200
 #define LOAD_KEYS_MAX     20000 /* in one round trip; more are asked in several */
 
+enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
+                        struct ol_error *reterr)
+{
+    enum ol_consumer_event event;
+    enum ol_class class = ol_consumer_poll(loop->consumer, &event, reterr);
+    if (event != OL_CONSUMER_NOTHING)
+        loop->news = event;
+    *ret_news = loop->news;
+    if (class != OL_RETRY)
+        return class;
+    ol_log(OL_LOG_WARN, "worker", "the broker is away",
+           ol_kv("context", context_name(loop->context)), ol_kv("error", reterr->text));
+    return OL_OK;
+}
+
 /* The group is served while we wait; whatever it says, the caller has to look first. */
 static bool interrupted(struct loop *loop)
 {
-    enum ol_consumer_event event;
+    enum ol_consumer_event news;
     struct ol_error error;
-    if (ol_run_stopping())
-        return true;
-    enum ol_class class = ol_consumer_poll(loop->consumer, &event, &error);
-    return (class && class != OL_RETRY) || event != OL_CONSUMER_NOTHING;
+    return ol_run_stopping() || loop_poll(loop, &news, &error) || news != OL_CONSUMER_NOTHING;
 }
 
 enum ol_class loop_with_database(struct loop *loop, enum ol_class (*try)(struct loop *, void *,

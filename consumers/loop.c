@@ -180,6 +180,8 @@ static void drop_batches(struct loop *loop)
     ol_message_release(&loop->held);
     loop->building = &loop->batches[0];
     loop->flying = NULL;
+    loop->news = OL_CONSUMER_NOTHING;
+    loop->interrupted = false;
 }
 
 /* All that a life has opened. for_good: the group learns that we leave; else the slot comes back
@@ -540,10 +542,13 @@ static enum ol_class answer_group(struct loop *loop, enum ol_consumer_event even
                                   struct ol_error *reterr)
 {
     enum ol_class class;
+    loop->news = OL_CONSUMER_NOTHING;
     switch (event) {
     case OL_CONSUMER_ASSIGNED:
         set_status(loop, LOOP_IS_TAKING_OVER);
         class = take_over(loop, reterr);
+        if (class && loop->interrupted && loop->news == OL_CONSUMER_NOTHING)
+            loop->news = OL_CONSUMER_ASSIGNED; /* still to be answered */
         if (class)
             return class;
         ignore_halted(loop);
@@ -583,7 +588,12 @@ static enum ol_class turn(struct loop *loop, struct ol_error *reterr)
     bool moved = loop->building->count > before;
     if (loop->flying) {
         struct ol_producer *producer = loop->producers[loop->flying_with];
-        if (ol_producer_commit_done(producer) || batch_full(loop->building) || loop->held.handle)
+        bool no_room = batch_full(loop->building) || loop->held.handle;
+        if (ol_producer_commit_done(producer) || no_room)
+            return land(loop, reterr);
+        /* What is there is decided; what comes meanwhile is taken in one go once the commit is over,
+         * so that a busy loop wakes once a transaction and not once a fetch. */
+        if (!moved && !batch_empty(loop->building))
             return land(loop, reterr);
         if (!moved)
             wait_for_work(loop, full);
@@ -600,15 +610,10 @@ static enum ol_class turn(struct loop *loop, struct ol_error *reterr)
 static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
 {
     while (!ol_run_stopping()) {
-        enum ol_consumer_event event;
-        enum ol_class class = ol_consumer_poll(loop->consumer, &event, reterr);
-        if (class == OL_RETRY) {
-            ol_log(OL_LOG_WARN, "worker", "the broker is away",
-                   ol_kv("context", context_name(loop->context)), ol_kv("error", reterr->text));
-            class = OL_OK;
-        }
-        if (!class && event != OL_CONSUMER_NOTHING)
-            class = answer_group(loop, event, reterr);
+        enum ol_consumer_event news;
+        enum ol_class class = loop_poll(loop, &news, reterr);
+        if (!class && news != OL_CONSUMER_NOTHING)
+            class = answer_group(loop, news, reterr);
         else if (!class && loop->owned)
             class = turn(loop, reterr);
         else if (!class)

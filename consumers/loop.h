@@ -66,6 +66,7 @@ struct loop {
 
     struct ol_message held; /* taken from an inbox, but there was no room; handle NULL: none */
     enum cause_source held_source;
+    enum ol_consumer_event news; /* of the group, not answered yet */
     bool interrupted; /* a wait was given up because we stop or the group has news */
     uint64_t owned, halted;                   /* partitions, as bits */
     int64_t projected[PARTITIONS_MAX];        /* the highest progress seen: it never goes back */
@@ -90,6 +91,11 @@ enum ol_class loop_run(struct loop *loop, struct ol_error *reterr);
 const char *loop_status_name(enum loop_status status);
 
 /* ---- between the files of the loop ---- */
+
+/* Serves the group. *ret_news is what it has to say, the same again until it is answered.
+ * OL_RETRY is only logged: the library goes on by itself. */
+enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
+                        struct ol_error *reterr);
 
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
  * (takeover.c). A partition that can't be taken over is halted, loudly, and the others go on.

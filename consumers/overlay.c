@@ -5,14 +5,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 /* kind, partition, length of id: what stands before the two texts in a key's bytes. */
 #define KEY_HEAD_BYTES 4
 #define KEY_BYTES_MAX  (KEY_HEAD_BYTES + 2 * ID_BYTES_MAX)
 
 struct entry {
-    UT_hash_handle hh;
     struct entry *older, *newer; /* by last use */
     struct entity entity;
     int64_t base_offset;
@@ -20,6 +18,7 @@ struct entry {
     void *owned;    /* the texts and lines that entity points to, if they aren't in the projection's
                        batch any more */
     uint32_t owned_bytes;
+    uint32_t hash;
     int16_t partition;
     uint16_t key_bytes;
     unsigned char key[];
@@ -39,8 +38,21 @@ struct batches {
     uint64_t settled; /* all up to this number are in the projection */
 };
 
+/*
+ * The index: open addressing, linear probing, a power of two of slots, at most half of them taken.
+ * A slot carries the hash, so that a look-up touches one line of slots and the one entry it is
+ * about; with chains through the entries, half of a worker's time went into their cache misses.
+ */
+struct slot {
+    struct entry *entry; /* NULL: free */
+    uint32_t hash;
+};
+
+#define SLOTS_MIN 1024
+
 struct overlay {
-    struct entry *table;
+    struct slot *slots;
+    size_t slot_count;
     struct entry *oldest, *newest;
     struct overlay_limits limits;
     struct overlay_stats stats;
@@ -50,6 +62,7 @@ struct overlay {
 
 struct flat_key {
     size_t bytes;
+    uint32_t hash;
     unsigned char data[KEY_BYTES_MAX];
 };
 
@@ -68,14 +81,76 @@ static void key_flatten(const struct entity_key *key, struct flat_key *ret_flat)
     if (key->second.bytes)
         at = mempcpy(at, key->second.data, key->second.bytes);
     ret_flat->bytes = (size_t)(at - ret_flat->data);
+    ret_flat->hash = (uint32_t)ol_hash(ret_flat->data, ret_flat->bytes);
+}
+
+/* ---- the index ---- */
+
+static struct slot *slot_of(const struct overlay *overlay, const struct flat_key *flat)
+{
+    size_t mask = overlay->slot_count - 1;
+    for (size_t at = flat->hash & mask;; at = (at + 1) & mask) {
+        struct slot *slot = &overlay->slots[at];
+        if (!slot->entry)
+            return slot;
+        if (slot->hash == flat->hash && slot->entry->key_bytes == flat->bytes &&
+            memcmp(slot->entry->key, flat->data, flat->bytes) == 0)
+            return slot;
+    }
 }
 
 static struct entry *find(const struct overlay *overlay, const struct flat_key *flat)
 {
-    struct entry *entry;
-    HASH_FIND_BYHASHVALUE(hh, overlay->table, flat->data, (unsigned)flat->bytes,
-                          (unsigned)ol_hash(flat->data, flat->bytes), entry);
-    return entry;
+    return slot_of(overlay, flat)->entry;
+}
+
+static bool slots_grow(struct overlay *overlay)
+{
+    size_t count = overlay->slot_count ? 2 * overlay->slot_count : SLOTS_MIN;
+    struct slot *slots = calloc(count, sizeof *slots);
+    if (!slots)
+        return false;
+    for (size_t i = 0; i < overlay->slot_count; i++) {
+        const struct slot *old = &overlay->slots[i];
+        if (!old->entry)
+            continue;
+        size_t at = old->hash & (count - 1);
+        while (slots[at].entry)
+            at = (at + 1) & (count - 1);
+        slots[at] = *old;
+    }
+    free(overlay->slots);
+    overlay->stats.bytes += (count - overlay->slot_count) * sizeof *slots;
+    overlay->slots = slots;
+    overlay->slot_count = count;
+    return true;
+}
+
+static bool index_add(struct overlay *overlay, const struct flat_key *flat, struct entry *entry)
+{
+    if (2 * (overlay->stats.entries + 1) > overlay->slot_count && !slots_grow(overlay))
+        return false;
+    struct slot *slot = slot_of(overlay, flat);
+    domain_assert(!slot->entry);
+    *slot = (struct slot){entry, flat->hash};
+    return true;
+}
+
+/* Closes the gap: what was probed past the freed slot moves up, so no tombstones are needed. */
+static void index_remove(struct overlay *overlay, const struct entry *entry)
+{
+    size_t mask = overlay->slot_count - 1;
+    size_t gap = entry->hash & mask;
+    while (overlay->slots[gap].entry != entry)
+        gap = (gap + 1) & mask;
+    for (size_t at = (gap + 1) & mask; overlay->slots[at].entry; at = (at + 1) & mask) {
+        size_t home = overlay->slots[at].hash & mask;
+        if (((at - home) & mask) >= ((at - gap) & mask)) {
+            overlay->slots[gap] = overlay->slots[at];
+            gap = at;
+        }
+    }
+    overlay->slots[gap] = (struct slot){0};
 }
 
 /* ---- order of use ---- */
@@ -173,7 +248,7 @@ static bool own(struct overlay *overlay, struct entry *entry)
 
 static void entry_remove(struct overlay *overlay, struct entry *entry)
 {
-    HASH_DELETE(hh, overlay->table, entry);
+    index_remove(overlay, entry);
     use_unlink(overlay, entry);
     overlay->stats.entries--;
     overlay->stats.bytes -= entry_bytes(entry);
@@ -192,6 +267,10 @@ struct overlay *overlay_new(int32_t partition_count, struct overlay_limits limit
         return NULL;
     overlay->limits = limits;
     overlay->partition_count = partition_count;
+    if (!slots_grow(overlay)) {
+        free(overlay);
+        return NULL;
+    }
     for (int32_t i = 0; i < partition_count; i++)
         overlay->partitions[i].open = 1;
     return overlay;
@@ -205,7 +284,8 @@ void overlay_clear(struct overlay *overlay)
         free(overlay->partitions[i].ring);
         overlay->partitions[i] = (struct batches){.open = 1};
     }
-    domain_assert(overlay->stats.entries == 0 && overlay->stats.bytes == 0);
+    domain_assert(overlay->stats.entries == 0);
+    domain_assert(overlay->stats.bytes == overlay->slot_count * sizeof *overlay->slots);
 }
 
 void overlay_free(struct overlay *overlay)
@@ -213,6 +293,7 @@ void overlay_free(struct overlay *overlay)
     if (!overlay)
         return;
     overlay_clear(overlay);
+    free(overlay->slots);
     free(overlay);
 }
 
@@ -247,12 +328,15 @@ static struct entity *put_flat(struct overlay *overlay, const struct flat_key *f
     *entry = (struct entry){
         .entity = *state,
         .base_offset = base_offset,
+        .hash = flat->hash,
         .partition = (int16_t)partition,
         .key_bytes = (uint16_t)flat->bytes,
     };
     memcpy(entry->key, flat->data, flat->bytes);
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, overlay->table, entry->key, entry->key_bytes,
-                                (unsigned)ol_hash(flat->data, flat->bytes), entry);
+    if (!index_add(overlay, flat, entry)) {
+        free(entry);
+        return NULL;
+    }
     use_append(overlay, entry);
     overlay->stats.entries++;
     overlay->stats.bytes += sizeof *entry + entry->key_bytes;

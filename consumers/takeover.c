@@ -274,13 +274,13 @@ static bool is_read(struct takeover *takeover)
 /* Something else has to be done first: stop, or answer the group. */
 static enum ol_class look_up(struct loop *loop, uint64_t serial, struct ol_error *reterr)
 {
-    enum ol_consumer_event event;
-    enum ol_class class = ol_consumer_poll(loop->consumer, &event, reterr);
-    if (class && class != OL_RETRY)
+    enum ol_consumer_event news;
+    enum ol_class class = loop_poll(loop, &news, reterr);
+    if (class)
         return class;
     const struct ol_assignment *assignment = ol_consumer_assignment(loop->consumer);
     if (ol_run_stopping() || !assignment || assignment->serial != serial ||
-        event == OL_CONSUMER_REVOKED || event == OL_CONSUMER_LOST) {
+        news != OL_CONSUMER_NOTHING) {
         loop->interrupted = true;
         return ol_fail(reterr, OL_RETRY, "the assignment changed during the take-over");
     }

@@ -38,6 +38,7 @@ enum ol_option_group {
     OL_FOR_EVENTS = 1 << 12,
     OL_FOR_VERIFY = 1 << 13,
     OL_FOR_IMPORT = 1 << 14,
+    OL_FOR_MIGRATE = 1 << 15,
 };
 #define OL_FOR_EVERYTHING (~0u) /* config show: takes every flag, needs none */
 

@@ -13,10 +13,10 @@
 #include "producers/import_file.h"
 #include "producers/publisher.h"
 
-#define POLL_EVERY       256 /* rows between two looks at the receipts */
-#define FLUSH_GRACE_MS   5000 /* beyond the time after which the library gives a record up */
-#define ID_ARENA_BYTES   1024
-#define LINGER_US        50000 /* large batches: nobody waits for a single record. 5 ms: half as fast */
+#define POLL_EVERY     256  /* rows between two looks at the receipts */
+#define FLUSH_GRACE_MS 5000 /* beyond the time after which the library gives a record up */
+#define ID_ARENA_BYTES 1024
+#define LINGER_US      50000 /* large batches: nobody waits for a single record. 5 ms: half as fast */
 
 struct import {
     const struct ol_options *options;
@@ -25,10 +25,10 @@ struct import {
     struct import_file *file;
     struct publisher *publisher;
     struct ol_progress progress;
-    struct ol_arena arena;          /* ids made for one row */
-    uint64_t items, rows;           /* published whole; items: rows or baskets */
+    struct ol_arena arena; /* ids made for one row */
+    uint64_t items, rows;  /* published whole; items: rows or baskets */
     uint64_t published, acknowledged;
-    const char *refused_text;       /* of the first receipt that said no; NULL: none did */
+    const char *refused_text; /* of the first receipt that said no; NULL: none did */
     enum ol_class refused_class;
     int64_t started_us;
 };
@@ -127,7 +127,8 @@ static enum ol_class advise(const struct import *import, enum ol_class class,
         return class;
     char cause[OL_ERROR_TEXT_BYTES];
     memcpy(cause, reterr->text, sizeof cause);
-    return ol_fail(reterr, class, "%s; %" PRIu64 " commands before it are in the log%s. Run it "
+    return ol_fail(reterr, class,
+                   "%s; %" PRIu64 " commands before it are in the log%s. Run it "
                    "again from the start: what is there already has no second effect",
                    cause, import->acknowledged,
                    class == OL_POISON ? ". Nothing of this row or basket was published: correct it"

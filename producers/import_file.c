@@ -15,17 +15,32 @@
 #define LINES_FIRST       64
 #define SEEN_FIRST        1024 /* a power of two, as all sizes of the table */
 
-enum { PRODUCT_SKU, PRODUCT_NAME, PRODUCT_CATEGORY, PRODUCT_BRAND, PRODUCT_PRICE, PRODUCT_CURRENCY,
-       PRODUCT_STOCK };
+enum {
+    PRODUCT_SKU,
+    PRODUCT_NAME,
+    PRODUCT_CATEGORY,
+    PRODUCT_BRAND,
+    PRODUCT_PRICE,
+    PRODUCT_CURRENCY,
+    PRODUCT_STOCK
+};
 enum { ACCOUNT_ID, ACCOUNT_CURRENCY, ACCOUNT_FUNDS };
-enum { BASKET_ID, BASKET_CUSTOMER, BASKET_PLACED_AT, BASKET_LINE_NO, BASKET_SKU, BASKET_QUANTITY,
-       BASKET_AMOUNT, BASKET_CURRENCY };
+enum {
+    BASKET_ID,
+    BASKET_CUSTOMER,
+    BASKET_PLACED_AT,
+    BASKET_LINE_NO,
+    BASKET_SKU,
+    BASKET_QUANTITY,
+    BASKET_AMOUNT,
+    BASKET_CURRENCY
+};
 
 static const char *const product_columns[] = {"sku",         "name",     "category", "brand",
                                               "price_minor", "currency", "stock"};
 static const char *const account_columns[] = {"customer_id", "currency", "funds_minor"};
-static const char *const basket_columns[] = {"basket_id", "customer_id", "placed_at",
-                                             "line_no",   "sku",         "quantity",
+static const char *const basket_columns[] = {"basket_id",    "customer_id", "placed_at",
+                                             "line_no",      "sku",         "quantity",
                                              "amount_minor", "currency"};
 
 typedef enum ol_class next_function(struct import_file *file, struct command *ret_commands,
@@ -41,7 +56,7 @@ static const struct {
 #define COLUMNS(names) names, sizeof names / sizeof names[0]
     [IMPORT_PRODUCTS] = {"products", COLUMNS(product_columns), next_product},
     [IMPORT_ACCOUNTS] = {"accounts", COLUMNS(account_columns), next_account},
-    [IMPORT_BASKETS] = {"baskets", COLUMNS(basket_columns), next_basket},
+    [IMPORT_BASKETS] = {"baskets",  COLUMNS(basket_columns),  next_basket },
 #undef COLUMNS
 };
 
@@ -50,7 +65,7 @@ static const struct {
 struct seen {
     struct digest {
         uint64_t high, low;
-    } *cells;
+    } * cells;
     size_t size, count;
 };
 
@@ -101,8 +116,8 @@ void import_file_close(struct import_file *file)
 }
 
 enum ol_class import_file_next(struct import_file *file,
-                               struct command ret_commands[IMPORT_COMMANDS_MAX],
-                               size_t *ret_count, struct ol_error *reterr)
+                               struct command ret_commands[IMPORT_COMMANDS_MAX], size_t *ret_count,
+                               struct ol_error *reterr)
 {
     ol_arena_clear(&file->arena);
     *ret_count = 0;
@@ -147,7 +162,8 @@ static enum ol_class make_ids(struct import_file *file, const struct ol_csv_fiel
 {
     size_t prefix_bytes = strlen(prefix), bytes = prefix_bytes + key->size_bytes;
     if (!ol_id_clean(key->text, key->size_bytes) || bytes > OL_ID_MAX_BYTES)
-        return ol_csv_fail(file->csv, key, reterr, "an id must be 1 to %zu bytes of UTF-8 without "
+        return ol_csv_fail(file->csv, key, reterr,
+                           "an id must be 1 to %zu bytes of UTF-8 without "
                            "control characters; this has %zu",
                            (size_t)OL_ID_MAX_BYTES - prefix_bytes, key->size_bytes);
     char *id = ol_arena_alloc(&file->arena, bytes);
@@ -190,8 +206,8 @@ static enum ol_class next_product(struct import_file *file, struct command *ret_
     file->first_line = row[PRODUCT_SKU].line;
 
     struct command *add = &ret_commands[0], *increase = &ret_commands[1];
-    *add = *increase = (struct command){.context = CONTEXT_INVENTORY,
-                                        .metadata.occurred_at_us = TIME_NONE};
+    *add = *increase =
+        (struct command){.context = CONTEXT_INVENTORY, .metadata.occurred_at_us = TIME_NONE};
     add->inventory.kind = PRODUCT_ADD;
     increase->inventory.kind = STOCK_INCREASE;
     increase->inventory.reason = TEXT("import");
@@ -229,8 +245,8 @@ static enum ol_class next_account(struct import_file *file, struct command *ret_
     file->first_line = row[ACCOUNT_ID].line;
 
     struct command *open = &ret_commands[0], *deposit = &ret_commands[1];
-    *open = *deposit = (struct command){.context = CONTEXT_PAYMENTS,
-                                        .metadata.occurred_at_us = TIME_NONE};
+    *open = *deposit =
+        (struct command){.context = CONTEXT_PAYMENTS, .metadata.occurred_at_us = TIME_NONE};
     open->payment.kind = ACCOUNT_OPEN;
     deposit->payment.kind = FUNDS_DEPOSIT;
 
@@ -295,7 +311,8 @@ static enum ol_class seen_add(struct import_file *file, const struct ol_csv_fiel
     struct digest digest = digest_of(id);
     struct digest *cell = seen_cell(seen, digest);
     if (cell->high || cell->low)
-        return ol_csv_fail(file->csv, id, reterr, "the basket \"%.*s\" came further up: all lines "
+        return ol_csv_fail(file->csv, id, reterr,
+                           "the basket \"%.*s\" came further up: all lines "
                            "of a basket must be together",
                            (int)(id->size_bytes < 128 ? id->size_bytes : 128), id->text);
     if (seen->count < IMPORT_BASKETS_SEEN_MAX) {
@@ -326,9 +343,11 @@ static enum ol_class check_same(const struct import_file *file, const struct bas
     const struct {
         int column;
         struct text text;
-    } same[] = {{BASKET_CUSTOMER, basket->customer_id},
-                {BASKET_PLACED_AT, basket->placed_at},
-                {BASKET_CURRENCY, basket->currency}};
+    } same[] = {
+        {BASKET_CUSTOMER,  basket->customer_id},
+        {BASKET_PLACED_AT, basket->placed_at  },
+        {BASKET_CURRENCY,  basket->currency   }
+    };
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
         if (!field_is(&row[same[i].column], same[i].text))
             return ol_csv_fail(file->csv, &row[same[i].column], reterr,
@@ -336,9 +355,10 @@ static enum ol_class check_same(const struct import_file *file, const struct bas
                                "lines of a basket share it",
                                row[same[i].column].text, same[i].text.data);
     if (line_no <= basket->line_no)
-        return ol_csv_fail(file->csv, &row[BASKET_LINE_NO], reterr, "%lld after %lld; within a "
-                           "basket the numbers rise", (long long)line_no,
-                           (long long)basket->line_no);
+        return ol_csv_fail(file->csv, &row[BASKET_LINE_NO], reterr,
+                           "%lld after %lld; within a "
+                           "basket the numbers rise",
+                           (long long)line_no, (long long)basket->line_no);
     return OL_OK;
 }
 
@@ -367,8 +387,10 @@ static enum ol_class basket_add(struct import_file *file, struct basket *basket,
         return class;
     basket->bytes += row[BASKET_SKU].size_bytes + 4; /* no line takes less on the wire */
     if (basket->bytes > MESSAGE_BYTES_MAX)
-        return ol_csv_fail(file->csv, &row[BASKET_ID], reterr, "the basket is larger than the %d "
-                           "bytes that a message may have", MESSAGE_BYTES_MAX);
+        return ol_csv_fail(file->csv, &row[BASKET_ID], reterr,
+                           "the basket is larger than the %d "
+                           "bytes that a message may have",
+                           MESSAGE_BYTES_MAX);
 
     if (!copy(file, &row[BASKET_SKU], &line.sku) ||
         (basket->line_count == file->line_capacity && !lines_grow(file)))
@@ -385,16 +407,18 @@ static enum ol_class basket_begin(struct import_file *file, struct basket *ret_b
 {
     struct basket *basket = ret_basket;
     *basket = (struct basket){0};
-    enum ol_class class = make_ids(file, &row[BASKET_ID], "basket/", ret_command_id, &basket->id,
-                                   reterr);
+    enum ol_class class =
+        make_ids(file, &row[BASKET_ID], "basket/", ret_command_id, &basket->id, reterr);
     if (!class)
         class = seen_add(file, &row[BASKET_ID], reterr);
     if (class)
         return class;
     const struct ol_csv_field *at = &row[BASKET_PLACED_AT];
     if (!ol_clock_parse(at->text, at->size_bytes, &basket->placed_at_us))
-        return ol_csv_fail(file->csv, at, reterr, "\"%.64s\" is no time such as "
-                           "2017-10-02T10:56:33Z", at->text);
+        return ol_csv_fail(file->csv, at, reterr,
+                           "\"%.64s\" is no time such as "
+                           "2017-10-02T10:56:33Z",
+                           at->text);
     if (!copy(file, at, &basket->placed_at) ||
         !copy(file, &row[BASKET_CUSTOMER], &basket->customer_id) ||
         !copy(file, &row[BASKET_CURRENCY], &basket->currency))
@@ -423,12 +447,12 @@ static enum ol_class next_basket(struct import_file *file, struct command *ret_c
     ret_commands[0] = (struct command){
         .context = CONTEXT_ORDERS,
         .metadata = {.command_id = command_id, .occurred_at_us = basket.placed_at_us},
-        .order = {.kind = ORDER_PLACE,
-                  .order_id = basket.id,
-                  .customer_id = basket.customer_id,
-                  .currency = basket.currency,
-                  .lines = file->lines,
-                  .line_count = basket.line_count},
+        .order = { .kind = ORDER_PLACE,
+                     .order_id = basket.id,
+                     .customer_id = basket.customer_id,
+                     .currency = basket.currency,
+                     .lines = file->lines,
+                     .line_count = basket.line_count},
     };
     *ret_count = 1;
     return OL_OK;

@@ -25,12 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum import_kind {
-    IMPORT_PRODUCTS,
-    IMPORT_ACCOUNTS,
-    IMPORT_BASKETS,
-    IMPORT_KIND_COUNT
-};
+enum import_kind { IMPORT_PRODUCTS, IMPORT_ACCOUNTS, IMPORT_BASKETS, IMPORT_KIND_COUNT };
 
 #define IMPORT_COMMANDS_MAX 2 /* of one row or basket */
 
@@ -54,8 +49,8 @@ static inline void import_file_auto(struct import_file **file)
  * OL_POISON: a row can't be read; of its basket nothing is returned. After a failure the file is
  * only good for closing. */
 enum ol_class import_file_next(struct import_file *file,
-                               struct command ret_commands[IMPORT_COMMANDS_MAX],
-                               size_t *ret_count, struct ol_error *reterr);
+                               struct command ret_commands[IMPORT_COMMANDS_MAX], size_t *ret_count,
+                               struct ol_error *reterr);
 
 /* Rows that went into commands so far; the line on which the last row or basket began. */
 uint64_t import_file_rows(const struct import_file *file);

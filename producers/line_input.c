@@ -39,10 +39,8 @@ enum ol_class line_input_open(const char *path, struct line_input **ret_input,
             close(fd);
         return ol_fail(reterr, OL_FATAL, "out of memory");
     }
-    *input = (struct line_input){.fd = fd,
-                                 .name = is_stdin ? "stdin" : path,
-                                 .bytes = bytes,
-                                 .capacity = 2 * READ_BYTES};
+    *input = (struct line_input){
+        .fd = fd, .name = is_stdin ? "stdin" : path, .bytes = bytes, .capacity = 2 * READ_BYTES};
     *ret_input = input;
     return OL_OK;
 }
@@ -102,8 +100,8 @@ static enum ol_class make_room(struct line_input *input, struct ol_error *reterr
 {
     size_t used = input->end - input->start;
     if (used > LINE_BYTES_MAX)
-        return ol_fail(reterr, OL_POISON, "%s:%llu:1: the line is longer than %d bytes", input->name,
-                       (unsigned long long)input->number + 1, LINE_BYTES_MAX);
+        return ol_fail(reterr, OL_POISON, "%s:%llu:1: the line is longer than %d bytes",
+                       input->name, (unsigned long long)input->number + 1, LINE_BYTES_MAX);
     memmove(input->bytes, input->bytes + input->start, used);
     input->start = 0;
     input->end = used;
@@ -120,8 +118,10 @@ static enum ol_class make_room(struct line_input *input, struct ol_error *reterr
 /* Reads once; false: nothing is there within the time, or somebody asked to stop. */
 static bool wait_readable(const struct line_input *input, int timeout_ms)
 {
-    struct pollfd fds[] = {{.fd = input->fd, .events = POLLIN},
-                           {.fd = ol_run_fd(), .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = input->fd,   .events = POLLIN},
+        {.fd = ol_run_fd(), .events = POLLIN}
+    };
     int ready;
     do
         ready = poll(fds, 2, timeout_ms);

@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINE_BYTES_MAX (4 * 1024 * 1024) /* the largest command, written as wastefully as JSON can */
+#define LINE_BYTES_MAX                                                                             \
+    (4 * 1024 * 1024) /* the largest command, written as wastefully as JSON can */
 
 enum line_state {
     LINE_READY,

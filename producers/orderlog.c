@@ -178,8 +178,8 @@ static void take_receipt(void *context, const struct ol_receipt *receipt)
 static void fill_outcome(struct orderlog_outcome *ret, const struct outcome *outcome)
 {
     static const enum orderlog_status statuses[] = {
-        [OUTCOME_IS_ACCEPTED] = ORDERLOG_ACCEPTED,   [OUTCOME_IS_REJECTED] = ORDERLOG_REJECTED,
-        [OUTCOME_IS_REPEATED] = ORDERLOG_REPEATED,   [OUTCOME_IS_PUT_ASIDE] = ORDERLOG_PUT_ASIDE,
+        [OUTCOME_IS_ACCEPTED] = ORDERLOG_ACCEPTED, [OUTCOME_IS_REJECTED] = ORDERLOG_REJECTED,
+        [OUTCOME_IS_REPEATED] = ORDERLOG_REPEATED, [OUTCOME_IS_PUT_ASIDE] = ORDERLOG_PUT_ASIDE,
         [OUTCOME_IS_OVERDUE] = ORDERLOG_PUT_ASIDE, /* not told: giving up is the handle's end */
     };
     *ret = (struct orderlog_outcome){.status = statuses[outcome->kind]};
@@ -483,8 +483,7 @@ static enum orderlog_result publish_built(struct orderlog *orderlog, struct comm
                                           struct orderlog_position *ret_position)
 {
     struct ol_error *error = &orderlog->error;
-    enum ol_class class =
-        publisher_complete(orderlog->publisher, command, &orderlog->arena, error);
+    enum ol_class class = publisher_complete(orderlog->publisher, command, &orderlog->arena, error);
     if (class)
         return result_of(class);
     struct text id = command->metadata.command_id;
@@ -511,7 +510,8 @@ enum orderlog_result orderlog_place_order(struct orderlog *orderlog, const char 
     if (line_count <= MESSAGE_BYTES_MAX) /* more can't fit in a message */
         copies = ol_arena_zalloc(&orderlog->arena, (line_count + 1) * sizeof *copies);
     if (!copies)
-        return result_of(ol_fail(&orderlog->error, OL_POISON, "%zu lines are too many", line_count));
+        return result_of(
+            ol_fail(&orderlog->error, OL_POISON, "%zu lines are too many", line_count));
     for (size_t i = 0; i < line_count; i++)
         copies[i] = (struct order_line){.sku = text_of(lines[i].sku),
                                         .quantity = lines[i].quantity,
@@ -519,12 +519,12 @@ enum orderlog_result orderlog_place_order(struct orderlog *orderlog, const char 
     struct command command = {
         .context = CONTEXT_ORDERS,
         .metadata = {.command_id = text_of(command_id), .occurred_at_us = occurred_at_us},
-        .order = {.kind = ORDER_PLACE,
-                  .order_id = text_of(order_id),
-                  .customer_id = text_of(customer_id),
-                  .currency = text_of(currency),
-                  .lines = copies,
-                  .line_count = line_count},
+        .order = { .kind = ORDER_PLACE,
+                     .order_id = text_of(order_id),
+                     .customer_id = text_of(customer_id),
+                     .currency = text_of(currency),
+                     .lines = copies,
+                     .line_count = line_count},
     };
     return publish_built(orderlog, &command, ret_command_id, ret_position);
 }
@@ -537,8 +537,8 @@ enum orderlog_result orderlog_cancel_order(struct orderlog *orderlog, const char
     ol_arena_clear(&orderlog->arena);
     struct command command = {
         .context = CONTEXT_ORDERS,
-        .metadata = {.command_id = text_of(command_id), .occurred_at_us = TIME_NONE},
-        .order = {.kind = ORDER_CANCEL, .order_id = text_of(order_id)},
+        .metadata = {.command_id = text_of(command_id), .occurred_at_us = TIME_NONE  },
+        .order = {.kind = ORDER_CANCEL,              .order_id = text_of(order_id)},
     };
     return publish_built(orderlog, &command, ret_command_id, ret_position);
 }
@@ -551,7 +551,8 @@ enum orderlog_result orderlog_publish(struct orderlog *orderlog, const char *con
     while (which < CONTEXT_COUNT && strcmp(context_name((enum context)which), context) != 0)
         which++;
     if (which == CONTEXT_COUNT)
-        return result_of(ol_fail(&orderlog->error, OL_USAGE, "there is no context \"%s\"", context));
+        return result_of(
+            ol_fail(&orderlog->error, OL_USAGE, "there is no context \"%s\"", context));
     ol_arena_clear(&orderlog->arena);
     struct command decoded;
     struct bytes wire = {command, command_bytes};
@@ -586,18 +587,22 @@ static enum orderlog_result wait_for(struct orderlog *orderlog, const char *comm
         orderlog_flush(orderlog); /* a place has to be known before its outcome is read */
     struct followed *followed = find_followed(orderlog, command_id);
     if (!followed || !followed->acknowledged)
-        return result_of(ol_fail(&orderlog->error, OL_NOT_FOUND, "no command %s was published and "
-                                 "acknowledged since orderlog_follow()", command_id));
+        return result_of(ol_fail(&orderlog->error, OL_NOT_FOUND,
+                                 "no command %s was published and "
+                                 "acknowledged since orderlog_follow()",
+                                 command_id));
     int64_t until_us = ol_clock_monotonic_us() + (int64_t)timeout_ms * 1000;
     while (!(until_settled ? followed->settled : followed->answered)) {
         int64_t left_ms = timeout_ms < 0 ? POLL_MS : (until_us - ol_clock_monotonic_us()) / 1000;
         if (orderlog->dead)
-            return result_of(ol_fail(&orderlog->error, OL_FATAL, "the events could not be read: "
+            return result_of(ol_fail(&orderlog->error, OL_FATAL,
+                                     "the events could not be read: "
                                      "call orderlog_follow() anew"));
-        enum ol_class class =
-            outcomes_poll(orderlog->outcomes,
-                          left_ms < 0 ? 0 : left_ms < POLL_MS ? (int)left_ms : POLL_MS,
-                          &orderlog->error);
+        enum ol_class class = outcomes_poll(orderlog->outcomes,
+                                            left_ms < 0         ? 0
+                                            : left_ms < POLL_MS ? (int)left_ms
+                                                                : POLL_MS,
+                                            &orderlog->error);
         orderlog->dead = class && class != OL_RETRY && class != OL_UNREACHABLE;
         if (orderlog->dead)
             return result_of(class);

@@ -87,12 +87,11 @@ ORDERLOG_API void orderlog_new_id(char ret_id[ORDERLOG_ID_BYTES]);
  * queue is full. occurred_at_us: microseconds since 1970 in UTC; INT64_MIN: now.
  * ret_command_id may be NULL; else it gets the id, given or made, before anything is sent.
  */
-ORDERLOG_API enum orderlog_result
-orderlog_place_order(struct orderlog *orderlog, const char *command_id, const char *order_id,
-                     const char *customer_id, const char *currency,
-                     const struct orderlog_line *lines, size_t line_count, int64_t occurred_at_us,
-                     char ret_command_id[ORDERLOG_ID_BYTES],
-                     struct orderlog_position *ret_position);
+ORDERLOG_API enum orderlog_result orderlog_place_order(
+    struct orderlog *orderlog, const char *command_id, const char *order_id,
+    const char *customer_id, const char *currency, const struct orderlog_line *lines,
+    size_t line_count, int64_t occurred_at_us, char ret_command_id[ORDERLOG_ID_BYTES],
+    struct orderlog_position *ret_position);
 
 ORDERLOG_API enum orderlog_result orderlog_cancel_order(struct orderlog *orderlog,
                                                         const char *command_id,
@@ -131,9 +130,9 @@ ORDERLOG_API enum orderlog_result orderlog_flush(struct orderlog *orderlog);
 ORDERLOG_API enum orderlog_result orderlog_follow(struct orderlog *orderlog);
 
 enum orderlog_status {
-    ORDERLOG_ACCEPTED = 1, /* it had events; `event` is the first */
-    ORDERLOG_REJECTED = 2, /* refused; code and message say why */
-    ORDERLOG_REPEATED = 3, /* the id was known: first_status and code are of its first time */
+    ORDERLOG_ACCEPTED = 1,  /* it had events; `event` is the first */
+    ORDERLOG_REJECTED = 2,  /* refused; code and message say why */
+    ORDERLOG_REPEATED = 3,  /* the id was known: first_status and code are of its first time */
     ORDERLOG_PUT_ASIDE = 4, /* a dead letter: an operator has to look */
 };
 
@@ -143,7 +142,7 @@ struct orderlog_outcome {
     char event[64];                    /* "OrderPlaced" */
     char code[64];                     /* "SKU_TWICE"; "" where nothing is refused */
     char message[256];                 /* a sentence for people */
-    char order_status[24];             /* "CONFIRMED", "REJECTED", "CANCELLED"; orderlog_wait_order */
+    char order_status[24]; /* "CONFIRMED", "REJECTED", "CANCELLED"; orderlog_wait_order */
     struct orderlog_position position; /* of that event */
 };
 

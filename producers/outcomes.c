@@ -57,8 +57,8 @@ static enum ol_class note_end(struct outcomes *outcomes, struct lane *lane, int 
                               struct ol_error *reterr)
 {
     int64_t low;
-    return ol_reader_watermarks(outcomes->reader, outcomes->topics[lane->context].text, lane->partition,
-                                timeout_ms, &low, &lane->position, reterr);
+    return ol_reader_watermarks(outcomes->reader, outcomes->topics[lane->context].text,
+                                lane->partition, timeout_ms, &low, &lane->position, reterr);
 }
 
 static enum ol_class make_lanes(struct outcomes *outcomes, const int32_t partitions[CONTEXT_COUNT],
@@ -165,9 +165,10 @@ enum ol_class outcomes_expect(struct outcomes *outcomes, enum context context, i
 {
     struct lane *lane = lane_of(outcomes, context, partition);
     if (!lane || (lane->count && lane->expected[lane->first + lane->count - 1].offset >= offset))
-        return ol_fail(reterr, OL_VIOLATED, "the commands of %s at partition %d, offset %lld are not "
-                       "behind the ones before: was the topic made anew?", context_name(context),
-                       partition, (long long)offset);
+        return ol_fail(reterr, OL_VIOLATED,
+                       "the commands of %s at partition %d, offset %lld are not "
+                       "behind the ones before: was the topic made anew?",
+                       context_name(context), partition, (long long)offset);
     char *copy = settle.bytes ? strndup(settle.data, settle.bytes) : NULL;
     if ((settle.bytes && !copy) || !lane_make_room(lane)) {
         free(copy);
@@ -253,8 +254,8 @@ static void settle(struct outcomes *outcomes, const struct event_message *event,
     if (outcomes->settling_count == 0 || event->context != CONTEXT_ORDERS ||
         event->body != EVENT_BODY_DOMAIN || !is_settled(event->order.status))
         return;
-    char *order_id = ol_arena_copy(&outcomes->arena, event->order.order_id.data,
-                                   event->order.order_id.bytes);
+    char *order_id =
+        ol_arena_copy(&outcomes->arena, event->order.order_id.data, event->order.order_id.bytes);
     const struct settling wanted = {.order_id = order_id};
     struct settling **found = order_id ? tfind(&wanted, &outcomes->settling, by_order_id) : NULL;
     if (!found)
@@ -328,9 +329,10 @@ static enum ol_class take(struct outcomes *outcomes, const struct ol_message *me
         codec_decode_event(lane->context, (struct bytes){message->value, message->value_bytes},
                            &outcomes->arena, &event, reterr);
     if (class)
-        return ol_fail_in(reterr, "%s[%d]@%lld", outcomes->topics[lane->context].text, lane->partition,
-                          (long long)message->offset);
-    struct ol_offset place = {outcomes->topics[lane->context].text, lane->partition, message->offset};
+        return ol_fail_in(reterr, "%s[%d]@%lld", outcomes->topics[lane->context].text,
+                          lane->partition, (long long)message->offset);
+    struct ol_offset place = {outcomes->topics[lane->context].text, lane->partition,
+                              message->offset};
     lane->position = message->offset + 1;
     if (event.body == EVENT_BODY_RECEIPT && event.receipt.commands_next > lane->taken)
         lane->taken = event.receipt.commands_next;
@@ -351,8 +353,8 @@ static enum ol_class assign(struct outcomes *outcomes, struct ol_error *reterr)
         if (!outcomes->wanted[lane->context])
             continue;
         outcomes->lane_of_row[count] = i;
-        positions[count++] = (struct ol_offset){outcomes->topics[lane->context].text, lane->partition,
-                                                lane->position};
+        positions[count++] = (struct ol_offset){outcomes->topics[lane->context].text,
+                                                lane->partition, lane->position};
     }
     enum ol_class class = ol_reader_assign(outcomes->reader, positions, count, reterr);
     if (!class)
@@ -433,4 +435,3 @@ void outcomes_give_up(struct outcomes *outcomes)
         tell_overdue(outcomes, opaque, true, true);
     }
 }
-

@@ -61,12 +61,16 @@ static enum ol_class describe(struct publisher *publisher, int timeout_ms, struc
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         int32_t count = states[i].partition_count;
         if (count > PARTITIONS_MAX)
-            return ol_fail(reterr, OL_USAGE, "the topic %s has %d partitions; orderlog takes %d at "
-                           "most", states[i].name, count, PARTITIONS_MAX);
+            return ol_fail(reterr, OL_USAGE,
+                           "the topic %s has %d partitions; orderlog takes %d at "
+                           "most",
+                           states[i].name, count, PARTITIONS_MAX);
         if (wanted && count && count != wanted)
-            return ol_fail(reterr, OL_USAGE, "the topic %s has %d partitions, and the setting "
+            return ol_fail(reterr, OL_USAGE,
+                           "the topic %s has %d partitions, and the setting "
                            "partitions says %d: leave it out, or set it to what `orderlog topics "
-                           "plan` shows", states[i].name, count, wanted);
+                           "plan` shows",
+                           states[i].name, count, wanted);
         publisher->topics[i].partitions = count;
     }
     return OL_OK;
@@ -148,10 +152,13 @@ enum ol_class publisher_check(const struct command *command, struct ol_error *re
     const struct text *id = &command->metadata.command_id;
     struct text key = command_aggregate(command);
     if (!ol_id_clean(id->data, id->bytes))
-        return ol_fail(reterr, OL_POISON, "the command id must be 1 to %d bytes of UTF-8 without "
-                       "control characters", ID_BYTES_MAX);
+        return ol_fail(reterr, OL_POISON,
+                       "the command id must be 1 to %d bytes of UTF-8 without "
+                       "control characters",
+                       ID_BYTES_MAX);
     if (!ol_id_clean(key.data, key.bytes))
-        return ol_fail(reterr, OL_POISON, "the %s must be 1 to %d bytes of UTF-8 without control "
+        return ol_fail(reterr, OL_POISON,
+                       "the %s must be 1 to %d bytes of UTF-8 without control "
                        "characters",
                        command->context == CONTEXT_ORDERS      ? "order id"
                        : command->context == CONTEXT_INVENTORY ? "SKU"
@@ -183,11 +190,15 @@ enum ol_class publisher_publish_encoded(struct publisher *publisher, enum contex
 {
     const struct topic *topic = &publisher->topics[context];
     if (topic->partitions == 0)
-        return ol_fail(reterr, OL_NOT_FOUND, "there is no topic %s: make the topics with `orderlog "
-                       "topics apply --execute`, or name their prefix", topic->name.text);
+        return ol_fail(reterr, OL_NOT_FOUND,
+                       "there is no topic %s: make the topics with `orderlog "
+                       "topics apply --execute`, or name their prefix",
+                       topic->name.text);
     if (value_bytes > MESSAGE_BYTES_MAX)
-        return ol_fail(reterr, OL_POISON, "the command is %zu bytes, more than the %d that a "
-                       "message may have", value_bytes, MESSAGE_BYTES_MAX);
+        return ol_fail(reterr, OL_POISON,
+                       "the command is %zu bytes, more than the %d that a "
+                       "message may have",
+                       value_bytes, MESSAGE_BYTES_MAX);
 
     struct ol_header header = {.name = "traceparent", .value = traceparent};
     header.value_bytes = traceparent ? strlen(traceparent) : 0;

@@ -23,10 +23,10 @@
 /* Strings are the caller's and outlive the publisher. */
 struct publisher_settings {
     const struct ol_kafka_settings *kafka;
-    const char *prefix;      /* of the topics; 1 to TOPIC_PREFIX_BYTES_MAX */
-    int32_t partitions;      /* that every topic must have; 0: as many as it has */
-    const char *actor;       /* for commands that name none; "" or NULL: none */
-    const char *traceparent; /* header of every record; "" or NULL: none */
+    const char *prefix;          /* of the topics; 1 to TOPIC_PREFIX_BYTES_MAX */
+    int32_t partitions;          /* that every topic must have; 0: as many as it has */
+    const char *actor;           /* for commands that name none; "" or NULL: none */
+    const char *traceparent;     /* header of every record; "" or NULL: none */
     ol_receipt_handler *handler; /* one receipt for each record published; NULL: only counted */
     void *handler_context;
 };

@@ -44,7 +44,7 @@ struct submit {
     int64_t moved_us;          /* when the last thing happened that a timeout counts from */
     uint64_t lines, bad_lines;
     uint64_t acknowledged, unacknowledged, rejected, unanswered, unconfirmed;
-    enum ol_class failed_class;  /* of the first receipt that said no */
+    enum ol_class failed_class;   /* of the first receipt that said no */
     struct ol_error out_of_order; /* a failure inside a handler; class OL_OK: none */
 };
 
@@ -90,7 +90,8 @@ static void add_json_member(struct ol_text *text, const char *name, const char *
 static void format_json(struct ol_text *text, const struct item *item, const struct row *row)
 {
     struct text id = item_id(item), key = item_key(item);
-    ol_text_addf(text, "{\"line\":\"%" PRIu64 "\",\"status\":\"%s\",\"context\":\"%s\",\"type\":\"%s\"",
+    ol_text_addf(text,
+                 "{\"line\":\"%" PRIu64 "\",\"status\":\"%s\",\"context\":\"%s\",\"type\":\"%s\"",
                  item->line, row->status, context_name(item->context), item->type);
     ol_text_add(text, ",\"key\":");
     ol_text_add_json_bytes(text, key.data, key.bytes);
@@ -371,8 +372,7 @@ static enum ol_class await(struct submit *submit, struct ol_error *reterr)
 {
     submit->moved_us = ol_clock_monotonic_us();
     enum ol_class class = settle_some(submit, 0, reterr);
-    while (!class && submit->outcomes && outcomes_pending(submit->outcomes) &&
-           !ol_run_stopping() &&
+    while (!class && submit->outcomes && outcomes_pending(submit->outcomes) && !ol_run_stopping() &&
            ol_clock_monotonic_us() - submit->moved_us < submit->options->wait_timeout_ms * 1000)
         class = settle_some(submit, POLL_MS, reterr);
     if (submit->outcomes)
@@ -391,11 +391,11 @@ static enum ol_class judge(const struct submit *submit, struct ol_error *reterr)
         uint64_t count;
         const char *what;
     } faults[] = {
-        {submit->bad_lines, "lines are no commands"},
+        {submit->bad_lines,      "lines are no commands"         },
         {submit->unacknowledged, "commands were not acknowledged"},
-        {submit->rejected, "commands were rejected"},
-        {submit->unanswered, "commands have no outcome"},
-        {submit->unconfirmed, "orders are not confirmed"},
+        {submit->rejected,       "commands were rejected"        },
+        {submit->unanswered,     "commands have no outcome"      },
+        {submit->unconfirmed,    "orders are not confirmed"      },
     };
     char text[OL_ERROR_TEXT_BYTES];
     struct ol_text line = ol_text_in(text, sizeof text);

@@ -14,7 +14,7 @@
 #define SCRATCH_BYTES 4096
 
 /* The union of bodies is where every one of them begins. */
-#define BODY(message) ((void *)&(message)->order)
+#define BODY(message)          ((void *)&(message)->order)
 #define BODY_OF_CONST(message) ((const void *)&(message)->order)
 
 /* ---- tables ---- */
@@ -32,10 +32,9 @@ const struct wire_message codec_metadata =
 
 static const struct wire_field cause_fields[] = {
     FIELD_ENUM(1, struct event_message, "source", cause_source, CAUSE_NONE, CAUSE_STEPS),
-    WIRE_FIELD_(2, WIRE_VARINT, WIRE_INT64, "offset", struct event_message, cause_offset,
-                .min = 0),
-    WIRE_FIELD_(3, WIRE_VARINT, WIRE_INT32, "index", struct event_message, cause_index,
-                .min = 0, .limit = UINT16_MAX),
+    WIRE_FIELD_(2, WIRE_VARINT, WIRE_INT64, "offset", struct event_message, cause_offset, .min = 0),
+    WIRE_FIELD_(3, WIRE_VARINT, WIRE_INT32, "index", struct event_message, cause_index, .min = 0,
+                .limit = UINT16_MAX),
 };
 const struct wire_message codec_cause =
     WIRE_MESSAGE_OF("Cause", struct event_message, cause_fields);
@@ -77,7 +76,7 @@ static const struct wire_message receipt =
 static const struct wire_body common_events[] = {
     [EVENT_BODY_REJECTED] = {30, "command_rejected", &command_rejected},
     [EVENT_BODY_REPEATED] = {31, "command_repeated", &command_repeated},
-    [EVENT_BODY_RECEIPT] = {32, "receipt", &receipt},
+    [EVENT_BODY_RECEIPT] = {32, "receipt",          &receipt         },
 };
 const struct codec_bodies codec_common_events = CODEC_BODIES(common_events);
 
@@ -418,8 +417,7 @@ static bool read_event_field(struct wire_reader *reader, struct wire_span *span,
         return wire_read_message(reader, span, "metadata", &codec_metadata, &event->metadata);
     case 2 << 3 | WIRE_BYTES:
         return wire_read_time(reader, span, "recorded_at", &event->recorded_at_us);
-    case 3 << 3 | WIRE_BYTES:
-        return wire_read_message(reader, span, "cause", &codec_cause, event);
+    case 3 << 3 | WIRE_BYTES: return wire_read_message(reader, span, "cause", &codec_cause, event);
     case 4 << 3 | WIRE_VARINT: return wire_read_varint(reader, span, "version", &head->version);
     case 5 << 3 | WIRE_64BIT:
         return wire_read_fixed64(reader, span, "body_digest", &event->body_digest);
@@ -519,8 +517,7 @@ static struct event_head head_of(const struct event_message *event)
                                    event->order.saga_state};
     case CONTEXT_INVENTORY:
         return (struct event_head){.version = (uint64_t)event->inventory.version};
-    case CONTEXT_PAYMENTS:
-        return (struct event_head){.version = (uint64_t)event->payment.version};
+    case CONTEXT_PAYMENTS: return (struct event_head){.version = (uint64_t)event->payment.version};
     case CONTEXT_COUNT: break;
     }
     return (struct event_head){0};

@@ -35,8 +35,8 @@ static const struct wire_field command_details_fields[] = {
     FIELD_KEY(1, struct inventory_command, sku),
     FIELD_MESSAGE(2, struct inventory_command, details, &product_details),
 };
-static const struct wire_message add_product = WIRE_MESSAGE_OF(
-    "AddProduct", struct inventory_command, command_details_fields, .required = 1);
+static const struct wire_message add_product =
+    WIRE_MESSAGE_OF("AddProduct", struct inventory_command, command_details_fields, .required = 1);
 static const struct wire_message modify_product = WIRE_MESSAGE_OF(
     "ModifyProduct", struct inventory_command, command_details_fields, .required = 1);
 
@@ -57,7 +57,7 @@ static const struct wire_message decrease_stock = WIRE_MESSAGE_OF(
     "DecreaseStock", struct inventory_command, command_quantity_fields, .required = 1);
 
 static const struct wire_body commands[] = {
-    [PRODUCT_ADD] = {2, "add_product", &add_product},
+    [PRODUCT_ADD] = {2, "add_product",    &add_product   },
     [PRODUCT_MODIFY] = {3, "modify_product", &modify_product},
     [PRODUCT_DELETE] = {4, "delete_product", &delete_product},
     [STOCK_INCREASE] = {5, "increase_stock", &increase_stock},
@@ -93,10 +93,10 @@ static const struct wire_field event_details_fields[] = {
     FIELD_KEY(1, struct inventory_event, sku),
     FIELD_MESSAGE(2, struct inventory_event, details, &product_details),
 };
-static const struct wire_message product_added = WIRE_MESSAGE_OF(
-    "ProductAdded", struct inventory_event, event_details_fields, .required = 1);
-static const struct wire_message product_modified = WIRE_MESSAGE_OF(
-    "ProductModified", struct inventory_event, event_details_fields, .required = 1);
+static const struct wire_message product_added =
+    WIRE_MESSAGE_OF("ProductAdded", struct inventory_event, event_details_fields, .required = 1);
+static const struct wire_message product_modified =
+    WIRE_MESSAGE_OF("ProductModified", struct inventory_event, event_details_fields, .required = 1);
 
 static const struct wire_field product_deleted_fields[] = {
     FIELD_KEY(1, struct inventory_event, sku),
@@ -119,10 +119,10 @@ static const struct wire_field event_lines_fields[] = {
     GROUP(2, struct inventory_event),
     FIELD_LINES(3, struct inventory_event, lines, line_count, &stock_line),
 };
-static const struct wire_message stock_reserved = WIRE_MESSAGE_OF(
-    "StockReserved", struct inventory_event, event_lines_fields, .required = 1 | 4);
-static const struct wire_message stock_released = WIRE_MESSAGE_OF(
-    "StockReleased", struct inventory_event, event_lines_fields, .required = 1);
+static const struct wire_message stock_reserved =
+    WIRE_MESSAGE_OF("StockReserved", struct inventory_event, event_lines_fields, .required = 1 | 4);
+static const struct wire_message stock_released =
+    WIRE_MESSAGE_OF("StockReleased", struct inventory_event, event_lines_fields, .required = 1);
 
 static const struct wire_field stock_refused_fields[] = {
     FIELD_KEY(1, struct inventory_event, order_id),
@@ -134,17 +134,17 @@ static const struct wire_message stock_refused = WIRE_MESSAGE_OF(
     "StockRefused", struct inventory_event, stock_refused_fields, .required = 1 | 4);
 
 static const struct wire_body events[] = {
-    [PRODUCT_ADDED] = {10, "product_added", &product_added},
+    [PRODUCT_ADDED] = {10, "product_added",    &product_added   },
     [PRODUCT_MODIFIED] = {11, "product_modified", &product_modified},
-    [PRODUCT_DELETED] = {12, "product_deleted", &product_deleted},
-    [STOCK_INCREASED] = {13, "stock_increased", &stock_increased},
-    [STOCK_DECREASED] = {14, "stock_decreased", &stock_decreased},
-    [STOCK_RESERVED] = {15, "stock_reserved", &stock_reserved},
-    [STOCK_REFUSED] = {16, "stock_refused", &stock_refused},
-    [STOCK_RELEASED] = {17, "stock_released", &stock_released},
+    [PRODUCT_DELETED] = {12, "product_deleted",  &product_deleted },
+    [STOCK_INCREASED] = {13, "stock_increased",  &stock_increased },
+    [STOCK_DECREASED] = {14, "stock_decreased",  &stock_decreased },
+    [STOCK_RESERVED] = {15, "stock_reserved",   &stock_reserved  },
+    [STOCK_REFUSED] = {16, "stock_refused",    &stock_refused   },
+    [STOCK_RELEASED] = {17, "stock_released",   &stock_released  },
 };
 _Static_assert(sizeof events / sizeof events[0] == INVENTORY_EVENT_KIND_COUNT,
-              "a row for each kind");
+               "a row for each kind");
 
 const struct codec_context codec_inventory = {
     .package = "orderlog.inventory.v1",

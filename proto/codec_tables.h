@@ -22,7 +22,10 @@ struct codec_context {
     struct codec_bodies commands, steps, events;
 };
 
-#define CODEC_BODIES(rows_) {.rows = rows_, .count = sizeof rows_ / sizeof rows_[0]}
+#define CODEC_BODIES(rows_)                                                                        \
+    {                                                                                              \
+        .rows = rows_, .count = sizeof rows_ / sizeof rows_[0]                                     \
+    }
 
 extern const struct codec_context codec_orders, codec_inventory, codec_payments;
 extern const struct codec_context *const codec_contexts[CONTEXT_COUNT];

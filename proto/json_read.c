@@ -180,8 +180,8 @@ static bool read_integer(struct walk *walk, const json_t *value, int64_t min, in
     }
     if (!json_is_string(value))
         return fault(walk, "must be a whole number, or a string of digits");
-    switch (ol_int_parse(json_string_value(value), json_string_length(value), min, max,
-                         ret_number)) {
+    switch (
+        ol_int_parse(json_string_value(value), json_string_length(value), min, max, ret_number)) {
     case OL_INT_OK: return true;
     case OL_INT_OUTSIDE: return fault(walk, "out of range");
     case OL_INT_BAD: break;
@@ -297,7 +297,8 @@ static bool check_keys(struct walk *walk, const ProtobufCMessageDescriptor *desc
     json_t *value;
     uint64_t seen = 0;
     assert(descriptor->n_fields <= 64);
-    json_object_foreach ((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         unsigned i = 0;
         while (i < descriptor->n_fields && !has_name(&descriptor->fields[i], key))
             i++;
@@ -380,7 +381,10 @@ static enum ol_class write_wire(enum context context, enum stream stream, const 
     if (!buffer)
         return ol_fail(reterr, OL_RETRY, "the arena's budget of %zu bytes is spent",
                        arena->budget_bytes);
-    struct walk walk = {.writer = {.end = buffer + room, .size = room}, .reterr = reterr};
+    struct walk walk = {
+        .writer = {.end = buffer + room, .size = room},
+          .reterr = reterr
+    };
     if (!put_object(&walk, envelope_descriptor(context, stream), root))
         return OL_POISON;
     assert(walk.writer.used <= room);
@@ -428,7 +432,8 @@ static enum ol_class no_command(const json_t *root, struct ol_error *reterr)
     json_t *value;
     if (!json_is_object(root))
         return ol_fail(reterr, OL_POISON, "must be an object");
-    json_object_foreach ((json_t *)root, key, value) {
+    json_object_foreach((json_t *)root, key, value)
+    {
         struct nearest nearest = {.distance = SIZE_MAX};
         if (strcmp(key, "metadata") == 0 || json_is_null(value))
             continue;
@@ -437,8 +442,9 @@ static enum ol_class no_command(const json_t *root, struct ol_error *reterr)
         unknown_name(&walk, key, &nearest);
         return OL_POISON;
     }
-    return ol_fail(reterr, OL_POISON, "names no command, such as placeOrder, addProduct or "
-                                      "depositFunds");
+    return ol_fail(reterr, OL_POISON,
+                   "names no command, such as placeOrder, addProduct or "
+                   "depositFunds");
 }
 
 enum ol_class json_decode_command(const char *json, size_t bytes, struct ol_arena *arena,

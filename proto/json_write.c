@@ -17,9 +17,8 @@ struct found {
     struct wire_span first[FIELDS_MAX], last[FIELDS_MAX];
 };
 
-static bool add_message(struct wire_reader *reader,
-                                 const ProtobufCMessageDescriptor *descriptor,
-                                 struct wire_span span, struct ol_text *text);
+static bool add_message(struct wire_reader *reader, const ProtobufCMessageDescriptor *descriptor,
+                        struct wire_span span, struct ol_text *text);
 
 static bool is_timestamp(const ProtobufCMessageDescriptor *descriptor)
 {
@@ -194,8 +193,7 @@ static bool add_value(struct wire_reader *reader, const ProtobufCFieldDescriptor
         ol_text_add_int(text, (int32_t)(uint32_t)number_in(reader, WIRE_VARINT, value));
         return true;
     case PROTOBUF_C_TYPE_ENUM:
-        add_enum(text, field->descriptor,
-                 (int32_t)(uint32_t)number_in(reader, WIRE_VARINT, value));
+        add_enum(text, field->descriptor, (int32_t)(uint32_t)number_in(reader, WIRE_VARINT, value));
         return true;
     case PROTOBUF_C_TYPE_MESSAGE:
         assert(reader->depth < WIRE_DEPTH_MAX);
@@ -234,9 +232,8 @@ static bool add_repeated(struct wire_reader *reader, const ProtobufCFieldDescrip
     return true;
 }
 
-static bool add_message(struct wire_reader *reader,
-                                 const ProtobufCMessageDescriptor *descriptor,
-                                 struct wire_span span, struct ol_text *text)
+static bool add_message(struct wire_reader *reader, const ProtobufCMessageDescriptor *descriptor,
+                        struct wire_span span, struct ol_text *text)
 {
     struct found found = {0};
     bool first = true;

@@ -137,8 +137,8 @@ bool wire_skip(struct wire_reader *reader, struct wire_span *span, uint32_t tag)
     return good || wire_poison(reader, NULL, at, "a field of an unknown kind or cut off");
 }
 
-static inline bool read_varint(struct wire_reader *reader, struct wire_span *span,
-                               const char *name, uint64_t *ret_value)
+static inline bool read_varint(struct wire_reader *reader, struct wire_span *span, const char *name,
+                               uint64_t *ret_value)
 {
     const uint8_t *at = span->at;
     return get_varint(reader, span, ret_value) ||
@@ -164,8 +164,8 @@ bool wire_read_fixed64(struct wire_reader *reader, struct wire_span *span, const
     return true;
 }
 
-static inline bool read_bytes(struct wire_reader *reader, struct wire_span *span,
-                              const char *name, struct wire_span *ret_span)
+static inline bool read_bytes(struct wire_reader *reader, struct wire_span *span, const char *name,
+                              struct wire_span *ret_span)
 {
     const uint8_t *at = span->at;
     return get_bytes(reader, span, ret_span) ||
@@ -222,10 +222,10 @@ bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const ch
         nanos = (*at_us - seconds * 1000000) * 1000;
         reader->canonical = false;
     }
-    if (!read_bytes(reader, span, name, &bytes) ||
-        !decode_time(reader, bytes, &seconds, &nanos))
+    if (!read_bytes(reader, span, name, &bytes) || !decode_time(reader, bytes, &seconds, &nanos))
         return false;
-    bool good = seconds >= SECONDS_MIN && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1000000000;
+    bool good =
+        seconds >= SECONDS_MIN && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1000000000;
     if (!good && reader->strict)
         return wire_poison(reader, name, at, "not a time within the years 1 to 9999");
     *at_us = good ? seconds * 1000000 + nanos / 1000 : TIME_NONE;
@@ -262,10 +262,11 @@ static inline bool text_is_plain(const uint8_t *data, size_t size)
     return !bad;
 }
 
+/* C0, DEL, and C1 as UTF-8 has it: what the domain's id_is_clean() knows. */
 static const uint8_t *find_control(const uint8_t *data, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if (data[i] < 0x20 || data[i] == 0x7f)
+        if (data[i] < 0x20 || data[i] == 0x7f || (data[i] < 0xa0 && i && data[i - 1] == 0xc2))
             return data + i;
     return NULL;
 }
@@ -323,22 +324,24 @@ static bool read_code(struct wire_reader *reader, const struct wire_field *field
 /* ---- lines ---- */
 
 /* How many times `tag` comes from here on: room for that many is made at once. */
-static size_t count_fields(struct wire_span span, uint32_t tag)
+static size_t count_fields(struct wire_span span, uint8_t tag)
 {
     struct wire_reader scratch = {.start = span.at};
     struct wire_span bytes;
     size_t count = 0;
     while (span.at < span.end) {
         uint32_t next;
+        if (*span.at == tag && span.end - span.at > 1 && span.at[1] < 0x80 &&
+            span.at[1] <= span.end - span.at - 2) { /* nearly always */
+            span.at += 2 + span.at[1];
+            count++;
+            continue;
+        }
         if (!wire_next_tag(&scratch, &span, &next))
             break;
-        if (next == tag) {
-            count++;
-            if (!get_bytes(&scratch, &span, &bytes))
-                break;
-        } else if (!wire_skip(&scratch, &span, next)) {
+        count += next == tag;
+        if (next == tag ? !get_bytes(&scratch, &span, &bytes) : !wire_skip(&scratch, &span, next))
             break;
-        }
     }
     return count;
 }

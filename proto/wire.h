@@ -84,14 +84,13 @@ struct wire_body {
 };
 
 #define WIRE_IS_(type_, structure, member)                                                         \
-    (0 * sizeof(char[1 - 2 * !__builtin_types_compatible_p(                                        \
-                                 __typeof__(((structure *)0)->member), type_)]))
+    (0 * sizeof(char[1 - 2 * !__builtin_types_compatible_p(__typeof__(((structure *)0)->member),   \
+                                                           type_)]))
 #define WIRE_FIELD_(number, encoding, type_, name_, structure, member, ...)                        \
-    {.name = name_,                                                                                \
-     .tag = (number) << 3 | (encoding),                                                            \
-     .type = type_,                                                                                \
-     .offset = offsetof(structure, member),                                                        \
-     __VA_ARGS__}
+    {                                                                                              \
+        .name = name_, .tag = (number) << 3 | (encoding), .type = type_,                           \
+        .offset = offsetof(structure, member), __VA_ARGS__                                         \
+    }
 
 /* Texts. KEY: must be clean and not empty, wherever it comes from. REFERENCE: clean, may be empty.
  * ID: the domain judges it. */
@@ -102,8 +101,7 @@ struct wire_body {
     WIRE_TEXT_(number, structure, member, ID_BYTES_MAX, WIRE_CLEAN | WIRE_KEY)
 #define FIELD_REFERENCE(number, structure, member)                                                 \
     WIRE_TEXT_(number, structure, member, ID_BYTES_MAX, WIRE_CLEAN)
-#define FIELD_ID(number, structure, member)                                                        \
-    WIRE_TEXT_(number, structure, member, WIRE_NO_LIMIT, 0)
+#define FIELD_ID(number, structure, member) WIRE_TEXT_(number, structure, member, WIRE_NO_LIMIT, 0)
 #define FIELD_TEXT(number, structure, member, limit_)                                              \
     WIRE_TEXT_(number, structure, member, limit_, 0)
 #define FIELD_CODE(number, structure, member)                                                      \
@@ -114,8 +112,7 @@ struct wire_body {
 #define FIELD_INT64_MIN(number, structure, member, min_)                                           \
     WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT64, #member, structure, member, .min = min_,          \
                 .limit = WIRE_IS_(int64_t, structure, member))
-#define FIELD_INT64(number, structure, member)                                                     \
-    FIELD_INT64_MIN(number, structure, member, WIRE_ANY)
+#define FIELD_INT64(number, structure, member) FIELD_INT64_MIN(number, structure, member, WIRE_ANY)
 #define FIELD_INT32(number, structure, member, min_, limit_)                                       \
     WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT32, #member, structure, member, .min = min_,          \
                 .limit = limit_ + WIRE_IS_(int32_t, structure, member))
@@ -128,23 +125,21 @@ struct wire_body {
 
 /* Messages within messages. */
 #define FIELD_MESSAGE(number, structure, member, message_)                                         \
-    WIRE_FIELD_(number, WIRE_BYTES, WIRE_MESSAGE, #member, structure, member,                      \
-                .message = message_)
+    WIRE_FIELD_(number, WIRE_BYTES, WIRE_MESSAGE, #member, structure, member, .message = message_)
 #define FIELD_LINES(number, structure, member, count, message_)                                    \
     WIRE_FIELD_(number, WIRE_BYTES, WIRE_LINES, #member, structure, member,                        \
                 .count_offset = offsetof(structure, count), .message = message_)
 
 /* NAME: the .proto message's; `fields` is an array; further arguments: .required = ... */
 #define WIRE_MESSAGE_OF(name_, structure, fields_, ...)                                            \
-    {.name = name_,                                                                                \
-     .fields = fields_,                                                                            \
-     .field_count = sizeof fields_ / sizeof fields_[0],                                            \
-     .size = sizeof(structure),                                                                    \
-     __VA_ARGS__}
+    {                                                                                              \
+        .name = name_, .fields = fields_, .field_count = sizeof fields_ / sizeof fields_[0],       \
+        .size = sizeof(structure), __VA_ARGS__                                                     \
+    }
 
 /* ---- reading ---- */
 
-#define WIRE_DEPTH_MAX 4
+#define WIRE_DEPTH_MAX  4
 #define WIRE_PATH_BYTES 128
 
 /* State of one walk. Zero but for what its maker sets: start, arena, reterr, and the switches. */
@@ -153,7 +148,7 @@ struct wire_reader {
     struct ol_arena *arena; /* for lines */
     bool strict;            /* steps and events: every fault is poison */
     bool ids_only;          /* lines are stepped over */
-    bool draft;             /* a command in the making: its id may be missing, bytes have no place */
+    bool draft; /* a command in the making: its id may be missing, bytes have no place */
 
     bool spent;     /* out: the arena is */
     bool canonical; /* out: what was read is byte for byte what wire_encode() would write */

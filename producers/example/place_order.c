@@ -48,9 +48,8 @@ int main(int argc, char *argv[])
     snprintf(id, sizeof id, "order/%s", argv[3]);
     struct orderlog_line line = {argv[6], atoll(argv[7]), atoll(argv[8])};
     struct orderlog_position position;
-    enum orderlog_result result =
-        orderlog_place_order(orderlog, id, argv[3], argv[4], argv[5], &line, 1, INT64_MIN, NULL,
-                             &position);
+    enum orderlog_result result = orderlog_place_order(orderlog, id, argv[3], argv[4], argv[5],
+                                                       &line, 1, INT64_MIN, NULL, &position);
     if (result == ORDERLOG_RETRY) /* perhaps in the log, perhaps not: once more is safe */
         result = orderlog_place_order(orderlog, id, argv[3], argv[4], argv[5], &line, 1, INT64_MIN,
                                       NULL, &position);
@@ -66,9 +65,9 @@ int main(int argc, char *argv[])
            outcome.code[0] ? outcome.code : outcome.event, outcome.position.topic,
            (int)outcome.position.partition, (long long)outcome.position.offset);
 
-    int accepted = outcome.status == ORDERLOG_ACCEPTED ||
-                   (outcome.status == ORDERLOG_REPEATED &&
-                    outcome.first_status == ORDERLOG_ACCEPTED);
+    int accepted =
+        outcome.status == ORDERLOG_ACCEPTED ||
+        (outcome.status == ORDERLOG_REPEATED && outcome.first_status == ORDERLOG_ACCEPTED);
     if (outcome.status == ORDERLOG_ACCEPTED) {
         if (orderlog_wait_order(orderlog, id, 30000, &outcome))
             return fail(orderlog, "orderlog_wait_order");

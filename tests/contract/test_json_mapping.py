@@ -17,10 +17,16 @@ except ImportError:
 ENVELOPES = {"commands": "Command", "steps": "Step", "events": "Event"}
 
 
+def new_class(pool, name):
+    descriptor = pool.FindMessageTypeByName(name)
+    if hasattr(message_factory, "GetMessageClass"):
+        return message_factory.GetMessageClass(descriptor)
+    return message_factory.MessageFactory(pool).GetPrototype(descriptor)
+
+
 def message_class(pool, file_name):
     context, stream, version = file_name.split(".")
-    name = f"orderlog.{context}.{version}.{ENVELOPES[stream]}"
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+    return new_class(pool, f"orderlog.{context}.{version}.{ENVELOPES[stream]}")
 
 
 def check_line(message_type, line):

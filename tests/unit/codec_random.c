@@ -9,7 +9,7 @@
 
 static struct text random_text(struct rng *rng, struct ol_arena *arena, size_t most, bool clean)
 {
-    static const char *const pieces[] = {"a", "0",  "Z", "/",  " ", "é",
+    static const char *const pieces[] = {"a", "0",  "Z", "/",  " ",   "é",
                                          "ß", "漢", "😀", "\t", "\x7f"};
     size_t count = sizeof pieces / sizeof pieces[0] - (clean ? 2 : 0);
     size_t wanted = 1 + rng_below(rng, rng_chance(rng, 90) ? (most < 24 ? most : 24) : most);
@@ -37,7 +37,12 @@ static int64_t random_number(struct rng *rng, int64_t min, int64_t max)
 
 static int64_t random_time(struct rng *rng)
 {
-    int64_t times[] = {0, -1, YEAR_1_US, YEAR_9999_US, 1506941793000000, 1506941793123456,
+    int64_t times[] = {0,
+                       -1,
+                       YEAR_1_US,
+                       YEAR_9999_US,
+                       1506941793000000,
+                       1506941793123456,
                        rng_between(rng, YEAR_1_US, YEAR_9999_US)};
     return times[rng_below(rng, sizeof times / sizeof times[0])];
 }
@@ -72,7 +77,8 @@ static void fill_field(struct rng *rng, struct ol_arena *arena, const struct wir
                         field->flags & WIRE_CLEAN);
         break;
     case WIRE_CODE:
-        *(enum refusal_code *)value = (enum refusal_code)rng_between(rng, 1, REFUSAL_CODE_COUNT - 1);
+        *(enum refusal_code *)value =
+            (enum refusal_code)rng_between(rng, 1, REFUSAL_CODE_COUNT - 1);
         break;
     case WIRE_INT64:
         *(int64_t *)value = random_number(rng, any ? INT64_MIN : field->min, INT64_MAX);
@@ -243,6 +249,5 @@ bool same_event(const struct event_message *a, const struct event_message *b)
         return false;
     if (a->body != EVENT_BODY_DOMAIN)
         return same_fields(codec_common_events.rows[a->body].message, &a->receipt, &b->receipt);
-    return same_head(a, b) &&
-           same_body(&codec_contexts[a->context]->events, &a->order, &b->order);
+    return same_head(a, b) && same_body(&codec_contexts[a->context]->events, &a->order, &b->order);
 }

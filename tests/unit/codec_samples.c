@@ -1,33 +1,42 @@
 #include "tests/unit/codec_samples.h"
 
 #define META(id)                                                                                   \
-    {.command_id = TEXT(id),                                                                       \
-     .correlation_id = TEXT("chain-1"),                                                            \
-     .causation_id = TEXT("cause-2"),                                                              \
-     .actor = TEXT("Zoë"),                                                                         \
-     .occurred_at_us = 1506941793123456,                                                           \
-     .expected_version = 42}
+    {                                                                                              \
+        .command_id = TEXT(id), .correlation_id = TEXT("chain-1"),                                 \
+        .causation_id = TEXT("cause-2"), .actor = TEXT("Zoë"), .occurred_at_us = 1506941793123456, \
+        .expected_version = 42                                                                     \
+    }
 
 #define COMMAND(name_, context_, ...)                                                              \
-    {.name = name_,                                                                                \
-     .stream = STREAM_COMMANDS,                                                                    \
-     .command = {.context = context_, .metadata = META("command-3"), __VA_ARGS__}},
+    {                                                                                              \
+        .name = name_, .stream = STREAM_COMMANDS, .command = {                                     \
+            .context = context_,                                                                   \
+            .metadata = META("command-3"),                                                         \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 #define STEP(name_, context_, ...)                                                                 \
-    {.name = name_,                                                                                \
-     .stream = STREAM_STEPS,                                                                       \
-     .step = {.context = context_, .metadata = META("order-4/1/0/r"), __VA_ARGS__}},
+    {                                                                                              \
+        .name = name_, .stream = STREAM_STEPS, .step = {                                           \
+            .context = context_,                                                                   \
+            .metadata = META("order-4/1/0/r"),                                                     \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 #define EVENT_(name_, context_, body_, ...)                                                        \
-    {.name = name_,                                                                                \
-     .stream = STREAM_EVENTS,                                                                      \
-     .event = {.context = context_,                                                                \
-               .metadata = META("command-3"),                                                      \
-               .recorded_at_us = 1700000000123000,                                                 \
-               .cause_source = CAUSE_STEPS,                                                        \
-               .cause_offset = 5000000000,                                                         \
-               .cause_index = 1,                                                                   \
-               .body_digest = UINT64_C(0xfedcba9876543210),                                        \
-               .body = body_,                                                                      \
-               __VA_ARGS__}},
+    {                                                                                              \
+        .name = name_, .stream = STREAM_EVENTS, .event = {                                         \
+            .context = context_,                                                                   \
+            .metadata = META("command-3"),                                                         \
+            .recorded_at_us = 1700000000123000,                                                    \
+            .cause_source = CAUSE_STEPS,                                                           \
+            .cause_offset = 5000000000,                                                            \
+            .cause_index = 1,                                                                      \
+            .body_digest = UINT64_C(0xfedcba9876543210),                                           \
+            .body = body_,                                                                         \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 #define EVENT(name, context, ...) EVENT_(name, context, EVENT_BODY_DOMAIN, __VA_ARGS__)
 
 #define ORDER    .order_id = TEXT("order-4")
@@ -46,155 +55,200 @@
 
 static const struct order_line lines[] = {
     {TEXT("sku-6"), 3, 3897, 2},
-    {TEXT("sku-7"), 1, 0, 0},
+    {TEXT("sku-7"), 1, 0,    0},
 };
 static const struct stock_line stock_lines[] = {
-    {TEXT("sku-6"), 3, 17},
+    {TEXT("sku-6"), 3,          17},
     {TEXT("sku-8"), 5000000001, 18},
 };
 static const struct stock_line step_lines[] = {
-    {TEXT("sku-6"), 3, 0},
+    {TEXT("sku-6"), 3,          0},
     {TEXT("sku-8"), 5000000001, 0},
 };
 
-#define COMMON(context_)                                                                           \
-    EVENT_("CommandRejected", context_, EVENT_BODY_REJECTED,                                        \
+#define REJECTED(context_)                                                                         \
+    EVENT_("CommandRejected", context_, EVENT_BODY_REJECTED,                                       \
            .rejected = {.aggregate_id = TEXT("aggregate-9"),                                       \
                         .code = REFUSED_SKU_TWICE,                                                 \
-                        .message = TEXT("a SKU may stand in one line only")})                      \
-    EVENT_("CommandRepeated", context_, EVENT_BODY_REPEATED,                                        \
+                        .message = TEXT("a SKU may stand in one line only")})
+#define REPEATED(context_)                                                                         \
+    EVENT_("CommandRepeated", context_, EVENT_BODY_REPEATED,                                       \
            .repeated = {.aggregate_id = TEXT("aggregate-9"),                                       \
                         .outcome = OUTCOME_REJECTED,                                               \
-                        .code = REFUSED_FUNDS_SHORT})                                              \
-    {.name = "Receipt",                                                                            \
-     .stream = STREAM_EVENTS,                                                                      \
-     .event = {.context = context_,                                                                \
-               .metadata = {.occurred_at_us = TIME_NONE},                                          \
-               .recorded_at_us = TIME_NONE,                                                        \
-               .body = EVENT_BODY_RECEIPT,                                                         \
-               .receipt = {.commands_first = 100, .commands_next = 5000000002, .steps_first = 300, \
-                           .steps_next = 400, .decided = 1, .refused = 2, .repeated = 3,           \
-                           .ignored = 4, .passed_on = 5, .dead_lettered = 6}}},
+                        .code = REFUSED_FUNDS_SHORT})
+#define RECEIPT(context_)                                                                          \
+    {                                                                                              \
+        .name = "Receipt", .stream = STREAM_EVENTS, .event = {                                     \
+            .context = context_,                                                                   \
+            .metadata = {.occurred_at_us = TIME_NONE},                                             \
+            .recorded_at_us = TIME_NONE,                                                           \
+            .body = EVENT_BODY_RECEIPT,                                                            \
+            .receipt = { .commands_first = 100,                                                     \
+                         .commands_next = 5000000002,                                               \
+                         .steps_first = 300,                                                        \
+                         .steps_next = 400,                                                         \
+                         .decided = 1,                                                              \
+                         .refused = 2,                                                              \
+                         .repeated = 3,                                                             \
+                         .ignored = 4,                                                              \
+                         .passed_on = 5,                                                            \
+                         .dead_lettered = 6}                                                        \
+        }                                                                                          \
+    }
+#define COMMON(context) REJECTED(context), REPEATED(context), RECEIPT(context)
 
 const struct sample samples[] = {
     /* orders */
     COMMAND("PlaceOrder", CONTEXT_ORDERS,
-            .order = {.kind = ORDER_PLACE, ORDER, CUSTOMER, EUR, .lines = lines, .line_count = 2})
-    COMMAND("CancelOrder", CONTEXT_ORDERS, .order = {.kind = ORDER_CANCEL, ORDER})
-
+            .order = {.kind = ORDER_PLACE, ORDER, CUSTOMER, EUR, .lines = lines, .line_count = 2}),
+    COMMAND("CancelOrder", CONTEXT_ORDERS, .order = {.kind = ORDER_CANCEL, ORDER}),
     STEP("StockReservedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_RESERVED_REPLY, ORDER, .partition = 3})
+         .order = {.kind = ORDER_STOCK_RESERVED_REPLY, ORDER, .partition = 3}),
     STEP("StockRefusedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_REFUSED_REPLY, ORDER, .partition = 63,
-                   .code = REFUSED_STOCK_SHORT, SKU})
+         .order = {.kind = ORDER_STOCK_REFUSED_REPLY,
+                   ORDER,
+                   .partition = 63,
+                   .code = REFUSED_STOCK_SHORT,
+                   SKU}),
     STEP("StockReleasedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_RELEASED_REPLY, ORDER, .partition = 1})
+         .order = {.kind = ORDER_STOCK_RELEASED_REPLY, ORDER, .partition = 1}),
     STEP("PaymentAuthorisedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_PAYMENT_AUTHORISED_REPLY, ORDER})
+         .order = {.kind = ORDER_PAYMENT_AUTHORISED_REPLY, ORDER}),
     STEP("PaymentDeclinedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_PAYMENT_DECLINED_REPLY, ORDER, .code = REFUSED_FUNDS_SHORT})
-    STEP("PaymentVoidedReply", CONTEXT_ORDERS, .order = {.kind = ORDER_PAYMENT_VOIDED_REPLY, ORDER})
-    STEP("OrderTimeout", CONTEXT_ORDERS, .order = {.kind = ORDER_TIMEOUT, ORDER, DEADLINE})
-
+         .order = {.kind = ORDER_PAYMENT_DECLINED_REPLY, ORDER, .code = REFUSED_FUNDS_SHORT}),
+    STEP("PaymentVoidedReply", CONTEXT_ORDERS,
+         .order = {.kind = ORDER_PAYMENT_VOIDED_REPLY, ORDER}),
+    STEP("OrderTimeout", CONTEXT_ORDERS, .order = {.kind = ORDER_TIMEOUT, ORDER, DEADLINE}),
     EVENT("OrderPlaced", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_PLACED, ORDER, STATE(1, ORDER_IS_PLACED, SAGA_IS_RUNNING),
-                    CUSTOMER, EUR, .lines = lines, .line_count = 2, .total_minor = 3897, DEADLINE})
+          .order = {.kind = ORDER_PLACED,
+                    ORDER,
+                    STATE(1, ORDER_IS_PLACED, SAGA_IS_RUNNING),
+                    CUSTOMER,
+                    EUR,
+                    .lines = lines,
+                    .line_count = 2,
+                    .total_minor = 3897,
+                    DEADLINE}),
     EVENT("OrderStockReserved", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_STOCK_RESERVED, ORDER,
-                    STATE(2, ORDER_IS_RESERVED, SAGA_IS_RUNNING), .partition = 3})
+          .order = {.kind = ORDER_STOCK_RESERVED,
+                    ORDER,
+                    STATE(2, ORDER_IS_RESERVED, SAGA_IS_RUNNING),
+                    .partition = 3}),
     EVENT("OrderConfirmed", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_CONFIRMED, ORDER, STATE(3, ORDER_IS_CONFIRMED, SAGA_IS_DONE)})
+          .order = {.kind = ORDER_CONFIRMED, ORDER, STATE(3, ORDER_IS_CONFIRMED, SAGA_IS_DONE)}),
     EVENT("OrderRejected", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_REJECTED, ORDER, STATE(4, ORDER_IS_REJECTED, SAGA_IS_UNDOING),
-                    .code = REFUSED_STOCK_SHORT, SKU, .partition = -1, DEADLINE})
+          .order = {.kind = ORDER_REJECTED,
+                    ORDER,
+                    STATE(4, ORDER_IS_REJECTED, SAGA_IS_UNDOING),
+                    .code = REFUSED_STOCK_SHORT,
+                    SKU,
+                    .partition = -1,
+                    DEADLINE}),
     EVENT("OrderCancelled", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_CANCELLED, ORDER, STATE(5, ORDER_IS_CANCELLED, SAGA_IS_UNDOING),
-                    .code = REFUSED_CANCELLED_BY_CUSTOMER, DEADLINE})
+          .order = {.kind = ORDER_CANCELLED,
+                    ORDER,
+                    STATE(5, ORDER_IS_CANCELLED, SAGA_IS_UNDOING),
+                    .code = REFUSED_CANCELLED_BY_CUSTOMER,
+                    DEADLINE}),
     EVENT("OrderStockReleased", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_STOCK_RELEASED, ORDER,
-                    STATE(6, ORDER_IS_CANCELLED, SAGA_IS_UNDONE), .partition = 3})
+          .order = {.kind = ORDER_STOCK_RELEASED,
+                    ORDER,
+                    STATE(6, ORDER_IS_CANCELLED, SAGA_IS_UNDONE),
+                    .partition = 3}),
     EVENT("OrderPaymentVoided", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_PAYMENT_VOIDED, ORDER,
-                    STATE(7, ORDER_IS_CANCELLED, SAGA_IS_UNDONE)})
+          .order = {.kind = ORDER_PAYMENT_VOIDED,
+                    ORDER,
+                    STATE(7, ORDER_IS_CANCELLED, SAGA_IS_UNDONE)}),
     EVENT("OrderUndoOverdue", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_UNDO_OVERDUE, ORDER,
-                    STATE(8, ORDER_IS_REJECTED, SAGA_IS_STUCK)})
-    COMMON(CONTEXT_ORDERS)
+          .order = {.kind = ORDER_UNDO_OVERDUE, ORDER, STATE(8, ORDER_IS_REJECTED, SAGA_IS_STUCK)}),
+    COMMON(CONTEXT_ORDERS),
 
     /* inventory */
-    COMMAND("AddProduct", CONTEXT_INVENTORY, .inventory = {.kind = PRODUCT_ADD, SKU, DETAILS})
-    COMMAND("ModifyProduct", CONTEXT_INVENTORY, .inventory = {.kind = PRODUCT_MODIFY, SKU, DETAILS})
-    COMMAND("DeleteProduct", CONTEXT_INVENTORY, .inventory = {.kind = PRODUCT_DELETE, SKU})
-    COMMAND("IncreaseStock", CONTEXT_INVENTORY,
-            .inventory = {.kind = STOCK_INCREASE, SKU, .quantity = 100, .reason = TEXT("delivery")})
+    COMMAND("AddProduct", CONTEXT_INVENTORY, .inventory = {.kind = PRODUCT_ADD, SKU, DETAILS}),
+    COMMAND("ModifyProduct", CONTEXT_INVENTORY,
+            .inventory = {.kind = PRODUCT_MODIFY, SKU, DETAILS}),
+    COMMAND("DeleteProduct", CONTEXT_INVENTORY, .inventory = {.kind = PRODUCT_DELETE, SKU}),
+    COMMAND(
+        "IncreaseStock", CONTEXT_INVENTORY,
+        .inventory = {.kind = STOCK_INCREASE, SKU, .quantity = 100, .reason = TEXT("delivery")}),
     COMMAND("DecreaseStock", CONTEXT_INVENTORY,
-            .inventory = {.kind = STOCK_DECREASE, SKU, .quantity = 2, .reason = TEXT("broken")})
-
+            .inventory = {.kind = STOCK_DECREASE, SKU, .quantity = 2, .reason = TEXT("broken")}),
     STEP("ReserveStock", CONTEXT_INVENTORY,
-         .inventory = {.kind = STOCK_RESERVE, ORDER, .partition = 3, EUR, .lines = step_lines,
-                       .line_count = 2})
+         .inventory = {.kind = STOCK_RESERVE,
+                       ORDER,
+                       .partition = 3,
+                       EUR,
+                       .lines = step_lines,
+                       .line_count = 2}),
     STEP("ReleaseStock", CONTEXT_INVENTORY,
-         .inventory = {.kind = STOCK_RELEASE, ORDER, .partition = 3})
-
+         .inventory = {.kind = STOCK_RELEASE, ORDER, .partition = 3}),
     EVENT("ProductAdded", CONTEXT_INVENTORY,
-          .inventory = {.kind = PRODUCT_ADDED, .version = 11, SKU, DETAILS})
+          .inventory = {.kind = PRODUCT_ADDED, .version = 11, SKU, DETAILS}),
     EVENT("ProductModified", CONTEXT_INVENTORY,
-          .inventory = {.kind = PRODUCT_MODIFIED, .version = 12, SKU, DETAILS})
+          .inventory = {.kind = PRODUCT_MODIFIED, .version = 12, SKU, DETAILS}),
     EVENT("ProductDeleted", CONTEXT_INVENTORY,
-          .inventory = {.kind = PRODUCT_DELETED, .version = 13, SKU})
+          .inventory = {.kind = PRODUCT_DELETED, .version = 13, SKU}),
     EVENT("StockIncreased", CONTEXT_INVENTORY,
-          .inventory = {.kind = STOCK_INCREASED, .version = 14, SKU, .quantity = 100,
-                        .reason = TEXT("delivery")})
-    EVENT("StockDecreased", CONTEXT_INVENTORY,
-          .inventory = {.kind = STOCK_DECREASED, .version = 15, SKU, .quantity = 2,
-                        .reason = TEXT("broken")})
-    EVENT("StockReserved", CONTEXT_INVENTORY,
-          .inventory = {.kind = STOCK_RESERVED, ORDER, .partition = 3, .lines = stock_lines,
-                        .line_count = 2})
+          .inventory = {.kind = STOCK_INCREASED,
+                        .version = 14,
+                        SKU,
+                        .quantity = 100,
+                        .reason = TEXT("delivery")}),
+    EVENT(
+        "StockDecreased", CONTEXT_INVENTORY,
+        .inventory =
+            {.kind = STOCK_DECREASED, .version = 15, SKU, .quantity = 2, .reason = TEXT("broken")}),
+    EVENT(
+        "StockReserved", CONTEXT_INVENTORY,
+        .inventory =
+            {.kind = STOCK_RESERVED, ORDER, .partition = 3, .lines = stock_lines, .line_count = 2}),
     EVENT("StockRefused", CONTEXT_INVENTORY,
-          .inventory = {.kind = STOCK_REFUSED, ORDER, .partition = 3,
-                        .code = REFUSED_PRODUCT_UNKNOWN, SKU})
-    EVENT("StockReleased", CONTEXT_INVENTORY,
-          .inventory = {.kind = STOCK_RELEASED, ORDER, .partition = 3, .lines = stock_lines,
-                        .line_count = 2})
-    COMMON(CONTEXT_INVENTORY)
+          .inventory =
+              {.kind = STOCK_REFUSED, ORDER, .partition = 3, .code = REFUSED_PRODUCT_UNKNOWN, SKU}),
+    EVENT(
+        "StockReleased", CONTEXT_INVENTORY,
+        .inventory =
+            {.kind = STOCK_RELEASED, ORDER, .partition = 3, .lines = stock_lines, .line_count = 2}),
+    COMMON(CONTEXT_INVENTORY),
 
     /* payments */
-    COMMAND("OpenAccount", CONTEXT_PAYMENTS, .payment = {.kind = ACCOUNT_OPEN, CUSTOMER, EUR})
+    COMMAND("OpenAccount", CONTEXT_PAYMENTS, .payment = {.kind = ACCOUNT_OPEN, CUSTOMER, EUR}),
     COMMAND("DepositFunds", CONTEXT_PAYMENTS,
-            .payment = {.kind = FUNDS_DEPOSIT, CUSTOMER, .amount_minor = 5000000003, EUR})
+            .payment = {.kind = FUNDS_DEPOSIT, CUSTOMER, .amount_minor = 5000000003, EUR}),
     COMMAND("WithdrawFunds", CONTEXT_PAYMENTS,
-            .payment = {.kind = FUNDS_WITHDRAW, CUSTOMER, .amount_minor = 700, EUR})
+            .payment = {.kind = FUNDS_WITHDRAW, CUSTOMER, .amount_minor = 700, EUR}),
     COMMAND("RefundPayment", CONTEXT_PAYMENTS,
-            .payment = {.kind = PAYMENT_REFUND, CUSTOMER, PAYMENT, .amount_minor = 800})
-
+            .payment = {.kind = PAYMENT_REFUND, CUSTOMER, PAYMENT, .amount_minor = 800}),
     STEP("AuthorisePayment", CONTEXT_PAYMENTS,
-         .payment = {.kind = PAYMENT_AUTHORISE, PAYMENT, CUSTOMER, .amount_minor = 3897, EUR})
-    STEP("CapturePayment", CONTEXT_PAYMENTS, .payment = {.kind = PAYMENT_CAPTURE, PAYMENT, CUSTOMER})
-    STEP("VoidPayment", CONTEXT_PAYMENTS, .payment = {.kind = PAYMENT_VOID, PAYMENT, CUSTOMER})
-
+         .payment = {.kind = PAYMENT_AUTHORISE, PAYMENT, CUSTOMER, .amount_minor = 3897, EUR}),
+    STEP("CapturePayment", CONTEXT_PAYMENTS,
+         .payment = {.kind = PAYMENT_CAPTURE, PAYMENT, CUSTOMER}),
+    STEP("VoidPayment", CONTEXT_PAYMENTS, .payment = {.kind = PAYMENT_VOID, PAYMENT, CUSTOMER}),
     EVENT("AccountOpened", CONTEXT_PAYMENTS,
-          .payment = {.kind = ACCOUNT_OPENED, .version = 1, CUSTOMER, EUR})
+          .payment = {.kind = ACCOUNT_OPENED, .version = 1, CUSTOMER, EUR}),
     EVENT("FundsDeposited", CONTEXT_PAYMENTS,
-          .payment = {.kind = FUNDS_DEPOSITED, .version = 2, CUSTOMER, .amount_minor = 5000000003})
+          .payment = {.kind = FUNDS_DEPOSITED, .version = 2, CUSTOMER, .amount_minor = 5000000003}),
     EVENT("FundsWithdrawn", CONTEXT_PAYMENTS,
-          .payment = {.kind = FUNDS_WITHDRAWN, .version = 3, CUSTOMER, .amount_minor = 700})
+          .payment = {.kind = FUNDS_WITHDRAWN, .version = 3, CUSTOMER, .amount_minor = 700}),
     EVENT("PaymentAuthorised", CONTEXT_PAYMENTS,
-          .payment = {.kind = PAYMENT_AUTHORISED, .version = 4, PAYMENT, CUSTOMER,
-                      .amount_minor = 3897})
+          .payment =
+              {.kind = PAYMENT_AUTHORISED, .version = 4, PAYMENT, CUSTOMER, .amount_minor = 3897}),
     EVENT("PaymentDeclined", CONTEXT_PAYMENTS,
-          .payment = {.kind = PAYMENT_DECLINED, PAYMENT, CUSTOMER, .amount_minor = 3897,
-                      .code = REFUSED_FUNDS_SHORT})
+          .payment = {.kind = PAYMENT_DECLINED,
+                      PAYMENT,
+                      CUSTOMER,
+                      .amount_minor = 3897,
+                      .code = REFUSED_FUNDS_SHORT}),
     EVENT("PaymentCaptured", CONTEXT_PAYMENTS,
-          .payment = {.kind = PAYMENT_CAPTURED, .version = 5, PAYMENT, CUSTOMER,
-                      .amount_minor = 3897})
-    EVENT("PaymentVoided", CONTEXT_PAYMENTS,
-          .payment = {.kind = PAYMENT_VOIDED, .version = 6, PAYMENT, CUSTOMER, .amount_minor = 3897})
+          .payment =
+              {.kind = PAYMENT_CAPTURED, .version = 5, PAYMENT, CUSTOMER, .amount_minor = 3897}),
+    EVENT(
+        "PaymentVoided", CONTEXT_PAYMENTS,
+        .payment = {.kind = PAYMENT_VOIDED, .version = 6, PAYMENT, CUSTOMER, .amount_minor = 3897}),
     EVENT("PaymentRefunded", CONTEXT_PAYMENTS,
-          .payment = {.kind = PAYMENT_REFUNDED, .version = 7, PAYMENT, CUSTOMER,
-                      .amount_minor = 800})
-    COMMON(CONTEXT_PAYMENTS)
-};
+          .payment =
+              {.kind = PAYMENT_REFUNDED, .version = 7, PAYMENT, CUSTOMER, .amount_minor = 800}),
+    COMMON(CONTEXT_PAYMENTS)};
 
 const size_t sample_count = sizeof samples / sizeof samples[0];
 

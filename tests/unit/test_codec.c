@@ -29,8 +29,8 @@ TestSuite(codec, .init = set_up, .fini = tear_down);
 /* protobuf-c reads the bytes, and packs what it has read to the same bytes. */
 static void expect_canonical(enum context context, enum stream stream, struct bytes wire)
 {
-    ProtobufCMessage *message = protobuf_c_message_unpack(envelope_descriptor(context, stream),
-                                                          NULL, wire.size, wire.data);
+    ProtobufCMessage *message =
+        protobuf_c_message_unpack(envelope_descriptor(context, stream), NULL, wire.size, wire.data);
     cr_assert(message);
     size_t size = protobuf_c_message_get_packed_size(message);
     cr_assert_eq(size, wire.size);
@@ -47,9 +47,9 @@ static void expect_json(enum context context, enum stream stream, struct bytes w
     struct bytes back;
     size_t column = 0;
     cr_assert_eq(json_from_wire(context, stream, wire, &json, &error), OL_OK, "%s", error.text);
-    cr_assert_eq(json_to_wire(context, stream, json.bytes, json.size_bytes, &arena, &back, &column,
-                              &error),
-                 OL_OK, "%s: %s", error.text, json.bytes);
+    cr_assert_eq(
+        json_to_wire(context, stream, json.bytes, json.size_bytes, &arena, &back, &column, &error),
+        OL_OK, "%s: %s", error.text, json.bytes);
     cr_assert_eq(back.size, wire.size, "%s", json.bytes);
     cr_assert_arr_eq(back.data, wire.data, wire.size, "%s", json.bytes);
 }
@@ -139,7 +139,8 @@ static struct command order_of(size_t lines)
     return (struct command){
         .context = CONTEXT_ORDERS,
         .metadata = {.command_id = TEXT("c"), .occurred_at_us = TIME_NONE},
-        .order = {.kind = ORDER_PLACE, .order_id = TEXT("o"), .lines = line, .line_count = lines}};
+        .order = { .kind = ORDER_PLACE, .order_id = TEXT("o"),                  .lines = line, .line_count = lines}
+    };
 }
 
 Test(codec, decodes_more_lines_than_an_order_may_have)
@@ -185,7 +186,9 @@ Test(codec, puts_aside_what_is_larger_than_a_message_and_has_no_id)
 /* ---- memory ---- */
 
 /* metadata { command_id: "c" } */
-#define META "\x0a\x03\x0a\x01" "c"
+#define META                                                                                       \
+    "\x0a\x03\x0a\x01"                                                                             \
+    "c"
 
 static void append(struct bytes *wire, const void *data, size_t size)
 {
@@ -215,14 +218,22 @@ Test(codec, needs_no_more_memory_than_it_says)
     ol_arena_init(&small, 65536, CODEC_ARENA_BYTES);
 
     /* One body of 262,130 bytes: an id, and empty lines, which are two bytes each, up to its end. */
-    struct bytes wire = BYTES_OF(buffer, META "\x12\xf1\xff\x0f\x0a\x01" "o", "\x22\x00", &pieces);
+    struct bytes wire = BYTES_OF(buffer,
+                                 META "\x12\xf1\xff\x0f\x0a\x01"
+                                      "o",
+                                 "\x22\x00", &pieces);
     wire.size = 5 + 4 + 262129;
     cr_assert_eq(codec_decode_command(CONTEXT_ORDERS, wire, &small, &command, &error), OL_OK, "%s",
                  error.text);
     cr_expect_eq(command.order.line_count, (262129u - 3) / 2);
 
     /* As many bodies as there is room for, with one line each: one body in pieces. */
-    wire = BYTES_OF(buffer, META "\x12\x03\x0a\x01" "o", "\x12\x05\x0a\x01" "o\x22\x00", &pieces);
+    wire = BYTES_OF(buffer,
+                    META "\x12\x03\x0a\x01"
+                         "o",
+                    "\x12\x05\x0a\x01"
+                    "o\x22\x00",
+                    &pieces);
     ol_arena_clear(&small);
     cr_assert_eq(codec_decode_command(CONTEXT_ORDERS, wire, &small, &command, &error), OL_OK, "%s",
                  error.text);
@@ -242,8 +253,7 @@ Test(codec, says_when_the_budget_is_spent)
         struct ol_arena small;
         struct command after = {.context = CONTEXT_COUNT};
         ol_arena_init(&small, 1024, budget);
-        enum ol_class class =
-            codec_decode_command(CONTEXT_ORDERS, wire, &small, &after, &error);
+        enum ol_class class = codec_decode_command(CONTEXT_ORDERS, wire, &small, &after, &error);
         cr_assert(class == OL_RETRY || class == OL_OK);
         cr_assert_eq(after.context, class == OL_OK ? CONTEXT_ORDERS : CONTEXT_COUNT);
         cr_assert(class == OL_OK || !decoded, "less was enough");
@@ -275,9 +285,8 @@ Test(codec, leaves_the_wire_bytes_to_the_caller)
 static uint64_t digest(const char *wire, size_t size)
 {
     struct command command;
-    cr_assert_eq(codec_decode_command(CONTEXT_ORDERS,
-                                      (struct bytes){(const uint8_t *)wire, size}, &arena,
-                                      &command, &error),
+    cr_assert_eq(codec_decode_command(CONTEXT_ORDERS, (struct bytes){(const uint8_t *)wire, size},
+                                      &arena, &command, &error),
                  OL_OK, "%s", error.text);
     return command.body_digest;
 }
@@ -285,23 +294,57 @@ static uint64_t digest(const char *wire, size_t size)
 
 Test(codec, digests_the_body_and_not_how_it_was_written)
 {
-    uint64_t plain = DIGEST(META "\x12\x0a\x0a\x01" "o\x12\x01" "k\x22\x02\x10\x05");
+    uint64_t plain = DIGEST(META "\x12\x0a\x0a\x01"
+                                 "o\x12\x01"
+                                 "k\x22\x02\x10\x05");
     /* body before metadata; another command id; fields turned round; the body in two pieces; an
      * unknown field; a default written out; a long varint; a currency given, then taken back */
-    cr_expect_eq(plain, DIGEST("\x12\x0a\x0a\x01" "o\x12\x01" "k\x22\x02\x10\x05" META));
-    cr_expect_eq(plain, DIGEST("\x0a\x03\x0a\x01" "d\x12\x0a\x0a\x01" "o\x12\x01" "k\x22\x02\x10\x05"));
-    cr_expect_eq(plain, DIGEST(META "\x12\x0a\x22\x02\x10\x05\x12\x01" "k\x0a\x01" "o"));
-    cr_expect_eq(plain, DIGEST(META "\x12\x03\x0a\x01" "o\x12\x0a\x0a\x01" "o\x12\x01" "k\x22\x02\x10\x05"));
-    cr_expect_eq(plain, DIGEST(META "\x12\x0c\x0a\x01" "o\x12\x01" "k\x22\x02\x10\x05\x48\x07"));
-    cr_expect_eq(plain, DIGEST(META "\x12\x0c\x0a\x01" "o\x12\x01" "k\x22\x04\x0a\x00\x10\x05"));
-    cr_expect_eq(plain, DIGEST(META "\x12\x0b\x0a\x01" "o\x12\x01" "k\x22\x03\x10\x85\x00"));
-    cr_expect_eq(plain, DIGEST(META "\x12\x0f\x0a\x01" "o\x12\x01" "k\x1a\x01" "E\x1a\x00\x22\x02\x10\x05"));
-    cr_expect_eq(plain, DIGEST(META "\x1a\x03\x0a\x01" "o\x12\x0a\x0a\x01" "o\x12\x01" "k\x22\x02\x10\x05"),
+    cr_expect_eq(plain, DIGEST("\x12\x0a\x0a\x01"
+                               "o\x12\x01"
+                               "k\x22\x02\x10\x05" META));
+    cr_expect_eq(plain, DIGEST("\x0a\x03\x0a\x01"
+                               "d\x12\x0a\x0a\x01"
+                               "o\x12\x01"
+                               "k\x22\x02\x10\x05"));
+    cr_expect_eq(plain, DIGEST(META "\x12\x0a\x22\x02\x10\x05\x12\x01"
+                                    "k\x0a\x01"
+                                    "o"));
+    cr_expect_eq(plain, DIGEST(META "\x12\x03\x0a\x01"
+                                    "o\x12\x0a\x0a\x01"
+                                    "o\x12\x01"
+                                    "k\x22\x02\x10\x05"));
+    cr_expect_eq(plain, DIGEST(META "\x12\x0c\x0a\x01"
+                                    "o\x12\x01"
+                                    "k\x22\x02\x10\x05\x48\x07"));
+    cr_expect_eq(plain, DIGEST(META "\x12\x0c\x0a\x01"
+                                    "o\x12\x01"
+                                    "k\x22\x04\x0a\x00\x10\x05"));
+    cr_expect_eq(plain, DIGEST(META "\x12\x0b\x0a\x01"
+                                    "o\x12\x01"
+                                    "k\x22\x03\x10\x85\x00"));
+    cr_expect_eq(plain, DIGEST(META "\x12\x0f\x0a\x01"
+                                    "o\x12\x01"
+                                    "k\x1a\x01"
+                                    "E\x1a\x00\x22\x02\x10\x05"));
+    cr_expect_eq(plain,
+                 DIGEST(META "\x1a\x03\x0a\x01"
+                             "o\x12\x0a\x0a\x01"
+                             "o\x12\x01"
+                             "k\x22\x02\x10\x05"),
                  "the last member of the oneof counts");
 
-    cr_expect_neq(plain, DIGEST(META "\x12\x0a\x0a\x01" "o\x12\x01" "k\x22\x02\x10\x06"));
-    cr_expect_neq(plain, DIGEST(META "\x12\x0a\x0a\x01" "p\x12\x01" "k\x22\x02\x10\x05"));
-    cr_expect_neq(plain, DIGEST(META "\x12\x0e\x0a\x01" "o\x12\x01" "k\x22\x02\x10\x05\x22\x02\x10\x05"));
+    cr_expect_neq(plain, DIGEST(META "\x12\x0a\x0a\x01"
+                                     "o\x12\x01"
+                                     "k\x22\x02\x10\x06"));
+    cr_expect_neq(plain, DIGEST(META "\x12\x0a\x0a\x01"
+                                     "p\x12\x01"
+                                     "k\x22\x02\x10\x05"));
+    cr_expect_neq(plain, DIGEST(META "\x12\x0e\x0a\x01"
+                                     "o\x12\x01"
+                                     "k\x22\x02\x10\x05\x22\x02\x10\x05"));
     /* the same content, another command */
-    cr_expect_neq(DIGEST(META "\x12\x03\x0a\x01" "o"), DIGEST(META "\x1a\x03\x0a\x01" "o"));
+    cr_expect_neq(DIGEST(META "\x12\x03\x0a\x01"
+                              "o"),
+                  DIGEST(META "\x1a\x03\x0a\x01"
+                              "o"));
 }

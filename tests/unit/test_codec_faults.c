@@ -41,8 +41,7 @@ static enum ol_class decode(enum context context, enum stream stream, struct byt
     switch (stream) {
     case STREAM_COMMANDS:
         return codec_decode_command(context, wire, &arena, &ret_sample->command, &error);
-    case STREAM_STEPS:
-        return codec_decode_step(context, wire, &arena, &ret_sample->step, &error);
+    case STREAM_STEPS: return codec_decode_step(context, wire, &arena, &ret_sample->step, &error);
     default: return codec_decode_event(context, wire, &arena, &ret_sample->event, &error);
     }
 }
@@ -154,15 +153,17 @@ static void find_all(struct sample *sample, struct places *places)
     find_texts(body->message, base, body->name, true, 0, places);
 }
 
-enum damage { NOT_UTF8, HAS_NUL, CONTROL, EMPTY, ABOVE_128, ABOVE_512, DAMAGE_COUNT };
+enum damage { NOT_UTF8, HAS_NUL, CONTROL, CONTROL_C1, EMPTY, ABOVE_128, ABOVE_512, DAMAGE_COUNT };
 
 static struct text damaged(enum damage damage)
 {
     static char x[513];
     memset(x, 'x', sizeof x);
     const struct text texts[DAMAGE_COUNT] = {
-        [NOT_UTF8] = TEXT("ab\xffz"), [HAS_NUL] = TEXT("ab\0z"), [CONTROL] = TEXT("ab\nz"),
-        [EMPTY] = TEXT(""),           [ABOVE_128] = {x, 129},    [ABOVE_512] = {x, 513},
+        [NOT_UTF8] = TEXT("ab\xffz"), [HAS_NUL] = TEXT("ab\0z"),
+        [CONTROL] = TEXT("ab\nz"),    [CONTROL_C1] = TEXT("ab\xc2\x85z"),
+        [EMPTY] = TEXT(""),           [ABOVE_128] = {x, 129},
+        [ABOVE_512] = {x, 513},
     };
     return texts[damage];
 }
@@ -184,7 +185,8 @@ static enum refusal_code expected_refusal(const char *name, enum damage damage)
     switch (damage) {
     case NOT_UTF8: return REFUSED_TEXT_NOT_UTF8;
     case HAS_NUL: return REFUSED_TEXT_HAS_NUL;
-    case CONTROL: return is_one_of(name, references) ? REFUSED_ID_INVALID : ACCEPTED;
+    case CONTROL:
+    case CONTROL_C1: return is_one_of(name, references) ? REFUSED_ID_INVALID : ACCEPTED;
     case ABOVE_128: return is_one_of(name, shorts) ? REFUSED_TEXT_TOO_LONG : ACCEPTED;
     case ABOVE_512:
         return is_one_of(name, shorts) || is_one_of(name, details) ? REFUSED_TEXT_TOO_LONG
@@ -244,7 +246,8 @@ static bool poisons(const struct wire_field *field, enum damage damage)
     switch (damage) {
     case NOT_UTF8:
     case HAS_NUL: return true;
-    case CONTROL: return field->flags & WIRE_CLEAN;
+    case CONTROL:
+    case CONTROL_C1: return field->flags & WIRE_CLEAN;
     case EMPTY: return field->flags & WIRE_KEY;
     case ABOVE_128: return field->limit < 129;
     case ABOVE_512: return field->limit < 513;
@@ -277,9 +280,10 @@ static void damage_text(const struct sample *original, size_t index, enum damage
     find_all(&sample, &places);
     struct place *place = &places.all[index];
     void *base;
-    const struct wire_field *field = strncmp(place->path, "metadata", 8) == 0
-                                         ? find_field(&codec_metadata, place->name)
-                                         : find_field(body_of(&sample, &base)->message, place->name);
+    const struct wire_field *field =
+        strncmp(place->path, "metadata", 8) == 0
+            ? find_field(&codec_metadata, place->name)
+            : find_field(body_of(&sample, &base)->message, place->name);
     *place->text = damaged(damage);
     cr_assert(encode(&sample, &wire));
     if (sample.stream != STREAM_COMMANDS) {
@@ -421,7 +425,8 @@ Test(codec_faults, random_bytes_do_no_harm)
         struct sample decoded;
         size_t size = rng_below(&rng, sizeof bytes);
         for (size_t i = 0; i < size; i++)
-            bytes[i] = rng_chance(&rng, 50) ? (uint8_t)rng_below(&rng, 32) : (uint8_t)rng_next(&rng);
+            bytes[i] =
+                rng_chance(&rng, 50) ? (uint8_t)rng_below(&rng, 32) : (uint8_t)rng_next(&rng);
         ol_arena_clear(&arena);
         (void)decode((enum context)rng_below(&rng, CONTEXT_COUNT), (enum stream)rng_below(&rng, 3),
                      (struct bytes){bytes, size}, &decoded);
@@ -429,8 +434,12 @@ Test(codec_faults, random_bytes_do_no_harm)
 }
 
 /* metadata { command_id: "c" } place_order { order_id: "o" } */
-#define META  "\x0a\x03\x0a\x01" "c"
-#define ORDER "\x12\x03\x0a\x01" "o"
+#define META                                                                                       \
+    "\x0a\x03\x0a\x01"                                                                             \
+    "c"
+#define ORDER                                                                                      \
+    "\x12\x03\x0a\x01"                                                                             \
+    "o"
 
 static enum ol_class decode_order(const char *bytes, size_t size, struct command *ret_command)
 {
@@ -452,22 +461,43 @@ Test(codec_faults, structure)
         ROW("no metadata", ORDER, OL_POISON),
         ROW("no command id", "\x0a\x00" ORDER, OL_POISON),
         ROW("no order id", META "\x12\x00", OL_POISON),
-        ROW("a body of another context", META "\x22\x03\x0a\x01" "o", OL_POISON),
+        ROW("a body of another context",
+            META "\x22\x03\x0a\x01"
+                 "o",
+            OL_POISON),
         ROW("metadata as a number", "\x08\x01" META ORDER, OL_POISON),
         ROW("a body as a number", META "\x10\x01" ORDER, OL_POISON),
         ROW("an id as a number", META "\x12\x02\x08\x01", OL_POISON),
         ROW("field 0", "\x00" META ORDER, OL_POISON),
-        ROW("a length beyond the end", META "\x12\x04\x0a\x01" "o", OL_POISON),
-        ROW("a length beyond its message", META "\x12\x03\x0a\x02" "o", OL_POISON),
-        ROW("a number without an end", META ORDER "\x48\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+        ROW("a length beyond the end",
+            META "\x12\x04\x0a\x01"
+                 "o",
             OL_POISON),
+        ROW("a length beyond its message",
+            META "\x12\x03\x0a\x02"
+                 "o",
+            OL_POISON),
+        ROW("a number without an end",
+            META ORDER "\x48\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", OL_POISON),
         ROW("a group", META ORDER "\x4b\x4c", OL_POISON),
         ROW("unknown: a number", META ORDER "\x48\x07", OL_OK),
         ROW("unknown: bytes", META ORDER "\x4a\x02zz", OL_OK),
-        ROW("unknown: 32 bits", META ORDER "\x4d" "abcd", OL_OK),
-        ROW("unknown: 64 bits", META ORDER "\x49" "abcdefgh", OL_OK),
-        ROW("unknown: cut off", META ORDER "\x4d" "abc", OL_POISON),
-        ROW("unknown: in metadata", "\x0a\x05\x0a\x01" "c\x48\x07" ORDER, OL_OK),
+        ROW("unknown: 32 bits",
+            META ORDER "\x4d"
+                       "abcd",
+            OL_OK),
+        ROW("unknown: 64 bits",
+            META ORDER "\x49"
+                       "abcdefgh",
+            OL_OK),
+        ROW("unknown: cut off",
+            META ORDER "\x4d"
+                       "abc",
+            OL_POISON),
+        ROW("unknown: in metadata",
+            "\x0a\x05\x0a\x01"
+            "c\x48\x07" ORDER,
+            OL_OK),
 #undef ROW
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -486,18 +516,39 @@ Test(codec_faults, a_claimed_time_beyond_all_years_is_no_time)
         size_t size;
         int64_t at_us;
     } rows[] = {
-#define ROW(what, time, at_us)                                                                     \
-    {what, "\x0a" time ORDER, sizeof("\x0a" time ORDER) - 1, at_us}
-        ROW("absent", "\x03\x0a\x01" "c", TIME_NONE),
-        ROW("1970", "\x05\x0a\x01" "c\x2a\x00", 0),
-        ROW("a microsecond", "\x08\x0a\x01" "c\x2a\x03\x10\xe8\x07", 1),
-        ROW("less is cut off", "\x08\x0a\x01" "c\x2a\x03\x10\xe7\x07", 0),
-        ROW("a second of nanos", "\x0b\x0a\x01" "c\x2a\x06\x10\x80\x94\xeb\xdc\x03", TIME_NONE),
-        ROW("nanos below zero", "\x10\x0a\x01" "c\x2a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+#define ROW(what, time, at_us) {what, "\x0a" time ORDER, sizeof("\x0a" time ORDER) - 1, at_us}
+        ROW("absent",
+            "\x03\x0a\x01"
+            "c",
             TIME_NONE),
-        ROW("the last second of 9999", "\x0c\x0a\x01" "c\x2a\x07\x08\xff\x82\xd1\xff\xaf\x07",
+        ROW("1970",
+            "\x05\x0a\x01"
+            "c\x2a\x00",
+            0),
+        ROW("a microsecond",
+            "\x08\x0a\x01"
+            "c\x2a\x03\x10\xe8\x07",
+            1),
+        ROW("less is cut off",
+            "\x08\x0a\x01"
+            "c\x2a\x03\x10\xe7\x07",
+            0),
+        ROW("a second of nanos",
+            "\x0b\x0a\x01"
+            "c\x2a\x06\x10\x80\x94\xeb\xdc\x03",
+            TIME_NONE),
+        ROW("nanos below zero",
+            "\x10\x0a\x01"
+            "c\x2a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            TIME_NONE),
+        ROW("the last second of 9999",
+            "\x0c\x0a\x01"
+            "c\x2a\x07\x08\xff\x82\xd1\xff\xaf\x07",
             253402300799000000),
-        ROW("the year 10000", "\x0c\x0a\x01" "c\x2a\x07\x08\x80\x83\xd1\xff\xaf\x07", TIME_NONE),
+        ROW("the year 10000",
+            "\x0c\x0a\x01"
+            "c\x2a\x07\x08\x80\x83\xd1\xff\xaf\x07",
+            TIME_NONE),
 #undef ROW
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -595,26 +646,26 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
         void (*change)(struct sample *sample);
         enum ol_class class;
     } rows[] = {
-        {"untouched", "OrderPlaced", nothing, OL_OK},
-        {"no version", "OrderPlaced", no_version, OL_POISON},
-        {"no status", "OrderConfirmed", no_status, OL_POISON},
-        {"a status that does not exist", "OrderConfirmed", status_unknown, OL_POISON},
-        {"a saga state that does not exist", "OrderConfirmed", saga_unknown, OL_POISON},
-        {"no cause", "OrderConfirmed", no_cause, OL_POISON},
-        {"a cause that does not exist", "OrderConfirmed", cause_unknown, OL_POISON},
-        {"an offset below zero", "OrderConfirmed", offset_negative, OL_POISON},
-        {"no time", "OrderConfirmed", no_recorded_at, OL_POISON},
-        {"no lines", "OrderPlaced", no_lines, OL_POISON},
-        {"257 lines", "OrderPlaced", too_many_lines, OL_POISON},
-        {"a quantity of 0", "OrderPlaced", quantity_none, OL_POISON},
-        {"an amount below 0", "OrderPlaced", amount_negative, OL_POISON},
-        {"no deadline", "OrderPlaced", no_deadline, OL_POISON},
-        {"no deadline", "OrderRejected", no_deadline, OL_POISON},
-        {"no code", "OrderRejected", no_code, OL_POISON},
-        {"group -1: the payment", "OrderRejected", group_negative, OL_OK},
-        {"group -2", "OrderRejected", group_very_negative, OL_POISON},
-        {"group -1", "OrderStockReserved", group_negative, OL_POISON},
-        {"group 64", "OrderStockReserved", group_64, OL_POISON},
+        {"untouched",                        "OrderPlaced",        nothing,             OL_OK    },
+        {"no version",                       "OrderPlaced",        no_version,          OL_POISON},
+        {"no status",                        "OrderConfirmed",     no_status,           OL_POISON},
+        {"a status that does not exist",     "OrderConfirmed",     status_unknown,      OL_POISON},
+        {"a saga state that does not exist", "OrderConfirmed",     saga_unknown,        OL_POISON},
+        {"no cause",                         "OrderConfirmed",     no_cause,            OL_POISON},
+        {"a cause that does not exist",      "OrderConfirmed",     cause_unknown,       OL_POISON},
+        {"an offset below zero",             "OrderConfirmed",     offset_negative,     OL_POISON},
+        {"no time",                          "OrderConfirmed",     no_recorded_at,      OL_POISON},
+        {"no lines",                         "OrderPlaced",        no_lines,            OL_POISON},
+        {"257 lines",                        "OrderPlaced",        too_many_lines,      OL_POISON},
+        {"a quantity of 0",                  "OrderPlaced",        quantity_none,       OL_POISON},
+        {"an amount below 0",                "OrderPlaced",        amount_negative,     OL_POISON},
+        {"no deadline",                      "OrderPlaced",        no_deadline,         OL_POISON},
+        {"no deadline",                      "OrderRejected",      no_deadline,         OL_POISON},
+        {"no code",                          "OrderRejected",      no_code,             OL_POISON},
+        {"group -1: the payment",            "OrderRejected",      group_negative,      OL_OK    },
+        {"group -2",                         "OrderRejected",      group_very_negative, OL_POISON},
+        {"group -1",                         "OrderStockReserved", group_negative,      OL_POISON},
+        {"group 64",                         "OrderStockReserved", group_64,            OL_POISON},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sample sample = copy_of(sample_of(rows[i].message, CONTEXT_ORDERS)), decoded;

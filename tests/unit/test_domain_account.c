@@ -118,6 +118,7 @@ Test(account, opens_pays_in_and_pays_out)
         {DEPOSIT, 5, "PLN", ACCEPTED, 0, 5, 0, NONE, 2},
         {WITHDRAW, 6, "PLN", REFUSED_FUNDS_SHORT, 0, 5, 0, NONE, 2},
         {WITHDRAW, 5, "EUR", REFUSED_CURRENCY_MISMATCH, 0, 5, 0, NONE, 2},
+        {WITHDRAW, 5, "PL", REFUSED_CURRENCY_INVALID, 0, 5, 0, NONE, 2},
         {WITHDRAW, -5, "PLN", REFUSED_AMOUNT_NOT_POSITIVE, 0, 5, 0, NONE, 2},
         {WITHDRAW, 4, "PLN", ACCEPTED, 0, 1, 0, NONE, 3},
         {DEPOSIT, MAX, "PLN", REFUSED_AMOUNT_OVERFLOW, 0, 1, 0, NONE, 3},
@@ -167,7 +168,8 @@ Test(payment, is_voided_and_never_held_again)
         {VOID, ACCEPTED, 0, 100, 0, PAYMENT_IS_VOIDED, 4},
         {CAPTURE, ACCEPTED, 0, 100, 0, PAYMENT_IS_VOIDED, 4},
         {REFUND, 1, "", REFUSED_PAYMENT_NOT_CAPTURED, 0, 100, 0, PAYMENT_IS_VOIDED, 4},
-        {AUTHORISE, 100, "PLN", REFUSED_PAYMENT_EXISTS, PAYMENT_DECLINED, 100, 0, PAYMENT_IS_DECLINED, 4},
+        {AUTHORISE, 100, "PLN", REFUSED_PAYMENT_EXISTS,
+         PAYMENT_DECLINED, 100, 0, PAYMENT_IS_DECLINED, 4},
     };
     PLAY(rows);
 }
@@ -178,7 +180,8 @@ Test(payment, that_is_voided_before_it_comes_is_never_held)
         {VOID, ACCEPTED, PAYMENT_VOIDED, 0, 0, PAYMENT_IS_VOIDED, 0},
         {OPEN, "PLN", ACCEPTED, 0, 0, 0, PAYMENT_IS_VOIDED, 1},
         {DEPOSIT, 100, "PLN", ACCEPTED, 0, 100, 0, PAYMENT_IS_VOIDED, 2},
-        {AUTHORISE, 100, "PLN", REFUSED_PAYMENT_EXISTS, PAYMENT_DECLINED, 100, 0, PAYMENT_IS_DECLINED, 2},
+        {AUTHORISE, 100, "PLN", REFUSED_PAYMENT_EXISTS,
+         PAYMENT_DECLINED, 100, 0, PAYMENT_IS_DECLINED, 2},
         {AUTHORISE, 100, "PLN", REFUSED_PAYMENT_EXISTS, 0, 100, 0, PAYMENT_IS_DECLINED, 2},
         {VOID, ACCEPTED, PAYMENT_VOIDED, 100, 0, PAYMENT_IS_VOIDED, 2},
     };
@@ -188,13 +191,15 @@ Test(payment, that_is_voided_before_it_comes_is_never_held)
 Test(payment, is_declined_with_the_most_basic_reason)
 {
     static const struct row unknown[] = {
-        {AUTHORISE, 1, "PLN", REFUSED_ACCOUNT_UNKNOWN, PAYMENT_DECLINED, 0, 0, PAYMENT_IS_DECLINED, 0},
+        {AUTHORISE, 1, "PLN", REFUSED_ACCOUNT_UNKNOWN,
+         PAYMENT_DECLINED, 0, 0, PAYMENT_IS_DECLINED, 0},
         {CAPTURE, ACCEPTED, 0, 0, 0, PAYMENT_IS_DECLINED, 0},
         {VOID, ACCEPTED, PAYMENT_VOIDED, 0, 0, PAYMENT_IS_VOIDED, 0},
     };
     static const struct row mismatch[] = {
         {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
-        {AUTHORISE, 1, "EUR", REFUSED_CURRENCY_MISMATCH, PAYMENT_DECLINED, 0, 0, PAYMENT_IS_DECLINED, 1},
+        {AUTHORISE, 1, "EUR", REFUSED_CURRENCY_MISMATCH,
+         PAYMENT_DECLINED, 0, 0, PAYMENT_IS_DECLINED, 1},
     };
     static const struct row short_of[] = {
         {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},

@@ -175,6 +175,13 @@ Test(checkout_waits_for, says_what_is_missing)
     cr_assert_str_eq(waits_for(&state), "");
 }
 
+Test(checkout_waits_for, writes_groups_of_one_and_two_digits)
+{
+    struct order state = placed_order();
+    state.groups_asked = UINT64_C(1) << 9 | UINT64_C(1) << 10 | UINT64_C(1) << 63;
+    cr_assert_str_eq(waits_for(&state), "stock groups 9, 10, 63 reserved");
+}
+
 Test(checkout_waits_for, leaves_out_what_does_not_fit)
 {
     struct order state = placed_order();

@@ -1,10 +1,11 @@
 /*
- * tests/unit/test_domain_order.c - sessions of one order: a row is what comes, and what it leads to.
+ * tests/unit/test_domain_order.c - sessions of one order: what comes, and what it leads to.
  *
- *   place p0=60 p3=40   a basket with a line on inventory partition 0 and one on 3, of these amounts
+ *   place p0=60 p3=40   a basket with a line on inventory partition 0 and one on 3, of these
+ *                       amounts
  *   reserved 3          a step: the group of partition 3 answered; so refused, released
- *   timeout             the deadline that is meant, at its own time; `timeout early`: one microsecond
- *                       before; `timeout stale`: another deadline
+ *   timeout             the deadline that is meant, at its own time; `timeout early`: one
+ *                       microsecond before; `timeout stale`: another deadline
  *
  * Outcome: the events with status and saga state, then the steps that follow from each in brackets;
  * "no CODE" for a refusal, "-" for a step that has nothing to say any more.
@@ -241,7 +242,8 @@ Test(order, refused_by_one_group_releases_the_others_answered_or_not)
     PLAY({"place p0=1 p1=1 p3=1",
           "OrderPlaced PLACED/running [ReserveStock 0 ReserveStock 1 ReserveStock 3]"},
          {"reserved 3", "OrderStockReserved PLACED/running"},
-         {"refused 1", "OrderRejected REJECTED/undoing STOCK_SHORT [ReleaseStock 0 ReleaseStock 3]"},
+         {"refused 1", "OrderRejected REJECTED/undoing STOCK_SHORT"
+                       " [ReleaseStock 0 ReleaseStock 3]"},
          {"refused 0", "-"},
          {"reserved 0", "-"},
          {"released 1", "-"},
@@ -311,6 +313,32 @@ Test(order, expires_at_its_deadline_and_not_before)
          {"cancel", "no NOTHING_TO_DO"},
          {"reserved 0", "-"},
          {"released 0", "OrderStockReleased CANCELLED/undone"});
+}
+
+/* The undo's time counts from the rejection or cancel, wherever the first deadline was. */
+Test(order, that_undoes_has_a_new_deadline)
+{
+    static const struct row ways[][5] = {
+        {{"place p0=1 p1=1", "OrderPlaced PLACED/running [ReserveStock 0 ReserveStock 1]"},
+         {"refused 1", "OrderRejected REJECTED/undoing STOCK_SHORT [ReleaseStock 0]"},
+         {"timeout early", "-"},
+         {"timeout", "OrderUndoOverdue REJECTED/stuck"},
+         {"released 0", "OrderStockReleased REJECTED/undone"}},
+        {{"place p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"cancel", "OrderCancelled CANCELLED/undoing CANCELLED_BY_CUSTOMER [ReleaseStock 0]"},
+         {"timeout early", "-"},
+         {"timeout", "OrderUndoOverdue CANCELLED/stuck"},
+         {"released 0", "OrderStockReleased CANCELLED/undone"}},
+    };
+    for (size_t way = 0; way < 2; way++) {
+        struct session session = session_begin();
+        for (size_t i = 0; i < 5; i++) {
+            session.facts.now_us = START_US + 100 * (int64_t)i;
+            play_row(&session, &ways[way][i]);
+            if (i >= 1)
+                cr_assert_eq(session.state.deadline_us, START_US + 100 + AFTER_US);
+        }
+    }
 }
 
 Test(order, stuck_with_a_payment_ends_with_late_answers)
@@ -408,6 +436,8 @@ static struct order_line none[1];
 
 #define LINES(array) (array), sizeof(array) / sizeof *(array)
 
+#define O_C_PLN TEXT("o"), TEXT("c"), TEXT("PLN")
+
 static const struct {
     const char *claim;
     struct text order_id, customer_id, currency;
@@ -418,21 +448,23 @@ static const struct {
     int32_t line;
     const char *subject;
 } baskets[] = {
-    {"accepted", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(two), 0, ACCEPTED, 0, ""},
-    {"accepted at the limits", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(at_most), 0, ACCEPTED, 0, ""},
+    {"accepted", O_C_PLN, LINES(two), 0, ACCEPTED, 0, ""},
+    {"accepted at the limits", O_C_PLN, LINES(at_most), 0, ACCEPTED, 0, ""},
     {"no order id", TEXT(""), TEXT("c"), TEXT("PLN"), LINES(two), 0, REFUSED_ID_INVALID, 0, ""},
     {"no customer", TEXT("o"), TEXT(""), TEXT("pln"), LINES(two), 0, REFUSED_ID_INVALID, 0, ""},
-    {"tab in a customer", TEXT("o"), TEXT("c\t"), TEXT("PLN"), LINES(two), 0, REFUSED_ID_INVALID, 0, "c\t"},
-    {"small letters", TEXT("o"), TEXT("c"), TEXT("pln"), none, 0, 0, REFUSED_CURRENCY_INVALID, 0, "pln"},
-    {"no lines", TEXT("o"), TEXT("c"), TEXT("PLN"), none, 0, 0, REFUSED_ORDER_EMPTY_BASKET, 0, "o"},
-    {"257 lines", TEXT("o"), TEXT("c"), TEXT("PLN"), none, 257, 0, REFUSED_ORDER_TOO_MANY_LINES, 0, "o"},
-    {"quantity 0", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(bad_quantity), 0, REFUSED_QUANTITY_NOT_POSITIVE, 2, "b"},
-    {"amount -1", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(bad_amount), 0, REFUSED_AMOUNT_NEGATIVE, 1, "a"},
-    {"newline in a sku", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(bad_sku), 0, REFUSED_ID_INVALID, 1, "a\n"},
-    {"a sku twice", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(twice), 0, REFUSED_SKU_TWICE, 3, "a"},
-    {"sum too large", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(too_much), 0, REFUSED_AMOUNT_OVERFLOW, 2, "b"},
-    {"placed before", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(two), 7, REFUSED_ORDER_EXISTS, 0, "o"},
-    {"basic first", TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(twice), 7, REFUSED_SKU_TWICE, 3, "a"},
+    {"tab in a customer", TEXT("o"), TEXT("c\t"), TEXT("PLN"), LINES(two), 0,
+     REFUSED_ID_INVALID, 0, "c\t"},
+    {"small letters", TEXT("o"), TEXT("c"), TEXT("pln"), none, 0, 0,
+     REFUSED_CURRENCY_INVALID, 0, "pln"},
+    {"no lines", O_C_PLN, none, 0, 0, REFUSED_ORDER_EMPTY_BASKET, 0, "o"},
+    {"257 lines", O_C_PLN, none, 257, 0, REFUSED_ORDER_TOO_MANY_LINES, 0, "o"},
+    {"quantity 0", O_C_PLN, LINES(bad_quantity), 0, REFUSED_QUANTITY_NOT_POSITIVE, 2, "b"},
+    {"amount -1", O_C_PLN, LINES(bad_amount), 0, REFUSED_AMOUNT_NEGATIVE, 1, "a"},
+    {"newline in a sku", O_C_PLN, LINES(bad_sku), 0, REFUSED_ID_INVALID, 1, "a\n"},
+    {"a sku twice", O_C_PLN, LINES(twice), 0, REFUSED_SKU_TWICE, 3, "a"},
+    {"sum too large", O_C_PLN, LINES(too_much), 0, REFUSED_AMOUNT_OVERFLOW, 2, "b"},
+    {"placed before", O_C_PLN, LINES(two), 7, REFUSED_ORDER_EXISTS, 0, "o"},
+    {"basic first", O_C_PLN, LINES(twice), 7, REFUSED_SKU_TWICE, 3, "a"},
 };
 
 /* clang-format on */
@@ -518,6 +550,18 @@ Test(order_decide_command, finds_a_sku_twice_among_256_long_ones)
         cr_assert_eq(refusal.code, REFUSED_SKU_TWICE);
         cr_assert_eq(refusal.line, ORDER_LINES_MAX);
     }
+}
+
+Test(order_decide_command, tells_skus_of_the_same_hash_apart)
+{
+    static const struct order_line lines[] = {{TEXT("sku-aaaa"), 1, 1, 0},
+                                              {TEXT("-ke74tzc"), 1, 1, 0}};
+    struct order_command command = {ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(lines)};
+    struct order_facts facts = {START_US, AFTER_US, 8};
+    struct order_events events;
+    cr_assert_eq(partition_hash(lines[0].sku), partition_hash(lines[1].sku));
+    cr_assert_eq(order_decide_command(&(struct order){0}, &command, &facts, &events).code,
+                 ACCEPTED);
 }
 
 /* ---- folding ---- */

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 
-/* Kafka's own vectors (org.apache.kafka.common.utils.UtilsTest), and librdkafka's for lengths 0-3. */
+/* Kafka's own vectors (org.apache.kafka.common.utils.UtilsTest), and librdkafka's for none. */
 static const struct {
     const char *key;
     int32_t hash;
@@ -28,6 +28,17 @@ Test(partition_hash, takes_bytes_as_unsigned)
 {
     cr_assert_neq(partition_hash(TEXT("\xff")), partition_hash(TEXT("\x7f")));
     cr_assert_neq(partition_hash(TEXT("\xc3\xa9t\xc3\xa9")), partition_hash(TEXT("ete")));
+}
+
+Test(partition_hash, reads_no_further_than_the_key)
+{
+    static const char key[] = "foobar, and what stands behind it";
+    for (uint32_t bytes = 0; bytes < sizeof key - 1; bytes++) {
+        char copy[sizeof key] = {0};
+        memcpy(copy, key, bytes);
+        cr_assert_eq(partition_hash((struct text){key, bytes}),
+                     partition_hash((struct text){copy, bytes}));
+    }
 }
 
 Test(partition_of, clears_the_sign_bit_and_takes_the_rest)

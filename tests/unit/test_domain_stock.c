@@ -31,11 +31,16 @@ static const struct {
 } groups[] = {
     {"fits to the last unit", {{TEXT("a"), 5, 0}, {TEXT("b"), 1, 0}}, {&a, &b}, ACCEPTED, ""},
     {"short by one", {{TEXT("a"), 5, 0}, {TEXT("b"), 2, 0}}, {&a, &b}, REFUSED_STOCK_SHORT, "b"},
-    {"first line first", {{TEXT("a"), 6, 0}, {TEXT("x"), 1, 0}}, {&a, &unknown}, REFUSED_STOCK_SHORT, "a"},
-    {"unknown", {{TEXT("x"), 1, 0}, {TEXT("a"), 9, 0}}, {&unknown, &a}, REFUSED_PRODUCT_UNKNOWN, "x"},
-    {"out of the list", {{TEXT("a"), 1, 0}, {TEXT("g"), 1, 0}}, {&a, &gone}, REFUSED_PRODUCT_UNKNOWN, "g"},
-    {"currency before stock", {{TEXT("a"), 1, 0}, {TEXT("e"), 1, 0}}, {&a, &euro}, REFUSED_CURRENCY_MISMATCH, "e"},
-    {"all there is", {{TEXT("a"), 1, 0}, {TEXT("b"), INT64_MAX, 0}}, {&a, &b}, REFUSED_STOCK_SHORT, "b"},
+    {"first line first", {{TEXT("a"), 6, 0}, {TEXT("x"), 1, 0}},
+     {&a, &unknown}, REFUSED_STOCK_SHORT, "a"},
+    {"unknown", {{TEXT("x"), 1, 0}, {TEXT("a"), 9, 0}},
+     {&unknown, &a}, REFUSED_PRODUCT_UNKNOWN, "x"},
+    {"out of the list", {{TEXT("a"), 1, 0}, {TEXT("g"), 1, 0}},
+     {&a, &gone}, REFUSED_PRODUCT_UNKNOWN, "g"},
+    {"currency before stock", {{TEXT("a"), 1, 0}, {TEXT("e"), 1, 0}},
+     {&a, &euro}, REFUSED_CURRENCY_MISMATCH, "e"},
+    {"all there is", {{TEXT("a"), 1, 0}, {TEXT("b"), INT64_MAX, 0}},
+     {&a, &b}, REFUSED_STOCK_SHORT, "b"},
 };
 /* clang-format on */
 
@@ -68,7 +73,7 @@ Test(stock_decide_reserve, takes_all_lines_or_none)
     }
 }
 
-/* ---- a session of one reservation: step, event (NONE: nothing to say), status after, reply ---- */
+/* ---- one reservation: step, event (0: nothing to say), lines, code, status after, reply ---- */
 
 struct row {
     enum inventory_step_kind step;
@@ -118,13 +123,22 @@ static void play(const struct row *rows, size_t count, int64_t quantity)
 #define PLAY(rows, quantity) play(rows, sizeof(rows) / sizeof *(rows), quantity)
 
 /* clang-format off */
+#define HELD     RESERVATION_IS_HELD
+#define REFUSED  RESERVATION_IS_REFUSED
+#define RELEASED RESERVATION_IS_RELEASED
+#define EXISTS   REFUSED_RESERVATION_EXISTS
+#define SHORT    REFUSED_STOCK_SHORT
+#define YES      ORDER_STOCK_RESERVED_REPLY
+#define NO       ORDER_STOCK_REFUSED_REPLY
+#define BACK     ORDER_STOCK_RELEASED_REPLY
+
 Test(reservation, is_held_and_given_back_once)
 {
     static const struct row rows[] = {
-        {STOCK_RESERVE, STOCK_RESERVED, 1, ACCEPTED, RESERVATION_IS_HELD, ORDER_STOCK_RESERVED_REPLY},
-        {STOCK_RESERVE, 0, 0, ACCEPTED, RESERVATION_IS_HELD, ORDER_STOCK_RESERVED_REPLY},
-        {STOCK_RELEASE, STOCK_RELEASED, 1, ACCEPTED, RESERVATION_IS_RELEASED, ORDER_STOCK_RELEASED_REPLY},
-        {STOCK_RELEASE, 0, 0, ACCEPTED, RESERVATION_IS_RELEASED, ORDER_STOCK_RELEASED_REPLY},
+        {STOCK_RESERVE, STOCK_RESERVED, 1, 0, HELD, YES},
+        {STOCK_RESERVE, 0, 0, 0, HELD, YES},
+        {STOCK_RELEASE, STOCK_RELEASED, 1, 0, RELEASED, BACK},
+        {STOCK_RELEASE, 0, 0, 0, RELEASED, BACK},
     };
     PLAY(rows, 5);
 }
@@ -132,9 +146,9 @@ Test(reservation, is_held_and_given_back_once)
 Test(reservation, that_is_released_before_it_comes_is_never_held)
 {
     static const struct row rows[] = {
-        {STOCK_RELEASE, STOCK_RELEASED, 0, ACCEPTED, RESERVATION_IS_RELEASED, ORDER_STOCK_RELEASED_REPLY},
-        {STOCK_RESERVE, STOCK_REFUSED, 0, REFUSED_RESERVATION_EXISTS, RESERVATION_IS_REFUSED, ORDER_STOCK_REFUSED_REPLY},
-        {STOCK_RESERVE, 0, 0, REFUSED_RESERVATION_EXISTS, RESERVATION_IS_REFUSED, ORDER_STOCK_REFUSED_REPLY},
+        {STOCK_RELEASE, STOCK_RELEASED, 0, 0, RELEASED, BACK},
+        {STOCK_RESERVE, STOCK_REFUSED, 0, EXISTS, REFUSED, NO},
+        {STOCK_RESERVE, 0, 0, EXISTS, REFUSED, NO},
     };
     PLAY(rows, 5);
 }
@@ -142,10 +156,10 @@ Test(reservation, that_is_released_before_it_comes_is_never_held)
 Test(reservation, that_is_refused_stays_refused_and_releases_nothing)
 {
     static const struct row rows[] = {
-        {STOCK_RESERVE, STOCK_REFUSED, 0, REFUSED_STOCK_SHORT, RESERVATION_IS_REFUSED, ORDER_STOCK_REFUSED_REPLY},
-        {STOCK_RESERVE, 0, 0, REFUSED_RESERVATION_EXISTS, RESERVATION_IS_REFUSED, ORDER_STOCK_REFUSED_REPLY},
-        {STOCK_RELEASE, STOCK_RELEASED, 0, ACCEPTED, RESERVATION_IS_RELEASED, ORDER_STOCK_RELEASED_REPLY},
-        {STOCK_RELEASE, 0, 0, ACCEPTED, RESERVATION_IS_RELEASED, ORDER_STOCK_RELEASED_REPLY},
+        {STOCK_RESERVE, STOCK_REFUSED, 0, SHORT, REFUSED, NO},
+        {STOCK_RESERVE, 0, 0, EXISTS, REFUSED, NO},
+        {STOCK_RELEASE, STOCK_RELEASED, 0, 0, RELEASED, BACK},
+        {STOCK_RELEASE, 0, 0, 0, RELEASED, BACK},
     };
     PLAY(rows, 6);
 }

@@ -1,0 +1,115 @@
+#include "projections/installation.h"
+
+#include <string.h>
+
+#define CLUSTER_MS 10000
+
+static const struct ol_pg_statement installation_read = {
+    .name = "installation/read",
+    .sql = "SELECT topic_prefix, partitions, cluster_id FROM orderlog.installation",
+    .columns =
+        (const struct ol_pg_column[]){
+            {"topic_prefix", OL_PG_TEXT, OL_PG_NOT_NULL},
+            {"partitions", OL_PG_INT2, OL_PG_NOT_NULL},
+            {"cluster_id", OL_PG_TEXT, OL_PG_NOT_NULL},
+            {0}},
+};
+
+static const struct ol_pg_statement installation_write = {
+    .name = "installation/write",
+    .sql = "INSERT INTO orderlog.installation (topic_prefix, partitions, cluster_id) "
+           "SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM orderlog.installation) "
+           "ON CONFLICT DO NOTHING",
+};
+
+#define NO_SCHEMA "42P01" /* undefined_table */
+
+static enum ol_class read_row(struct ol_pg *db, struct ol_pg_rows *rows, struct ol_error *reterr)
+{
+    struct ol_error error;
+    enum ol_class class = ol_pg_exec(db, &installation_read, NULL, rows, &error);
+    if (class && strcmp(ol_pg_sqlstate(db), NO_SCHEMA) == 0)
+        return ol_fail(reterr, OL_NOT_FOUND,
+                       "the database at %s has no schema yet; run 'orderlog migrate up'",
+                       ol_pg_where(db));
+    if (class)
+        return ol_fail(reterr, class, "%s", error.text);
+    if (rows->count == 0)
+        return ol_fail(reterr, OL_NOT_FOUND,
+                       "the database at %s belongs to no installation yet; run 'orderlog topics "
+                       "apply --execute'",
+                       ol_pg_where(db));
+    return OL_OK;
+}
+
+static enum ol_class compare_row(const struct ol_options *options, const char *cluster_id,
+                                 const struct ol_pg_rows *rows, struct ol_error *reterr)
+{
+    const char *prefix = ol_pg_text(rows, 0, 0).data, *cluster = ol_pg_text(rows, 0, 2).data;
+    int partitions = ol_pg_int16(rows, 0, 1);
+    if (rows->count > 1)
+        return ol_fail(reterr, OL_VIOLATED,
+                       "orderlog.installation has %d rows; one database serves one installation",
+                       rows->count);
+    if (strcmp(prefix, options->topic_prefix) != 0)
+        return ol_fail(reterr, OL_VIOLATED,
+                       "the database belongs to the topics of prefix '%s', but --topic-prefix says "
+                       "'%s'",
+                       prefix, options->topic_prefix);
+    if (partitions != options->partitions)
+        return ol_fail(reterr, OL_VIOLATED,
+                       "the installation has %d partitions, but --partitions says %lld; the number "
+                       "must never change under a running installation",
+                       partitions, (long long)options->partitions);
+    if (strcmp(cluster, cluster_id) != 0)
+        return ol_fail(reterr, OL_VIOLATED,
+                       "the database was filled from the Kafka cluster %s, but this one is %s",
+                       cluster, cluster_id);
+    return OL_OK;
+}
+
+static enum ol_class compare(const struct ol_options *options, struct ol_admin *admin,
+                             struct ol_pg *db, bool record, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    struct ol_pg_params params = {0};
+    struct ol_arena arena;
+    const char *cluster_id = "";
+    ol_arena_init(&arena, 256, 0);
+    enum ol_class class = ol_admin_cluster_id(admin, CLUSTER_MS, &arena, &cluster_id, reterr);
+    if (!class && record) {
+        ol_pg_param_text(&params, options->topic_prefix, strlen(options->topic_prefix));
+        ol_pg_param_int16(&params, (int16_t)options->partitions);
+        ol_pg_param_text(&params, cluster_id, strlen(cluster_id));
+        class = ol_pg_exec(db, &installation_write, &params, NULL, reterr);
+    }
+    if (!class)
+        class = read_row(db, &rows, reterr);
+    if (!class)
+        class = compare_row(options, cluster_id, &rows, reterr);
+    ol_arena_release(&arena);
+    return class;
+}
+
+enum ol_class installation_compare(const struct ol_options *options, struct ol_admin *admin,
+                                   struct ol_pg *db, struct ol_error *reterr)
+{
+    return compare(options, admin, db, false, reterr);
+}
+
+enum ol_class installation_record(const struct ol_options *options, struct ol_admin *admin,
+                                  struct ol_pg *db, struct ol_error *reterr)
+{
+    return compare(options, admin, db, true, reterr);
+}
+
+enum ol_class installation_check(const struct ol_options *options, struct ol_admin *admin,
+                                 struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg) struct ol_pg *db = NULL;
+    struct ol_pg_options connection = {.dsn = options->pg_dsn,
+                                       .application_name = "orderlog-installation",
+                                       .read_only = true};
+    enum ol_class class = ol_pg_open(&connection, &db, reterr);
+    return class ? class : installation_compare(options, admin, db, reterr);
+}

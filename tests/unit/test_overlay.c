@@ -1,0 +1,505 @@
+/*
+ * tests/unit/test_overlay.c - what is held ahead of the projection, and when it may go.
+ */
+#include "consumers/overlay.h"
+
+#include "domain/partition.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PARTITIONS 4
+
+static const struct overlay_limits roomy = {1 << 30, 1 << 30};
+static const struct overlay_limits none = {0, 0}; /* evicts whatever it may */
+
+static struct overlay *overlay;
+
+static void tear_down(void)
+{
+    overlay_free(overlay);
+    overlay = NULL;
+}
+
+static struct entity_key key_of(enum entity_kind kind, int32_t partition, const char *id,
+                                const char *second)
+{
+    return (struct entity_key){kind, partition, text_of(id), text_of(second)};
+}
+
+/* Memory of a batch: what is made in it is gone after spoil(). */
+struct passing {
+    char text[512];
+    size_t used;
+    struct stock_line lines[8];
+};
+
+static struct text passing_text(struct passing *passing, const char *string)
+{
+    char *copy = passing->text + passing->used;
+    passing->used += (size_t)sprintf(copy, "%s", string) + 1;
+    cr_assert_lt(passing->used, sizeof passing->text);
+    return text_of(copy);
+}
+
+static void spoil(struct passing *passing)
+{
+    memset(passing, 0xdb, sizeof *passing);
+}
+
+static struct entity *put_absent(enum entity_kind kind, int32_t partition, const char *id,
+                                 int64_t base_offset)
+{
+    struct entity_key key = key_of(kind, partition, id, NULL);
+    struct entity absent = {.kind = kind};
+    struct entity *entity = overlay_put(overlay, &key, &absent, base_offset);
+    cr_assert(entity);
+    return entity;
+}
+
+/* ---- events, caused by steps so that no command record is part of them ---- */
+
+static struct event_message event_of(enum context context)
+{
+    return (struct event_message){
+        .context = context, .cause_source = CAUSE_STEPS, .body = EVENT_BODY_DOMAIN};
+}
+
+static bool apply_added(const char *sku, int32_t partition, int64_t offset)
+{
+    struct event_message event = event_of(CONTEXT_INVENTORY);
+    event.inventory = (struct inventory_event){
+        .kind = PRODUCT_ADDED, .version = 1, .sku = text_of(sku), .details.currency = TEXT("PLN")};
+    return overlay_apply(overlay, &event, partition, offset);
+}
+
+static bool apply_increased(const char *sku, int32_t partition, int64_t version, int64_t quantity,
+                            int64_t offset)
+{
+    struct event_message event = event_of(CONTEXT_INVENTORY);
+    event.inventory = (struct inventory_event){
+        .kind = STOCK_INCREASED, .version = version, .sku = text_of(sku), .quantity = quantity};
+    return overlay_apply(overlay, &event, partition, offset);
+}
+
+/* A product with `quantity` units on hand, put as loaded: settled. */
+static void put_product(const char *sku, int32_t partition, int64_t quantity)
+{
+    struct entity_key key = key_of(ENTITY_PRODUCT, partition, sku, NULL);
+    struct entity state = {
+        .kind = ENTITY_PRODUCT,
+        .product = {.version = 1, .listed = true, .currency = {"PLN"}, .on_hand = quantity}};
+    cr_assert(overlay_put(overlay, &key, &state, 0));
+}
+
+static bool has(enum entity_kind kind, int32_t partition, const char *id)
+{
+    struct entity_key key = key_of(kind, partition, id, NULL);
+    return overlay_has(overlay, &key);
+}
+
+static struct entity *get(enum entity_kind kind, int32_t partition, const char *id)
+{
+    struct entity_key key = key_of(kind, partition, id, NULL);
+    return overlay_get(overlay, &key);
+}
+
+/* ---- put, get ---- */
+
+TestSuite(overlay_get, .fini = tear_down);
+TestSuite(overlay_put, .fini = tear_down);
+TestSuite(overlay_get_or_absent, .fini = tear_down);
+TestSuite(overlay_apply, .fini = tear_down);
+TestSuite(overlay_settle, .fini = tear_down);
+TestSuite(overlay_evict, .fini = tear_down);
+TestSuite(overlay_full, .fini = tear_down);
+TestSuite(overlay_stats, .fini = tear_down);
+
+Test(overlay_get, tells_keys_apart_by_every_part)
+{
+    static const struct {
+        enum entity_kind kind;
+        int32_t partition;
+        const char *id, *second;
+    } rows[] = {
+        {ENTITY_COMMAND, 0, "a", "bc"},   {ENTITY_COMMAND, 0, "ab", "c"},
+        {ENTITY_COMMAND, 1, "a", "bc"},   {ENTITY_PAYMENT, 0, "a", "bc"},
+        {ENTITY_COMMAND, 0, "abc", NULL}, {ENTITY_PRODUCT, 0, "abc", NULL},
+        {ENTITY_PRODUCT, 3, "abc", NULL}, {ENTITY_ORDER, 3, "ABC", NULL},
+    };
+    const size_t count = sizeof rows / sizeof *rows;
+    struct entity *put[sizeof rows / sizeof *rows];
+    overlay = overlay_new(PARTITIONS, roomy);
+    for (size_t i = 0; i < count; i++) {
+        struct entity_key key = key_of(rows[i].kind, rows[i].partition, rows[i].id, rows[i].second);
+        struct entity state = {.kind = rows[i].kind};
+        cr_assert_not(overlay_has(overlay, &key), "row %zu", i);
+        cr_assert_null(overlay_get(overlay, &key), "row %zu", i);
+        cr_assert(put[i] = overlay_put(overlay, &key, &state, 0), "row %zu", i);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct entity_key key = key_of(rows[i].kind, rows[i].partition, rows[i].id, rows[i].second);
+        cr_assert_eq(overlay_get(overlay, &key), put[i], "row %zu", i);
+    }
+}
+
+Test(overlay_get, counts_what_it_finds_and_has_does_not)
+{
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_product("s", 0, 1);
+    has(ENTITY_PRODUCT, 0, "s");
+    has(ENTITY_PRODUCT, 0, "t");
+    get(ENTITY_PRODUCT, 0, "s");
+    get(ENTITY_PRODUCT, 0, "t");
+    get(ENTITY_PRODUCT, 0, "t");
+    struct overlay_stats stats = overlay_stats(overlay);
+    cr_assert_eq(stats.hits, 1u);
+    cr_assert_eq(stats.misses, 2u);
+}
+
+Test(overlay_put, takes_ids_of_128_bytes)
+{
+    char long_id[ID_BYTES_MAX + 1];
+    memset(long_id, 'x', ID_BYTES_MAX);
+    long_id[ID_BYTES_MAX] = '\0';
+    overlay = overlay_new(PARTITIONS, roomy);
+    struct entity_key key = key_of(ENTITY_COMMAND, 3, long_id, long_id);
+    struct entity state = {.kind = ENTITY_COMMAND, .command.body_digest = 7};
+    cr_assert(overlay_put(overlay, &key, &state, 0));
+    cr_assert_eq(overlay_get(overlay, &key)->command.body_digest, 7u);
+    key.second.bytes--;
+    cr_assert_null(overlay_get(overlay, &key));
+}
+
+Test(overlay_put, owns_the_key_and_the_customer)
+{
+    struct passing batch = {.used = 0};
+    overlay = overlay_new(PARTITIONS, roomy);
+    struct entity_key key = {ENTITY_ORDER, 2, passing_text(&batch, "order-1"), {0}};
+    struct entity state = {.kind = ENTITY_ORDER,
+                           .order = {.version = 1, .customer_id = passing_text(&batch, "anna")}};
+    cr_assert(overlay_put(overlay, &key, &state, 0));
+    spoil(&batch);
+    struct entity *order = get(ENTITY_ORDER, 2, "order-1");
+    cr_assert(order);
+    cr_assert(text_equal(order->order.customer_id, TEXT("anna")));
+}
+
+Test(overlay_put, owns_the_lines_of_a_reservation)
+{
+    struct passing batch = {.used = 0};
+    overlay = overlay_new(PARTITIONS, roomy);
+    batch.lines[0] = (struct stock_line){passing_text(&batch, "s-1"), 3, 7};
+    batch.lines[1] = (struct stock_line){passing_text(&batch, "s-22"), 4, 8};
+    struct entity_key key = {ENTITY_RESERVATION, 1, passing_text(&batch, "order-1"), {0}};
+    struct entity state = {.kind = ENTITY_RESERVATION,
+                           .reservation = {RESERVATION_IS_HELD, batch.lines, 2}};
+    cr_assert(overlay_put(overlay, &key, &state, 0));
+    spoil(&batch);
+    const struct reservation *held = &get(ENTITY_RESERVATION, 1, "order-1")->reservation;
+    cr_assert_eq(held->line_count, 2u);
+    cr_assert(text_equal(held->lines[0].sku, TEXT("s-1")));
+    cr_assert(text_equal(held->lines[1].sku, TEXT("s-22")));
+    cr_assert_eq(held->lines[1].quantity, 4);
+    cr_assert_eq(held->lines[1].version, 8);
+}
+
+Test(overlay_put, asserts_that_the_state_is_not_here, .signal = SIGABRT)
+{
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_product("s", 0, 1);
+    put_product("s", 0, 1);
+}
+
+Test(overlay_get_or_absent, puts_once_and_then_gets)
+{
+    overlay = overlay_new(PARTITIONS, roomy);
+    struct entity_key key = key_of(ENTITY_PAYMENT, 1, "anna", "order-1");
+    struct entity *first = overlay_get_or_absent(overlay, &key);
+    cr_assert(first);
+    cr_assert(entity_is_absent(first));
+    first->payment.status = PAYMENT_IS_DECLINED;
+    cr_assert_eq(overlay_get_or_absent(overlay, &key), first);
+    cr_assert_eq(first->payment.status, PAYMENT_IS_DECLINED);
+    cr_assert_eq(overlay_stats(overlay).entries, 1u);
+}
+
+/* ---- apply ---- */
+
+Test(overlay_apply, folds_every_entity_that_the_event_names)
+{
+    struct passing batch = {.used = 0};
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_product("s-1", 2, 10);
+    put_product("s-2", 2, 10);
+    put_product("s-3", 2, 10);
+    put_absent(ENTITY_RESERVATION, 2, "order-1", 0);
+    struct event_message event = event_of(CONTEXT_INVENTORY);
+    batch.lines[0] = (struct stock_line){passing_text(&batch, "s-1"), 3, 2};
+    batch.lines[1] = (struct stock_line){passing_text(&batch, "s-3"), 4, 2};
+    event.inventory = (struct inventory_event){.kind = STOCK_RESERVED,
+                                               .order_id = passing_text(&batch, "order-1"),
+                                               .partition = 2,
+                                               .lines = batch.lines,
+                                               .line_count = 2};
+    cr_assert(overlay_apply(overlay, &event, 2, OVERLAY_NOW));
+    spoil(&batch);
+
+    cr_assert_eq(get(ENTITY_PRODUCT, 2, "s-1")->product.reserved, 3);
+    cr_assert_eq(get(ENTITY_PRODUCT, 2, "s-2")->product.reserved, 0);
+    cr_assert_eq(get(ENTITY_PRODUCT, 2, "s-3")->product.reserved, 4);
+    const struct reservation *held = &get(ENTITY_RESERVATION, 2, "order-1")->reservation;
+    cr_assert_eq(held->status, RESERVATION_IS_HELD);
+    cr_assert(text_equal(held->lines[1].sku, TEXT("s-3")));
+}
+
+Test(overlay_apply, owns_what_a_new_order_points_to)
+{
+    struct passing batch = {.used = 0};
+    struct order_line line = {passing_text(&batch, "s-1"), 1, 5, 0};
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_absent(ENTITY_ORDER, 0, "order-1", 0);
+    struct entity_key command = key_of(ENTITY_COMMAND, 0, "order-1", "place-1");
+    cr_assert(overlay_put(overlay, &command, &(struct entity){.kind = ENTITY_COMMAND}, 0));
+    struct event_message event = event_of(CONTEXT_ORDERS);
+    event.cause_source = CAUSE_COMMANDS;
+    event.body_digest = 99;
+    event.metadata.command_id = passing_text(&batch, "place-1");
+    event.order = (struct order_event){.kind = ORDER_PLACED,
+                                       .order_id = passing_text(&batch, "order-1"),
+                                       .version = 1,
+                                       .status = ORDER_IS_PLACED,
+                                       .saga_state = SAGA_IS_RUNNING,
+                                       .customer_id = passing_text(&batch, "anna"),
+                                       .currency = TEXT("PLN"),
+                                       .lines = &line,
+                                       .line_count = 1,
+                                       .total_minor = 5};
+    cr_assert(overlay_apply(overlay, &event, 0, OVERLAY_NOW));
+    spoil(&batch);
+    cr_assert(text_equal(get(ENTITY_ORDER, 0, "order-1")->order.customer_id, TEXT("anna")));
+    cr_assert_eq(overlay_get(overlay, &command)->command.outcome, OUTCOME_ACCEPTED);
+    cr_assert_eq(overlay_get(overlay, &command)->command.body_digest, 99u);
+}
+
+Test(overlay_apply, passes_over_what_a_loaded_state_has_folded)
+{
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_absent(ENTITY_PRODUCT, 0, "s", 10);
+    cr_assert(apply_added("s", 0, 9));
+    cr_assert_eq(get(ENTITY_PRODUCT, 0, "s")->product.version, 0);
+    cr_assert(apply_added("s", 0, 10));
+    cr_assert_eq(get(ENTITY_PRODUCT, 0, "s")->product.version, 1);
+    cr_assert(apply_increased("s", 0, 2, 5, OVERLAY_NOW));
+    cr_assert_eq(get(ENTITY_PRODUCT, 0, "s")->product.on_hand, 5);
+}
+
+Test(overlay_apply, asserts_that_all_are_here, .signal = SIGABRT)
+{
+    overlay = overlay_new(PARTITIONS, roomy);
+    apply_added("s", 0, OVERLAY_NOW);
+}
+
+/* ---- batches, settling, eviction ---- */
+
+static void close_batch(int32_t partition, int64_t commands_next, int64_t steps_next)
+{
+    struct receipt receipt = {.commands_next = commands_next, .steps_next = steps_next};
+    cr_assert(overlay_batch_close(overlay, partition, &receipt));
+}
+
+static void settle(int32_t partition, int64_t commands_next, int64_t steps_next)
+{
+    struct receipt receipt = {.commands_next = commands_next, .steps_next = steps_next};
+    overlay_settle(overlay, partition, &receipt);
+}
+
+/* The entries that are left after an eviction, as letters: products "a", "b", ... */
+static const char *left(int32_t partition)
+{
+    static char names[27];
+    size_t count = 0;
+    overlay_evict(overlay);
+    for (char name[] = "a"; *name <= 'z'; ++*name)
+        if (has(ENTITY_PRODUCT, partition, name))
+            names[count++] = *name;
+    names[count] = '\0';
+    return names;
+}
+
+Test(overlay_settle, frees_a_batch_once_the_projection_has_come_to_its_receipt)
+{
+    /* given: a is changed in a batch up to (commands 10, steps 5), b in (10, 9), c in (12, 9) */
+    static const struct {
+        int64_t commands_next, steps_next;
+        const char *left;
+    } rows[] = {
+        {0, 0, "abc"}, {9, 99, "abc"}, {99, 4, "abc"}, {10, 5, "bc"},
+        {10, 8, "bc"}, {11, 9, "c"},   {12, 9, ""},
+    };
+    overlay = overlay_new(PARTITIONS, none);
+    put_product("a", 1, 0);
+    put_product("b", 1, 0);
+    put_product("c", 1, 0);
+    cr_assert(apply_increased("a", 1, 2, 1, OVERLAY_NOW));
+    close_batch(1, 10, 5);
+    cr_assert(apply_increased("b", 1, 2, 1, OVERLAY_NOW));
+    close_batch(1, 10, 9);
+    cr_assert(apply_increased("c", 1, 2, 1, OVERLAY_NOW));
+    close_batch(1, 12, 9);
+    overlay_settle(overlay, 1, NULL);
+    cr_assert_str_eq(left(1), "abc");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        settle(1, rows[i].commands_next, rows[i].steps_next);
+        cr_assert_str_eq(left(1), rows[i].left, "row %zu", i);
+    }
+}
+
+Test(overlay_settle, is_for_one_partition_alone)
+{
+    overlay = overlay_new(PARTITIONS, none);
+    put_product("a", 0, 0);
+    put_product("a", 1, 0);
+    cr_assert(apply_increased("a", 0, 2, 1, OVERLAY_NOW));
+    cr_assert(apply_increased("a", 1, 2, 1, OVERLAY_NOW));
+    close_batch(0, 5, 5);
+    close_batch(1, 5, 5);
+    settle(0, 5, 5);
+    cr_assert_str_eq(left(0), "");
+    cr_assert_str_eq(left(1), "a");
+    settle(1, 5, 5);
+    cr_assert_str_eq(left(1), "");
+}
+
+Test(overlay_settle, keeps_what_a_later_or_an_open_batch_changed_again)
+{
+    overlay = overlay_new(PARTITIONS, none);
+    put_product("a", 0, 0);
+    cr_assert(apply_increased("a", 0, 2, 1, OVERLAY_NOW));
+    close_batch(0, 5, 0);
+    cr_assert(apply_increased("a", 0, 3, 1, OVERLAY_NOW));
+    settle(0, 5, 0);
+    cr_assert_str_eq(left(0), "a", "its batch is still open");
+    close_batch(0, 6, 0);
+    settle(0, 5, 0);
+    cr_assert_str_eq(left(0), "a");
+    settle(0, 6, 0);
+    cr_assert_str_eq(left(0), "");
+}
+
+Test(overlay_settle, keeps_the_order_while_the_ring_turns_and_grows)
+{
+    enum { BATCHES = 1000 };
+    int64_t closed = 0, settled = 0;
+    overlay = overlay_new(PARTITIONS, none);
+    put_product("a", 0, 0);
+    cr_assert(apply_increased("a", 0, 2, 1, OVERLAY_NOW));
+    /* Three are closed for each that is settled, so the ring grows while its head is inside. */
+    for (; closed < BATCHES; settled += closed % 3 == 0) {
+        char sku[24];
+        snprintf(sku, sizeof sku, "s-%lld", (long long)closed);
+        put_product(sku, 0, 0);
+        cr_assert(apply_increased(sku, 0, 2, 1, OVERLAY_NOW));
+        closed++;
+        close_batch(0, closed, closed / 2);
+        settle(0, settled, settled / 2);
+    }
+    get(ENTITY_PRODUCT, 0, "a"); /* the newest now; of the first batch */
+    for (; settled <= closed; settled++) {
+        settle(0, settled, settled / 2);
+        overlay_evict(overlay);
+        size_t kept = (size_t)(closed - settled);
+        cr_assert_eq(overlay_stats(overlay).entries, kept ? kept + 1 : 0);
+    }
+}
+
+Test(overlay_evict, takes_the_longest_unused_down_to_the_soft_limit)
+{
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_product("a", 0, 0);
+    size_t one = overlay_stats(overlay).bytes;
+    overlay_free(overlay);
+
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){3 * one, 1 << 30});
+    for (char name[] = "a"; *name <= 'e'; ++*name)
+        put_product(name, 0, 0);
+    get(ENTITY_PRODUCT, 0, "a");
+    has(ENTITY_PRODUCT, 0, "b"); /* no use */
+    cr_assert_str_eq(left(0), "ade");
+    cr_assert_eq(overlay_stats(overlay).evictions, 2u);
+    cr_assert_str_eq(left(0), "ade", "nothing above the limit: nothing goes");
+}
+
+Test(overlay_evict, stops_at_the_first_that_is_not_settled)
+{
+    overlay = overlay_new(PARTITIONS, none);
+    for (char name[] = "a"; *name <= 'e'; ++*name)
+        put_product(name, 0, 0);
+    cr_assert(apply_increased("b", 0, 2, 1, OVERLAY_NOW));
+    get(ENTITY_PRODUCT, 0, "d");
+    get(ENTITY_PRODUCT, 0, "e");
+    cr_assert_str_eq(left(0), "bde", "a and c were used before b");
+    close_batch(0, 1, 0);
+    settle(0, 1, 0);
+    cr_assert_str_eq(left(0), "");
+}
+
+Test(overlay_full, is_above_the_hard_limit)
+{
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_product("a", 0, 0);
+    size_t one = overlay_stats(overlay).bytes;
+    overlay_free(overlay);
+
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){0, 2 * one});
+    put_product("a", 0, 0);
+    put_product("b", 0, 0);
+    cr_assert_not(overlay_full(overlay));
+    put_product("c", 0, 0);
+    cr_assert(overlay_full(overlay));
+    overlay_evict(overlay);
+    cr_assert_not(overlay_full(overlay));
+}
+
+Test(overlay_stats, come_back_to_zero_bytes)
+{
+    overlay = overlay_new(PARTITIONS, none);
+    struct stock_line lines[] = {
+        {TEXT("s-1"), 1, 1},
+        {TEXT("s-2"), 1, 1},
+    };
+    struct entity_key reservation = key_of(ENTITY_RESERVATION, 0, "order-1", NULL);
+    struct entity held = {.kind = ENTITY_RESERVATION,
+                          .reservation = {RESERVATION_IS_HELD, lines, 2}};
+    struct entity_key order = key_of(ENTITY_ORDER, 0, "order-1", NULL);
+    struct entity placed = {.kind = ENTITY_ORDER,
+                            .order = {.version = 1, .customer_id = TEXT("anna")}};
+    for (int i = 0; i < 2; i++) {
+        cr_assert(overlay_put(overlay, &reservation, &held, 0));
+        cr_assert(overlay_put(overlay, &order, &placed, 0));
+        put_product("a", 0, 0);
+        cr_assert_gt(overlay_stats(overlay).bytes, sizeof lines + 3 * sizeof(struct entity));
+        if (i == 0)
+            overlay_evict(overlay);
+        else
+            overlay_clear(overlay);
+        cr_assert_eq(overlay_stats(overlay).entries, 0u);
+        cr_assert_eq(overlay_stats(overlay).bytes, 0u);
+    }
+}
+
+Test(overlay_stats, after_clear_batches_begin_anew)
+{
+    overlay = overlay_new(PARTITIONS, none);
+    put_product("a", 0, 0);
+    cr_assert(apply_increased("a", 0, 2, 1, OVERLAY_NOW));
+    close_batch(0, 100, 100);
+    overlay_clear(overlay);
+    put_product("a", 0, 0);
+    cr_assert(apply_increased("a", 0, 2, 1, OVERLAY_NOW));
+    close_batch(0, 5, 5);
+    settle(0, 5, 5);
+    cr_assert_str_eq(left(0), "");
+}
