@@ -21,6 +21,7 @@
 #include "lib/ol_options.h"
 #include "producers/import.h"
 #include "producers/submit.h"
+#include "projections/projector.h"
 
 #ifndef ORDERLOG_VERSION
 #define ORDERLOG_VERSION "unknown"
@@ -42,6 +43,8 @@ struct row {
 
 #define WORKER_GROUPS (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_ROLE | OL_FOR_WORKER)
 #define TOPICS_GROUPS (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_PLAN | OL_FOR_PRINT)
+#define PROJECTOR_GROUPS                                                                           \
+    (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_ROLE | OL_FOR_PROJECTOR)
 #define IMPORT_GROUPS (OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_IMPORT)
 
 static const struct row rows[] = {
@@ -61,6 +64,8 @@ static const struct row rows[] = {
     {"worker", NULL, worker_run, WORKER_GROUPS, "", 0, 0, "apply commands, until SIGTERM",
      "orderlog worker --slot 0\n"
      "orderlog worker --slot 1 --context inventory,payments\n"},
+    {"projector", NULL, projector_run, PROJECTOR_GROUPS, "", 0, 0,
+     "keep the rows up to the events, until SIGTERM", "orderlog projector --slot 0\n"},
     {"migrate", "up", migrate_up_run, OL_FOR_PG | OL_FOR_MIGRATE | OL_FOR_PRINT, "", 0, 0,
      "bring the schema up to date", "orderlog migrate up\n"},
     {"migrate", "status", migrate_status_run, OL_FOR_PG | OL_FOR_MIGRATE | OL_FOR_PRINT, "", 0, 0,

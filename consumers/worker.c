@@ -5,6 +5,7 @@
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
 #include "lib/ol_slot.h"
+#include "projections/installation.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -136,6 +137,8 @@ static enum ol_class open_shared(struct worker *worker, struct ol_error *reterr)
         class = ol_slot_take(worker->options->pg_dsn, slot, &worker->slot, reterr);
     if (!class)
         class = ol_admin_open(&worker->kafka.settings, &worker->admin, reterr);
+    if (!class)
+        class = installation_check(worker->options, worker->admin, reterr);
     return class ? class : check_topics(worker, reterr);
 }
 

@@ -3,16 +3,19 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "domain/partition.h"
 #include "domain/topic.h"
 #include "lib/ol_arena.h"
+#include "lib/ol_clock.h"
 #include "proto/codec.h"
 
 #define MESSAGES_MAX       512
 #define ARENA_BLOCK_BYTES  (64 * 1024)
 #define ARENA_BUDGET_BYTES (16 * 1024 * 1024)
 #define EXPECTED_FIRST     16
+#define RETRY_MS           100
 
 /* A command whose outcome has not come. */
 struct expected {
@@ -53,12 +56,20 @@ struct outcomes {
 
 /* ---- open and close ---- */
 
+/* A partition that was made or moved a moment ago has no leader yet: tried again until the time is
+ * up. */
 static enum ol_class note_end(struct outcomes *outcomes, struct lane *lane, int timeout_ms,
                               struct ol_error *reterr)
 {
-    int64_t low;
-    return ol_reader_watermarks(outcomes->reader, outcomes->topics[lane->context].text,
-                                lane->partition, timeout_ms, &low, &lane->position, reterr);
+    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+    int64_t until_us = ol_clock_monotonic_us() + (int64_t)timeout_ms * 1000, low;
+    enum ol_class class;
+    while ((class = ol_reader_watermarks(outcomes->reader, outcomes->topics[lane->context].text,
+                                         lane->partition, timeout_ms, &low, &lane->position,
+                                         reterr)) == OL_RETRY &&
+           ol_clock_monotonic_us() < until_us)
+        nanosleep(&pause, NULL);
+    return class;
 }
 
 static enum ol_class make_lanes(struct outcomes *outcomes, const int32_t partitions[CONTEXT_COUNT],
