@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/catch.h"
 #include "cli/cli.h"
 #include "consumers/worker.h"
 #include "domain/assert.h"
@@ -34,19 +35,19 @@ typedef enum ol_class run_function(const struct ol_options *options, struct ol_e
 struct row {
     const char *noun, *verb; /* verb NULL: the noun alone is the command */
     run_function *run;
-    unsigned groups;                      /* of options; enum ol_option_group */
-    const char *arguments;                /* as help shows them */
+    unsigned groups;                     /* of options; enum ol_option_group */
+    const char *arguments;               /* as help shows them */
     size_t arguments_min, arguments_max; /* how many words that are no options */
-    const char *help;                     /* what it does, in a line */
-    const char *examples;                 /* lines, each of its own */
+    const char *help;                    /* what it does, in a line */
+    const char *examples;                /* lines, each of its own */
 };
 
-#define WORKER_GROUPS (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_ROLE | OL_FOR_WORKER)
-#define TOPICS_GROUPS (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_PLAN | OL_FOR_PRINT)
-#define PROJECTOR_GROUPS                                                                           \
-    (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_ROLE | OL_FOR_PROJECTOR)
-#define IMPORT_GROUPS (OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_IMPORT)
+#define WORKER_GROUPS    (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_ROLE | OL_FOR_WORKER)
+#define TOPICS_GROUPS    (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_PLAN | OL_FOR_PRINT)
+#define PROJECTOR_GROUPS (OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_TOPICS | OL_FOR_ROLE | OL_FOR_PROJECTOR)
+#define IMPORT_GROUPS    (OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_IMPORT)
 
+/* clang-format off */
 static const struct row rows[] = {
     {"submit", NULL, submit_run, OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_SUBMIT, "[FILE|-]", 0, 1,
      "publish commands from JSON lines",
@@ -76,11 +77,20 @@ static const struct row rows[] = {
      "make the topics that are missing",
      "orderlog topics apply --execute\n"
      "orderlog topics apply --execute --replication-factor 3 --min-insync 2\n"},
+    {"lag", NULL, lag_run, OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_WATCH | OL_FOR_PRINT, "", 0, 0,
+     "how far workers and projector are behind",
+     "orderlog lag\n"
+     "orderlog lag --watch\n"},
+    {"verify", NULL, verify_run, OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_VERIFY | OL_FOR_PRINT, "", 0, 0,
+     "fold the log and compare every row with it",
+     "orderlog verify\n"
+     "orderlog verify --wait-settled 60\n"},
     {"limits", NULL, limits_run, OL_FOR_PRINT, "", 0, 0,
      "the largest and smallest of everything, and what happens there", "orderlog limits --json\n"},
     {"config", "show", config_show_run, OL_FOR_EVERYTHING, "", 0, 0,
      "every setting and where it came from", "orderlog config show\n"},
 };
+/* clang-format on */
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
 
 /* ---- the table, asked ---- */
@@ -348,6 +358,7 @@ int main(int argc, char *argv[])
 /* The domain's only door to the outside: a bug of ours stops the process before it writes. */
 _Noreturn void domain_assert_failed(const char *condition, const char *file, int line)
 {
+    catch_assertion(condition); /* verify looks for such events, and writes nothing */
     ol_log(OL_LOG_ERROR, "domain", "assertion failed", ol_kv("condition", condition),
            ol_kv("file", file), ol_kv("line", line));
     abort();

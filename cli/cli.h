@@ -20,6 +20,12 @@ enum ol_class migrate_status_run(const struct ol_options *options, struct ol_err
 enum ol_class topics_plan_run(const struct ol_options *options, struct ol_error *reterr);
 enum ol_class topics_apply_run(const struct ol_options *options, struct ol_error *reterr);
 
+/* How far each group is behind the end of each of its partitions. */
+enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr);
+
+/* Do the tables follow from the log? OL_VIOLATED: something differs; OL_RETRY: not settled in time. */
+enum ol_class verify_run(const struct ol_options *options, struct ol_error *reterr);
+
 enum ol_class limits_run(const struct ol_options *options, struct ol_error *reterr);
 enum ol_class config_show_run(const struct ol_options *options, struct ol_error *reterr);
 

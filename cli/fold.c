@@ -20,7 +20,8 @@ struct fold_slot {
 #define STATE(type) ((sizeof(type) + sizeof(int64_t) - 1) / sizeof(int64_t))
 
 const struct fold_sizes fold_sizes[ENTITY_KIND_COUNT] = {
-    [ENTITY_ORDER] = {STATE(struct order), CELLS(struct row_orders)},
+    [ENTITY_ORDER] = {STATE(struct order),
+                      CELLS(struct row_orders) + CELLS(struct row_order_baskets)},
     [ENTITY_PRODUCT] = {STATE(struct fold_product),
                         CELLS(struct row_products) + CELLS(struct row_stock)},
     [ENTITY_RESERVATION] = {STATE(struct reservation), CELLS(struct row_reservations)},

@@ -137,11 +137,19 @@ static inline struct text fold_second(const struct fold_entity *entity)
     return (struct text){fold_id(entity).data + entity->id_bytes, entity->second_bytes};
 }
 
-/* Where the cells of a table begin among those of its kind. */
+/* Orders and products have rows in two tables: where the cells of a table begin, and the bit of
+ * `met` that says that its row was met. */
 static inline int64_t *fold_row(struct fold_entity *entity, enum row_table table)
 {
-    return fold_cells(entity) +
-           (table == ROW_TABLE_stock ? sizeof(struct row_products) / sizeof(int64_t) : 0);
+    size_t first = table == ROW_TABLE_stock           ? sizeof(struct row_products)
+                   : table == ROW_TABLE_order_baskets ? sizeof(struct row_orders)
+                                                      : 0;
+    return fold_cells(entity) + first / sizeof(int64_t);
+}
+
+static inline uint8_t fold_met_bit(enum row_table table)
+{
+    return table == ROW_TABLE_stock || table == ROW_TABLE_order_baskets ? 2 : 1;
 }
 
 /* A reservation's second id: its partition. `number` must outlive the text. */

@@ -26,7 +26,7 @@ static void check_lines(struct fold_turn *turn)
         fold_wrong(turn, CHECK_EVENTS, "the total is not the sum of the lines");
 }
 
-static void place(struct fold_turn *turn, struct row_orders *row)
+static void place(struct fold_turn *turn, struct row_orders *row, struct row_order_baskets *basket)
 {
     const struct event_message *message = turn->event;
     const struct order_event *event = &message->order;
@@ -42,9 +42,9 @@ static void place(struct fold_turn *turn, struct row_orders *row)
     row->currency = cell_currency(event->currency);
     row->customer_id = cell_text(event->customer_id);
     row->command_id = cell_text(message->metadata.command_id);
-    row->skus = cell_order_skus(event->lines, event->line_count);
-    row->quantities = cell_order_quantities(event->lines, event->line_count);
-    row->amounts = cell_order_amounts(event->lines, event->line_count);
+    basket->skus = cell_order_skus(event->lines, event->line_count);
+    basket->quantities = cell_order_quantities(event->lines, event->line_count);
+    basket->amounts = cell_order_amounts(event->lines, event->line_count);
 }
 
 static void follow(struct fold_turn *turn, const struct order *order, struct row_orders *row)
@@ -81,7 +81,7 @@ bool fold_order_event(struct fold_turn *turn)
     if (entity->broken || !fold_check_version(turn, entity, order->version, event->version))
         return true;
     if (event->kind == ORDER_PLACED)
-        place(turn, row);
+        place(turn, row, (struct row_order_baskets *)fold_row(entity, ROW_TABLE_order_baskets));
     if (!fold_guard(turn, entity, apply, event))
         return true;
     order->customer_id = no_text; /* the event's, which goes */

@@ -36,6 +36,16 @@ enum row_kind {
     ;
 #include "cli/rows.def"
 
+/* orders_order_id_at, orders_partition_at, ...: the column's number in a result. */
+#define TABLE(table, context, entity) enum {
+#define KEY(table, column, kind)      table##_##column##_at,
+#define COLUMN(table, column, kind)   table##_##column##_at,
+#define END(table)                                                                                 \
+    table##_columns_end                                                                            \
+    }                                                                                              \
+    ;
+#include "cli/rows.def"
+
 enum row_table {
 #define TABLE(table, context, entity) ROW_TABLE_##table,
 #define KEY(table, column, kind)

@@ -1,9 +1,14 @@
 #include "consumers/core.h"
 
 #include "domain/assert.h"
+#include "domain/check.h"
+#include "lib/ol_hash.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Of an order's id, in the ids that are derived from it. */
+#define ID_STEM_BYTES_MAX 100
 
 /* Inputs that one partition's open batch has taken so far. */
 struct core_partition {
@@ -282,6 +287,13 @@ static enum entity_kind aggregate_kind(enum context context)
     return kinds[context];
 }
 
+/* A payment id that is no id (the decision refuses it) is not looked up. */
+static bool names_payment(const struct command *command)
+{
+    return command->context == CONTEXT_PAYMENTS && command->payment.kind == PAYMENT_REFUND &&
+           id_is_clean(command->payment.payment_id);
+}
+
 static void lack_for_command(struct lacking *lacking, const struct core_input *input)
 {
     const struct command *command = &input->command;
@@ -292,7 +304,7 @@ static void lack_for_command(struct lacking *lacking, const struct core_input *i
     if (command->refused.code != ACCEPTED)
         return;
     lack(lacking, aggregate_kind(command->context), input->partition, aggregate, no_text);
-    if (command->context == CONTEXT_PAYMENTS && command->payment.kind == PAYMENT_REFUND)
+    if (names_payment(command))
         lack(lacking, ENTITY_PAYMENT, input->partition, aggregate, command->payment.payment_id);
 }
 
@@ -450,6 +462,25 @@ static struct text id_printf(struct ol_arena *arena, const char *format, ...)
     return (struct text){ol_arena_copy(arena, id, (size_t)bytes), (uint32_t)bytes};
 }
 
+/* How much of a text fits into `bytes_max`, cut between characters. */
+static int cut(struct text text, uint32_t bytes_max)
+{
+    uint32_t bytes = text.bytes < bytes_max ? text.bytes : bytes_max;
+    while (bytes > 0 && bytes < text.bytes && (text.data[bytes] & 0xc0) == 0x80)
+        bytes--;
+    return (int)bytes;
+}
+
+/* What ids derived from an order begin with. They may have 128 bytes too, so that an order's id
+ * which leaves no room for "/<version>/<number>/r" is shortened, and told apart by its digest. */
+static struct text id_stem(struct ol_arena *arena, struct text order_id)
+{
+    if (order_id.bytes <= ID_STEM_BYTES_MAX)
+        return order_id;
+    return id_printf(arena, "%.*s~%016llx", cut(order_id, ID_STEM_BYTES_MAX - 17), order_id.data,
+                     (unsigned long long)ol_hash(order_id.data, order_id.bytes));
+}
+
 static bool send_step(struct turn *turn, int32_t partition, struct text key,
                       struct step_message *step, struct text id)
 {
@@ -479,14 +510,16 @@ static bool reply(struct turn *turn, const struct order_step *answer)
 static struct text refusal_message(struct ol_arena *arena, const struct refusal *refusal)
 {
     const char *sentence = refusal_sentence(refusal->code);
-    int subject_bytes = (int)refusal->subject.bytes;
-    if (refusal->line && subject_bytes)
-        return id_printf(arena, "line %d (%.*s): %s", refusal->line, subject_bytes,
-                         refusal->subject.data, sentence);
+    const char *subject = refusal->subject.data;
+    int bytes = cut(refusal->subject, ID_BYTES_MAX); /* a bad id may be of any length */
+    const char *more = (uint32_t)bytes < refusal->subject.bytes ? "..." : "";
+    if (refusal->line && bytes)
+        return id_printf(arena, "line %d (%.*s%s): %s", refusal->line, bytes, subject, more,
+                         sentence);
     if (refusal->line)
         return id_printf(arena, "line %d: %s", refusal->line, sentence);
-    if (subject_bytes)
-        return id_printf(arena, "%.*s: %s", subject_bytes, refusal->subject.data, sentence);
+    if (bytes)
+        return id_printf(arena, "%.*s%s: %s", bytes, subject, more, sentence);
     return text_of(sentence);
 }
 
@@ -529,6 +562,9 @@ static bool orders_react(struct turn *turn, const struct order *state,
 {
     struct checkout_steps *steps = &turn->core->checkout_steps;
     checkout_react(state, event, steps);
+    struct text stem = id_stem(turn->arena, event->order_id);
+    if (!stem.data)
+        return false;
     for (size_t i = 0; i < steps->count; i++) {
         const struct step *asked = &steps->steps[i];
         struct step_message step = {0};
@@ -540,8 +576,9 @@ static bool orders_react(struct turn *turn, const struct order *state,
             step.context = CONTEXT_PAYMENTS;
             step.payment = asked->payment;
         }
-        struct text id = id_printf(turn->arena, "%.*s/%lld/%zu", (int)event->order_id.bytes,
-                                   event->order_id.data, (long long)event->version, i + 1);
+        struct text id = id_printf(turn->arena, "%.*s/%lld/%zu", (int)stem.bytes, stem.data,
+                                   (long long)event->version, i + 1);
+        domain_assert(id.bytes + 2 <= ID_BYTES_MAX); /* "/r" behind it */
         if (!send_step(turn, asked->partition, asked->key, &step, id))
             return false;
     }
@@ -665,7 +702,7 @@ static bool payments_command(struct turn *turn, const struct command *command)
     const struct entity *account =
         get(turn->core, ENTITY_ACCOUNT, partition, asked->customer_id, no_text);
     const struct entity *payment = NULL;
-    if (asked->kind == PAYMENT_REFUND)
+    if (names_payment(command))
         payment =
             get(turn->core, ENTITY_PAYMENT, partition, asked->customer_id, asked->payment_id);
 
@@ -798,6 +835,25 @@ bool core_run(struct core *core, const struct core_input *input, struct ol_arena
     return false;
 }
 
+static bool propose_timeout(const struct deadline *deadline, struct ol_arena *arena,
+                            const struct core_sink *sink)
+{
+    struct text stem = id_stem(arena, deadline->order_id);
+    if (!stem.data)
+        return false;
+    struct text id = id_printf(arena, "%.*s/t/%lld", (int)stem.bytes, stem.data,
+                               (long long)deadline->deadline_us);
+    domain_assert(id.bytes <= ID_BYTES_MAX);
+    const struct step_message step = {
+        .context = CONTEXT_ORDERS,
+        .metadata = {.command_id = id, .occurred_at_us = TIME_NONE},
+        .order = {.kind = ORDER_TIMEOUT,
+                  .order_id = deadline->order_id,
+                  .deadline_us = deadline->deadline_us},
+    };
+    return id.data && sink->step(sink->self, deadline->partition, deadline->order_id, &step);
+}
+
 bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,
                            struct ol_arena *arena, const struct core_sink *sink,
                            size_t *ret_count)
@@ -809,19 +865,7 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
             break;
         bool caught_up = partitions >> first->partition & 1;
         if (caught_up) {
-            struct step_message step = {
-                .context = CONTEXT_ORDERS,
-                .metadata = {.command_id = id_printf(arena, "%.*s/t/%lld",
-                                                     (int)first->order_id.bytes,
-                                                     first->order_id.data,
-                                                     (long long)first->deadline_us),
-                             .occurred_at_us = TIME_NONE},
-                .order = {.kind = ORDER_TIMEOUT,
-                          .order_id = first->order_id,
-                          .deadline_us = first->deadline_us},
-            };
-            if (!step.metadata.command_id.data ||
-                !sink->step(sink->self, first->partition, first->order_id, &step))
+            if (!propose_timeout(first, arena, sink))
                 return false;
             owned_partition(core, first->partition)->touched = true;
             (*ret_count)++;

@@ -49,11 +49,15 @@ bool dead_letter_headers(const struct ol_message *message, const struct ol_heade
     return true;
 }
 
+/* Cut between characters: tools read these as text. */
 static struct ol_header text_header(const char *name, const char *value)
 {
     size_t bytes = strlen(value);
-    return (struct ol_header){
-        name, value, bytes < DEAD_LETTER_REASON_BYTES ? bytes : DEAD_LETTER_REASON_BYTES};
+    if (bytes > DEAD_LETTER_REASON_BYTES)
+        bytes = DEAD_LETTER_REASON_BYTES;
+    while (bytes > 0 && (value[bytes] & 0xc0) == 0x80)
+        bytes--;
+    return (struct ol_header){name, value, bytes};
 }
 
 bool dead_letter_explain(const struct ol_message *message, const char *topic, const char *code,

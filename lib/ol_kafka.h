@@ -6,7 +6,7 @@
  * one wrapper of librdkafka (2.0.2). Nothing here knows a topic's name or a message's meaning.
  * Failures come back as ol_error; librdkafka's own log lines go to settings->log or nowhere.
  * Threads: a handle belongs to one thread at a time unless its header says otherwise.
- * Surprises of the library: docs/kafka.md.
+ * Surprises of the library: docs/traps.md.
  */
 #ifndef OL_KAFKA_H
 #define OL_KAFKA_H

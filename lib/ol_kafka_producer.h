@@ -11,7 +11,7 @@
  * it the handle is stuck: OL_FATAL for ever, its memory and what was produced stay untouchable, and
  * the process should exit.
  * Threads: one caller at a time; ol_producer_tainted() from any.
- * Why taint: docs/kafka.md ("Late requests").
+ * Why taint: docs/exactly-once.md.
  */
 #ifndef OL_KAFKA_PRODUCER_H
 #define OL_KAFKA_PRODUCER_H

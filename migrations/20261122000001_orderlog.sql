@@ -102,12 +102,9 @@ CREATE TABLE orderlog.orders (
     reason text COLLATE "C",
     reason_sku text COLLATE "C",
     customer_id text COLLATE "C" NOT NULL,
-    command_id text COLLATE "C" NOT NULL,
-    skus text[] COLLATE "C" NOT NULL,
-    quantities bigint[] NOT NULL,
-    amounts bigint[] NOT NULL
-) WITH (fillfactor = 85, toast_tuple_target = 8160);
-COMMENT ON TABLE orderlog.orders IS 'One row an order, its lines as arrays (view order_lines). Context orders.';
+    command_id text COLLATE "C" NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE orderlog.orders IS 'One row an order; its lines are in order_baskets (view order_lines). Context orders.';
 COMMENT ON COLUMN orderlog.orders.order_id IS 'The order''s id.';
 COMMENT ON COLUMN orderlog.orders.partition IS 'Partition of the orders topics that the order lives on.';
 COMMENT ON COLUMN orderlog.orders.payment IS
@@ -134,14 +131,24 @@ COMMENT ON COLUMN orderlog.orders.reason IS 'Stable code: why it was rejected or
 COMMENT ON COLUMN orderlog.orders.reason_sku IS 'The SKU that the reason is about.';
 COMMENT ON COLUMN orderlog.orders.customer_id IS 'The customer whose wallet pays.';
 COMMENT ON COLUMN orderlog.orders.command_id IS 'Id of the command that placed it.';
-COMMENT ON COLUMN orderlog.orders.skus IS 'Line by line: what is bought.';
-COMMENT ON COLUMN orderlog.orders.quantities IS 'Line by line: how many units.';
-COMMENT ON COLUMN orderlog.orders.amounts IS 'Line by line: what the whole line costs, in minor units.';
 
 -- Read at every take-over (deadlines), by saga list and by the gauges.
 CREATE INDEX orders_open ON orderlog.orders (partition)
     WHERE saga_state IN ('running', 'undoing', 'stuck');
 COMMENT ON INDEX orderlog.orders_open IS 'Orders whose saga is open: deadlines at a take-over, saga list.';
+
+CREATE TABLE orderlog.order_baskets (
+    order_id text COLLATE "C" PRIMARY KEY,
+    skus text[] COLLATE "C" NOT NULL,
+    quantities bigint[] NOT NULL,
+    amounts bigint[] NOT NULL
+) WITH (toast_tuple_target = 8160);
+COMMENT ON TABLE orderlog.order_baskets IS
+    'The lines of each order as arrays, written once (view order_lines). Context orders.';
+COMMENT ON COLUMN orderlog.order_baskets.order_id IS 'The order''s id.';
+COMMENT ON COLUMN orderlog.order_baskets.skus IS 'Line by line: what is bought.';
+COMMENT ON COLUMN orderlog.order_baskets.quantities IS 'Line by line: how many units.';
+COMMENT ON COLUMN orderlog.order_baskets.amounts IS 'Line by line: what the whole line costs, in minor units.';
 
 CREATE TABLE orderlog.order_commands (
     order_id text COLLATE "C" NOT NULL,
@@ -176,9 +183,9 @@ COMMENT ON COLUMN orderlog.order_commands.kind IS 'What an accepted command did:
 COMMENT ON COLUMN orderlog.order_commands.version IS 'The order''s version after it; null when refused.';
 
 CREATE VIEW orderlog.order_lines AS
-    SELECT o.order_id, l.line_no::integer AS line_no, l.sku, l.quantity, l.amount_minor
-      FROM orderlog.orders o,
-           unnest(o.skus, o.quantities, o.amounts)
+    SELECT b.order_id, l.line_no::integer AS line_no, l.sku, l.quantity, l.amount_minor
+      FROM orderlog.order_baskets b,
+           unnest(b.skus, b.quantities, b.amounts)
                WITH ORDINALITY AS l (sku, quantity, amount_minor, line_no);
 COMMENT ON VIEW orderlog.order_lines IS 'One row a line of an order.';
 COMMENT ON COLUMN orderlog.order_lines.order_id IS 'The order''s id.';
@@ -378,7 +385,7 @@ CREATE TABLE orderlog.payments (
     status text COLLATE "C" NOT NULL,
     reason text COLLATE "C",
     order_id text COLLATE "C" NOT NULL GENERATED ALWAYS AS (payment_id) STORED
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 50);
 COMMENT ON TABLE orderlog.payments IS 'One row an order''s payment. Context payments.';
 COMMENT ON COLUMN orderlog.payments.payment_id IS 'The payment''s id.';
 COMMENT ON COLUMN orderlog.payments.partition IS 'Partition of the payments topics: the customer''s.';
@@ -503,9 +510,9 @@ COMMENT ON COLUMN orderlog.commands.conflicts IS 'How often its id came with ano
 COMMENT ON COLUMN orderlog.commands.recorded_at IS 'When the command was recorded (broker''s clock).';
 
 -- No reader filters by these, and ANALYZE of an array counts every element.
-ALTER TABLE orderlog.orders
-    ALTER skus SET STATISTICS 0, ALTER quantities SET STATISTICS 0, ALTER amounts SET STATISTICS 0,
-    ALTER command_id SET STATISTICS 0;
+ALTER TABLE orderlog.orders ALTER command_id SET STATISTICS 0;
+ALTER TABLE orderlog.order_baskets
+    ALTER skus SET STATISTICS 0, ALTER quantities SET STATISTICS 0, ALTER amounts SET STATISTICS 0;
 ALTER TABLE orderlog.reservations
     ALTER skus SET STATISTICS 0, ALTER quantities SET STATISTICS 0, ALTER versions SET STATISTICS 0,
     ALTER released_versions SET STATISTICS 0;

@@ -6,9 +6,9 @@ COMMENT ON SCHEMA analytics IS
 
 CREATE VIEW analytics.sales_by_day AS
     SELECT (o.placed_at AT TIME ZONE 'UTC')::date AS day, o.currency, count(*) AS orders,
-           sum((SELECT sum(q) FROM unnest(o.quantities) q))::bigint AS units,
+           sum((SELECT sum(q) FROM unnest(b.quantities) q))::bigint AS units,
            sum(o.total_minor)::bigint AS amount_minor
-      FROM orderlog.orders o
+      FROM orderlog.orders o JOIN orderlog.order_baskets b USING (order_id)
      WHERE o.status = 'CONFIRMED'
      GROUP BY 1, 2;
 COMMENT ON VIEW analytics.sales_by_day IS 'Confirmed orders by the UTC day they were placed on.';
@@ -22,7 +22,8 @@ CREATE VIEW analytics.sales_by_product AS
     SELECT s.sku, p.name, p.category, p.brand, s.currency, s.orders, s.units, s.amount_minor
       FROM (SELECT l.sku, o.currency, count(*) AS orders, sum(l.quantity)::bigint AS units,
                    sum(l.amount_minor)::bigint AS amount_minor
-              FROM orderlog.orders o, unnest(o.skus, o.quantities, o.amounts) AS l (sku, quantity, amount_minor)
+              FROM orderlog.orders o JOIN orderlog.order_baskets b USING (order_id),
+                   unnest(b.skus, b.quantities, b.amounts) AS l (sku, quantity, amount_minor)
              WHERE o.status = 'CONFIRMED'
              GROUP BY l.sku, o.currency) s
       LEFT JOIN orderlog.products p ON p.sku = s.sku;

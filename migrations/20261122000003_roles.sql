@@ -24,7 +24,7 @@ GRANT USAGE ON SCHEMA orderlog, analytics TO orderlog_owner;
 GRANT SELECT ON ALL TABLES IN SCHEMA orderlog TO orderlog_owner, orderlog_projector, orderlog_worker;
 GRANT INSERT, UPDATE ON
     orderlog.installation, orderlog.projection_progress,
-    orderlog.orders, orderlog.order_commands,
+    orderlog.orders, orderlog.order_baskets, orderlog.order_commands,
     orderlog.products, orderlog.stock, orderlog.reservations, orderlog.product_commands,
     orderlog.accounts, orderlog.payments, orderlog.account_commands
     TO orderlog_projector;

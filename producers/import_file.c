@@ -56,7 +56,7 @@ static const struct {
 #define COLUMNS(names) names, sizeof names / sizeof names[0]
     [IMPORT_PRODUCTS] = {"products", COLUMNS(product_columns), next_product},
     [IMPORT_ACCOUNTS] = {"accounts", COLUMNS(account_columns), next_account},
-    [IMPORT_BASKETS] = {"baskets",  COLUMNS(basket_columns),  next_basket },
+    [IMPORT_BASKETS] = {"baskets", COLUMNS(basket_columns), next_basket},
 #undef COLUMNS
 };
 
@@ -343,11 +343,9 @@ static enum ol_class check_same(const struct import_file *file, const struct bas
     const struct {
         int column;
         struct text text;
-    } same[] = {
-        {BASKET_CUSTOMER,  basket->customer_id},
-        {BASKET_PLACED_AT, basket->placed_at  },
-        {BASKET_CURRENCY,  basket->currency   }
-    };
+    } same[] = {{BASKET_CUSTOMER, basket->customer_id},
+                {BASKET_PLACED_AT, basket->placed_at},
+                {BASKET_CURRENCY, basket->currency}};
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
         if (!field_is(&row[same[i].column], same[i].text))
             return ol_csv_fail(file->csv, &row[same[i].column], reterr,
@@ -447,12 +445,12 @@ static enum ol_class next_basket(struct import_file *file, struct command *ret_c
     ret_commands[0] = (struct command){
         .context = CONTEXT_ORDERS,
         .metadata = {.command_id = command_id, .occurred_at_us = basket.placed_at_us},
-        .order = { .kind = ORDER_PLACE,
-                     .order_id = basket.id,
-                     .customer_id = basket.customer_id,
-                     .currency = basket.currency,
-                     .lines = file->lines,
-                     .line_count = basket.line_count},
+        .order = {.kind = ORDER_PLACE,
+                  .order_id = basket.id,
+                  .customer_id = basket.customer_id,
+                  .currency = basket.currency,
+                  .lines = file->lines,
+                  .line_count = basket.line_count},
     };
     *ret_count = 1;
     return OL_OK;

@@ -118,10 +118,8 @@ static enum ol_class make_room(struct line_input *input, struct ol_error *reterr
 /* Reads once; false: nothing is there within the time, or somebody asked to stop. */
 static bool wait_readable(const struct line_input *input, int timeout_ms)
 {
-    struct pollfd fds[] = {
-        {.fd = input->fd,   .events = POLLIN},
-        {.fd = ol_run_fd(), .events = POLLIN}
-    };
+    struct pollfd fds[] = {{.fd = input->fd, .events = POLLIN},
+                           {.fd = ol_run_fd(), .events = POLLIN}};
     int ready;
     do
         ready = poll(fds, 2, timeout_ms);

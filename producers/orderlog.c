@@ -283,20 +283,23 @@ enum orderlog_result orderlog_open(const char *brokers, const char *prefix,
                                    const char *const *properties, struct orderlog **ret_orderlog,
                                    char *error, size_t error_bytes)
 {
-    struct ol_error failure = {.class = OL_OK};
-    struct orderlog *orderlog = calloc(1, sizeof *orderlog);
-    enum ol_class class = OL_OK;
-    if (!orderlog) {
-        class = ol_fail(&failure, OL_FATAL, "out of memory");
-    } else {
-        ol_arena_init(&orderlog->arena, ARENA_BLOCK_BYTES, ARENA_BUDGET_BYTES);
-        class = take_settings(orderlog, brokers, prefix, properties, &failure);
+    char unwanted[1];
+    if (!error || error_bytes == 0) {
+        error = unwanted;
+        error_bytes = sizeof unwanted;
     }
+    struct orderlog *orderlog = calloc(1, sizeof *orderlog);
+    if (!orderlog) {
+        copy_text(error, error_bytes, TEXT("out of memory"));
+        return ORDERLOG_FAILED;
+    }
+    ol_arena_init(&orderlog->arena, ARENA_BLOCK_BYTES, ARENA_BUDGET_BYTES);
+    struct ol_error *failure = &orderlog->error;
+    enum ol_class class = take_settings(orderlog, brokers, prefix, properties, failure);
     if (!class)
-        class = open_publisher(orderlog, &failure);
+        class = open_publisher(orderlog, failure);
     if (class) {
-        if (error && error_bytes)
-            copy_text(error, error_bytes, text_of(failure.text));
+        copy_text(error, error_bytes, text_of(failure->text));
         orderlog_close(orderlog);
         return result_of(publisher_class(class));
     }
@@ -519,12 +522,12 @@ enum orderlog_result orderlog_place_order(struct orderlog *orderlog, const char 
     struct command command = {
         .context = CONTEXT_ORDERS,
         .metadata = {.command_id = text_of(command_id), .occurred_at_us = occurred_at_us},
-        .order = { .kind = ORDER_PLACE,
-                     .order_id = text_of(order_id),
-                     .customer_id = text_of(customer_id),
-                     .currency = text_of(currency),
-                     .lines = copies,
-                     .line_count = line_count},
+        .order = {.kind = ORDER_PLACE,
+                  .order_id = text_of(order_id),
+                  .customer_id = text_of(customer_id),
+                  .currency = text_of(currency),
+                  .lines = copies,
+                  .line_count = line_count},
     };
     return publish_built(orderlog, &command, ret_command_id, ret_position);
 }
@@ -537,8 +540,8 @@ enum orderlog_result orderlog_cancel_order(struct orderlog *orderlog, const char
     ol_arena_clear(&orderlog->arena);
     struct command command = {
         .context = CONTEXT_ORDERS,
-        .metadata = {.command_id = text_of(command_id), .occurred_at_us = TIME_NONE  },
-        .order = {.kind = ORDER_CANCEL,              .order_id = text_of(order_id)},
+        .metadata = {.command_id = text_of(command_id), .occurred_at_us = TIME_NONE},
+        .order = {.kind = ORDER_CANCEL, .order_id = text_of(order_id)},
     };
     return publish_built(orderlog, &command, ret_command_id, ret_position);
 }

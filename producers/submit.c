@@ -306,13 +306,24 @@ static bool is_blank(const char *line, size_t bytes)
     return true;
 }
 
-/* Every receipt in, then one look at the outcomes. */
+static bool is_overdue(const struct submit *submit)
+{
+    return ol_clock_monotonic_us() - submit->moved_us >= submit->options->wait_timeout_ms * 1000;
+}
+
+/* Every receipt in, then one look at the outcomes. Brokers that are away for a while are waited
+ * for, as outcomes are. */
 static enum ol_class settle_some(struct submit *submit, int wait_ms, struct ol_error *reterr)
 {
     enum ol_class class = publisher_flush(
         submit->publisher, (int)submit->options->timeout_ms + FLUSH_GRACE_MS, reterr);
-    if (!class && submit->outcomes)
+    if (!class && submit->outcomes) {
         class = outcomes_poll(submit->outcomes, wait_ms, reterr);
+        if ((class == OL_RETRY || class == OL_UNREACHABLE) && !is_overdue(submit)) {
+            ol_run_sleep(wait_ms);
+            class = OL_OK;
+        }
+    }
     if (!class && submit->out_of_order.class) {
         *reterr = submit->out_of_order;
         class = reterr->class;
@@ -391,11 +402,11 @@ static enum ol_class judge(const struct submit *submit, struct ol_error *reterr)
         uint64_t count;
         const char *what;
     } faults[] = {
-        {submit->bad_lines,      "lines are no commands"         },
+        {submit->bad_lines, "lines are no commands"},
         {submit->unacknowledged, "commands were not acknowledged"},
-        {submit->rejected,       "commands were rejected"        },
-        {submit->unanswered,     "commands have no outcome"      },
-        {submit->unconfirmed,    "orders are not confirmed"      },
+        {submit->rejected, "commands were rejected"},
+        {submit->unanswered, "commands have no outcome"},
+        {submit->unconfirmed, "orders are not confirmed"},
     };
     char text[OL_ERROR_TEXT_BYTES];
     struct ol_text line = ol_text_in(text, sizeof text);

@@ -128,7 +128,8 @@ static enum ol_class check_lines(const struct taken *taken, struct product_chang
 {
     const struct inventory_event *event = &taken->event->inventory;
     if (event->line_count > ORDER_LINES_MAX ||
-        (event->line_count == 0) == (event->kind == STOCK_RESERVED))
+        (event->kind == STOCK_RESERVED && event->line_count == 0) ||
+        (event->kind == STOCK_REFUSED && event->line_count > 0))
         return ol_fail(reterr, OL_POISON, "a group of %zu lines", event->line_count);
     for (size_t i = 0; i < event->line_count; i++) {
         const struct stock_line *line = &event->lines[i];

@@ -7,7 +7,7 @@
  *
  * Two threads: the owner takes events and reduces them; a second writes the batch before meanwhile.
  * A batch is closed when it is full, or when the writer is free and waiting on would not make it
- * much larger: at 20 events a second a millisecond is waited, at 20,000 a second a whole one, and
+ * much larger: at 10 events a second a millisecond is waited, at 10,000 a second a whole one, and
  * nothing at all once no event has come for a moment. So a quiet system is prompt and a busy one
  * writes each row less often.
  *

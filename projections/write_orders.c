@@ -50,8 +50,10 @@ static const struct ol_pg_statement orders_count = {
 
 /* ---- new rows -------------------------------------------------------------------------------- */
 
-static void put_lines(struct ol_pg_copy *copy, const struct order_change *order)
+static void put_basket(struct ol_pg_copy *copy, const struct row *row)
 {
+    const struct order_change *order = (const struct order_change *)row;
+    put_text(copy, order->row.id);
     ol_pg_put_array_begin(copy, OL_PG_TEXT_ARRAY);
     for (size_t i = 0; i < order->line_count; i++)
         ol_pg_element_text(copy, order->lines[i].sku.data, order->lines[i].sku.bytes);
@@ -94,7 +96,6 @@ static void put_order(struct ol_pg_copy *copy, const struct row *row)
     put_text_or_null(copy, order->reason_sku.data, order->reason_sku.bytes);
     put_text(copy, order->customer_id);
     put_text(copy, order->origin.command_id);
-    put_lines(copy, order);
 }
 
 static bool is_new(const struct row *row)
@@ -107,6 +108,9 @@ enum ol_class write_orders(struct writer *writer, const struct projection *proje
 {
     enum ol_class class =
         writer_copy_rows(writer, TABLE_orders, &projection->aggregates, is_new, put_order, reterr);
+    if (!class)
+        class = writer_copy_rows(writer, TABLE_order_baskets, &projection->aggregates, is_new,
+                                 put_basket, reterr);
     if (!class)
         class = writer_copy_commands(writer, TABLE_order_commands, projection, reterr);
     return class;

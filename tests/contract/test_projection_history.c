@@ -263,6 +263,14 @@ static struct metadata metadata_of(struct history_world *world, struct text id)
                                                    : TIME_NONE};
 }
 
+/* The same for all, or some have none and some have twice as much. */
+static int64_t opening(struct history_world *world, int64_t usual)
+{
+    if (!world->history->settings.odd_percent)
+        return usual;
+    return rng_chance(&world->rng, 15) ? 0 : 1 + (int64_t)rng_below(&world->rng, 2 * (uint64_t)usual);
+}
+
 static void add_product(struct history_world *world, int64_t number)
 {
     struct text sku = sku_of(world, number);
@@ -282,7 +290,7 @@ static void add_product(struct history_world *world, int64_t number)
         .metadata = metadata_of(world, name(world, "product/%.*s/stock", (int)sku.bytes, sku.data)),
         .inventory = {.kind = STOCK_INCREASE,
                       .sku = sku,
-                      .quantity = world->history->settings.stock,
+                      .quantity = opening(world, world->history->settings.stock),
                       .reason = TEXT("opening stock")},
     };
     submit(world, add);
@@ -304,7 +312,7 @@ static void open_account(struct history_world *world, int64_t number)
             world, name(world, "account/%.*s/funds", (int)customer.bytes, customer.data)),
         .payment = {.kind = FUNDS_DEPOSIT,
                     .customer_id = customer,
-                    .amount_minor = world->history->settings.funds,
+                    .amount_minor = opening(world, world->history->settings.funds),
                     .currency = TEXT("USD")},
     };
     submit(world, open);
@@ -382,7 +390,7 @@ static void odd_command(struct history_world *world)
     struct text order =
         name(world, "%lld",
              27601281300LL + 3 * (long long)rng_below(rng, (uint64_t)world->order_next + 1));
-    uint64_t choice = rng_below(rng, 12);
+    uint64_t choice = rng_below(rng, 14);
     if (choice < 3 && world->command_count > 8) { /* an id that was used before */
         size_t kept = world->command_count < COMMAND_KEPT ? world->command_count : COMMAND_KEPT;
         command = world->kept[rng_below(rng, kept)].command;
@@ -422,7 +430,9 @@ static void odd_command(struct history_world *world)
     } else {
         command.context = CONTEXT_PAYMENTS;
         command.payment = (struct payment_command){
-            .kind = (enum payment_command_kind)rng_between(rng, ACCOUNT_OPEN, PAYMENT_REFUND),
+            .kind = choice > 11 ? PAYMENT_REFUND
+                                : (enum payment_command_kind)rng_between(rng, ACCOUNT_OPEN,
+                                                                         PAYMENT_REFUND),
             .customer_id = customer_of(world, customer),
             .amount_minor = 1 + (int64_t)rng_below(rng, 3000),
             .currency = rng_chance(rng, 90) ? TEXT("USD") : TEXT("EUR"),
@@ -435,8 +445,9 @@ static void odd_command(struct history_world *world)
             const struct entity *state = history_state(world->history, CONTEXT_ORDERS, &key);
             if (state && state->order.version) {
                 command.payment.customer_id = state->order.customer_id;
-                if (rng_chance(rng, 50) && state->order.total_minor)
-                    command.payment.amount_minor = state->order.total_minor;
+                command.payment.amount_minor = rng_chance(rng, 50) && state->order.total_minor
+                                                   ? state->order.total_minor
+                                                   : 1 + (int64_t)rng_below(rng, 20);
             }
         }
     }
@@ -458,7 +469,7 @@ static void play(struct history_world *world)
             odd_command(world);
         else
             place_order(world);
-        if (settings->odd_percent && rng_chance(&world->rng, 30))
+        for (uint64_t i = settings->odd_percent ? rng_below(&world->rng, 5) : 0; i > 0; i--)
             run_batch(world, (enum context)rng_below(&world->rng, CONTEXT_COUNT),
                       1 + rng_below(&world->rng, settings->batch_max));
         if (settings->odd_percent && rng_chance(&world->rng, 2))

@@ -40,6 +40,7 @@ struct session {
     struct core *core;
     struct core_settings settings;
     struct ol_arena arena;
+    struct ol_arena wire; /* what has been over the wire outlives the session */
     struct state states[STATES_MAX];
     size_t state_count;
     int64_t next_offset; /* of the projection, on every partition */
@@ -128,7 +129,9 @@ static void begin_with(enum context context, int32_t partitions)
 {
     core_free(session.core);
     ol_arena_release(&session.arena);
+    struct ol_arena wire = session.wire;
     session = (struct session){
+        .wire = wire,
         .settings = {.context = context,
                      .partitions = partitions,
                      .order_deadline_us = DEADLINE_US,
@@ -137,6 +140,8 @@ static void begin_with(enum context context, int32_t partitions)
         .sink = {NULL, sink_event, sink_step, sink_pass_on, sink_dead_letter},
     };
     ol_arena_init(&session.arena, 65536, 0);
+    if (!wire.block_bytes)
+        ol_arena_init(&session.wire, 65536, 0);
     session.core = core_new(&session.settings);
     cr_assert(session.core);
     for (int32_t i = 0; i < partitions; i++) {
@@ -154,13 +159,8 @@ static void tear_down(void)
 {
     core_free(session.core);
     ol_arena_release(&session.arena);
+    ol_arena_release(&session.wire);
     session = (struct session){0};
-}
-
-static struct text text(const char *string)
-{
-    size_t bytes = strlen(string);
-    return (struct text){ol_arena_copy(&session.arena, string, bytes), (uint32_t)bytes};
 }
 
 /* ---- what comes in, from words ---- */
@@ -882,7 +882,7 @@ static struct step_message over_the_wire(const struct step_message *step)
     struct step_message back = {.context = CONTEXT_COUNT};
     struct ol_error error;
     cr_assert(codec_encode_step(step, &session.arena, &wire));
-    cr_assert_eq(codec_decode_step(step->context, wire, &session.arena, &back, &error), OL_OK, "%s",
+    cr_assert_eq(codec_decode_step(step->context, wire, &session.wire, &back, &error), OL_OK, "%s",
                  error.text);
     cr_assert(text_equal(back.metadata.command_id, step->metadata.command_id));
     cr_assert(text_equal(back.metadata.causation_id, step->metadata.causation_id));
@@ -900,11 +900,9 @@ static void event_over_the_wire(const struct event_message *event)
     cr_assert(text_equal(back.metadata.command_id, event->metadata.command_id));
 }
 
-Test(core_run, ids_derived_from_the_longest_survive_the_wire)
+static void check_derived_ids(const char *order_id)
 {
-    char order_id[ID_BYTES_MAX + 1], line[600];
-    memset(order_id, 'o', ID_BYTES_MAX);
-    order_id[ID_BYTES_MAX] = '\0';
+    char line[600];
     begin(CONTEXT_ORDERS);
     snprintf(line, sizeof line, "place %s %s anna s:1:5", order_id, order_id);
     run(line);
@@ -939,6 +937,31 @@ Test(core_run, ids_derived_from_the_longest_survive_the_wire)
     over_the_wire(last_step());
 }
 
+Test(core_run, derived_ids_survive_the_wire_however_long_the_orders_is)
+{
+    for (size_t bytes = 1; bytes <= ID_BYTES_MAX; bytes++) {
+        char order_id[ID_BYTES_MAX + 1] = "";
+        for (size_t i = 0; i + 2 <= bytes; i += 2)
+            memcpy(order_id + i, "\xc3\xb8", 2);
+        memset(order_id + bytes / 2 * 2, 'o', bytes % 2);
+        check_derived_ids(order_id);
+    }
+}
+
+Test(core_run, derived_ids_of_long_orders_differ)
+{
+    char line[2][300];
+    struct text ids[2];
+    begin(CONTEXT_ORDERS);
+    for (int i = 0; i < 2; i++) {
+        snprintf(line[i], sizeof line[i], "place p %0127d%d anna s:1:5", 0, i);
+        run(line[i]);
+        ids[i] = last_step()->metadata.command_id;
+        cr_assert_leq(ids[i].bytes + 2, ID_BYTES_MAX);
+    }
+    cr_assert_not(text_equal(ids[0], ids[1]));
+}
+
 Test(core_run, fails_when_the_sink_does)
 {
     static const struct {
@@ -967,6 +990,10 @@ Test(core_run, asserts_that_offsets_rise, .signal = SIGABRT)
 }
 
 /* ---- receipts ---- */
+
+/* Of four partitions, where these two orders live. */
+#define A partition_of(TEXT("a"), 4)
+#define C partition_of(TEXT("c"), 4)
 
 Test(core_close, a_receipt_says_from_where_to_where_and_what_became_of_it)
 {
@@ -1014,17 +1041,16 @@ Test(core_close, receipts_chain)
 Test(core_close, is_for_partitions_that_had_inputs)
 {
     begin_with(CONTEXT_ORDERS, 4);
+    cr_assert_neq(A, C);
     cr_assert_eq(close_batch(), 0u);
     cr_assert_eq(session.event_count, 0u);
-    int32_t a = partition_of(TEXT("a"), 4), b = partition_of(TEXT("b"), 4);
-    cr_assert_neq(a, b);
-    run_on("cancel c a", a);
-    run_on("cancel c b", b);
-    run_on("cancel d b", b);
+    run_on("cancel c a", A);
+    run_on("cancel c c", C);
+    run_on("cancel d c", C);
     cr_assert_eq(close_batch(), 2u);
     cr_assert_eq(session.event_count, 5u);
-    cr_assert_eq(core_receipt(session.core, a)->commands_next, 1);
-    cr_assert_eq(core_receipt(session.core, b)->commands_next, 2);
+    cr_assert_eq(core_receipt(session.core, A)->commands_next, 1);
+    cr_assert_eq(core_receipt(session.core, C)->commands_next, 2);
     cr_assert_eq(total.refused, 3);
     cr_assert_eq(close_batch(), 0u);
 }
@@ -1081,15 +1107,13 @@ Test(core_propose_timeouts, writes_offsets_and_no_receipt)
 
 Test(core_propose_timeouts, only_where_all_steps_are_taken)
 {
-    int32_t a = partition_of(TEXT("a"), 4), b = partition_of(TEXT("b"), 4);
     begin_with(CONTEXT_ORDERS, 4);
-    run_on("place p a anna s:1:5", a);
-    run_on("place p b anna s:1:5", b);
-    said();
-    cr_assert_eq(propose(DUE_US, UINT64_C(1) << b, 10), 1u);
-    cr_assert(text_equal(last_step()->order.order_id, TEXT("b")));
-    cr_assert_eq(propose(DUE_US, UINT64_C(1) << a, 10), 0u, "a busy partition waits a while");
-    cr_assert_eq(propose(DUE_US + TIMEOUT_RETRY_US, UINT64_C(1) << a, 10), 1u);
+    run_on("place p a anna s:1:5", A);
+    run_on("place p c anna s:1:5", C);
+    cr_assert_eq(propose(DUE_US, UINT64_C(1) << C, 10), 1u);
+    cr_assert(text_equal(last_step()->order.order_id, TEXT("c")));
+    cr_assert_eq(propose(DUE_US, UINT64_C(1) << A, 10), 0u, "a busy partition waits a while");
+    cr_assert_eq(propose(DUE_US + TIMEOUT_RETRY_US, UINT64_C(1) << A, 10), 1u);
     cr_assert(text_equal(last_step()->order.order_id, TEXT("a")));
 }
 
@@ -1126,15 +1150,15 @@ Test(core_propose_timeouts, follows_the_saga)
 
 /* ---- taking over ---- */
 
-static struct event_message receipt_event(struct receipt receipt)
+/* ends: where it takes commands from and to, then steps. */
+static enum ol_class replay_receipt(const int64_t ends[4], struct ol_error *reterr)
 {
-    return (struct event_message){
-        .context = session.settings.context, .body = EVENT_BODY_RECEIPT, .receipt = receipt};
-}
-
-static enum ol_class replay_receipt(struct receipt receipt, struct ol_error *reterr)
-{
-    struct event_message event = receipt_event(receipt);
+    struct event_message event = {.context = session.settings.context,
+                                  .body = EVENT_BODY_RECEIPT,
+                                  .receipt = {.commands_first = ends[0],
+                                              .commands_next = ends[1],
+                                              .steps_first = ends[2],
+                                              .steps_next = ends[3]}};
     return core_replay(session.core, &event, 0, 0, reterr);
 }
 
@@ -1143,7 +1167,7 @@ Test(core_replay, receipts_must_chain)
     static const struct receipt projected = {3, 5, 2, 2, .decided = 2};
     static const struct {
         const struct receipt *known;
-        struct receipt receipt;
+        int64_t receipt[4];
         enum ol_class class;
     } rows[] = {
         {&projected, {5, 9, 2, 4}, OL_OK},
@@ -1160,7 +1184,7 @@ Test(core_replay, receipts_must_chain)
         core_partition_begin(session.core, 0, rows[i].known);
         cr_assert_eq(core_receipt(session.core, 0)->commands_next, rows[i].known ? 5 : -1);
         cr_assert_eq(replay_receipt(rows[i].receipt, &error), rows[i].class, "row %zu", i);
-        int64_t next = rows[i].class == OL_OK ? rows[i].receipt.commands_next : 5;
+        int64_t next = rows[i].class == OL_OK ? rows[i].receipt[1] : 5;
         cr_assert_eq(core_receipt(session.core, 0)->commands_next, next, "row %zu", i);
         if (rows[i].class)
             cr_assert(strstr(error.text, "missing or doubled"), "%s", error.text);
@@ -1173,7 +1197,7 @@ Test(core_replay, the_next_batch_goes_on_where_the_log_ends)
     begin(CONTEXT_ORDERS);
     core_clear(session.core);
     core_partition_begin(session.core, 0, NULL);
-    cr_assert_eq(replay_receipt((struct receipt){0, 9, 0, 4}, &error), OL_OK);
+    cr_assert_eq(replay_receipt((int64_t[]){0, 9, 0, 4}, &error), OL_OK);
     session.offsets[0][0] = 10;
     run("cancel c o");
     close_batch();

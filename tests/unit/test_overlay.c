@@ -4,6 +4,7 @@
 #include "consumers/overlay.h"
 
 #include "domain/partition.h"
+#include "tests/support/rng.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -415,13 +416,20 @@ Test(overlay_settle, keeps_the_order_while_the_ring_turns_and_grows)
     }
 }
 
-Test(overlay_evict, takes_the_longest_unused_down_to_the_soft_limit)
+/* What a product with an id of one byte takes. */
+static size_t product_bytes(void)
 {
     overlay = overlay_new(PARTITIONS, roomy);
     put_product("a", 0, 0);
-    size_t one = overlay_stats(overlay).bytes;
+    size_t bytes = overlay_stats(overlay).bytes;
+    cr_assert_gt(bytes, sizeof(struct entity));
     overlay_free(overlay);
+    return bytes;
+}
 
+Test(overlay_evict, takes_the_longest_unused_down_to_the_soft_limit)
+{
+    size_t one = product_bytes();
     overlay = overlay_new(PARTITIONS, (struct overlay_limits){3 * one, 1 << 30});
     for (char name[] = "a"; *name <= 'e'; ++*name)
         put_product(name, 0, 0);
@@ -446,13 +454,56 @@ Test(overlay_evict, stops_at_the_first_that_is_not_settled)
     cr_assert_str_eq(left(0), "");
 }
 
+/* Puts, gets and evicts at random, and a plain array beside it: found is what is there. */
+Test(overlay_evict, leaves_all_others_to_be_found)
+{
+    enum { KEYS = 6000, MOVES = 300000 };
+    static bool here[KEYS];
+    static uint32_t used_at[KEYS];
+    struct rng rng = rng_from(rng_seed("overlay"));
+    size_t one = product_bytes(), count = 0;
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){2000 * one, 1 << 30});
+    for (uint32_t move = 1; move <= MOVES; move++) {
+        char sku[24];
+        size_t number = rng_below(&rng, KEYS);
+        struct entity_key key = {ENTITY_PRODUCT, (int32_t)(number % PARTITIONS), {0}, {0}};
+        key.id = (struct text){sku, (uint32_t)sprintf(sku, "sku-%zu", number)};
+        struct entity *entity = overlay_get(overlay, &key);
+        cr_assert_eq(entity != NULL, here[number], "move %u", move);
+        if (entity) {
+            cr_assert_eq(entity->product.version, (int64_t)number);
+        } else {
+            struct entity state = {.kind = ENTITY_PRODUCT, .product.version = (int64_t)number};
+            cr_assert(overlay_put(overlay, &key, &state, 0));
+            here[number] = true;
+            count++;
+        }
+        used_at[number] = move;
+        cr_assert_eq(overlay_stats(overlay).entries, count);
+        if (move % 20000)
+            continue;
+        overlay_evict(overlay);
+        count = overlay_stats(overlay).entries;
+        uint32_t oldest_left = UINT32_MAX, newest_gone = 0;
+        for (size_t i = 0; i < KEYS; i++) {
+            key.partition = (int32_t)(i % PARTITIONS);
+            key.id.bytes = (uint32_t)sprintf(sku, "sku-%zu", i);
+            bool left = overlay_has(overlay, &key);
+            cr_assert(here[i] || !left);
+            if (left && used_at[i] < oldest_left)
+                oldest_left = used_at[i];
+            if (here[i] && !left && used_at[i] > newest_gone)
+                newest_gone = used_at[i];
+            here[i] = left;
+        }
+        cr_assert_lt(newest_gone, oldest_left);
+    }
+    cr_assert_gt(overlay_stats(overlay).evictions, 1000u);
+}
+
 Test(overlay_full, is_above_the_hard_limit)
 {
-    overlay = overlay_new(PARTITIONS, roomy);
-    put_product("a", 0, 0);
-    size_t one = overlay_stats(overlay).bytes;
-    overlay_free(overlay);
-
+    size_t one = product_bytes();
     overlay = overlay_new(PARTITIONS, (struct overlay_limits){0, 2 * one});
     put_product("a", 0, 0);
     put_product("b", 0, 0);
@@ -463,9 +514,28 @@ Test(overlay_full, is_above_the_hard_limit)
     cr_assert_not(overlay_full(overlay));
 }
 
-Test(overlay_stats, come_back_to_zero_bytes)
+Test(overlay_full, is_no_more_once_all_has_left)
+{
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){0, 4096});
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 100000; i++) {
+            char sku[24];
+            sprintf(sku, "s-%d", i);
+            put_product(sku, 0, 0);
+        }
+        cr_assert(overlay_full(overlay));
+        if (round == 0)
+            overlay_evict(overlay);
+        else
+            overlay_clear(overlay);
+        cr_assert_not(overlay_full(overlay), "what is left is no state, and can't be evicted");
+    }
+}
+
+Test(overlay_stats, bytes_come_back_to_zero)
 {
     overlay = overlay_new(PARTITIONS, none);
+    cr_assert_eq(overlay_stats(overlay).bytes, 0u);
     struct stock_line lines[] = {
         {TEXT("s-1"), 1, 1},
         {TEXT("s-2"), 1, 1},

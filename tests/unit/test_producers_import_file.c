@@ -197,29 +197,29 @@ Test(import_baskets, names_the_place_of_a_fault)
     static const struct {
         const char *text, *story;
     } rows[] = {
-        {BASKETS,                                                                              "end"},
+        {BASKETS, "end"},
         {BASKETS B("1,s,1,1,BRL") "b1,c2,2017-10-02T10:56:33Z,2,s,1,1,BRL\n",
          ":3:4: customer_id: \"c2\" differs from \"c1\" in the basket's first line; all lines of a "
-         "basket share it"                                                                          },
+         "basket share it"},
         {BASKETS B("1,s,1,1,BRL") "b1,c1,2017-10-03T10:56:33Z,2,s,1,1,BRL\n",
          ":3:7: placed_at: \"2017-10-03T10:56:33Z\" differs from \"2017-10-02T10:56:33Z\" in the "
-         "basket's first line; all lines of a basket share it"                                      },
+         "basket's first line; all lines of a basket share it"},
         {BASKETS B("1,s,1,1,BRL") B("2,s,1,1,EUR"),
          ":3:36: currency: \"EUR\" differs from \"BRL\" in the basket's first line; all lines of a "
-         "basket share it"                                                                          },
+         "basket share it"},
         {BASKETS B("2,s,1,1,BRL") B("2,s,1,1,BRL"),
-         ":3:28: line_no: 2 after 2; within a basket the numbers rise"                              },
+         ":3:28: line_no: 2 after 2; within a basket the numbers rise"},
         {BASKETS B("1,s,1,1,BRL") "b2,c1,2017-10-02T10:56:33Z,1,s,1,1,BRL\n" B("2,s,1,1,BRL"),
          "ok ok :4:1: basket_id: the basket \"b1\" came further up: all lines of a basket must be "
-         "together"                                                                                 },
+         "together"},
         {BASKETS B("1,s,1,1,BRL") "b2,c1,yesterday,1,s,1,1,BRL\n",
-         "ok :3:7: placed_at: \"yesterday\" is no time such as 2017-10-02T10:56:33Z"                },
+         "ok :3:7: placed_at: \"yesterday\" is no time such as 2017-10-02T10:56:33Z"},
         {BASKETS ",c1,2017-10-02T10:56:33Z,1,s,1,1,BRL\n",
          ":2:1: basket_id: an id must be 1 to 121 bytes of UTF-8 without control characters; this "
-         "has 0"                                                                                    },
+         "has 0"},
         {BASKETS "\"b\n1\",c1,2017-10-02T10:56:33Z,1,s,1,1,BRL\n",
          ":2:1: basket_id: an id must be 1 to 121 bytes of UTF-8 without control characters; this "
-         "has 3"                                                                                    },
+         "has 3"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_assert_eq(open_text(IMPORT_BASKETS, rows[i].text), OL_OK);
@@ -234,12 +234,12 @@ Test(import_baskets, names_the_place_of_what_is_no_number_or_no_csv)
     static const struct {
         const char *text, *place;
     } rows[] = {
-        {BASKETS B("1,s,1.5,1,BRL"),                 ":2:32: quantity: "    },
-        {BASKETS B("1,s,1,,BRL"),                    ":2:34: amount_minor: "},
-        {BASKETS B("x,s,1,1,BRL"),                   ":2:28: line_no: "     },
-        {BASKETS B("1,s,9223372036854775808,1,BRL"), ":2:32: quantity: "    },
-        {BASKETS B("1,s,1,1,BRL") "b2,c1\n",         ":3:"                  },
-        {BASKETS B("1,s\xff,1,1,BRL"),               ":2:30: "              },
+        {BASKETS B("1,s,1.5,1,BRL"), ":2:32: quantity: "},
+        {BASKETS B("1,s,1,,BRL"), ":2:34: amount_minor: "},
+        {BASKETS B("x,s,1,1,BRL"), ":2:28: line_no: "},
+        {BASKETS B("1,s,9223372036854775808,1,BRL"), ":2:32: quantity: "},
+        {BASKETS B("1,s,1,1,BRL") "b2,c1\n", ":3:"},
+        {BASKETS B("1,s\xff,1,1,BRL"), ":2:30: "},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_assert_eq(open_text(IMPORT_BASKETS, rows[i].text), OL_OK);

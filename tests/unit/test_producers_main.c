@@ -1,7 +1,7 @@
 /* The table of commands, asked as main() asks it. */
 #define main orderlog_main
 int main(int argc, char *argv[]);
-#include "main.c"
+#include "main.c" /* NOLINT(bugprone-suspicious-include) */
 #undef main
 
 #include <criterion/criterion.h>

@@ -1,0 +1,288 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/table.h"
+#include "cli/tail.h"
+#include "lib/ol_clock.h"
+#include "lib/ol_run.h"
+
+#define SAMPLE_MS    400  /* between two looks at the positions, for the rate */
+#define WATCH_MS     1000
+#define INTERRUPT_MS 2000 /* from Ctrl-C to the exit */
+#define PLACES_MAX   (CONTEXT_COUNT * 3 * PARTITIONS_MAX)
+
+/* A group's place in a partition. */
+struct place {
+    const char *group;
+    const char *owner; /* NULL: nobody's */
+    int64_t before;    /* the position at the sample before; -1: none */
+};
+
+struct lag {
+    struct session session;
+    int32_t partitions;
+    struct topic_name groups[CONTEXT_COUNT + 1]; /* the last is the projector's */
+    struct topic_name topics[CONTEXT_COUNT][STREAM_COUNT];
+    struct ol_arena arena; /* owners of one look */
+    struct tail tails[PLACES_MAX];
+    struct place places[PLACES_MAX];
+    size_t count;
+    int64_t at_us, before_us; /* monotonic, of this sample and the one before; 0: none */
+};
+
+static const struct table_column columns[] = {
+    {"group", TABLE_TEXT},         {"topic", TABLE_TEXT},
+    {"partition", TABLE_NUMBER},   {"position", TABLE_NUMBER},
+    {"end", TABLE_NUMBER},         {"lag_records", TABLE_NUMBER},
+    {"lag_seconds", TABLE_NUMBER}, {"rate", TABLE_NUMBER},
+    {"drain_seconds", TABLE_NUMBER}, {"uncommitted", TABLE_NUMBER},
+    {"owner", TABLE_TEXT},
+};
+
+/* ---- the list ---- */
+
+static void add_places(struct lag *lag, const char *group, const char *topic)
+{
+    for (int32_t partition = 0; partition < lag->partitions; partition++) {
+        lag->places[lag->count] = (struct place){.group = group, .before = -1};
+        lag->tails[lag->count++] =
+            (struct tail){.topic = topic, .partition = partition, .position = -1};
+    }
+}
+
+static void list_places(struct lag *lag)
+{
+    const char *prefix = lag->session.options->topic_prefix;
+    for (int i = 0; i < CONTEXT_COUNT; i++) {
+        lag->groups[i] = worker_group_name(prefix, (enum context)i);
+        for (int j = 0; j < STREAM_COUNT; j++)
+            lag->topics[i][j] = topic_name(prefix, (enum context)i, (enum stream)j);
+        add_places(lag, lag->groups[i].text, lag->topics[i][STREAM_COMMANDS].text);
+        add_places(lag, lag->groups[i].text, lag->topics[i][STREAM_STEPS].text);
+    }
+    lag->groups[CONTEXT_COUNT] = projector_group_name(prefix);
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        add_places(lag, lag->groups[CONTEXT_COUNT].text, lag->topics[i][STREAM_EVENTS].text);
+}
+
+/* ---- positions ---- */
+
+static enum ol_class read_worker_positions(struct lag *lag, struct ol_error *reterr)
+{
+    struct ol_offset offsets[2 * PARTITIONS_MAX];
+    size_t each = 2 * (size_t)lag->partitions;
+    for (int context = 0; context < CONTEXT_COUNT; context++) {
+        struct tail *tails = &lag->tails[(size_t)context * each];
+        for (size_t i = 0; i < each; i++)
+            offsets[i] = (struct ol_offset){tails[i].topic, tails[i].partition, -1};
+        enum ol_class class =
+            ol_admin_group_offsets(lag->session.admin, lag->groups[context].text, offsets, each,
+                                   lag->session.timeout_ms, reterr);
+        if (class)
+            return class;
+        for (size_t i = 0; i < each; i++)
+            tails[i].position = offsets[i].offset;
+    }
+    return OL_OK;
+}
+
+static const struct ol_pg_statement progress_statement = {
+    .name = "lag/progress",
+    .sql = "SELECT topic, partition, next_offset FROM orderlog.projection_progress",
+    .columns = (const struct ol_pg_column[]){{"topic", OL_PG_TEXT, OL_PG_NOT_NULL},
+                                             {"partition", OL_PG_INT2, OL_PG_NOT_NULL},
+                                             {"next_offset", OL_PG_INT8, OL_PG_NOT_NULL},
+                                             {0}},
+};
+
+static struct tail *tail_of(struct lag *lag, const char *group, const char *topic,
+                            int32_t partition)
+{
+    for (size_t i = 0; i < lag->count; i++)
+        if (lag->tails[i].partition == partition && strcmp(lag->tails[i].topic, topic) == 0 &&
+            strcmp(lag->places[i].group, group) == 0)
+            return &lag->tails[i];
+    return NULL;
+}
+
+/* The rows count, not what the projector tells Kafka afterwards. */
+static enum ol_class read_projector_positions(struct lag *lag, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    enum ol_class class = ol_pg_exec(lag->session.db, &progress_statement, NULL, &rows, reterr);
+    for (int row = 0; row < rows.count && !class; row++) {
+        struct tail *tail = tail_of(lag, lag->groups[CONTEXT_COUNT].text,
+                                    ol_pg_text(&rows, row, 0).data, ol_pg_int16(&rows, row, 1));
+        if (tail)
+            tail->position = ol_pg_int64(&rows, row, 2);
+    }
+    return class;
+}
+
+static enum ol_class read_owners(struct lag *lag, struct ol_error *reterr)
+{
+    ol_arena_clear(&lag->arena);
+    for (size_t i = 0; i < lag->count; i++)
+        lag->places[i].owner = NULL;
+    for (int group = 0; group <= CONTEXT_COUNT; group++) {
+        struct ol_group_owner *owners;
+        size_t count;
+        enum ol_class class =
+            ol_admin_group_owners(lag->session.admin, lag->groups[group].text,
+                                  lag->session.timeout_ms, &lag->arena, &owners, &count, reterr);
+        if (class)
+            return class;
+        for (size_t i = 0; i < count; i++) {
+            struct tail *tail =
+                tail_of(lag, lag->groups[group].text, owners[i].topic, owners[i].partition);
+            if (tail)
+                lag->places[tail - lag->tails].owner =
+                    *owners[i].instance ? owners[i].instance : owners[i].client_id;
+        }
+    }
+    return OL_OK;
+}
+
+static enum ol_class sample(struct lag *lag, struct ol_error *reterr)
+{
+    for (size_t i = 0; i < lag->count; i++)
+        lag->places[i].before = lag->tails[i].position;
+    lag->before_us = lag->at_us;
+    enum ol_class class = read_worker_positions(lag, reterr);
+    if (!class)
+        class = read_projector_positions(lag, reterr);
+    if (!class)
+        class = tail_read(&lag->session, lag->tails, lag->count, reterr);
+    lag->at_us = ol_clock_monotonic_us();
+    return class ? class : read_owners(lag, reterr);
+}
+
+static int64_t total_lag(const struct lag *lag)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < lag->count; i++)
+        total += tail_lag(&lag->tails[i]);
+    return total;
+}
+
+/* ---- rows ---- */
+
+/* Records a second between the last two samples; below 0: not known. */
+static double rate_of(const struct lag *lag, size_t index)
+{
+    int64_t before = lag->places[index].before, now = lag->tails[index].position;
+    if (!lag->before_us || before < 0 || now < before || lag->at_us <= lag->before_us)
+        return -1;
+    return (double)(now - before) * 1e6 / (double)(lag->at_us - lag->before_us);
+}
+
+static void add_seconds(struct table *table, const struct tail *tail)
+{
+    int64_t late_us = tail->next_ms < 0 ? 0 : ol_clock_wall_us() - tail->next_ms * 1000;
+    if (tail->next >= 0 && tail->next_ms < 0)
+        table_null(table);
+    else
+        table_addf(table, "%.1f", late_us > 0 ? (double)late_us / 1e6 : 0.0);
+}
+
+static void add_rate(struct table *table, const struct lag *lag, size_t index)
+{
+    double rate = rate_of(lag, index);
+    int64_t behind = tail_lag(&lag->tails[index]);
+    if (rate < 0)
+        table_null(table);
+    else
+        table_addf(table, "%.1f", rate);
+    if (behind == 0)
+        table_addf(table, "0.0");
+    else if (rate > 0)
+        table_addf(table, "%.1f", (double)behind / rate);
+    else
+        table_null(table);
+}
+
+static void add_row(struct table *table, const struct lag *lag, size_t index)
+{
+    const struct tail *tail = &lag->tails[index];
+    table_text(table, lag->places[index].group);
+    table_text(table, tail->topic);
+    table_int(table, tail->partition);
+    if (tail->position < 0)
+        table_null(table);
+    else
+        table_int(table, tail->position);
+    table_int(table, tail->high);
+    table_int(table, tail_lag(tail));
+    add_seconds(table, tail);
+    add_rate(table, lag, index);
+    table_int(table, tail->high - tail->stable);
+    table_text(table, lag->places[index].owner);
+}
+
+static enum ol_class print(const struct lag *lag, struct ol_error *reterr)
+{
+    OL_AUTO(table) struct table table;
+    const struct ol_options *options = lag->session.options;
+    table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
+    for (size_t i = 0; i < lag->count; i++)
+        add_row(&table, lag, i);
+    if (options->watch && !options->json && isatty(STDOUT_FILENO))
+        fputs("\033[H\033[J", stdout);
+    enum ol_class class = table_print(&table, stdout, reterr);
+    if (!class && !options->json) {
+        int64_t total = total_lag(lag);
+        fprintf(stderr, total ? "%" PRId64 " records behind\n" : "drained\n", total);
+    }
+    fflush(stdout);
+    return class;
+}
+
+/* A rate needs two looks; where nothing is behind, nobody asks for one. */
+static enum ol_class once(struct lag *lag, struct ol_error *reterr)
+{
+    enum ol_class class = sample(lag, reterr);
+    if (!class && total_lag(lag) > 0) {
+        usleep(SAMPLE_MS * 1000);
+        class = sample(lag, reterr);
+    }
+    return class ? class : print(lag, reterr);
+}
+
+static enum ol_class watch(struct lag *lag, struct ol_error *reterr)
+{
+    enum ol_class class = ol_run_init(INTERRUPT_MS, reterr);
+    if (class)
+        return class;
+    do {
+        class = sample(lag, reterr);
+        if (!class)
+            class = print(lag, reterr);
+    } while (!class && !ferror(stdout) && !ol_run_sleep(WATCH_MS));
+    ol_run_drained();
+    ol_run_release();
+    return class;
+}
+
+enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr)
+{
+    struct lag *lag = calloc(1, sizeof *lag);
+    if (!lag)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    ol_arena_init(&lag->arena, 16 * 1024, 0);
+    enum ol_class class = session_init(&lag->session, options, SESSION_KAFKA | SESSION_PG, reterr);
+    if (!class) {
+        class = session_partitions(&lag->session, &lag->partitions, reterr);
+        if (!class) {
+            list_places(lag);
+            class = options->watch ? watch(lag, reterr) : once(lag, reterr);
+        }
+        session_release(&lag->session);
+    }
+    ol_arena_release(&lag->arena);
+    free(lag);
+    return class;
+}

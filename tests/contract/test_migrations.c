@@ -1,0 +1,131 @@
+#include "test_projection_db.h"
+
+#include "projections/tables.h"
+
+/* Every row is a fault; the first is shown. */
+static void expect_none(struct ol_pg *db, const char *what, const char *sql)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    pg_ok(ol_pg_select(db, "test/none", sql, NULL, &rows, reterr));
+    cr_assert_eq(rows.count, 0, "%s: %s", what, ol_pg_string(&rows, 0, 0));
+}
+
+Test(migrations, give_every_table_view_and_column_a_comment)
+{
+    OWN_DATABASE(own, true);
+    expect_none(own.db, "no comment",
+                "SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+                "WHERE nspname IN ('orderlog', 'analytics') AND relkind IN ('r', 'v', 'p', 'm') "
+                "AND coalesce(obj_description(c.oid, 'pg_class'), '') = ''");
+    expect_none(own.db, "no comment",
+                "SELECT a.attrelid::regclass || '.' || attname FROM pg_attribute a "
+                "JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace "
+                "WHERE nspname IN ('orderlog', 'analytics') AND relkind IN ('r', 'v', 'p', 'm') "
+                "AND attnum > 0 AND NOT attisdropped "
+                "AND coalesce(col_description(attrelid, attnum), '') = ''");
+    expect_none(own.db, "no comment",
+                "SELECT nspname FROM pg_namespace WHERE nspname IN ('orderlog', 'analytics') "
+                "AND coalesce(obj_description(oid, 'pg_namespace'), '') = ''");
+}
+
+Test(migrations, make_the_tables_that_the_program_writes)
+{
+    OWN_DATABASE(own, true);
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
+        const struct ol_pg_copy_target *target = &tables[i].copy;
+        char sql[512];
+        snprintf(sql, sizeof sql,
+                 "SELECT attname, atttypid::bigint, attnotnull FROM pg_attribute "
+                 "WHERE attrelid = '%s'::regclass AND attnum > 0 AND NOT attisdropped "
+                 "AND attgenerated = '' ORDER BY attnum",
+                 target->table);
+        OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+        pg_ok(ol_pg_select(own.db, "test/columns", sql, NULL, &rows, reterr));
+        int count = 0;
+        for (const struct ol_pg_column *column = target->columns; column->name; column++, count++) {
+            cr_assert(count < rows.count, "%s.%s", target->table, column->name);
+            cr_assert_str_eq(ol_pg_string(&rows, count, 0), column->name, "%s", target->table);
+            cr_assert_eq(strtol(ol_pg_string(&rows, count, 1), NULL, 10), (long)column->type,
+                         "%s.%s", target->table, column->name);
+            cr_assert_eq(!strcmp(ol_pg_string(&rows, count, 2), "t"),
+                         column->null == OL_PG_NOT_NULL, "%s.%s", target->table, column->name);
+        }
+        cr_assert_eq(count, rows.count, "%s has more columns than tables.def", target->table);
+    }
+    expect_none(own.db, "not in tables.def",
+                "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+                "WHERE nspname = 'orderlog' AND relkind = 'r' AND relname NOT IN ("
+#define TABLE(context, table) "'" #table "', "
+#define COLUMN(table, column, type, null)
+#define END(table)
+#include "projections/tables.def"
+                "'projection_progress', 'installation')");
+}
+
+/* Bytewise order of keys is what the writer sorts by. */
+Test(migrations, collate_every_key_bytewise)
+{
+    OWN_DATABASE(own, true);
+    expect_none(own.db, "not COLLATE \"C\"",
+                "SELECT i.indexrelid::regclass || ' ' || a.attname FROM pg_index i "
+                "JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = relnamespace "
+                "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) "
+                "WHERE nspname = 'orderlog' AND a.atttypid = 'text'::regtype "
+                "AND a.attcollation <> (SELECT oid FROM pg_collation WHERE collname = 'C' "
+                "AND collnamespace = 'pg_catalog'::regnamespace LIMIT 1)");
+}
+
+static const char *may(struct ol_pg *db, const char *role, const char *table, const char *what)
+{
+    char sql[256];
+    snprintf(sql, sizeof sql, "SELECT has_table_privilege('%s', '%s', '%s')", role, table, what);
+    return pg_value(db, sql);
+}
+
+Test(migrations, let_each_role_do_its_own_work_only)
+{
+    OWN_DATABASE(own, true);
+    cr_assert_str_eq(may(own.db, "orderlog_projector", "orderlog.orders", "INSERT"), "t");
+    cr_assert_str_eq(may(own.db, "orderlog_projector", "orderlog.orders", "UPDATE"), "t");
+    cr_assert_str_eq(may(own.db, "orderlog_projector", "orderlog.orders", "DELETE"), "f");
+    cr_assert_str_eq(may(own.db, "orderlog_worker", "orderlog.orders", "SELECT"), "t");
+    cr_assert_str_eq(may(own.db, "orderlog_worker", "orderlog.orders", "UPDATE"), "f");
+    cr_assert_str_eq(may(own.db, "orderlog_analyst", "orderlog.orders", "SELECT"), "f");
+    cr_assert_str_eq(may(own.db, "orderlog_analyst", "analytics.sales_by_day", "SELECT"), "t");
+    expect_none(own.db, "the projector can't write",
+                "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+                "WHERE nspname = 'orderlog' AND relkind = 'r' "
+                "AND NOT (has_table_privilege('orderlog_projector', pg_class.oid, 'INSERT') "
+                "AND has_table_privilege('orderlog_projector', pg_class.oid, 'UPDATE'))");
+    expect_none(own.db, "the analyst can't read",
+                "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+                "WHERE nspname = 'analytics' "
+                "AND NOT has_table_privilege('orderlog_analyst', pg_class.oid, 'SELECT')");
+}
+
+Test(migrations, can_be_read_by_an_analyst_without_a_row)
+{
+    OWN_DATABASE(own, true);
+    pg_script(own.db, "SELECT * FROM analytics.sales_by_day, analytics.sales_by_product, "
+                      "analytics.sales_by_customer, analytics.order_states, "
+                      "analytics.refusals_by_reason, analytics.stock_levels, "
+                      "analytics.customer_balances");
+}
+
+/* Each file's down part undoes its up part, newest first; then all can be applied again. */
+Test(migrations, can_be_undone_and_done_again)
+{
+    OWN_DATABASE(own, true);
+    static const char *const downs[] = {
+        "REVOKE ALL ON ALL TABLES IN SCHEMA orderlog, analytics "
+        "FROM orderlog_projector, orderlog_worker, orderlog_analyst;"
+        "REVOKE ALL ON SCHEMA orderlog, analytics "
+        "FROM orderlog_projector, orderlog_worker, orderlog_analyst",
+        "DROP SCHEMA analytics CASCADE", "DROP SCHEMA orderlog CASCADE"};
+    for (size_t i = 0; i < sizeof downs / sizeof *downs; i++)
+        pg_script(own.db, downs[i]);
+    pg_script(own.db, "DROP TABLE schema_migrations; DROP TABLE schema_migration_sums");
+    int count = 0;
+    pg_ok(ol_migrate_up(own.db, MIGRATIONS, 10000, NULL, NULL, &count, reterr));
+    cr_assert_geq(count, 3);
+}

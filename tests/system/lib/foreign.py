@@ -1,0 +1,325 @@
+"""tests/system/lib/foreign.py - the pipeline as a stranger's consumer sees it.
+
+Another Kafka client's language, classes generated from the .proto files, read_committed; no line
+of orderlog. check_log() says what it found: every input with one outcome, every event once,
+versions 1, 2, 3 ... of each aggregate on one partition, receipts that chain, and rows that are what
+the events add up to.
+"""
+
+import importlib
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import grpc_tools
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from grpc_tools import protoc
+
+from harness import BROKERS, CONTEXTS, DIR, PATIENCE, ROOT, Hopeless, check, note
+
+
+def generate():
+    """{(context, command|step|event): the envelope's class}"""
+    out = DIR / "proto"
+    out.mkdir(exist_ok=True)
+    files = sorted(str(path) for path in (ROOT / "proto").glob("orderlog/**/*.proto"))
+    words = ["protoc", f"-I{ROOT / 'proto'}", f"-I{Path(grpc_tools.__file__).parent / '_proto'}",
+             f"--python_out={out}", *files]
+    if protoc.main(words) != 0:
+        raise Hopeless("protoc failed")
+    sys.path.insert(0, str(out))
+    return {(context, kind): getattr(importlib.import_module(f"orderlog.{context}.v1.{kind}_pb2"),
+                                     kind.capitalize())
+            for context in CONTEXTS for kind in ("command", "step", "event")}
+
+
+CLASSES = generate()
+COMMANDS = 1  # CauseSource
+
+
+def murmur2(data):
+    """Kafka's, of bytes."""
+    mask, m = 0xFFFFFFFF, 0x5BD1E995
+    h = 0x9747B28C ^ len(data)
+    whole = len(data) & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i:i + 4], "little") * m & mask
+        k = (k ^ k >> 24) * m & mask
+        h = (h * m & mask) ^ k
+    if len(data) > whole:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return (h ^ h >> 15) & 0x7FFFFFFF
+
+
+def home(key, partitions):
+    """The partition where it belongs."""
+    return murmur2(key.encode()) % partitions
+
+
+def read(topic, partitions):
+    """All committed records: per partition [(offset, key, value, headers)]."""
+    consumer = Consumer({"bootstrap.servers": BROKERS, "group.id": "foreign", "enable.auto.commit": False,
+                         "isolation.level": "read_committed", "auto.offset.reset": "error",
+                         "enable.partition.eof": True, "fetch.wait.max.ms": 10})
+    records = [[] for _ in range(partitions)]
+    try:
+        consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+        at_end, empty = set(), 0
+        while len(at_end) < partitions:
+            batch = consumer.consume(10000, 1.0)
+            empty = 0 if batch else empty + 1
+            if empty > PATIENCE:
+                raise Hopeless(f"{topic} can't be read to its end")
+            for message in batch:
+                if message.error():
+                    if message.error().code() == KafkaError._PARTITION_EOF:
+                        at_end.add(message.partition())
+                    continue
+                records[message.partition()].append(
+                    (message.offset(), message.key(), message.value(), message.headers() or []))
+    finally:
+        consumer.close()
+    return records
+
+
+def body_of(message):
+    name = message.WhichOneof("body")
+    return name, getattr(message, name) if name else None
+
+
+class Fold:
+    """What the events add up to, and what is odd about them."""
+
+    def __init__(self, partitions):
+        self.partitions = partitions
+        self.findings = []
+        self.places = {}              # (context, aggregate) -> partition
+        self.versions = Counter()     # (context, aggregate) -> last
+        self.orders = {}              # id -> [status, saga state]
+        self.stock = {}               # sku -> [on hand, reserved]
+        self.wallets = {}             # customer -> [balance, held]
+        self.captured = {}            # payment -> minor units
+        self.outcomes = defaultdict(list)  # (context, aggregate, command id) -> [kind or code]
+        self.kinds = Counter()        # of events
+        self.receipts = Counter()     # sums over all
+
+    def odd(self, text):
+        self.findings.append(text)
+
+    def version(self, context, aggregate, partition, version, where):
+        name = (context, aggregate)
+        if self.places.setdefault(name, partition) != partition:
+            self.odd(f"{aggregate} has events on partitions {self.places[name]} and {partition}")
+        if home(aggregate, self.partitions) != partition:
+            self.odd(f"{where}: {aggregate} does not belong on partition {partition}")
+        if version != self.versions[name] + 1:
+            self.odd(f"{where}: version {version} of {aggregate} follows {self.versions[name]}")
+        self.versions[name] = version
+
+    def apply(self, context, event, partition, where):
+        name, body = body_of(event)
+        self.kinds[name] += 1
+        if context == "orders":
+            self.version(context, body.order_id, partition, event.version, where)
+            self.orders[body.order_id] = [event.status, event.saga_state]
+        elif context == "inventory":
+            self.apply_stock(event, name, body, partition, where)
+        else:
+            self.apply_wallet(event, name, body, partition, where)
+
+    def apply_stock(self, event, name, body, partition, where):
+        if name in ("stock_reserved", "stock_released"):
+            for line in body.lines:
+                self.version("inventory", line.sku, partition, line.version, where)
+                self.move_stock(line.sku, 0, line.quantity if name == "stock_reserved" else -line.quantity, where)
+        elif name != "stock_refused":
+            self.version("inventory", body.sku, partition, event.version, where)
+            sign = {"stock_increased": 1, "stock_decreased": -1}.get(name, 0)
+            self.move_stock(body.sku, sign * body.quantity if sign else 0, 0, where)
+
+    def move_stock(self, sku, on_hand, reserved, where):
+        level = self.stock.setdefault(sku, [0, 0])
+        level[0] += on_hand
+        level[1] += reserved
+        if not 0 <= level[1] <= level[0]:
+            self.odd(f"{where}: {sku} has {level[0]} on hand and {level[1]} reserved")
+
+    def apply_wallet(self, event, name, body, partition, where):
+        moved = {"account_opened": (0, 0), "funds_deposited": (1, 0), "funds_withdrawn": (-1, 0),
+                 "payment_authorised": (-1, 1), "payment_captured": (0, -1),
+                 "payment_voided": (1, -1), "payment_refunded": (1, 0)}.get(name)
+        if moved is None or (name == "payment_voided" and body.amount_minor == 0):
+            if event.version != 0:
+                self.odd(f"{where}: {name} moves nothing and has version {event.version}")
+            return
+        self.version("payments", body.customer_id, partition, event.version, where)
+        amount = 0 if name == "account_opened" else body.amount_minor
+        wallet = self.wallets.setdefault(body.customer_id, [0, 0])
+        wallet[0] += moved[0] * amount
+        wallet[1] += moved[1] * amount
+        if min(wallet) < 0:
+            self.odd(f"{where}: wallet {body.customer_id} has {wallet[0]} and holds {wallet[1]}")
+        if name == "payment_captured":
+            if body.payment_id in self.captured:
+                self.odd(f"{where}: payment {body.payment_id} is captured twice")
+            self.captured[body.payment_id] = amount
+
+
+class Inputs:
+    """Records of one partition of a commands or steps topic, by offset."""
+
+    def __init__(self, records, decode):
+        self.by_offset = {offset: (key, value, headers) for offset, key, value, headers in records}
+        self.messages = {}
+        for offset, _, value, _ in records:
+            message = decode()
+            try:
+                message.ParseFromString(value or b"")
+            except Exception:  # for the dead letters
+                continue
+            self.messages[offset] = message
+
+
+def check_partition(fold, context, partition, events, commands, steps):
+    """Causes, receipts and outcomes of one events partition."""
+    causes, last_cause, open_causes = {}, None, []
+    last, sums = None, Counter()
+    refused = repeated = 0
+    for offset, key, value, _ in events:
+        where = f"{context} events {partition}@{offset}"
+        event = CLASSES[context, "event"]()
+        event.ParseFromString(value)
+        name, body = body_of(event)
+        if name == "receipt":
+            first = (body.commands_first, body.steps_first)
+            if first != (last or (0, 0)):
+                fold.odd(f"{where}: the receipt begins at {first}, the one before ended at {last}")
+            last = (body.commands_next, body.steps_next)
+            for source, at in open_causes:
+                low, high = ((body.commands_first, body.commands_next) if source == COMMANDS
+                             else (body.steps_first, body.steps_next))
+                if not low <= at < high:
+                    fold.odd(f"{where}: the receipt covers {low} to {high}, but an event before it has cause {at}")
+            open_causes = []
+            for field in ("decided", "refused", "repeated", "ignored", "passed_on", "dead_lettered"):
+                sums[field] += getattr(body, field)
+            continue
+        cause = (event.cause.source, event.cause.offset)
+        if event.cause.index == 0:
+            if cause in causes:
+                fold.odd(f"{where}: the input {cause} has a second outcome")
+            open_causes.append(cause)
+        elif cause != last_cause or event.cause.index != causes[cause] + 1:
+            fold.odd(f"{where}: index {event.cause.index} of the input {cause} is not in its place")
+        causes[cause], last_cause = event.cause.index, cause
+        inputs = commands if cause[0] == COMMANDS else steps
+        message = inputs.messages.get(cause[1])
+        if message is None:
+            fold.odd(f"{where}: its cause {cause} is not in the log")
+        elif message.metadata.command_id != event.metadata.command_id:
+            fold.odd(f"{where}: its command id is not its cause's")
+
+        kind = "accepted"
+        if name in ("command_rejected", "command_repeated"):
+            refused += name == "command_rejected"
+            repeated += name == "command_repeated"
+            kind = body.code if name == "command_rejected" else "repeated"
+            fold.kinds[name] += 1
+            if event.version != 0:
+                fold.odd(f"{where}: {name} has version {event.version}")
+        else:
+            fold.apply(context, event, partition, where)
+        if cause[0] == COMMANDS and event.cause.index == 0:
+            aggregate = key.decode(errors="replace") if kind == "accepted" else body.aggregate_id
+            fold.outcomes[context, aggregate, event.metadata.command_id].append(kind)
+    if open_causes:
+        fold.odd(f"{context} events {partition}: {len(open_causes)} events at the end have no receipt")
+    taken = len(commands.by_offset) + len(steps.by_offset)
+    if sum(sums.values()) != taken:
+        fold.odd(f"{context} {partition}: {taken} inputs, but the receipts count {dict(sums)}")
+    if (sums["refused"], sums["repeated"]) != (refused, repeated):
+        fold.odd(f"{context} {partition}: {refused} refusals and {repeated} repeats, receipts count {dict(sums)}")
+    if sums["decided"] + refused + repeated != len(causes):
+        fold.odd(f"{context} {partition}: {len(causes)} inputs have events, receipts count {dict(sums)}")
+    if last and max(commands.by_offset, default=-1) >= last[0]:
+        fold.odd(f"{context} {partition}: commands behind the last receipt, which ends at {last[0]}")
+    if last and max(steps.by_offset, default=-1) >= last[1]:
+        fold.odd(f"{context} {partition}: steps behind the last receipt, which ends at {last[1]}")
+    fold.receipts.update(sums)
+
+
+def check_steps(fold, inputs):
+    """Each step is asked once and answered once."""
+    asked, answered = Counter(), Counter()
+    for (context, _), (_, steps) in inputs.items():
+        for message in steps.messages.values():
+            name = message.WhichOneof("body")
+            if context == "orders" and name != "order_timeout":
+                answered[message.metadata.command_id] += 1
+            elif context != "orders":
+                asked[message.metadata.command_id] += 1 if name != "capture_payment" else 1000
+    for name, times in asked.items():
+        replies = answered.pop(f"{name}/r", 0)
+        if (times, replies) not in ((1, 1), (1000, 0)):
+            fold.odd(f"step {name} was asked {times} times and answered {replies} times")
+    for name, times in answered.items():
+        fold.odd(f"{name} answers nothing that was asked, {times} times")
+
+
+def check_outcomes(fold, inputs):
+    """One outcome of each id and aggregate, however often it came."""
+    for name, kinds in fold.outcomes.items():
+        first = [kind for kind in kinds if kind not in ("repeated", "COMMAND_ID_REUSED")]
+        if len(first) != 1 or kinds[0] != first[0]:
+            fold.odd(f"{'/'.join(name)} has the outcomes {kinds}")
+    ids = {(context, m.metadata.command_id) for (context, _), (commands, _) in inputs.items()
+           for m in commands.messages.values() if m.WhichOneof("body") and m.metadata.command_id}
+    with_outcome = {(context, command) for context, _, command in fold.outcomes}
+    fold.unanswered = ids - with_outcome  # dead letters
+
+
+def compare_rows(fold, pipeline):
+    statuses = CLASSES["orders", "event"].DESCRIPTOR.fields_by_name
+    status = {v.number: v.name.removeprefix("ORDER_STATUS_")
+              for v in statuses["status"].enum_type.values}
+    saga = {v.number: v.name.removeprefix("SAGA_STATE_").lower()
+            for v in statuses["saga_state"].enum_type.values}
+    def version(context, name):
+        return str(fold.versions[context, name])
+    tables = {
+        "orders": ({k: [status[v[0]], saga[v[1]], version("orders", k)] for k, v in fold.orders.items()},
+                   "SELECT order_id, status, saga_state, version FROM orderlog.orders"),
+        "stock": ({k: [str(v[0]), str(v[1]), version("inventory", k)] for k, v in fold.stock.items()},
+                  "SELECT sku, on_hand, reserved, version FROM orderlog.stock"),
+        "accounts": ({k: [str(v[0]), str(v[1]), version("payments", k)] for k, v in fold.wallets.items()},
+                     "SELECT customer_id, balance_minor, held_minor, version FROM orderlog.accounts"),
+        "payments": ({k: [str(v)] for k, v in fold.captured.items()},
+                     "SELECT payment_id, amount_minor FROM orderlog.payments WHERE captured_version IS NOT NULL"),
+    }
+    for table, (expected, query) in tables.items():
+        found = {row[0]: row[1:] for row in pipeline.sql(query)}
+        for key in expected.keys() | found.keys():
+            if expected.get(key) != found.get(key):
+                fold.odd(f"{table} {key}: the events say {expected.get(key)}, the row {found.get(key)}")
+
+
+def check_log(pipeline, name="a foreign reader finds every event once", unanswered=0):
+    """Reads all of a settled pipeline. unanswered: how many command ids are dead letters."""
+    fold = Fold(pipeline.partitions)
+    inputs = {}
+    for context in CONTEXTS:
+        commands, steps, events = (read(pipeline.topic(context, stream), pipeline.partitions)
+                                   for stream in ("commands", "steps", "events"))
+        for p in range(pipeline.partitions):
+            inputs[context, p] = (Inputs(commands[p], CLASSES[context, "command"]),
+                                  Inputs(steps[p], CLASSES[context, "step"]))
+            check_partition(fold, context, p, events[p], *inputs[context, p])
+    check_steps(fold, inputs)
+    check_outcomes(fold, inputs)
+    if len(fold.unanswered) != unanswered:
+        fold.odd(f"{len(fold.unanswered)} command ids have no outcome: {sorted(fold.unanswered)[:5]}")
+    compare_rows(fold, pipeline)
+    note(f"foreign reader: {sum(fold.kinds.values())} events, receipts {dict(fold.receipts)}")
+    check(name, not fold.findings, fold.findings)
+    return fold

@@ -1,0 +1,445 @@
+/*
+ * tests/unit/test_batch.c - messages in, records out, and what lives as long as the batch.
+ */
+#include "consumers/batch.h"
+
+#include "lib/ol_hash.h"
+#include "proto/codec.h"
+#include "tests/support/pipeline_message.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTITIONS 4
+#define TRACE      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+enum { TO_COMMANDS = 10, TO_EVENTS, TO_DEAD_LETTERS, TO_STEPS };
+
+static const struct batch_topics topics = {
+    .commands = TO_COMMANDS,
+    .events = TO_EVENTS,
+    .dead_letters = TO_DEAD_LETTERS,
+    .steps = {TO_STEPS, TO_STEPS + 1, TO_STEPS + 2},
+    .input_names = {"o.orders.commands.v1", "o.orders.steps.v1"},
+};
+
+static const struct batch_limits limits = {.inputs = 8, .output_bytes = 1 << 20};
+static struct batch batch;
+static struct ol_arena arena; /* of what the tests make */
+
+static void set_up(void)
+{
+    ol_arena_init(&arena, 65536, 0);
+    cr_assert(batch_init(&batch, CONTEXT_ORDERS, limits, &topics));
+}
+
+static void tear_down(void)
+{
+    batch_release(&batch);
+    ol_arena_release(&arena);
+    cr_assert_eq(pipeline_messages_alive(), 0u);
+}
+
+TestSuite(batch_take, .init = set_up, .fini = tear_down);
+TestSuite(batch_sink, .init = set_up, .fini = tear_down);
+TestSuite(batch_full, .init = set_up, .fini = tear_down);
+TestSuite(batch_empty, .init = set_up, .fini = tear_down);
+TestSuite(batch_clear, .init = set_up, .fini = tear_down);
+
+/* ---- messages ---- */
+
+#define HEADER(name, value)                                                                        \
+    {                                                                                              \
+        name, value, sizeof value - 1                                                              \
+    }
+static const struct ol_header traced[] = {HEADER("own", "1"), HEADER("traceparent", TRACE)};
+static const struct ol_header passed[] = {HEADER(PASSED_ON_HEADER, "x/1/2")};
+
+static struct ol_message message_of(struct bytes wire, int32_t partition,
+                                    const struct ol_header *headers, size_t header_count)
+{
+    static int64_t offset;
+    struct ol_message source = {.topic = "o.orders.commands.v1",
+                                .partition = partition,
+                                .offset = offset++,
+                                .timestamp_ms = 5000,
+                                .key = "key",
+                                .key_bytes = 3,
+                                .value = wire.data,
+                                .value_bytes = wire.size};
+    return pipeline_message(&source, headers, header_count);
+}
+
+static struct bytes cancel_of(const char *order_id)
+{
+    struct command command = {
+        .context = CONTEXT_ORDERS,
+        .metadata = {.command_id = TEXT("c-1"), .occurred_at_us = TIME_NONE},
+        .order = {.kind = ORDER_CANCEL, .order_id = text_of(order_id)},
+    };
+    struct bytes wire;
+    cr_assert(codec_encode_command(&command, &arena, &wire));
+    return wire;
+}
+
+static struct bytes reply_of(const char *order_id)
+{
+    struct step_message step = {
+        .context = CONTEXT_ORDERS,
+        .metadata = {.command_id = TEXT("o/1/1/r"), .occurred_at_us = TIME_NONE},
+        .order = {.kind = ORDER_PAYMENT_VOIDED_REPLY, .order_id = text_of(order_id)},
+    };
+    struct bytes wire;
+    cr_assert(codec_encode_step(&step, &arena, &wire));
+    return wire;
+}
+
+static int32_t home_of(const char *order_id)
+{
+    return partition_of(text_of(order_id), PARTITIONS);
+}
+
+/* Takes a cancel of order "o" on its own partition. */
+static const struct core_input *take(const struct ol_header *headers, size_t header_count)
+{
+    struct ol_message message = message_of(cancel_of("o"), home_of("o"), headers, header_count);
+    cr_assert(batch_take(&batch, &message, CAUSE_COMMANDS, PARTITIONS));
+    return &batch.inputs[batch.count - 1];
+}
+
+/* ---- inputs ---- */
+
+Test(batch_take, decodes_commands_and_steps)
+{
+    const struct core_input *command = take(NULL, 0);
+    cr_assert_eq(command->kind, INPUT_COMMAND);
+    cr_assert_eq(command->source, CAUSE_COMMANDS);
+    cr_assert_eq(command->partition, home_of("o"));
+    cr_assert_eq(command->at_us, 5000000);
+    cr_assert_eq(command->record, &batch.messages[0]);
+    cr_assert_not(command->passed_on);
+    cr_assert(text_equal(command->command.order.order_id, TEXT("o")));
+
+    struct ol_message message = message_of(reply_of("n"), home_of("n"), NULL, 0);
+    cr_assert(batch_take(&batch, &message, CAUSE_STEPS, PARTITIONS));
+    const struct core_input *step = &batch.inputs[1];
+    cr_assert_eq(step->kind, INPUT_STEP);
+    cr_assert_eq(step->source, CAUSE_STEPS);
+    cr_assert(text_equal(step->step.order.order_id, TEXT("n")));
+    cr_assert_eq(step->offset, message.offset);
+}
+
+Test(batch_take, what_can_not_be_read_is_an_input_with_a_reason)
+{
+    static const uint8_t garbage[] = {0xff, 0xff, 0xff};
+    const struct {
+        struct bytes wire;
+        enum cause_source source;
+    } rows[] = {
+        {{garbage, 3}, CAUSE_COMMANDS},  {{garbage, 3}, CAUSE_STEPS},
+        {{NULL, 0}, CAUSE_COMMANDS},     {{garbage, 0}, CAUSE_COMMANDS},
+        {reply_of("o"), CAUSE_COMMANDS},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ol_message message = message_of(rows[i].wire, 1, NULL, 0);
+        cr_assert(batch_take(&batch, &message, rows[i].source, PARTITIONS), "row %zu", i);
+        const struct core_input *input = &batch.inputs[i];
+        cr_assert_eq(input->kind, INPUT_UNREADABLE, "row %zu", i);
+        cr_assert_eq(input->source, rows[i].source, "row %zu", i);
+        cr_assert_gt(strlen(input->reason), 5u, "row %zu", i);
+        cr_assert_eq(input->offset, message.offset);
+    }
+}
+
+Test(batch_take, sees_the_mark_of_a_command_on_the_wrong_partition)
+{
+    int32_t home = home_of("o"), wrong = (home + 1) % PARTITIONS;
+    const struct {
+        int32_t partition;
+        size_t header_count;
+        bool passed_on;
+    } rows[] = {
+        {wrong, 1, true},
+        {wrong, 0, false},
+        {home, 1, false}, /* it has arrived: the mark decides nothing */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ol_message message =
+            message_of(cancel_of("o"), rows[i].partition, passed, rows[i].header_count);
+        cr_assert(batch_take(&batch, &message, CAUSE_COMMANDS, PARTITIONS));
+        cr_assert_eq(batch.inputs[i].passed_on, rows[i].passed_on, "row %zu", i);
+    }
+}
+
+Test(batch_take, leaves_the_message_with_the_caller_when_the_arena_is_spent)
+{
+    take(NULL, 0);
+    struct ol_message message = message_of(cancel_of("o"), home_of("o"), NULL, 0);
+    size_t used = batch.arena.used_bytes, taken = 0;
+    size_t before = batch.input_bytes;
+    for (size_t more = 0; !taken; more += 16) {
+        batch.arena.budget_bytes = used + more;
+        taken = batch_take(&batch, &message, CAUSE_COMMANDS, PARTITIONS);
+        cr_assert_eq(batch.count, 1 + taken);
+        cr_assert_eq(batch.input_bytes > before, taken);
+        used = batch.arena.used_bytes;
+        cr_assert_lt(more, 4096u);
+    }
+    cr_assert(text_equal(batch.inputs[1].command.order.order_id, TEXT("o")));
+
+    /* A reason needs room too. */
+    struct ol_message bad = message_of((struct bytes){(const uint8_t *)"\xff", 1}, 0, NULL, 0);
+    batch.arena.budget_bytes = batch.arena.used_bytes + 16;
+    cr_assert_not(batch_take(&batch, &bad, CAUSE_COMMANDS, PARTITIONS));
+    cr_assert_eq(batch.count, 2u);
+    ol_message_release(&bad);
+}
+
+/* ---- records ---- */
+
+static const struct event_message cancelled = {
+    .context = CONTEXT_ORDERS,
+    .metadata = {.command_id = TEXT("c-1"), .occurred_at_us = TIME_NONE},
+    .recorded_at_us = 5000000,
+    .cause_source = CAUSE_COMMANDS,
+    .body = EVENT_BODY_REJECTED,
+    .rejected = {.aggregate_id = TEXT("o"),
+                 .message = TEXT("o: no"),
+                 .code = REFUSED_ORDER_UNKNOWN},
+};
+
+static const struct step_message release_step = {
+    .context = CONTEXT_INVENTORY,
+    .metadata = {.command_id = TEXT("o/2/1"), .occurred_at_us = TIME_NONE},
+    .inventory = {.kind = STOCK_RELEASE, .order_id = TEXT("o"), .partition = 2},
+};
+
+static void expect_header(const struct ol_record *record, const char *name, const char *value)
+{
+    for (size_t i = 0; i < record->header_count; i++) {
+        const struct ol_header *header = &record->headers[i];
+        if (strcmp(header->name, name) != 0)
+            continue;
+        cr_assert_eq(header->value_bytes, strlen(value), "%s", name);
+        cr_assert_arr_eq(header->value, value, strlen(value), "%s", name);
+        return;
+    }
+    cr_assert_fail("no header %s", name);
+}
+
+Test(batch_sink, encodes_events_and_steps_and_owns_their_keys)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    char key[] = "o";
+    cr_assert(sink.event(sink.self, 3, (struct text){key, 1}, &cancelled));
+    cr_assert(sink.step(sink.self, 2, (struct text){key, 1}, &release_step));
+    cr_assert(sink.event(sink.self, 1, (struct text){NULL, 0},
+                         &(struct event_message){.context = CONTEXT_ORDERS,
+                                                 .metadata.occurred_at_us = TIME_NONE,
+                                                 .recorded_at_us = 5,
+                                                 .body = EVENT_BODY_RECEIPT}));
+    *key = 'x';
+    cr_assert_eq(batch.record_count, 3u);
+    cr_assert_eq(batch.events, 2u);
+    cr_assert_eq(batch.steps, 1u);
+    const struct ol_record *event = &batch.records[0], *step = &batch.records[1];
+    cr_assert_eq(event->topic, TO_EVENTS);
+    cr_assert_eq(event->partition, 3);
+    cr_assert_eq(event->key_bytes, 1u);
+    cr_assert_arr_eq(event->key, "o", 1);
+    cr_assert_eq(event->header_count, 0u);
+    cr_assert_eq(step->topic, TO_STEPS + CONTEXT_INVENTORY);
+    cr_assert_eq(step->partition, 2);
+    cr_assert_null(batch.records[2].key);
+
+    struct event_message back;
+    struct ol_error error;
+    cr_assert_eq(codec_decode_event(CONTEXT_ORDERS,
+                                    (struct bytes){event->value, event->value_bytes}, &arena, &back,
+                                    &error),
+                 OL_OK);
+    cr_assert_eq(back.rejected.code, REFUSED_ORDER_UNKNOWN);
+    size_t bytes = 0;
+    for (size_t i = 0; i < 3; i++)
+        bytes += batch.records[i].value_bytes + batch.records[i].key_bytes;
+    cr_assert_eq(batch.output_bytes, bytes);
+}
+
+Test(batch_sink, carries_the_trace_on_to_all_that_follows_from_the_input)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    const struct core_input *with = take(traced, 2), *without = take(NULL, 0);
+    batch_current(&batch, with);
+    cr_assert(sink.event(sink.self, 3, TEXT("o"), &cancelled));
+    cr_assert(sink.step(sink.self, 2, TEXT("o"), &release_step));
+    batch_current(&batch, without);
+    cr_assert(sink.event(sink.self, 3, TEXT("o"), &cancelled));
+    batch_current(&batch, with);
+    batch_current(&batch, NULL);
+    cr_assert(sink.event(sink.self, 3, TEXT("o"), &cancelled));
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(batch.records[i].header_count, 1u);
+        expect_header(&batch.records[i], "traceparent", TRACE);
+    }
+    cr_assert_eq(batch.records[2].header_count, 0u);
+    cr_assert_eq(batch.records[3].header_count, 0u);
+}
+
+Test(batch_sink, passes_a_command_on_as_it_came_with_a_mark)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    const struct core_input *input = take(traced, 2);
+    char from[64];
+    snprintf(from, sizeof from, "o.orders.commands.v1/%d/%lld", input->partition,
+             (long long)input->offset);
+    batch_current(&batch, input);
+    cr_assert(sink.pass_on(sink.self, 3, input));
+    const struct ol_record *record = &batch.records[0];
+    cr_assert_eq(record->topic, TO_COMMANDS);
+    cr_assert_eq(record->partition, 3);
+    cr_assert_eq(record->key_bytes, 1u, "keyed by the body's id");
+    cr_assert_arr_eq(record->key, "o", 1);
+    cr_assert_eq(record->value_bytes, cancel_of("o").size);
+    cr_assert_arr_eq(record->value, cancel_of("o").data, record->value_bytes);
+    cr_assert_eq(record->header_count, 3u);
+    expect_header(record, "own", "1");
+    expect_header(record, "traceparent", TRACE);
+    expect_header(record, PASSED_ON_HEADER, from);
+}
+
+Test(batch_sink, a_dead_letter_is_the_record_byte_for_byte)
+{
+    static const uint8_t garbage[] = {0x00, 0xff, 0x0a};
+    const struct core_sink sink = batch_sink(&batch);
+    struct ol_message message = message_of((struct bytes){garbage, 3}, 2, traced, 2);
+    cr_assert(batch_take(&batch, &message, CAUSE_STEPS, PARTITIONS));
+    const struct core_input *input = &batch.inputs[0];
+    batch_current(&batch, input);
+    cr_assert(sink.dead_letter(sink.self, input, "UNREADABLE", input->reason));
+    const struct ol_record *record = &batch.records[0];
+    cr_assert_eq(record->topic, TO_DEAD_LETTERS);
+    cr_assert_eq(record->partition, 2);
+    cr_assert_eq(record->key_bytes, 3u);
+    cr_assert_arr_eq(record->key, "key", 3);
+    cr_assert_eq(record->value_bytes, 3u);
+    cr_assert_arr_eq(record->value, garbage, 3);
+    expect_header(record, "own", "1");
+    expect_header(record, "traceparent", TRACE);
+    expect_header(record, "__connect.errors.topic", "o.orders.steps.v1");
+    expect_header(record, "__connect.errors.partition", "2");
+    expect_header(record, "__connect.errors.exception.class.name", "UNREADABLE");
+    expect_header(record, "__connect.errors.exception.message", input->reason);
+}
+
+Test(batch_sink, a_dead_letter_of_nothing_is_nothing)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    struct ol_message source = {.partition = 1, .timestamp_ms = 1};
+    struct ol_message message = pipeline_message(&source, NULL, 0);
+    cr_assert(batch_take(&batch, &message, CAUSE_COMMANDS, PARTITIONS));
+    cr_assert(sink.dead_letter(sink.self, &batch.inputs[0], "UNREADABLE", batch.inputs[0].reason));
+    cr_assert_null(batch.records[0].key);
+    cr_assert_null(batch.records[0].value);
+}
+
+Test(batch_sink, adds_nothing_when_the_arena_is_spent)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    const struct core_input *input = take(traced, 2);
+    batch_current(&batch, input);
+    for (int kind = 0; kind < 4; kind++) {
+        bool added = false;
+        batch.arena.budget_bytes = batch.arena.used_bytes;
+        for (size_t i = 0; !added; i++) {
+            size_t before = batch.record_count;
+            added = kind == 0   ? sink.event(sink.self, 0, TEXT("o"), &cancelled)
+                    : kind == 1 ? sink.step(sink.self, 2, TEXT("o"), &release_step)
+                    : kind == 2 ? sink.pass_on(sink.self, 3, input)
+                                : sink.dead_letter(sink.self, input, "C", "r");
+            cr_assert_eq(batch.record_count, before + added);
+            cr_assert(i > 0 || !added, "kind %d", kind);
+            batch.arena.budget_bytes = batch.arena.used_bytes + 16 * i;
+        }
+    }
+}
+
+Test(batch_sink, takes_thousands_of_records)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    for (int i = 0; i < 10000; i++)
+        cr_assert(sink.event(sink.self, i % PARTITIONS, TEXT("o"), &cancelled));
+    cr_assert_eq(batch.record_count, 10000u);
+    for (int i = 0; i < 10000; i++)
+        cr_assert_eq(batch.records[i].partition, i % PARTITIONS);
+}
+
+/* ---- limits ---- */
+
+Test(batch_full, at_so_many_inputs)
+{
+    for (size_t i = 0; i < limits.inputs; i++) {
+        cr_assert_not(batch_full(&batch));
+        take(NULL, 0);
+    }
+    cr_assert(batch_full(&batch));
+    batch_clear(&batch);
+    cr_assert_not(batch_full(&batch));
+}
+
+Test(batch_full, at_so_many_bytes_in)
+{
+    size_t large = MESSAGE_BYTES_MAX * 7;
+    struct bytes wire = {ol_arena_zalloc(&arena, large), large};
+    while (!batch_full(&batch)) {
+        struct ol_message message = message_of(wire, 0, NULL, 0);
+        cr_assert(batch_take(&batch, &message, CAUSE_COMMANDS, PARTITIONS));
+    }
+    cr_assert_eq(batch.count, 1 + BATCH_INPUT_BYTES / (large + 3));
+    cr_assert_geq(batch.input_bytes, (size_t)BATCH_INPUT_BYTES);
+}
+
+Test(batch_full, at_so_many_bytes_out)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    batch.limits.output_bytes = 300;
+    while (!batch_full(&batch)) {
+        cr_assert_lt(batch.output_bytes, 300u);
+        cr_assert(sink.event(sink.self, 0, TEXT("o"), &cancelled));
+    }
+    cr_assert_geq(batch.output_bytes, 300u);
+}
+
+Test(batch_empty, while_nothing_was_decided_or_proposed)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    cr_assert(batch_empty(&batch));
+    take(NULL, 0);
+    cr_assert(batch_empty(&batch), "taken, but not decided");
+    batch.decided = 1;
+    cr_assert_not(batch_empty(&batch));
+    batch_clear(&batch);
+    cr_assert(batch_empty(&batch));
+    cr_assert(sink.step(sink.self, 2, TEXT("o"), &release_step));
+    cr_assert_not(batch_empty(&batch), "a timeout alone");
+}
+
+Test(batch_clear, gives_the_messages_back_and_serves_again)
+{
+    const struct core_sink sink = batch_sink(&batch);
+    for (int round = 0; round < 3; round++) {
+        const struct core_input *input = take(traced, 2);
+        take(NULL, 0);
+        batch_current(&batch, input);
+        cr_assert(sink.event(sink.self, 0, TEXT("o"), &cancelled));
+        cr_assert_eq(pipeline_messages_alive(), 2u);
+        batch_clear(&batch);
+        cr_assert_eq(pipeline_messages_alive(), 0u);
+        cr_assert_eq(batch.arena.used_bytes, 0u);
+        cr_assert_eq(batch.record_count + batch.count + batch.output_bytes + batch.events, 0u);
+        cr_assert(sink.event(sink.self, 0, TEXT("o"), &cancelled));
+        cr_assert_eq(batch.records[0].header_count, 0u, "no trace is left over");
+        batch_clear(&batch);
+    }
+}
