@@ -36,10 +36,10 @@ struct lag {
 
 static const struct table_column columns[] = {
     {"group", TABLE_TEXT},         {"topic", TABLE_TEXT},
-    {"partition", TABLE_NUMBER},   {"position", TABLE_NUMBER},
+    {"partition", TABLE_SMALL},   {"position", TABLE_NUMBER},
     {"end", TABLE_NUMBER},         {"lag_records", TABLE_NUMBER},
-    {"lag_seconds", TABLE_NUMBER}, {"rate", TABLE_NUMBER},
-    {"drain_seconds", TABLE_NUMBER}, {"uncommitted", TABLE_NUMBER},
+    {"lag_seconds", TABLE_SMALL}, {"rate", TABLE_SMALL},
+    {"drain_seconds", TABLE_SMALL}, {"uncommitted", TABLE_NUMBER},
     {"owner", TABLE_TEXT},
 };
 

@@ -48,7 +48,6 @@ enum ol_class limits_run(const struct ol_options *options, struct ol_error *rete
         {"batch_output", options->batch_output_bytes, "bytes", "the next transaction takes the rest"},
         {"transaction", options->transaction_timeout_ms, "ms", "the broker aborts; taken over anew"},
         {"order_deadline", options->order_deadline_ms, "ms", "cancelled: DEADLINE_PASSED"},
-        {"overlay_entries_max", options->overlay_entries_max, "states", "the worker waits"},
         {"overlay_bytes", options->overlay_bytes, "bytes", "the worker slows down"},
         {"overlay_bytes_max", options->overlay_bytes_max, "bytes", "the worker waits"},
         {"projector_batch", options->projector_batch_events, "events", "the next transaction takes the rest"},

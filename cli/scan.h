@@ -24,4 +24,10 @@ enum ol_class scan_run(struct session *session, struct scan_place *places, size_
                        scan_take *take, void *context, struct ol_progress *progress,
                        struct ol_error *reterr);
 
+/* The same without an end: goes on until `take` says no or ol_run_stopping(). `idle` is called when
+ * nothing more is there for the moment; it may end it too. */
+enum ol_class scan_follow(struct session *session, struct scan_place *places, size_t count,
+                          scan_take *take, bool (*idle)(void *context), void *context,
+                          struct ol_error *reterr);
+
 #endif

@@ -147,6 +147,8 @@ static void add_json_cell(struct ol_text *line, const struct table *table, size_
         ol_text_add(line, "null");
     else if (table->columns[column].kind == TABLE_BOOL)
         ol_text_add(line, text[0] == 'y' ? "true" : "false");
+    else if (table->columns[column].kind == TABLE_SMALL)
+        ol_text_add_bytes(line, text, cell->bytes);
     else
         ol_text_add_json_bytes(line, cell->bytes ? text : "", cell->bytes);
 }
@@ -210,6 +212,11 @@ static struct text shown_text(const struct table *table, const struct table_cell
     return (struct text){table->texts.bytes + cell->at, (uint32_t)cell->bytes};
 }
 
+static bool is_right(const struct table *table, size_t column)
+{
+    return table->columns[column].kind == TABLE_NUMBER || table->columns[column].kind == TABLE_SMALL;
+}
+
 static void add_padding(struct ol_text *line, size_t width)
 {
     while (width--)
@@ -237,7 +244,7 @@ static void add_heading(struct ol_text *line, const struct table *table, const s
             name[bytes++] = *c == '_' ? ' ' : (char)toupper((unsigned char)*c);
         ol_text_add(line, i ? GAP : "");
         add_text_cell(line, (struct text){name, (uint32_t)bytes}, widths[i],
-                      table->columns[i].kind == TABLE_NUMBER, i + 1 == table->column_count);
+                      is_right(table, i), i + 1 == table->column_count);
     }
     ol_text_add_char(line, '\n');
 }
@@ -248,7 +255,7 @@ static void add_text_row(struct ol_text *line, const struct table *table,
     for (size_t i = 0; i < table->column_count; i++) {
         ol_text_add(line, i ? GAP : "");
         add_text_cell(line, shown_text(table, &cells[i]), widths[i],
-                      table->columns[i].kind == TABLE_NUMBER, i + 1 == table->column_count);
+                      is_right(table, i), i + 1 == table->column_count);
     }
     ol_text_add_char(line, '\n');
 }

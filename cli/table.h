@@ -20,6 +20,7 @@
 enum table_kind {
     TABLE_TEXT,   /* left aligned; a JSON string */
     TABLE_NUMBER, /* right aligned; a JSON string, as 64-bit integers are everywhere */
+    TABLE_SMALL,  /* the same, but small enough for every reader: a JSON number */
     TABLE_BOOL,   /* yes or no; a JSON boolean */
 };
 

@@ -143,7 +143,7 @@ static void count(struct plan *plan)
 
 static const struct table_column columns[] = {
     {"topic", TABLE_TEXT},          {"state", TABLE_TEXT},
-    {"partitions", TABLE_NUMBER},   {"replicas", TABLE_NUMBER},
+    {"partitions", TABLE_SMALL},   {"replicas", TABLE_SMALL},
     {"retention_ms", TABLE_NUMBER}, {"differences", TABLE_TEXT},
 };
 

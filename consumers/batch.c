@@ -9,6 +9,11 @@
 
 #define TRACE_HEADER "traceparent"
 
+/* No more is taken above this: the rest of the arena is for one message more, and for all that is
+ * loaded for the inputs and decided. A batch that has no room for that fails each time anew. */
+#define BATCH_DECODED_BYTES (BATCH_ARENA_BYTES / 2)
+_Static_assert(BATCH_DECODED_BYTES + CODEC_ARENA_BYTES <= BATCH_ARENA_BYTES * 3 / 4, "room is left");
+
 bool batch_init(struct batch *batch, enum context context, struct batch_limits limits,
                 const struct batch_topics *topics)
 {
@@ -48,6 +53,7 @@ void batch_clear(struct batch *batch)
 bool batch_full(const struct batch *batch)
 {
     return batch->count >= batch->limits.inputs || batch->input_bytes >= BATCH_INPUT_BYTES ||
+           batch->arena.used_bytes >= BATCH_DECODED_BYTES ||
            batch->output_bytes >= batch->limits.output_bytes;
 }
 

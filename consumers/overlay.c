@@ -48,7 +48,8 @@ struct slot {
     uint32_t hash;
 };
 
-#define SLOTS_MIN 1024
+#define SLOTS_MIN       1024
+#define SLOTS_PER_ENTRY 4 /* at most, as far as it is for what is here */
 
 struct overlay {
     struct slot *slots;
@@ -120,7 +121,6 @@ static bool slots_grow(struct overlay *overlay)
         slots[at] = *old;
     }
     free(overlay->slots);
-    overlay->stats.bytes += (count - overlay->slot_count) * sizeof *slots;
     overlay->slots = slots;
     overlay->slot_count = count;
     return true;
@@ -179,9 +179,12 @@ static void use_now(struct overlay *overlay, struct entry *entry)
 
 /* ---- what an entry owns ---- */
 
+/* An entry carries its share of the index. The index itself, which keeps its size, isn't counted:
+ * what no eviction gives back would keep the overlay full for ever. */
 static size_t entry_bytes(const struct entry *entry)
 {
-    return sizeof *entry + entry->key_bytes + entry->owned_bytes;
+    return sizeof *entry + SLOTS_PER_ENTRY * sizeof(struct slot) + entry->key_bytes +
+           entry->owned_bytes;
 }
 
 static bool points_into(const struct entry *entry, const void *data)
@@ -284,8 +287,7 @@ void overlay_clear(struct overlay *overlay)
         free(overlay->partitions[i].ring);
         overlay->partitions[i] = (struct batches){.open = 1};
     }
-    domain_assert(overlay->stats.entries == 0);
-    domain_assert(overlay->stats.bytes == overlay->slot_count * sizeof *overlay->slots);
+    domain_assert(overlay->stats.entries == 0 && overlay->stats.bytes == 0);
 }
 
 void overlay_free(struct overlay *overlay)
@@ -339,7 +341,7 @@ static struct entity *put_flat(struct overlay *overlay, const struct flat_key *f
     }
     use_append(overlay, entry);
     overlay->stats.entries++;
-    overlay->stats.bytes += sizeof *entry + entry->key_bytes;
+    overlay->stats.bytes += entry_bytes(entry);
     if (!own(overlay, entry)) {
         entry_remove(overlay, entry);
         return NULL;

@@ -74,10 +74,7 @@ void ol_wake_arm(struct ol_wake *wake)
 
 void ol_wake_sleep(struct ol_wake *wake, int fd, int timeout_ms)
 {
-    struct pollfd files[2] = {
-        {.fd = wake->fd, .events = POLLIN},
-        {.fd = fd,       .events = POLLIN}
-    };
+    struct pollfd files[2] = {{.fd = wake->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
     if (!atomic_exchange(&wake->called, false))
         poll(files, fd >= 0 ? 2 : 1, timeout_ms);
     atomic_store(&wake->called, false);

@@ -28,7 +28,7 @@ struct ol_kafka_voice {
     void *log_opaque;
     pthread_mutex_t lock;
     char last_error[256];
-    void *owner; /* who opened the handle, for its callbacks */
+    void *owner;              /* who opened the handle, for its callbacks */
     struct ol_inbox *reading; /* errors called back now are this partition's */
 };
 

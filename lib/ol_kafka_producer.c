@@ -25,11 +25,9 @@ static const struct {
     bool alone; /* sent one at a time: a second before the first's answer is a retry */
     const char *name;
 } watched[] = {
-    {0,  false, "Produce"           },
-    {24, false, "AddPartitionsToTxn"},
-    {25, true,  "AddOffsetsToTxn"   },
-    {28, true,  "TxnOffsetCommit"   },
-    {26, true,  "EndTxn"            },
+    {0, false, "Produce"},         {24, false, "AddPartitionsToTxn"},
+    {25, true, "AddOffsetsToTxn"}, {28, true, "TxnOffsetCommit"},
+    {26, true, "EndTxn"},
 };
 #define WATCHED (sizeof watched / sizeof *watched)
 

@@ -63,9 +63,7 @@ static enum ol_class await_high(struct smoke *smoke, int64_t high)
 
 static enum ol_class make_topic(struct smoke *smoke, int replication_factor)
 {
-    const struct ol_setting settings[] = {
-        {"message.timestamp.type", "LogAppendTime"}
-    };
+    const struct ol_setting settings[] = {{"message.timestamp.type", "LogAppendTime"}};
     const struct ol_topic_plan plan = {smoke->topic, 1, replication_factor, settings, 1};
     enum ol_class class =
         ol_admin_delete_topics(smoke->admin, &smoke->topic, 1, STEP_MS, smoke->reterr);

@@ -33,9 +33,8 @@ const struct ol_option_row ol_option_rows[OL_OPTION_COUNT] = {
 
 /* Pairs of which the first may not be above the second. */
 static const enum ol_option_id ascending[][2] = {
-    {OL_OPTION_ID_min_insync,      OL_OPTION_ID_replication_factor },
-    {OL_OPTION_ID_overlay_entries, OL_OPTION_ID_overlay_entries_max},
-    {OL_OPTION_ID_overlay_bytes,   OL_OPTION_ID_overlay_bytes_max  },
+    {OL_OPTION_ID_min_insync,    OL_OPTION_ID_replication_factor},
+    {OL_OPTION_ID_overlay_bytes,   OL_OPTION_ID_overlay_bytes_max},
 };
 
 /* One call of ol_options_init(). A source is asked only for what those before it left open:

@@ -103,9 +103,7 @@ struct tally {
 
 static void tally_init(struct tally *tally)
 {
-    *tally = (struct tally){
-        .count = {0, 0}
-    };
+    *tally = (struct tally){.count = {0, 0}};
     for (size_t t = 0; t < 2; t++)
         for (size_t p = 0; p < PARTITIONS; p++)
             tally->next[t][p] = p;
@@ -376,15 +374,8 @@ Test(kafka_consumer, commits_offsets_in_the_transaction_and_only_with_its_assign
     MUST(ol_producer_open(&settings, test_name("offsets"), &producer, reterr));
     struct ol_record record = test_record(ol_producer_topic(producer, output), 0, "x");
 
-    struct ol_offset places[] = {
-        {topics[0], 1, 5},
-        {topics[0], 2, 7}
-    };
-    struct ol_offset asked[] = {
-        {topics[0], 2, 0},
-        {topics[0], 1, 0},
-        {topics[0], 3, 0}
-    };
+    struct ol_offset places[] = {{topics[0], 1, 5}, {topics[0], 2, 7}};
+    struct ol_offset asked[] = {{topics[0], 2, 0}, {topics[0], 1, 0}, {topics[0], 3, 0}};
     MUST(ol_producer_begin(producer, reterr));
     MUST(ol_producer_produce(producer, &record, 1, reterr));
     MUST(ol_producer_send_offsets(producer, places, 2, assignment->group, reterr));

@@ -62,12 +62,12 @@ Test(kafka_producer, carries_headers_nulls_and_empty_values)
     struct ol_producer *producer = open_producer(&settings, test_name("headers"));
     const struct ol_header headers[] = {
         {"traceparent", "00-abc", 6},
-        {"nothing",     NULL,     0},
+        {"nothing", NULL, 0},
         {"traceparent", "00-def", 6},
     };
     struct ol_record records[] = {
-        {.topic = ol_producer_topic(producer, topic),      .headers = headers, .header_count = 3},
-        { .topic = ol_producer_topic(producer,                             topic), .value = "",          .key = "",    .key_bytes = 0},
+        {.topic = ol_producer_topic(producer, topic), .headers = headers, .header_count = 3},
+        {.topic = ol_producer_topic(producer, topic), .value = "", .key = "", .key_bytes = 0},
     };
     MUST(ol_producer_begin(producer, reterr));
     MUST(ol_producer_produce(producer, records, 2, reterr));

@@ -72,10 +72,7 @@ Test(kafka_reader, passes_trailing_markers_with_its_position)
     cr_assert(ol_reader_close(reader));
 
     struct ol_message messages[8];
-    const struct ol_offset starts[] = {
-        {topic, 0, 0},
-        {topic, 1, 0}
-    };
+    const struct ol_offset starts[] = {{topic, 0, 0}, {topic, 1, 0}};
     size_t count = 0, got;
     MUST(ol_reader_open(&settings, OL_READ_COMMITTED, 2, &reader, reterr));
     MUST(ol_reader_assign(reader, starts, 2, reterr));
@@ -91,18 +88,14 @@ Test(kafka_reader, passes_trailing_markers_with_its_position)
     ol_messages_release(messages, count);
 
     /* Again, from elsewhere. */
-    const struct ol_offset again[] = {
-        {topic, 0, 1}
-    };
+    const struct ol_offset again[] = {{topic, 0, 1}};
     MUST(ol_reader_assign(reader, again, 1, reterr));
     while (!ol_reader_at_end(reader)) {
         MUST(ol_reader_poll(reader, 500, messages, 8, &got, reterr));
         cr_assert_eq(got, 0);
     }
     cr_assert_eq(ol_reader_position(reader, 0), 4);
-    const struct ol_offset end[] = {
-        {topic, 0, OL_END}
-    };
+    const struct ol_offset end[] = {{topic, 0, OL_END}};
     MUST(ol_reader_assign(reader, end, 1, reterr));
     while (!ol_reader_at_end(reader))
         MUST(ol_reader_poll(reader, 500, messages, 8, &got, reterr));
@@ -145,10 +138,10 @@ Test(kafka_admin, makes_describes_and_deletes_topics)
     struct ol_arena arena;
     const struct ol_setting wanted[] = {
         {"message.timestamp.type", "LogAppendTime"},
-        {"retention.ms",           "-1"           },
-        {"cleanup.policy",         "delete"       },
-        {"min.insync.replicas",    "1"            },
-        {"max.message.bytes",      "300000"       },
+        {"retention.ms", "-1"},
+        {"cleanup.policy", "delete"},
+        {"min.insync.replicas", "1"},
+        {"max.message.bytes", "300000"},
     };
     struct ol_topic_plan plan = {test_name("admin"), 3, 1, wanted, 5};
     struct ol_topic_state states[] = {{.name = plan.name}, {.name = "never-made"}};
@@ -169,9 +162,7 @@ Test(kafka_admin, makes_describes_and_deletes_topics)
     cr_assert_null(found[2].value);
 
     struct ol_error error;
-    const struct ol_setting bad[] = {
-        {"no.such.setting", "1"}
-    };
+    const struct ol_setting bad[] = {{"no.such.setting", "1"}};
     struct ol_topic_plan bad_plan = {test_name("bad"), 1, 1, bad, 1};
     cr_assert_eq(ol_admin_create_topics(admin, &bad_plan, 1, WAIT_MS, &error), OL_USAGE, "%s",
                  error.text);

@@ -44,7 +44,7 @@ const char *test_topic(const char *label, int partition_count)
     struct ol_kafka_settings settings = test_settings();
     const struct ol_setting values[] = {
         {"message.timestamp.type", "LogAppendTime"},
-        {"retention.ms",           "-1"           },
+        {"retention.ms", "-1"},
     };
     struct ol_topic_plan plan = {test_name(label), partition_count, 1, values, 2};
     struct ol_admin *admin;

@@ -25,7 +25,7 @@ static const struct batch_topics topics = {
     .input_names = {"o.orders.commands.v1", "o.orders.steps.v1"},
 };
 
-static const struct batch_limits limits = {.inputs = 8, .output_bytes = 1 << 20};
+static const struct batch_limits limits = {.inputs = 20, .output_bytes = 1 << 20};
 static struct batch batch;
 static struct ol_arena arena; /* of what the tests make */
 
@@ -398,6 +398,31 @@ Test(batch_full, at_so_many_bytes_in)
     }
     cr_assert_eq(batch.count, 1 + BATCH_INPUT_BYTES / (large + 3));
     cr_assert_geq(batch.input_bytes, (size_t)BATCH_INPUT_BYTES);
+}
+
+/* 256 KiB of empty lines take the most memory: what is left must do for what is decided. */
+Test(batch_full, before_the_arena_is_spent)
+{
+    enum { LINES = (MESSAGE_BYTES_MAX - 100) / 2 };
+    struct command command = {
+        .context = CONTEXT_ORDERS,
+        .metadata = {.command_id = TEXT("p-1"), .occurred_at_us = TIME_NONE},
+        .order = {.kind = ORDER_PLACE,
+                  .order_id = TEXT("o"),
+                  .customer_id = TEXT("anna"),
+                  .lines = ol_arena_zalloc(&arena, LINES * sizeof(struct order_line)),
+                  .line_count = LINES},
+    };
+    struct bytes wire;
+    cr_assert(codec_encode_command(&command, &arena, &wire));
+    cr_assert_leq(wire.size, (size_t)MESSAGE_BYTES_MAX);
+    while (!batch_full(&batch)) {
+        struct ol_message message = message_of(wire, home_of("o"), NULL, 0);
+        cr_assert(batch_take(&batch, &message, CAUSE_COMMANDS, PARTITIONS));
+        cr_assert_eq(batch.inputs[batch.count - 1].kind, INPUT_COMMAND);
+    }
+    cr_assert_geq(batch.count, 2u);
+    cr_assert_geq(batch.arena.budget_bytes - batch.arena.used_bytes, (size_t)BATCH_ARENA_BYTES / 4);
 }
 
 Test(batch_full, at_so_many_bytes_out)

@@ -26,7 +26,7 @@ sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parents[3]
 SAYS = ("ORDERLOG", "ORDERLOG_KAFKA_BROKERS", "ORDERLOG_PG_DSN", "ORDERLOG_TEST_DIR",
         "ORDERLOG_TOPIC_PREFIX", "ORDERLOG_SERVERS")
-PATIENCE = 300  # seconds: only what hangs takes so long
+PATIENCE = int(os.environ.get("ORDERLOG_TEST_PATIENCE", "240"))  # seconds: only what hangs takes so long
 
 if any(name not in os.environ for name in SAYS):
     print(f"skip - {Path(sys.argv[0]).name}: run it through ./test")

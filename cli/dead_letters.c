@@ -1,0 +1,266 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/headers.h"
+#include "cli/records.h"
+#include "cli/scan.h"
+#include "cli/table.h"
+#include "lib/ol_clock.h"
+#include "proto/codec.h"
+
+#define GROUPS_MAX     1000
+#define REASON_BYTES   600
+#define SHOWN_BYTES    256 /* of a value, in text */
+#define ARENA_BLOCK    (256 * 1024)
+#define LETTERS_SHOWN  100 /* unless --limit says otherwise */
+
+/* Letters of one cause: the same code from the same topic. */
+struct group {
+    char topic[TOPIC_NAME_BYTES_MAX]; /* where they came from */
+    char code[64];
+    char reason[REASON_BYTES]; /* of the first */
+    int64_t count, first_ms, last_ms;
+    struct headers_origin first;
+};
+
+struct letters {
+    struct session *session;
+    struct ol_arena arena;
+    struct ol_text text;
+    struct group *groups;
+    size_t group_count;
+    int64_t left; /* letters still to be shown */
+    bool shown, others;
+};
+
+/* ---- all letters ---- */
+
+/* --topic names dead letter topics, or contexts; none: all. */
+static bool is_wanted(const struct ol_options *options, enum context context, const char *topic)
+{
+    for (size_t i = 0; i < options->topic.count; i++)
+        if (strcmp(options->topic.items[i], topic) == 0 ||
+            strcmp(options->topic.items[i], context_name(context)) == 0)
+            return true;
+    return options->topic.count == 0;
+}
+
+static enum ol_class read_letters(struct letters *letters, scan_take *take, struct ol_error *reterr)
+{
+    struct session *session = letters->session;
+    struct topic_name topics[CONTEXT_COUNT];
+    struct scan_place places[CONTEXT_COUNT * PARTITIONS_MAX];
+    int32_t partitions = 0;
+    size_t count = 0;
+    enum ol_class class = session_partitions(session, &partitions, reterr);
+    for (int i = 0; i < CONTEXT_COUNT && !class; i++) {
+        topics[i] =
+            topic_name(session->options->topic_prefix, (enum context)i, STREAM_DEAD_LETTERS);
+        for (int32_t j = 0; j < partitions; j++)
+            if (is_wanted(session->options, (enum context)i, topics[i].text))
+                places[count++] = (struct scan_place){
+                    .topic = topics[i].text, .partition = j, .from = -1, .until = INT64_MAX};
+    }
+    if (!class && count == 0)
+        return ol_fail(reterr, OL_USAGE, "--topic: no dead letter topic or context has that name");
+    return class ? class : scan_run(session, places, count, take, letters, NULL, reterr);
+}
+
+static enum ol_class run(const struct ol_options *options, scan_take *take,
+                         enum ol_class (*end)(struct letters *letters, struct ol_error *reterr),
+                         struct ol_error *reterr)
+{
+    OL_AUTO(session) struct session session;
+    enum ol_class class = session_init(&session, options, SESSION_KAFKA, reterr);
+    if (class)
+        return class;
+    struct letters letters = {.session = &session,
+                              .left = options->limit ? options->limit : LETTERS_SHOWN};
+    ol_arena_init(&letters.arena, ARENA_BLOCK, CODEC_ARENA_BYTES);
+    letters.groups = calloc(GROUPS_MAX, sizeof *letters.groups);
+    class = letters.groups ? read_letters(&letters, take, reterr)
+                           : ol_fail(reterr, OL_FATAL, "out of memory");
+    if (!class)
+        class = end(&letters, reterr);
+    ol_arena_release(&letters.arena);
+    ol_text_release(&letters.text);
+    free(letters.groups);
+    return class;
+}
+
+/* ---- grouped ---- */
+
+static struct group *group_of(struct letters *letters, const char *topic, const char *code)
+{
+    for (size_t i = 0; i < letters->group_count; i++)
+        if (strcmp(letters->groups[i].topic, topic) == 0 &&
+            strcmp(letters->groups[i].code, code) == 0)
+            return &letters->groups[i];
+    if (letters->group_count == GROUPS_MAX)
+        return NULL;
+    struct group *group = &letters->groups[letters->group_count++];
+    snprintf(group->topic, sizeof group->topic, "%s", topic);
+    snprintf(group->code, sizeof group->code, "%s", code);
+    return group;
+}
+
+static bool take_grouped(void *context, size_t place, const struct ol_message *message)
+{
+    struct letters *letters = context;
+    char topic[TOPIC_NAME_BYTES_MAX], code[64];
+    (void)place;
+    headers_text(message, HEADERS_CONNECT "topic", topic, sizeof topic);
+    headers_text(message, HEADERS_CONNECT "exception.class.name", code, sizeof code);
+    struct group *group = group_of(letters, topic, code);
+    if (!group) {
+        letters->others = true;
+        return true;
+    }
+    if (group->count++ == 0) {
+        headers_text(message, HEADERS_CONNECT "exception.message", group->reason,
+                     sizeof group->reason);
+        group->first_ms = message->timestamp_ms;
+    }
+    if (message->timestamp_ms > group->last_ms)
+        group->last_ms = message->timestamp_ms;
+    if (message->timestamp_ms < group->first_ms)
+        group->first_ms = message->timestamp_ms;
+    return true;
+}
+
+static int group_order(const void *left, const void *right)
+{
+    const struct group *a = left, *b = right;
+    return (a->count < b->count) - (a->count > b->count);
+}
+
+static const struct table_column group_columns[] = {
+    {"cause", TABLE_TEXT},    {"letters", TABLE_NUMBER}, {"from_topic", TABLE_TEXT},
+    {"first_at", TABLE_TEXT}, {"last_at", TABLE_TEXT},   {"first_reason", TABLE_TEXT},
+};
+
+static enum ol_class print_groups(struct letters *letters, struct ol_error *reterr)
+{
+    OL_AUTO(table) struct table table;
+    table_init(&table, group_columns, sizeof group_columns / sizeof *group_columns,
+               letters->session->options->json);
+    qsort(letters->groups, letters->group_count, sizeof *letters->groups, group_order);
+    for (size_t i = 0; i < letters->group_count; i++) {
+        const struct group *group = &letters->groups[i];
+        table_text(&table, *group->code ? group->code : NULL);
+        table_int(&table, group->count);
+        table_text(&table, *group->topic ? group->topic : NULL);
+        table_time(&table, group->first_ms * 1000);
+        table_time(&table, group->last_ms * 1000);
+        table_text(&table, *group->reason ? group->reason : NULL);
+    }
+    if (letters->group_count == 0)
+        fprintf(stderr, "no dead letters\n");
+    if (letters->others)
+        fprintf(stderr, "more than %d causes; the others are left out\n", GROUPS_MAX);
+    return table_print(&table, stdout, reterr);
+}
+
+enum ol_class dlq_list_run(const struct ol_options *options, struct ol_error *reterr)
+{
+    return run(options, take_grouped, print_groups, reterr);
+}
+
+/* ---- one by one ---- */
+
+static void add_header_line(struct ol_text *text, const struct ol_message *message, const char *name,
+                            const char *label)
+{
+    char value[REASON_BYTES];
+    headers_text(message, name, value, sizeof value);
+    if (!*value)
+        return;
+    ol_text_addf(text, "  %-9s ", label);
+    ol_text_add_json(text, value); /* it may hold what a terminal acts on */
+    ol_text_add_char(text, '\n');
+}
+
+static void add_key(struct ol_text *text, const struct ol_message *message)
+{
+    if (message->key) {
+        ol_text_add(text, "  key       ");
+        ol_text_add_json_bytes(text, message->key, message->key_bytes);
+        ol_text_add_char(text, '\n');
+    }
+}
+
+static void add_value(struct ol_text *text, enum context context, const struct ol_message *message)
+{
+    size_t shown = message->value_bytes < SHOWN_BYTES ? message->value_bytes : SHOWN_BYTES;
+    if (!message->value) {
+        ol_text_add(text, "  value     none\n");
+        return;
+    }
+    ol_text_addf(text, "  value     %zu bytes: ", message->value_bytes);
+    record_add_base64(text, message->value, shown);
+    ol_text_add(text, shown < message->value_bytes ? "...\n  decoded   " : "\n  decoded   ");
+    record_add_decoded(text, context, STREAM_DEAD_LETTERS, message);
+    ol_text_add_char(text, '\n');
+}
+
+static void add_letter(struct ol_text *text, enum context context, const struct ol_message *message)
+{
+    char time[OL_CLOCK_TEXT_BYTES];
+    struct headers_origin origin;
+    ol_clock_format(message->timestamp_ms * 1000, time);
+    ol_text_addf(text, "%s[%d]@%" PRId64 "  %s\n", message->topic, message->partition,
+                 message->offset, time);
+    if (headers_dead_letter(message, &origin))
+        ol_text_addf(text, "  from      %s[%d]@%" PRId64 "\n", origin.topic, origin.partition,
+                     origin.offset);
+    add_header_line(text, message, HEADERS_CONNECT "exception.class.name", "cause");
+    add_header_line(text, message, HEADERS_CONNECT "exception.message", "reason");
+    add_key(text, message);
+    add_value(text, context, message);
+}
+
+static bool take_shown(void *argument, size_t place, const struct ol_message *message)
+{
+    struct letters *letters = argument;
+    const struct ol_options *options = letters->session->options;
+    enum context context = CONTEXT_ORDERS;
+    enum stream stream = STREAM_DEAD_LETTERS;
+    (void)place;
+    if (*options->key && !text_equal((struct text){message->key, (uint32_t)message->key_bytes},
+                                     text_of(options->key)))
+        return true;
+    if (letters->left-- == 0) {
+        letters->others = true;
+        return false;
+    }
+    letters->shown = true;
+    ol_arena_clear(&letters->arena);
+    ol_text_clear(&letters->text);
+    record_topic(options->topic_prefix, message->topic, &context, &stream);
+    if (options->json)
+        record_add_json(&letters->text, context, stream, message,
+                        record_type(context, stream, message, &letters->arena));
+    else
+        add_letter(&letters->text, context, message);
+    if (!letters->text.failed)
+        fwrite(letters->text.bytes, 1, letters->text.size_bytes, stdout);
+    return !ferror(stdout);
+}
+
+static enum ol_class end_shown(struct letters *letters, struct ol_error *reterr)
+{
+    (void)reterr;
+    if (!letters->shown)
+        fprintf(stderr, "no dead letters\n");
+    if (letters->others)
+        fprintf(stderr, "there are more; --limit N shows them\n");
+    return OL_OK;
+}
+
+enum ol_class dlq_show_run(const struct ol_options *options, struct ol_error *reterr)
+{
+    return run(options, take_shown, end_shown, reterr);
+}

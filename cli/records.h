@@ -1,0 +1,35 @@
+/*
+ * cli/records.h - a record of any of the topics, for people and programs.
+ *
+ * kcat's JSON envelope {topic, partition, offset, tstype, ts, headers, key, payload}, with `type` and
+ * `decoded` behind it. Values are protobuf, so payload is base64, and payload_encoding says so; a key
+ * that is not UTF-8 is base64 as well (key_encoding).
+ */
+#ifndef CLI_RECORDS_H
+#define CLI_RECORDS_H
+
+#include "domain/topic.h"
+#include "lib/ol_arena.h"
+#include "lib/ol_kafka.h"
+#include "lib/ol_text.h"
+
+/* Which of our topics it is; false: none. */
+bool record_topic(const char *prefix, const char *topic, enum context *ret_context,
+                  enum stream *ret_stream);
+
+/* "OrderPlaced", "ReserveStock", ...; "" where it can't be told. A dead letter is read as what its
+ * own headers say it was. The arena is used up to CODEC_ARENA_BYTES and not cleared. */
+const char *record_type(enum context context, enum stream stream, const struct ol_message *message,
+                        struct ol_arena *arena);
+
+/* The value as JSON, "null" where it does not decode. */
+void record_add_decoded(struct ol_text *text, enum context context, enum stream stream,
+                        const struct ol_message *message);
+
+/* The envelope on one line, with its line end. */
+void record_add_json(struct ol_text *text, enum context context, enum stream stream,
+                     const struct ol_message *message, const char *type);
+
+void record_add_base64(struct ol_text *text, const void *data, size_t bytes);
+
+#endif
