@@ -8,7 +8,8 @@
  *
  *   -o FILE           where samples go, one JSON object a line (default: standard output)
  *   -i MS             between two samples (default 20)
- *   -u NAME:SERIES=N  the work is done once all series that begin with SERIES add up to N or more
+ *   -u CONDITION      the work is done once it holds, and all others: 'NAME:SERIES>=N', the sum of
+ *                     all series that begin so, or 'NAME:SERIES==NAME:SERIES'
  *   -q MS             ... and no counter has moved for so long (default 1500)
  *   -s MS             exit 1 when no counter has moved for so long and the work is not done
  *                     (default 60000)
@@ -54,14 +55,25 @@ struct watched {
     uint16_t port; /* 0: has no counters */
     bool ready;
     int64_t rss_kb, peak_kb;
-    double done_at; /* of series done_series; below 0: no condition */
-    const char *done_series;
-    double done_sum;
+};
+
+/* The sum of some series of a role; in a sample without the role, nothing. */
+struct sum {
+    const struct watched *row; /* NULL: `value` is a number that was given */
+    const char *series;
+    double value;
+};
+
+struct condition {
+    struct sum left, right;
+    bool equal; /* else: left >= right */
 };
 
 struct watch {
     struct watched rows[WATCHED_MAX];
     size_t count;
+    struct condition conditions[WATCHED_MAX];
+    size_t condition_count;
     FILE *out;
     int64_t interval_us, quiet_us, silent_us;
     char **command; /* NULL: none */
@@ -244,6 +256,23 @@ static void add_readiness(struct watch *watch, struct watched *row, struct ol_te
     ol_text_addf(ready, "%s\"%s\":%d", ready->size_bytes ? "," : "", row->name, row->ready);
 }
 
+static void add_to(struct sum *sum, const struct watched *row, const char *line, double value)
+{
+    if (sum->row == row && strncmp(line, sum->series, strlen(sum->series)) == 0)
+        sum->value += value;
+}
+
+static void forget_sums(struct watch *watch, const struct watched *row)
+{
+    for (size_t i = 0; i < watch->condition_count; i++) {
+        struct condition *condition = &watch->conditions[i];
+        if (condition->left.row == row)
+            condition->left.value = 0;
+        if (condition->right.row == row)
+            condition->right.value = 0;
+    }
+}
+
 /* One line of the exposition, if it is a counter that counts or the overlay's size. */
 static void add_series(struct watch *watch, struct watched *row, struct ol_text *out,
                        const char *line, size_t size)
@@ -259,8 +288,10 @@ static void add_series(struct watch *watch, struct watched *row, struct ol_text 
         return;
     if (counter)
         watch->sum += value;
-    if (row->done_series && strncmp(line, row->done_series, strlen(row->done_series)) == 0)
-        row->done_sum += value;
+    for (size_t i = 0; i < watch->condition_count; i++) {
+        add_to(&watch->conditions[i].left, row, line, value);
+        add_to(&watch->conditions[i].right, row, line, value);
+    }
     ol_text_add(out, out->size_bytes ? "," : "");
     ol_text_add_json_bytes(out, line, (size_t)(space - line));
     ol_text_addf(out, ":%.9g", value);
@@ -269,9 +300,9 @@ static void add_series(struct watch *watch, struct watched *row, struct ol_text 
 static void add_counters(struct watch *watch, struct watched *row, struct ol_text *counters)
 {
     OL_AUTO(ol_text) struct ol_text series = {0};
-    row->done_sum = 0;
     if (http_get(watch, row->port, "/metrics") != 200)
         return;
+    forget_sums(watch, row);
     const char *line = strstr(watch->answer, "\r\n\r\n");
     line = line ? line + 4 : "";
     while (*line) {
@@ -338,14 +369,13 @@ static void sample(struct watch *watch)
 
 static bool work_done(const struct watch *watch)
 {
-    bool asked = false;
-    for (size_t i = 0; i < watch->count; i++) {
-        const struct watched *row = &watch->rows[i];
-        if (row->done_series && row->done_sum < row->done_at)
+    for (size_t i = 0; i < watch->condition_count; i++) {
+        const struct condition *condition = &watch->conditions[i];
+        double left = condition->left.value, right = condition->right.value;
+        if (condition->equal ? left != right : left < right)
             return false;
-        asked |= row->done_series != NULL;
     }
-    return asked && ol_clock_monotonic_us() - watch->moved_us >= watch->quiet_us;
+    return watch->samples && ol_clock_monotonic_us() - watch->moved_us >= watch->quiet_us;
 }
 
 static void sleep_until(int64_t until_us)
@@ -455,16 +485,29 @@ static void add_row(struct watch *watch, char *word)
     }
 }
 
-/* NAME:SERIES=N; a series may hold '=' too. */
+/* NAME:SERIES, ended by a NUL */
+static void read_sum(struct watch *watch, const char *word, struct sum *ret_sum)
+{
+    const char *colon = strchr(word, ':');
+    if (!colon || !(ret_sum->row = row_of(watch, word, (size_t)(colon - word))))
+        usage();
+    ret_sum->series = colon + 1;
+}
+
+/* NAME:SERIES>=N or NAME:SERIES==NAME:SERIES */
 static void add_condition(struct watch *watch, char *word)
 {
-    char *series = strchr(word, ':'), *number = strrchr(word, '=');
-    struct watched *row = series ? row_of(watch, word, (size_t)(series - word)) : NULL;
-    if (!row || !number || number < series)
+    struct condition *condition = &watch->conditions[watch->condition_count++];
+    char *least = strstr(word, ">="), *equal = strstr(word, "==");
+    if (!least == !equal)
         usage();
-    *number = 0;
-    row->done_series = series + 1;
-    row->done_at = strtod(number + 1, NULL);
+    condition->equal = equal != NULL;
+    *(equal ? equal : least) = 0;
+    read_sum(watch, word, &condition->left);
+    if (equal)
+        read_sum(watch, equal + 2, &condition->right);
+    else
+        condition->right.value = strtod(least + 2, NULL);
 }
 
 static void read_arguments(struct watch *watch, int argc, char **argv)

@@ -53,7 +53,7 @@ void batch_clear(struct batch *batch)
 bool batch_full(const struct batch *batch)
 {
     return batch->count >= batch->limits.inputs || batch->input_bytes >= BATCH_INPUT_BYTES ||
-           batch->arena.used_bytes >= BATCH_DECODED_BYTES ||
+           (batch->count > 0 && batch->arena.used_bytes >= BATCH_DECODED_BYTES) ||
            batch->output_bytes >= batch->limits.output_bytes;
 }
 

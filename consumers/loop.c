@@ -17,6 +17,7 @@
 #define TIMEOUTS_EVERY_US     INT64_C(100000)
 #define TIMEOUTS_MAX          500
 #define MERGE_RUN_MAX         64
+#define PUBLISH_EVERY_US      INT64_C(500000)
 
 /* What `connect` and librdkafka are told apart by. */
 #define CLIENT_ID "orderlog-%s-%lld"
@@ -206,6 +207,7 @@ static bool close_all(struct loop *loop, bool for_good)
     loop->db = NULL;
     core_clear(loop->core);
     loop->owned = 0;
+    atomic_store(&loop->owned_now, 0);
     return clean;
 }
 
@@ -522,6 +524,7 @@ static enum ol_class give_up_partitions(struct loop *loop, struct ol_error *rete
     core_clear(loop->core);
     loop->owned = loop->halted = 0;
     atomic_store(&loop->halted_now, 0);
+    atomic_store(&loop->owned_now, 0);
     for (int32_t i = 0; i < loop->partitions; i++)
         ol_series_hide(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
                                             loop->topics[STREAM_COMMANDS].text, i));
@@ -577,11 +580,30 @@ static void wait_for_work(struct loop *loop, bool full)
     ol_consumer_wait(loop->consumer, fd, IDLE_WAIT_MS);
 }
 
+/* Positions for the gauges. */
+static void publish_positions(struct loop *loop)
+{
+    int64_t now_us = ol_clock_monotonic_us();
+    if (now_us - loop->published_us < PUBLISH_EVERY_US)
+        return;
+    loop->published_us = now_us;
+    struct ol_inbox *inboxes;
+    size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
+    for (size_t i = 0; i < count; i++) {
+        const struct ol_message *head = ol_inbox_peek(&inboxes[i]);
+        int source = inboxes[i].topic_index, partition = inboxes[i].partition;
+        atomic_store(&loop->positions[source][partition], inboxes[i].position);
+        atomic_store(&loop->waiting_since_ms[source][partition], head ? head->timestamp_ms : 0);
+    }
+    atomic_store(&loop->owned_now, loop->owned);
+}
+
 /* One turn: fill what is being built; send it off as soon as the one before has landed. */
 static enum ol_class turn(struct loop *loop, struct ol_error *reterr)
 {
     bool full;
     size_t before = loop->building->count;
+    publish_positions(loop);
     enum ol_class class = fill(loop, &full, reterr);
     if (class)
         return class;

@@ -74,6 +74,11 @@ struct loop {
     uint32_t next_inbox; /* whose turn it is */
 
     struct loop_metrics metrics;
+    /* For other threads: what is ours, and per source and partition how far it is taken and since
+     * when its oldest record waits (broker's time in ms; 0: none waits). */
+    _Atomic uint64_t owned_now;
+    _Atomic int64_t positions[2][PARTITIONS_MAX], waiting_since_ms[2][PARTITIONS_MAX];
+    int64_t published_us;
     _Atomic int status;
     _Atomic uint64_t halted_now; /* = halted, for other threads */
     struct ol_error last_error;  /* written before status becomes RESTARTING */

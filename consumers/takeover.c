@@ -24,6 +24,7 @@
 #define CHUNK_MESSAGES      2000
 #define CHUNK_ARENA_BYTES   (512 * 1024 * 1024)
 #define READ_WAIT_MS        100
+#define TELL_EVERY_US       (10 * INT64_C(1000000))
 #define FULL_WAIT_MS        50
 #define WATERMARK_TIMEOUT_MS 10000
 
@@ -305,13 +306,34 @@ static enum ol_class wait_for_room(struct takeover *takeover, uint64_t serial,
     }
 }
 
+/* A transaction that nobody ends holds the last stable offset, and us: somebody should look. */
+static void tell_waiting(struct takeover *takeover, int64_t *told_us)
+{
+    struct loop *loop = takeover->loop;
+    int64_t now_us = ol_clock_monotonic_us();
+    if (now_us - *told_us < TELL_EVERY_US)
+        return;
+    *told_us = now_us;
+    for (size_t i = 0; i < takeover->count; i++) {
+        const struct taking *taking = &takeover->partitions[i];
+        int64_t position = ol_reader_position(loop->reader, i);
+        if (!taking->halted && position < taking->events_end)
+            ol_log(OL_LOG_WARN, "worker", "take-over waits for the event log's stable end",
+                   ol_kv("topic", loop->topics[STREAM_EVENTS].text),
+                   ol_kv("partition", taking->partition), ol_kv("position", position),
+                   ol_kv("high_watermark", taking->events_end));
+    }
+}
+
 /* 5. Read committed: it waits for transactions that are still open, which their own end or their
  * timeout bounds. */
 static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;
     enum ol_class class = start_reading(takeover, reterr);
+    int64_t told_us = ol_clock_monotonic_us();
     while (!class && !is_read(takeover)) {
+        tell_waiting(takeover, &told_us);
         struct ol_message messages[CHUNK_MESSAGES];
         size_t count = 0;
         class = ol_reader_poll(loop->reader, READ_WAIT_MS, messages, CHUNK_MESSAGES, &count,

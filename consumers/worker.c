@@ -1,5 +1,6 @@
 #include "consumers/worker.h"
 
+#include "consumers/gauges.h"
 #include "consumers/loop.h"
 #include "lib/ol_http.h"
 #include "lib/ol_log.h"
@@ -27,6 +28,7 @@ struct worker {
     struct ol_admin *admin;
     struct ol_slot *slot;
     struct ol_http *http;
+    struct gauges *gauges;
     struct worker_thread threads[CONTEXT_COUNT];
     size_t count;
 };
@@ -144,15 +146,16 @@ static enum ol_class open_shared(struct worker *worker, struct ol_error *reterr)
 
 static enum ol_class start_threads(struct worker *worker, struct ol_error *reterr)
 {
+    struct loop *loops[CONTEXT_COUNT];
     for (size_t i = 0; i < worker->count; i++) {
         struct worker_thread *thread = &worker->threads[i];
-        if (pthread_create(&thread->thread, NULL, run_thread, thread) != 0) {
-            ol_run_stop();
+        if (pthread_create(&thread->thread, NULL, run_thread, thread) != 0)
             return ol_fail(reterr, OL_FATAL, "no thread to be had");
-        }
         thread->started = true;
+        loops[i] = &thread->loop;
     }
-    return OL_OK;
+    return gauges_start(&worker->gauges, loops, worker->count, worker->options, worker->admin,
+                        &worker->kafka.settings, reterr);
 }
 
 /* The first failure of any thread is the role's. */
@@ -188,6 +191,8 @@ static enum ol_class work(struct worker *worker, struct ol_error *reterr)
            ol_kv("metrics_port", ol_http_port(worker->http)),
            ol_kv("librdkafka", ol_kafka_version()));
     class = start_threads(worker, reterr);
+    if (class)
+        ol_run_stop();
     return join_threads(worker, class, reterr);
 }
 
@@ -201,6 +206,7 @@ enum ol_class worker_run(const struct ol_options *options, struct ol_error *rete
     if (!class) {
         class = work(worker, reterr);
         ol_http_stop(worker->http);
+        gauges_stop(worker->gauges);
         if (!class)
             ol_run_drained();
         for (size_t i = 0; i < worker->count; i++)

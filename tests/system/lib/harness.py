@@ -91,13 +91,13 @@ def run(main):
     DIR.mkdir(parents=True, exist_ok=True)
     try:
         main()
-    except (Hopeless, Exception) as error:
+    except Exception as error:
         failures += 1
         traceback.print_exc()
         text = " ".join(str(error).split())[:600]
         print(f"not ok - {Path(sys.argv[0]).name} goes on to its end: {text}", flush=True)
     finally:
-        for process in processes:
+        for process in list(processes):
             process.kill()
     sys.exit(1 if failures else 0)
 

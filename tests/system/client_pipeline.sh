@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# test_library_pipeline.sh - sourced: an empty pipeline with one worker, for the client tests.
+# client_pipeline.sh - sourced: an empty pipeline with one worker, for the client tests.
 #
 # Takes the environment that ./test gives to scripts. pipeline_start makes tables and topics and
 # starts a worker, which ends with the script; pipeline_stock gives it a product and a wallet.

@@ -1,0 +1,151 @@
+#include "consumers/gauges.h"
+
+#include "lib/ol_clock.h"
+#include "lib/ol_run.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define EVERY_MS   5000
+#define TIMEOUT_MS 3000
+
+struct gauges {
+    pthread_t thread;
+    struct loop *loops[CONTEXT_COUNT];
+    size_t count;
+    const struct ol_options *options;
+    struct ol_admin *admin;
+    const struct ol_kafka_settings *kafka;
+    struct ol_reader *reader; /* read_committed: its end is the last stable offset */
+    struct ol_pg *db;
+};
+
+static const struct ol_pg_column saga_columns[] = {
+    {"open", OL_PG_INT8, OL_PG_NOT_NULL}, {"oldest_us", OL_PG_INT8, OL_PG_NOT_NULL}, {0}};
+static const struct ol_pg_statement saga_age = {
+    .name = "saga/age",
+    .sql = "SELECT count(*) AS open,"
+           " coalesce(extract(epoch FROM now() - min(recorded_at)) * 1000000, 0)::bigint"
+           " AS oldest_us FROM orderlog.orders WHERE saga_state IN ('running', 'undoing')",
+    .columns = saga_columns,
+};
+
+static void hide_partition(const char *topic, int32_t partition)
+{
+    ol_series_hide(ol_metrics_partition(OL_METRIC_LAG_RECORDS, topic, partition));
+    ol_series_hide(ol_metrics_partition(OL_METRIC_LAG_TIME, topic, partition));
+    ol_series_hide(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition));
+}
+
+/* Records up to the last stable offset that are not taken, and the age of the oldest. Position and
+ * end are read at different moments: what was taken in between is no lag. */
+static void set_lag(struct loop *loop, int source, const char *topic, int32_t partition,
+                    int64_t stable_end)
+{
+    int64_t position = atomic_load(&loop->positions[source][partition]);
+    int64_t since_ms = atomic_load(&loop->waiting_since_ms[source][partition]);
+    int64_t lag = stable_end > position && since_ms ? stable_end - position : 0;
+    int64_t age_us = lag ? ol_clock_wall_us() - since_ms * 1000 : 0;
+    ol_series_set(ol_metrics_partition(OL_METRIC_LAG_RECORDS, topic, partition), lag);
+    ol_series_set(ol_metrics_partition(OL_METRIC_LAG_TIME, topic, partition),
+                  age_us > 0 ? age_us : 0);
+}
+
+/* Both ends of a partition; false: the broker did not say. */
+static bool ends(struct gauges *gauges, const char *topic, int32_t partition,
+                 int64_t *ret_stable, int64_t *ret_high)
+{
+    struct ol_error error;
+    int64_t low;
+    return !ol_reader_watermarks(gauges->reader, topic, partition, TIMEOUT_MS, &low, ret_stable,
+                                 &error) &&
+           !ol_admin_watermarks(gauges->admin, topic, partition, TIMEOUT_MS, &low, ret_high,
+                                &error);
+}
+
+static void look_at_partition(struct gauges *gauges, struct loop *loop, int32_t partition)
+{
+    static const enum stream streams[] = {STREAM_COMMANDS, STREAM_STEPS, STREAM_EVENTS};
+    bool owned = atomic_load(&loop->owned_now) >> partition & 1;
+    for (int i = 0; i < 3; i++) {
+        const char *topic = loop->topics[streams[i]].text;
+        int64_t stable, high;
+        if (!owned) {
+            hide_partition(topic, partition);
+            continue;
+        }
+        if (ol_run_stopping() || !ends(gauges, topic, partition, &stable, &high))
+            continue;
+        ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
+                      high > stable ? high - stable : 0);
+        if (streams[i] != STREAM_EVENTS) /* the projector's */
+            set_lag(loop, i, topic, partition, stable);
+    }
+}
+
+static void look_at_sagas(struct gauges *gauges)
+{
+    struct ol_error error;
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    const struct ol_pg_options options = {.dsn = gauges->options->pg_dsn,
+                                          .application_name = "orderlog-gauges",
+                                          .read_only = true};
+    if (!gauges->db && ol_pg_open(&options, &gauges->db, &error))
+        return;
+    if (!ol_pg_usable(gauges->db) && ol_pg_reconnect(gauges->db, &error))
+        return;
+    if (ol_pg_exec(gauges->db, &saga_age, NULL, &rows, &error) || rows.count != 1)
+        return;
+    ol_series_set(ol_metric(OL_METRIC_SAGAS_OPEN), ol_pg_int64(&rows, 0, 0));
+    ol_series_set(ol_metric(OL_METRIC_SAGA_OLDEST_AGE), ol_pg_int64(&rows, 0, 1));
+}
+
+static void *watch(void *argument)
+{
+    struct gauges *gauges = argument;
+    while (!ol_run_sleep(EVERY_MS)) {
+        for (size_t i = 0; i < gauges->count; i++) {
+            struct loop *loop = gauges->loops[i];
+            for (int32_t p = 0; p < loop->partitions; p++)
+                look_at_partition(gauges, loop, p);
+            if (loop->context == CONTEXT_ORDERS)
+                look_at_sagas(gauges);
+        }
+    }
+    return NULL;
+}
+
+enum ol_class gauges_start(struct gauges **ret_gauges, struct loop *const *loops, size_t count,
+                           const struct ol_options *options, struct ol_admin *admin,
+                           const struct ol_kafka_settings *kafka, struct ol_error *reterr)
+{
+    struct gauges *gauges = calloc(1, sizeof *gauges);
+    if (!gauges)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    gauges->count = count;
+    gauges->options = options;
+    gauges->admin = admin;
+    gauges->kafka = kafka;
+    for (size_t i = 0; i < count; i++)
+        gauges->loops[i] = loops[i];
+    enum ol_class class = ol_reader_open(kafka, OL_READ_COMMITTED, 1, &gauges->reader, reterr);
+    if (!class && pthread_create(&gauges->thread, NULL, watch, gauges) != 0)
+        class = ol_fail(reterr, OL_FATAL, "no thread to be had");
+    if (class) {
+        ol_reader_close(gauges->reader);
+        free(gauges);
+        return class;
+    }
+    *ret_gauges = gauges;
+    return OL_OK;
+}
+
+void gauges_stop(struct gauges *gauges)
+{
+    if (!gauges)
+        return;
+    pthread_join(gauges->thread, NULL);
+    ol_reader_close(gauges->reader);
+    ol_pg_free(gauges->db);
+    free(gauges);
+}

@@ -1,0 +1,615 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "projections/core.h"
+
+/* One batch of one context on partition 3, from offset 100 on; now is second 50. */
+static struct projection batch;
+static int64_t next_offset;
+
+#define PARTITION 3
+#define NOW_US    INT64_C(50000000)
+
+static void start(enum context context)
+{
+    projection_init(&batch, context);
+    projection_start(&batch, PARTITION, &(struct load_progress){.next_offset = 100});
+    next_offset = 100;
+}
+
+static void done(void)
+{
+    projection_release(&batch);
+}
+
+static enum ol_class apply(struct event_message event, struct ol_error *reterr)
+{
+    event.context = batch.context;
+    if (event.body == EVENT_BODY_NONE)
+        event.body = EVENT_BODY_DOMAIN;
+    if (event.recorded_at_us == 0)
+        event.recorded_at_us = NOW_US;
+    return projection_apply(&batch, &event, PARTITION, next_offset++, reterr);
+}
+
+static void given(struct event_message event)
+{
+    struct ol_error error = {0};
+    cr_assert_eq(apply(event, &error), OL_OK, "%s", error.text);
+}
+
+/* The event is refused for this reason, and nothing has changed. */
+static void poison(struct event_message event, const char *words)
+{
+    struct ol_error error = {0};
+    size_t rows = projection_row_count(&batch), events = batch.event_count;
+    cr_assert_eq(apply(event, &error), OL_POISON, "%s", error.text);
+    cr_assert(strstr(error.text, words), "%s", error.text);
+    cr_assert_eq(projection_row_count(&batch), rows);
+    cr_assert_eq(batch.event_count, events);
+    next_offset--;
+}
+
+static struct row *row_of(const struct rowset *set, const char *id, struct text second)
+{
+    struct row *row = rowset_find(set, text_of(id), second);
+    cr_assert_not_null(row, "%s", id);
+    return row;
+}
+
+/* What a command's event carries. */
+#define BY_COMMAND(id)                                                                             \
+    .metadata = {.command_id = TEXT(id), .occurred_at_us = TIME_NONE},                             \
+    .cause_source = CAUSE_COMMANDS, .body_digest = 77
+#define BY_STEP .metadata = {.command_id = TEXT("o-1/1/0")}, .cause_source = CAUSE_STEPS
+
+/* ---- orders ---- */
+
+static const struct order_line two_groups[] = {{TEXT("A"), 2, 300, 0}, {TEXT("B"), 1, 50, 5}};
+static const struct order_line free_line[] = {{TEXT("A"), 1, 0, 0}};
+
+static struct event_message placed(const char *order)
+{
+    return (struct event_message){BY_COMMAND("basket/1"),
+                                  .order = {.kind = ORDER_PLACED,
+                                            .order_id = text_of(order),
+                                            .version = 1,
+                                            .status = ORDER_IS_PLACED,
+                                            .saga_state = SAGA_IS_RUNNING,
+                                            .customer_id = TEXT("c-1"),
+                                            .currency = TEXT("USD"),
+                                            .lines = two_groups,
+                                            .line_count = 2,
+                                            .total_minor = 350,
+                                            .deadline_us = NOW_US + 900}};
+}
+
+static struct event_message order_event(int64_t version, enum order_event_kind kind,
+                                        enum order_status status, enum saga_state saga,
+                                        int32_t partition)
+{
+    return (struct event_message){BY_STEP, .order = {.kind = kind,
+                                                     .order_id = TEXT("o-1"),
+                                                     .version = version,
+                                                     .status = status,
+                                                     .saga_state = saga,
+                                                     .partition = partition}};
+}
+
+static struct order_change *order_change(const char *id)
+{
+    return (struct order_change *)row_of(&batch.aggregates, id, (struct text){0});
+}
+
+static enum order_payment after(const struct order_change *change, enum order_payment before)
+{
+    return (enum order_payment)(change->payment >> 3 * before & 7);
+}
+
+#define RESERVED(version, partition, status)                                                       \
+    order_event(version, ORDER_STOCK_RESERVED, status, SAGA_IS_RUNNING, partition)
+
+Test(core_orders, makes_one_row_of_all_that_one_batch_says, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    given(placed("o-1"));
+    given(RESERVED(2, 0, ORDER_IS_PLACED));
+    given(RESERVED(3, 5, ORDER_IS_RESERVED));
+    given(order_event(4, ORDER_CONFIRMED, ORDER_IS_CONFIRMED, SAGA_IS_DONE, 0));
+    const struct order_change *order = order_change("o-1");
+    cr_assert_eq(batch.aggregates.count, 1);
+    cr_assert_eq(batch.commands.count, 0, "its command lives in its row");
+    cr_assert_eq(order->mode, ROW_INSERT);
+    cr_assert_eq(order->version, 4);
+    cr_assert_eq(order->event_offset, 103);
+    cr_assert_eq(order->partition, PARTITION);
+    cr_assert_eq(order->status, ORDER_IS_CONFIRMED);
+    cr_assert_eq(order->saga_state, SAGA_IS_DONE);
+    cr_assert_eq(order->settled_us, NOW_US);
+    cr_assert_eq(order->groups_asked, 0x21);
+    cr_assert_eq(order->groups_reserved, 0x21);
+    cr_assert_eq(after(order, ORDER_PAYMENT_NONE), ORDER_PAYMENT_AUTHORISED);
+    cr_assert_eq(order->placed_us, NOW_US, "the publisher said nothing");
+    cr_assert(text_equal(order->origin.command_id, TEXT("basket/1")));
+    cr_assert_eq(order->origin.digest, 77);
+    cr_assert_eq(order->line_count, 2);
+    cr_assert(text_equal(order->lines[1].sku, TEXT("B")));
+}
+
+Test(core_orders, makes_a_difference_of_what_came_after_an_older_batch, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    given(RESERVED(3, 5, ORDER_IS_RESERVED));
+    given(order_event(4, ORDER_CONFIRMED, ORDER_IS_CONFIRMED, SAGA_IS_DONE, 0));
+    const struct order_change *order = order_change("o-1");
+    cr_assert_eq(order->mode, ROW_UPDATE);
+    cr_assert_eq(order->version_before, 2);
+    cr_assert_eq(order->version, 4);
+    cr_assert_eq(order->groups_reserved, 1 << 5);
+    cr_assert_eq(order->deadline_us, TIME_NONE, "unchanged");
+    cr_assert_eq(after(order, ORDER_PAYMENT_NONE), ORDER_PAYMENT_AUTHORISED);
+}
+
+/* The payment's state is in the row, which the batch does not see. */
+Test(core_orders, asks_the_payment_back_only_where_it_was_asked_for, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    struct event_message cancelled =
+        order_event(3, ORDER_CANCELLED, ORDER_IS_CANCELLED, SAGA_IS_UNDOING, 0);
+    cancelled.order.code = REFUSED_CANCELLED_BY_CUSTOMER;
+    cancelled.order.deadline_us = NOW_US + 7;
+    given(cancelled);
+    const struct order_change *order = order_change("o-1");
+    cr_assert_eq(after(order, ORDER_PAYMENT_NONE), ORDER_PAYMENT_NONE);
+    cr_assert_eq(after(order, ORDER_PAYMENT_ASKED), ORDER_PAYMENT_VOID_ASKED);
+    cr_assert_eq(order->reason, REFUSED_CANCELLED_BY_CUSTOMER);
+    cr_assert_eq(order->deadline_us, NOW_US + 7);
+    given(order_event(4, ORDER_PAYMENT_VOIDED, ORDER_IS_CANCELLED, SAGA_IS_UNDOING, 0));
+    given(order_event(5, ORDER_STOCK_RELEASED, ORDER_IS_CANCELLED, SAGA_IS_UNDONE, 5));
+    cr_assert_eq(after(order, ORDER_PAYMENT_NONE), ORDER_PAYMENT_NONE);
+    cr_assert_eq(after(order, ORDER_PAYMENT_ASKED), ORDER_PAYMENT_GIVEN_BACK);
+    cr_assert_eq(order->groups_released, 1 << 5);
+    cr_assert_eq(order->settled_us, NOW_US);
+}
+
+Test(core_orders, tells_a_refusal_by_stock_from_one_by_payment, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    struct event_message rejected =
+        order_event(2, ORDER_REJECTED, ORDER_IS_REJECTED, SAGA_IS_UNDOING, 5);
+    rejected.order.code = REFUSED_STOCK_SHORT;
+    rejected.order.sku = TEXT("B");
+    given(rejected);
+    cr_assert_eq(order_change("o-1")->groups_refused, 1 << 5);
+    cr_assert(text_equal(order_change("o-1")->reason_sku, TEXT("B")));
+    rejected.order.order_id = TEXT("o-2");
+    rejected.order.partition = -1;
+    rejected.order.code = REFUSED_FUNDS_SHORT;
+    given(rejected);
+    cr_assert_eq(order_change("o-2")->groups_refused, 0);
+    cr_assert_eq(after(order_change("o-2"), ORDER_PAYMENT_ASKED), ORDER_PAYMENT_DECLINED);
+}
+
+Test(core_orders, keeps_the_command_of_a_cancel_beside_the_order, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    struct event_message cancelled =
+        order_event(2, ORDER_CANCELLED, ORDER_IS_CANCELLED, SAGA_IS_UNDOING, 0);
+    cancelled.cause_source = CAUSE_COMMANDS;
+    cancelled.metadata.command_id = TEXT("cancel-1");
+    cancelled.order.code = REFUSED_CANCELLED_BY_CUSTOMER;
+    given(placed("o-1"));
+    given(cancelled);
+    const struct command_change *command =
+        (struct command_change *)row_of(&batch.commands, "o-1", TEXT("cancel-1"));
+    cr_assert_str_eq(command->kind, "CANCEL");
+    cr_assert_eq(command->version, 2);
+    cr_assert_eq(command->code, ACCEPTED);
+    poison(order_event(4, ORDER_CONFIRMED, ORDER_IS_CONFIRMED, SAGA_IS_DONE, 0), "version 4");
+}
+
+Test(core_orders, refuses_what_can_not_follow, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    struct event_message gap = RESERVED(3, 0, ORDER_IS_PLACED), without = placed("o-2");
+    poison(RESERVED(1, 0, ORDER_IS_PLACED), "begins with another event");
+    given(placed("o-1"));
+    poison(gap, "version 3 of order o-1 follows version 1");
+    poison(placed("o-1"), "version 1 of order o-1 follows version 1");
+    poison(RESERVED(2, 64, ORDER_IS_PLACED), "partition 64");
+    poison(RESERVED(2, 0, ORDER_STATUS_COUNT), "no status");
+    without.cause_source = CAUSE_STEPS;
+    poison(without, "no command is its cause");
+    without = placed("o-2");
+    without.order.line_count = 0;
+    poison(without, "0 lines");
+    without = placed("o-2");
+    without.recorded_at_us = TIME_NONE;
+    poison(without, "when it was recorded");
+}
+
+/* ---- commands ---- */
+
+static struct event_message rejected(const char *aggregate, const char *id, enum refusal_code code)
+{
+    return (struct event_message){.metadata = {.command_id = text_of(id)},
+                                  .cause_source = CAUSE_COMMANDS,
+                                  .body_digest = 5,
+                                  .body = EVENT_BODY_REJECTED,
+                                  .rejected = {.aggregate_id = text_of(aggregate),
+                                               .message = TEXT("no"),
+                                               .code = code}};
+}
+
+static struct event_message repeated(const char *aggregate, const char *id)
+{
+    return (struct event_message){.metadata = {.command_id = text_of(id)},
+                                  .cause_source = CAUSE_COMMANDS,
+                                  .body = EVENT_BODY_REPEATED,
+                                  .repeated = {.aggregate_id = text_of(aggregate)}};
+}
+
+Test(core_commands, counts_repeats_where_the_command_is, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    given(placed("o-1"));
+    given(rejected("o-1", "place-2", REFUSED_ORDER_EXISTS));
+    given(repeated("o-1", "basket/1"));
+    given(repeated("o-1", "basket/1"));
+    given(rejected("o-1", "basket/1", REFUSED_COMMAND_ID_REUSED));
+    given(repeated("o-1", "place-2"));
+    given(repeated("o-1", "older"));
+    given(rejected("o-7", "older", REFUSED_COMMAND_ID_REUSED));
+    cr_assert_eq(order_change("o-1")->origin.duplicates, 2);
+    cr_assert_eq(order_change("o-1")->origin.conflicts, 1);
+    const struct command_change *command =
+        (struct command_change *)row_of(&batch.commands, "o-1", TEXT("place-2"));
+    cr_assert_eq(batch.commands.count, 1);
+    cr_assert_eq(command->code, REFUSED_ORDER_EXISTS);
+    cr_assert_null(command->kind);
+    cr_assert_eq(command->origin.duplicates, 1);
+    const struct command_count *count =
+        (struct command_count *)row_of(&batch.counts, "o-1", TEXT("older"));
+    cr_assert_eq(count->duplicates, 1);
+    cr_assert_eq(count->conflicts, 0);
+    count = (struct command_count *)row_of(&batch.counts, "o-7", TEXT("older"));
+    cr_assert_eq(count->conflicts, 1);
+}
+
+Test(core_commands, refuse_a_second_outcome, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    given(placed("o-1"));
+    given(rejected("o-1", "x", REFUSED_ORDER_EXISTS));
+    poison(rejected("o-1", "x", REFUSED_ORDER_EXISTS), "an outcome already");
+    poison(rejected("o-1", "basket/1", REFUSED_ORDER_EXISTS), "an outcome already");
+    poison(rejected("o-1", "y", ACCEPTED), "without a code");
+    given(rejected("o-2", "x", REFUSED_ORDER_UNKNOWN));
+}
+
+/* ---- receipts and offsets ---- */
+
+static struct event_message receipt(int64_t commands_first, int64_t commands_next,
+                                    int64_t steps_first, int64_t steps_next)
+{
+    return (struct event_message){.body = EVENT_BODY_RECEIPT,
+                                  .receipt = {commands_first, commands_next, steps_first,
+                                              steps_next, 4, 1, 2, 0, 0, 0}};
+}
+
+Test(core_receipts, chain_without_a_gap, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    given(receipt(10, 15, 7, 7));
+    poison(receipt(16, 17, 7, 8), "commands begin at 16");
+    poison(receipt(15, 17, 6, 8), "steps begin at 6");
+    poison(receipt(15, 14, 7, 8), "from 15 to 14");
+    given(receipt(15, 15, 7, 9));
+    const struct projection_partition *state = &batch.partitions[PARTITION];
+    cr_assert(state->now.has_receipt);
+    cr_assert_eq(state->now.receipt.steps_next, 9);
+    cr_assert_eq(state->totals.decided, 8);
+    cr_assert_eq(state->totals.repeated, 4);
+    cr_assert_eq(state->now.next_offset, 102);
+    cr_assert_eq(state->now.last_offset, 101);
+    cr_assert_eq(state->before.next_offset, 100);
+}
+
+Test(core_receipts, go_on_from_an_older_batch, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    given(receipt(10, 15, 7, 7));
+    struct load_progress before = batch.partitions[PARTITION].now;
+    projection_clear(&batch);
+    projection_start(&batch, PARTITION, &before);
+    poison(receipt(10, 15, 7, 7), "commands begin at 10");
+    given(receipt(15, 16, 7, 7));
+}
+
+Test(core_receipts, come_with_offsets_that_rise, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    next_offset = 99;
+    poison(receipt(0, 1, 0, 0), "offset 99 came after 99");
+    next_offset = 140; /* markers and aborted records take offsets too */
+    given(receipt(0, 1, 0, 0));
+    cr_assert_eq(batch.partitions[PARTITION].now.next_offset, 141);
+}
+
+/* ---- inventory ---- */
+
+static struct event_message stock_event(enum inventory_event_kind kind, const char *order,
+                                        const struct stock_line *lines, size_t count)
+{
+    return (struct event_message){BY_STEP, .inventory = {.kind = kind,
+                                                         .order_id = text_of(order),
+                                                         .partition = PARTITION,
+                                                         .lines = lines,
+                                                         .line_count = count}};
+}
+
+static struct product_change *product_change(const char *sku)
+{
+    return (struct product_change *)row_of(&batch.aggregates, sku, (struct text){0});
+}
+
+static struct reservation_change *reservation_change(const char *order)
+{
+    return (struct reservation_change *)row_of(&batch.parts, order, reservation_key(PARTITION));
+}
+
+static struct event_message product_event(enum inventory_event_kind kind, int64_t version,
+                                          int64_t quantity)
+{
+    return (struct event_message){BY_COMMAND("p/1"), .inventory = {.kind = kind,
+                                                                   .version = version,
+                                                                   .sku = TEXT("A"),
+                                                                   .quantity = quantity,
+                                                                   .details = {.name = TEXT("Tea"),
+                                                                               .currency =
+                                                                                   TEXT("USD")}}};
+}
+
+Test(core_inventory, sums_what_several_groups_take, .fini = done)
+{
+    const struct stock_line first[] = {{TEXT("A"), 2, 8}, {TEXT("B"), 1, 3}};
+    const struct stock_line second[] = {{TEXT("A"), 5, 9}};
+    const struct stock_line back[] = {{TEXT("A"), 2, 10}, {TEXT("B"), 1, 4}};
+    start(CONTEXT_INVENTORY);
+    given(stock_event(STOCK_RESERVED, "o-1", first, 2));
+    given(stock_event(STOCK_RESERVED, "o-2", second, 1));
+    given(stock_event(STOCK_RELEASED, "o-1", back, 2));
+    cr_assert_eq(product_change("A")->mode, ROW_UPDATE);
+    cr_assert_eq(product_change("A")->version_before, 7);
+    cr_assert_eq(product_change("A")->version, 10);
+    cr_assert_eq(product_change("A")->reserved, 5);
+    cr_assert_eq(product_change("B")->reserved, 0);
+    cr_assert_eq(reservation_change("o-2")->mode, ROW_INSERT);
+    cr_assert_eq(reservation_change("o-1")->mode, ROW_INSERT);
+    cr_assert_eq(reservation_change("o-1")->status, RESERVATION_IS_RELEASED);
+    cr_assert_eq(reservation_change("o-1")->lines[0].version, 8);
+    cr_assert_eq(reservation_change("o-1")->released[0].version, 10);
+    cr_assert_eq(reservation_change("o-1")->released_us, NOW_US);
+}
+
+Test(core_inventory, leaves_all_lines_when_one_can_not_follow, .fini = done)
+{
+    const struct stock_line first[] = {{TEXT("A"), 2, 8}};
+    const struct stock_line gap[] = {{TEXT("C"), 1, 3}, {TEXT("A"), 1, 10}};
+    start(CONTEXT_INVENTORY);
+    given(stock_event(STOCK_RESERVED, "o-1", first, 1));
+    poison(stock_event(STOCK_RESERVED, "o-2", gap, 2), "version 10 of product A follows version 8");
+    poison(stock_event(STOCK_RESERVED, "o-1", first, 1), "judged already");
+    poison(stock_event(STOCK_RESERVED, "o-3", NULL, 0), "0 lines");
+    struct event_message elsewhere = stock_event(STOCK_RESERVED, "o-3", gap, 1);
+    elsewhere.inventory.partition = 1;
+    poison(elsewhere, "partition 1");
+}
+
+/* Whether the row is there can be told from the event; or not, and then both are well. */
+Test(core_inventory, knows_whether_a_reservation_has_a_row, .fini = done)
+{
+    const struct stock_line back[] = {{TEXT("A"), 2, 10}};
+    start(CONTEXT_INVENTORY);
+    struct event_message refused = stock_event(STOCK_REFUSED, "new", NULL, 0);
+    refused.inventory.code = REFUSED_STOCK_SHORT;
+    refused.inventory.sku = TEXT("A");
+    given(refused);
+    refused.inventory.order_id = TEXT("released before");
+    refused.inventory.code = REFUSED_RESERVATION_EXISTS;
+    given(refused);
+    given(stock_event(STOCK_RELEASED, "held", back, 1));
+    given(stock_event(STOCK_RELEASED, "refused or nothing", NULL, 0));
+    cr_assert_eq(reservation_change("new")->mode, ROW_INSERT);
+    cr_assert_eq(reservation_change("released before")->mode, ROW_UPDATE);
+    cr_assert_eq(reservation_change("held")->mode, ROW_UPDATE);
+    cr_assert_eq(reservation_change("refused or nothing")->mode, ROW_UPSERT);
+}
+
+Test(core_inventory, follows_a_product_from_its_first_event, .fini = done)
+{
+    start(CONTEXT_INVENTORY);
+    struct event_message more = product_event(STOCK_INCREASED, 2, 30);
+    more.metadata.command_id = TEXT("p/2");
+    more.inventory.reason = TEXT("delivery");
+    poison(product_event(STOCK_INCREASED, 1, 5), "begins with another event");
+    given(product_event(PRODUCT_ADDED, 1, 0));
+    given(more);
+    cr_assert_eq(product_change("A")->mode, ROW_INSERT);
+    cr_assert_eq(product_change("A")->on_hand, 30);
+    cr_assert_eq(product_change("A")->version, 2);
+    cr_assert(product_change("A")->listed);
+    cr_assert(text_equal(product_change("A")->origin.command_id, TEXT("p/1")));
+    const struct command_change *command =
+        (struct command_change *)row_of(&batch.commands, "A", TEXT("p/2"));
+    cr_assert_eq(batch.commands.count, 1);
+    cr_assert_str_eq(command->kind, "INCREASE");
+    cr_assert_eq(command->moved, 30);
+    cr_assert(text_equal(command->subject, TEXT("delivery")));
+}
+
+Test(core_inventory, adds_a_deleted_product_again_as_a_change, .fini = done)
+{
+    start(CONTEXT_INVENTORY);
+    given(product_event(PRODUCT_ADDED, 5, 0));
+    cr_assert_eq(product_change("A")->mode, ROW_UPDATE);
+    cr_assert(product_change("A")->listing_changed && product_change("A")->listed);
+    cr_assert(product_change("A")->details_changed);
+    cr_assert_eq(batch.commands.count, 1);
+}
+
+/* ---- payments ---- */
+
+static struct event_message payment_event(enum payment_event_kind kind, int64_t version,
+                                          int64_t amount_minor)
+{
+    return (struct event_message){BY_STEP, .payment = {.kind = kind,
+                                                       .version = version,
+                                                       .customer_id = TEXT("c-1"),
+                                                       .currency = TEXT("USD"),
+                                                       .payment_id = TEXT("o-1"),
+                                                       .amount_minor = amount_minor}};
+}
+
+static struct account_change *account_change(void)
+{
+    return (struct account_change *)row_of(&batch.aggregates, "c-1", (struct text){0});
+}
+
+static struct payment_change *payment_change(void)
+{
+    return (struct payment_change *)row_of(&batch.parts, "o-1", TEXT("c-1"));
+}
+
+Test(core_payments, moves_money_between_wallet_and_held, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    given(payment_event(PAYMENT_AUTHORISED, 5, 70));
+    cr_assert_eq(account_change()->balance_minor, -70);
+    cr_assert_eq(account_change()->held_minor, 70);
+    given(payment_event(PAYMENT_CAPTURED, 6, 70));
+    cr_assert_eq(account_change()->balance_minor, -70);
+    cr_assert_eq(account_change()->held_minor, 0);
+    cr_assert_eq(account_change()->version_before, 4);
+    cr_assert_eq(payment_change()->mode, ROW_INSERT);
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_CAPTURED);
+    cr_assert_eq(payment_change()->amount_minor, 70);
+    cr_assert_eq(payment_change()->authorised_version, 5);
+    cr_assert_eq(payment_change()->captured_version, 6);
+}
+
+Test(core_payments, leave_the_wallet_alone_where_nothing_moves, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    struct event_message declined = payment_event(PAYMENT_DECLINED, 0, 70);
+    declined.payment.code = REFUSED_FUNDS_SHORT;
+    given(declined);
+    given(payment_event(PAYMENT_VOIDED, 0, 0));
+    cr_assert_eq(batch.aggregates.count, 0);
+    cr_assert_eq(payment_change()->mode, ROW_INSERT);
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_VOIDED);
+    cr_assert_eq(payment_change()->amount_minor, 0);
+    cr_assert_eq(payment_change()->voided_version, 0);
+    poison(payment_event(PAYMENT_VOIDED, 3, 0), "moves nothing");
+}
+
+Test(core_payments, know_whether_a_payment_has_a_row, .fini = done)
+{
+    static const struct {
+        enum payment_event_kind kind;
+        int64_t version, amount_minor;
+        enum refusal_code code;
+        enum row_mode mode;
+    } cases[] = {
+        {PAYMENT_AUTHORISED, 3, 9, ACCEPTED, ROW_INSERT},
+        {PAYMENT_DECLINED, 0, 9, REFUSED_FUNDS_SHORT, ROW_INSERT},
+        {PAYMENT_DECLINED, 0, 9, REFUSED_PAYMENT_EXISTS, ROW_UPDATE},
+        {PAYMENT_CAPTURED, 3, 9, ACCEPTED, ROW_UPDATE},
+        {PAYMENT_VOIDED, 3, 9, ACCEPTED, ROW_UPDATE},
+        {PAYMENT_VOIDED, 0, 0, ACCEPTED, ROW_UPSERT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        start(CONTEXT_PAYMENTS);
+        struct event_message event =
+            payment_event(cases[i].kind, cases[i].version, cases[i].amount_minor);
+        event.payment.code = cases[i].code;
+        given(event);
+        cr_assert_eq(payment_change()->mode, cases[i].mode, "case %zu", i);
+        if (i + 1 < sizeof cases / sizeof *cases)
+            done();
+    }
+}
+
+Test(core_payments, refuse_what_can_not_follow, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    poison(payment_event(PAYMENT_AUTHORISED, 1, 5), "begins with another event");
+    given(payment_event(PAYMENT_AUTHORISED, 4, 5));
+    poison(payment_event(PAYMENT_CAPTURED, 6, 5), "version 6 of wallet c-1 follows version 4");
+    poison(payment_event(PAYMENT_AUTHORISED, 5, 5), "asked for already");
+    poison(payment_event(PAYMENT_CAPTURED, 5, -5), "below 0");
+    struct event_message opened = payment_event(ACCOUNT_OPENED, 1, 0);
+    opened.payment.customer_id = TEXT("c-2");
+    poison(opened, "no command is its cause");
+}
+
+Test(core_payments, keep_what_a_command_moved_beside_the_wallet, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    struct event_message event = {BY_COMMAND("open/c-1"), .payment = {.kind = ACCOUNT_OPENED,
+                                                                      .version = 1,
+                                                                      .customer_id = TEXT("c-1"),
+                                                                      .currency = TEXT("USD")}};
+    given(event);
+    event.metadata.command_id = TEXT("pay-in");
+    event.payment = (struct payment_event){
+        .kind = FUNDS_DEPOSITED, .version = 2, .customer_id = TEXT("c-1"), .amount_minor = 40};
+    given(event);
+    cr_assert_eq(account_change()->mode, ROW_INSERT);
+    cr_assert_eq(account_change()->balance_minor, 40);
+    const struct command_change *command =
+        (struct command_change *)row_of(&batch.commands, "c-1", TEXT("pay-in"));
+    cr_assert_str_eq(command->kind, "DEPOSIT");
+    cr_assert_eq(command->moved, 40);
+}
+
+/* ---- the batch ---- */
+
+Test(core, copies_what_it_needs, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    char sku[] = "SKU-1", order_id[] = "o-9", customer[] = "c-9";
+    struct order_line lines[] = {{text_of(sku), 1, 350, 2}};
+    struct event_message event = placed(order_id);
+    event.order.lines = lines;
+    event.order.line_count = 1;
+    event.order.customer_id = text_of(customer);
+    given(event);
+    memset(sku, 'x', 5);
+    memset(order_id, 'x', 3);
+    memset(customer, 'x', 3);
+    memset(lines, 0, sizeof lines);
+    const struct order_change *order = order_change("o-9");
+    cr_assert(text_equal(order->lines[0].sku, TEXT("SKU-1")));
+    cr_assert_eq(order->lines[0].amount_minor, 350);
+    cr_assert(text_equal(order->customer_id, TEXT("c-9")));
+}
+
+Test(core, is_empty_after_clear, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    given(placed("o-1"));
+    projection_seal(&batch);
+    cr_assert_eq(projection_row_count(&batch), 2, "the order and the progress");
+    projection_clear(&batch);
+    cr_assert_eq(projection_row_count(&batch), 0);
+    cr_assert_eq(batch.event_count, 0);
+    projection_start(&batch, PARTITION, &(struct load_progress){.next_offset = 101});
+    next_offset = 101;
+    struct event_message event = placed("o-1");
+    event.order.lines = free_line;
+    event.order.line_count = 1;
+    event.order.total_minor = 0;
+    given(event);
+    cr_assert_eq(order_change("o-1")->total_minor, 0);
+}
