@@ -20,7 +20,7 @@
  *    "processes":{"worker":{"ticks":5,"rss_kb":9000,"peak_kb":9500}},
  *    "ready":{"worker":1}, "waits":{"projector":"orders is joining the group"},
  *    "counters":{"worker":{"orderlog_events_total{context=\"orders\"}":7}}}
- * ticks: user and system time of all threads. rss_kb of a tree: what its processes have each for
+ * A process "watcher" is bench_watch itself. ticks: user and system time of all threads. rss_kb of a tree: what its processes have each for
  * themselves, and the largest shared part once. With a COMMAND the last line tells its own use:
  *   {"command":{"from":1,"to":2,"cpu_us":3,"peak_kb":4,"exit":0}}
  */
@@ -541,6 +541,8 @@ static void read_arguments(struct watch *watch, int argc, char **argv)
         add_condition(watch, conditions[i]);
     if (watch->count == 0 || watch->interval_us <= 0 || (!watch->command && !condition_count))
         usage();
+    if (watch->count < WATCHED_MAX) /* what the watching itself takes */
+        watch->rows[watch->count++] = (struct watched){.name = "watcher", .pid = getpid()};
 }
 
 int main(int argc, char **argv)

@@ -26,6 +26,20 @@ enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr)
 /* Do the tables follow from the log? OL_VIOLATED: something differs; OL_RETRY: not settled in time. */
 enum ol_class verify_run(const struct ol_options *options, struct ol_error *reterr);
 
+/* OL_NOT_FOUND: nobody has seen the command id; there is no such order. */
+enum ol_class command_show_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class order_show_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class saga_list_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class saga_show_run(const struct ol_options *options, struct ol_error *reterr);
+
+/* Dead letters by cause, and one by one. */
+enum ol_class dlq_list_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class dlq_show_run(const struct ol_options *options, struct ol_error *reterr);
+
+/* Decoded records; --follow goes on until SIGINT. */
+enum ol_class events_tail_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class events_export_run(const struct ol_options *options, struct ol_error *reterr);
+
 enum ol_class limits_run(const struct ol_options *options, struct ol_error *reterr);
 enum ol_class config_show_run(const struct ol_options *options, struct ol_error *reterr);
 

@@ -327,6 +327,9 @@ static enum ol_class tail(struct events *events, struct ol_error *reterr)
 {
     bool all = false;
     enum ol_class class = OL_OK;
+    if (events->left > TAIL_MAX)
+        return ol_fail(reterr, OL_USAGE, "--limit: tail shows at most %d; see events export",
+                       TAIL_MAX);
     events->line_max = events->left > 0 ? (size_t)events->left : TAIL_EVENTS;
     events->lines = calloc(events->line_max, sizeof *events->lines);
     if (!events->lines)
@@ -357,8 +360,6 @@ static enum ol_class begin(struct events *events, struct ol_error *reterr)
     enum ol_class class = read_time("since", options->since, &events->since_ms, reterr);
     if (!class)
         class = read_time("until", options->until, &events->until_ms, reterr);
-    if (!class && options->limit > TAIL_MAX && !events->json)
-        class = ol_fail(reterr, OL_USAGE, "--limit: at most %d", TAIL_MAX);
     if (!class)
         class = session_init(&events->session, options, SESSION_KAFKA, reterr);
     return class ? class : list_places(events, reterr);

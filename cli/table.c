@@ -161,7 +161,18 @@ static void add_json_row(struct ol_text *line, const struct table *table,
         ol_text_addf(line, "%s\"%s\":", i ? "," : "", table->columns[i].name);
         add_json_cell(line, table, i, &cells[i]);
     }
-    ol_text_add(line, "}\n");
+    ol_text_add_char(line, '}');
+}
+
+void table_add_json(const struct table *table, struct ol_text *text)
+{
+    text->failed |= table->failed || table->texts.failed;
+    ol_text_add_char(text, '[');
+    for (size_t i = 0; !table->failed && i < table_row_count(table); i++) {
+        ol_text_add(text, i ? "," : "");
+        add_json_row(text, table, &table->cells[i * table->column_count]);
+    }
+    ol_text_add_char(text, ']');
 }
 
 /* ---- as text ---- */
@@ -284,15 +295,37 @@ enum ol_class table_print(const struct table *table, FILE *out, struct ol_error 
     }
     for (size_t i = 0; i < rows && !failed; i++) {
         const struct table_cell *cells = &table->cells[i * table->column_count];
-        if (table->json)
+        if (table->json) {
             add_json_row(&lines, table, cells);
-        else
+            ol_text_add_char(&lines, '\n');
+        } else {
             add_text_row(&lines, table, cells, widths);
+        }
     }
     free(widths);
     if (failed || lines.failed)
         return ol_fail(reterr, OL_FATAL, "no memory for the rows to print");
     if (lines.size_bytes)
         fwrite(lines.bytes, 1, lines.size_bytes, out);
+    return OL_OK;
+}
+
+enum ol_class table_print_record(const struct table *table, FILE *out, struct ol_error *reterr)
+{
+    OL_AUTO(ol_text) struct ol_text lines = {0};
+    size_t widest = 0;
+    bool failed = table->failed || table->texts.failed;
+    for (size_t i = 0; i < table->column_count; i++)
+        if (strlen(table->columns[i].name) > widest)
+            widest = strlen(table->columns[i].name);
+    for (size_t i = 0; i < table->column_count && !failed; i++) {
+        struct text value = shown_text(table, &table->cells[i]);
+        ol_text_addf(&lines, "%-*s" GAP, (int)widest, table->columns[i].name);
+        add_shown(&lines, value.data, value.bytes);
+        ol_text_add_char(&lines, '\n');
+    }
+    if (failed || lines.failed)
+        return ol_fail(reterr, OL_FATAL, "no memory for the rows to print");
+    fwrite(lines.bytes, 1, lines.size_bytes, out);
     return OL_OK;
 }

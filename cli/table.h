@@ -66,4 +66,10 @@ size_t table_row_count(const struct table *table);
 /* Writes all rows, in text with a heading; nothing for no rows. OL_FATAL: no memory. */
 enum ol_class table_print(const struct table *table, FILE *out, struct ol_error *reterr);
 
+/* One row as lines "name  value", for people. */
+enum ol_class table_print_record(const struct table *table, FILE *out, struct ol_error *reterr);
+
+/* All rows as a JSON array; a table that failed marks the text failed. */
+void table_add_json(const struct table *table, struct ol_text *text);
+
 #endif

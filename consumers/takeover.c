@@ -351,14 +351,15 @@ static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct o
     return class;
 }
 
-/* A log without any receipt is a new one: inputs begin where their topics begin. */
+/* A log without any receipt is a new one: inputs begin where their topics begin. It may have an end
+ * all the same: aborted transactions of a worker that died over its first. */
 static enum ol_class bootstrap(struct takeover *takeover, struct taking *taking,
                                struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;
-    if (taking->events_end > 0 || taking->committed[0] >= 0 || taking->committed[1] >= 0) {
+    if (taking->first_event > 0 || taking->committed[0] >= 0 || taking->committed[1] >= 0) {
         halt(takeover, taking,
-             "the group has offsets or the log has an end, but there is no receipt: the events "
+             "the group has offsets or the log a beginning, but there is no receipt: the events "
              "topic was cut or made anew; see docs/runbook.md");
         return OL_OK;
     }

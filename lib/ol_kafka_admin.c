@@ -339,9 +339,6 @@ enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
     OL_AUTO(call) struct call call;
     call_init(&call, admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, "group offsets",
               timeout_ms);
-    rd_kafka_error_t *error = rd_kafka_AdminOptions_set_require_stable_offsets(call.options, 1);
-    if (error)
-        return ol_kafka_fail_error(admin->rk, error, reterr, "group offsets");
     rd_kafka_topic_partition_list_t *list = ol_kafka_list(places, count);
     rd_kafka_ListConsumerGroupOffsets_t *wanted =
         rd_kafka_ListConsumerGroupOffsets_new(group, list);

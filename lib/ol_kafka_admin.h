@@ -76,7 +76,9 @@ enum ol_class ol_admin_watermarks(struct ol_admin *admin, const char *topic, int
 enum ol_class ol_admin_offsets_for_times(struct ol_admin *admin, struct ol_offset *places,
                                          size_t count, int timeout_ms, struct ol_error *reterr);
 
-/* The group's committed offset of each place, stable ones only; -1: none. */
+/* The group's committed offset of each place; -1: none. For people and gauges: offsets that an open
+ * transaction may still commit are not waited for (under load there is always one); whoever goes
+ * on from them asks ol_consumer_committed(). */
 enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
                                      struct ol_offset *places, size_t count, int timeout_ms,
                                      struct ol_error *reterr);

@@ -39,6 +39,7 @@ enum ol_option_group {
     OL_FOR_VERIFY = 1 << 13,
     OL_FOR_IMPORT = 1 << 14,
     OL_FOR_MIGRATE = 1 << 15,
+    OL_FOR_LETTERS = 1 << 16,
 };
 #define OL_FOR_EVERYTHING (~0u) /* config show: takes every flag, needs none */
 

@@ -245,7 +245,7 @@ static size_t compare_context(const struct own_database *own, struct history *hi
     return comparison.compared;
 }
 
-Test(projection, adds_up_to_what_the_workers_decided, .timeout = 100)
+Test(projection, adds_up_to_what_the_workers_decided)
 {
     OWN_DATABASE(own, true);
     uint64_t seed = rng_seed("projection");
@@ -305,7 +305,7 @@ static void forget_all(struct ol_pg *db)
                   "orderlog.installation");
 }
 
-Test(projection, gives_the_same_rows_for_any_split_into_batches, .timeout = 100)
+Test(projection, gives_the_same_rows_for_any_split_into_batches)
 {
     OWN_DATABASE(own, true);
     static const size_t batches[] = {1000000, 2000, 97, 11};
@@ -325,7 +325,7 @@ Test(projection, gives_the_same_rows_for_any_split_into_batches, .timeout = 100)
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
-Test(projection, conserves_money_and_stock, .timeout = 100)
+Test(projection, conserves_money_and_stock)
 {
     OWN_DATABASE(own, true);
     uint64_t seed = rng_seed("projection_views");
@@ -499,7 +499,7 @@ Test(writer, refuses_rows_that_are_not_what_the_events_build_on)
 
 /* A projector that stands still inside its transaction holds its successor up for as long as the
  * server lets it, and then fails. */
-Test(writer, frees_the_successor_when_it_is_paused_too_long, .timeout = 60)
+Test(writer, frees_the_successor_when_it_is_paused_too_long)
 {
     OWN_DATABASE(own, true);
     struct history *history = odd_history(9, 60);

@@ -21,7 +21,7 @@ static const char *wrong(const char *format, ...)
     return sentence;
 }
 
-#define TEXT_ARGS(text) (int)(text).bytes, (text).data
+#define TEXT_ARGS(text) (int)(text).bytes, (text).bytes ? (text).data : ""
 
 static enum stream stream_of(enum cause_source source)
 {
@@ -46,8 +46,7 @@ static bool decode_command(const struct broker_slot *slot, enum context context,
 {
     struct ol_error error;
     struct bytes wire = {slot->value, slot->value_bytes};
-    return slot->value &&
-           codec_decode_command(context, wire, arena, ret_command, &error) == OL_OK;
+    return slot->value && codec_decode_command(context, wire, arena, ret_command, &error) == OL_OK;
 }
 
 /* Every committed record of a partition, in turn. */
@@ -56,11 +55,10 @@ static bool decode_command(const struct broker_slot *slot, enum context context,
          offset < (int64_t)(log)->count;                                                           \
          offset = broker_next(log, offset + 1, (int64_t)(log)->count))
 
-/* ---- overlays ---- */
+/* ---- owners and projections ---- */
 
-const char *check_overlay(const struct pipeline *pipeline, const struct owner *owner)
+static const char *check_overlay(const struct projection *truth, const struct owner *owner)
 {
-    const struct projection *truth = &pipeline->truth[owner->settings.context];
     struct overlay *overlay = core_overlay(owner->core);
     for (size_t i = 0; i < truth->count; i++) {
         const struct projected *state = &truth->states[i];
@@ -70,6 +68,48 @@ const char *check_overlay(const struct pipeline *pipeline, const struct owner *o
             return wrong("%s partition %d: state %zu (kind %d, %.*s) is not what the log says",
                          context_name(truth->context), state->key.partition, i, state->key.kind,
                          TEXT_ARGS(state->key.id));
+    }
+    return NULL;
+}
+
+static const char *check_deadlines(const struct projection *truth, const struct owner *owner)
+{
+    const struct deadlines *deadlines = core_deadlines(owner->core);
+    const struct deadline *first = deadlines_first(deadlines);
+    size_t open = 0;
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct projected *state = &truth->states[i];
+        if (state->key.kind != ENTITY_ORDER || !(owner->owned >> state->key.partition & 1) ||
+            !order_is_open(&state->state.order))
+            continue;
+        open++;
+        if (first && text_equal(first->order_id, state->key.id) &&
+            first->deadline_us != state->state.order.deadline_us)
+            return wrong("order %.*s: another deadline is held", TEXT_ARGS(state->key.id));
+    }
+    if (deadlines_count(deadlines) != open)
+        return wrong("%zu orders are open, %zu deadlines held", open, deadlines_count(deadlines));
+    return NULL;
+}
+
+const char *check_owned(const struct pipeline *pipeline, const struct owner *owner)
+{
+    const struct projection *truth = &pipeline->truth[owner->settings.context];
+    const char *fault = check_overlay(truth, owner);
+    return fault ? fault : check_deadlines(truth, owner);
+}
+
+const char *check_projection(const struct pipeline *pipeline, const struct projection *projection)
+{
+    const struct projection *truth = &pipeline->truth[projection->context];
+    if (truth->count != projection->count)
+        return wrong("%s: %zu states are projected, the log has %zu",
+                     context_name(projection->context), projection->count, truth->count);
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct entity *state = projection_find(projection, &truth->states[i].key);
+        if (!state || !projection_same(state, &truth->states[i].state))
+            return wrong("%s: the projected state of %.*s is not what the log says",
+                         context_name(projection->context), TEXT_ARGS(truth->states[i].key.id));
     }
     return NULL;
 }
@@ -100,11 +140,10 @@ static const char *check_receipt(const struct pipeline *pipeline, enum context c
                      context_name(context), partition, (long long)receipt->commands_first,
                      (long long)receipt->steps_first, (long long)span->next[0],
                      (long long)span->next[1]);
-    int64_t inputs =
-        count_records(broker_partition(broker, context, STREAM_COMMANDS, partition),
-                      receipt->commands_first, receipt->commands_next) +
-        count_records(broker_partition(broker, context, STREAM_STEPS, partition),
-                      receipt->steps_first, receipt->steps_next);
+    int64_t inputs = count_records(broker_partition(broker, context, STREAM_COMMANDS, partition),
+                                   receipt->commands_first, receipt->commands_next) +
+                     count_records(broker_partition(broker, context, STREAM_STEPS, partition),
+                                   receipt->steps_first, receipt->steps_next);
     int64_t counted = (int64_t)receipt->decided + receipt->refused + receipt->repeated +
                       receipt->ignored + receipt->passed_on + receipt->dead_lettered;
     if (inputs != counted || inputs == 0)
@@ -209,7 +248,9 @@ static const char *note_events(const struct broker_partition *log, enum context 
                          context_name(context), (long long)offset);
         if (outcome->events++ == 0) {
             outcome->body = event.body;
-            outcome->code = event.body == EVENT_BODY_REJECTED ? event.rejected.code : ACCEPTED;
+            outcome->code = event.body == EVENT_BODY_REJECTED   ? event.rejected.code
+                            : event.body == EVENT_BODY_REPEATED ? event.repeated.code
+                                                                : ACCEPTED;
         }
     }
     return NULL;
@@ -285,8 +326,8 @@ static const char *note_passed_on(const struct broker *broker, enum context cont
             struct outcome *outcome =
                 outcome_of(outcomes, CAUSE_COMMANDS, strtoll(strrchr(place, '/') + 1, NULL, 10));
             if (!outcome || to == partition)
-                return wrong("%s command %d/%lld was passed on from nowhere",
-                             context_name(context), to, (long long)offset);
+                return wrong("%s command %d/%lld was passed on from nowhere", context_name(context),
+                             to, (long long)offset);
             outcome->passed_on++;
         }
     }
@@ -319,14 +360,16 @@ static uint64_t command_key(const struct command *command)
 static const char *check_command_id(const struct command *command, const struct outcome *outcome,
                                     struct first *first)
 {
-    bool reused = outcome->code == REFUSED_COMMAND_ID_REUSED;
     bool repeated = outcome->body == EVENT_BODY_REPEATED;
+    bool reused = !repeated && outcome->code == REFUSED_COMMAND_ID_REUSED;
     if (!first->key) {
         *first = (struct first){command_key(command), command->body_digest, outcome->code};
         return reused || repeated ? "the first of a command id is told to be a repeat" : NULL;
     }
     if (first->digest == command->body_digest ? !repeated : !reused)
         return "a command id had a second outcome of its own";
+    if (repeated && outcome->code != first->code)
+        return "a repeat was told another outcome than the first";
     return NULL;
 }
 
@@ -350,8 +393,7 @@ static const char *check_command(const struct pipeline *pipeline, const struct b
         return NULL;
     if (command.refused.code && outcome->body == EVENT_BODY_DOMAIN)
         return "it has a fault and was accepted";
-    return check_command_id(&command, outcome,
-                            find_first(firsts, mask, command_key(&command)));
+    return check_command_id(&command, outcome, find_first(firsts, mask, command_key(&command)));
 }
 
 static const char *check_commands(const struct pipeline *pipeline, enum context context,
@@ -372,8 +414,8 @@ static const char *check_commands(const struct pipeline *pipeline, enum context 
         fault = check_command(pipeline, &log->slots[at], context, partition,
                               &outcomes->of[CAUSE_COMMANDS][at], firsts, size - 1, arena);
         if (fault)
-            fault = wrong("%s command %d/%lld: %s", context_name(context), partition,
-                          (long long)at, fault);
+            fault = wrong("%s command %d/%lld: %s", context_name(context), partition, (long long)at,
+                          fault);
     }
     free(firsts);
     return fault;
@@ -476,8 +518,8 @@ static int64_t next_event(const struct rerun *rerun, const struct broker_partiti
 
 static const char *compare_records(struct rerun *rerun)
 {
-    const struct broker_partition *log = broker_partition(rerun->pipeline->broker, rerun->context,
-                                                          STREAM_EVENTS, rerun->partition);
+    const struct broker_partition *log =
+        broker_partition(rerun->pipeline->broker, rerun->context, STREAM_EVENTS, rerun->partition);
     for (size_t i = 0; i < rerun->batch.record_count; i++) {
         const struct ol_record *record = &rerun->batch.records[i];
         if (record->topic != rerun->topics.events) {
@@ -529,8 +571,7 @@ static const char *run_anew(struct rerun *rerun, const struct broker_input *at)
     const struct core_sink sink = batch_sink(batch);
     struct ol_message message = owner_message(rerun->pipeline->broker, rerun->context, at->source,
                                               rerun->partition, at->offset);
-    domain_assert(
-        batch_take(batch, &message, at->source, rerun->pipeline->broker->partitions));
+    domain_assert(batch_take(batch, &message, at->source, rerun->pipeline->broker->partitions));
     const struct core_input *input = &batch->inputs[0];
     struct entity before[RERUN_STATES_MAX], after[RERUN_STATES_MAX];
     struct entity_key *keys;
@@ -551,8 +592,8 @@ static const char *run_partition_anew(struct rerun *rerun)
 {
     const struct broker_decided *decided =
         &rerun->pipeline->broker->decided[rerun->context][rerun->partition];
-    const struct broker_partition *log = broker_partition(rerun->pipeline->broker, rerun->context,
-                                                          STREAM_EVENTS, rerun->partition);
+    const struct broker_partition *log =
+        broker_partition(rerun->pipeline->broker, rerun->context, STREAM_EVENTS, rerun->partition);
     const char *fault = NULL;
     rerun->next_event = 0;
     core_partition_begin(rerun->core, rerun->partition, NULL);
@@ -576,8 +617,8 @@ static uint64_t digest_written(const struct broker *broker, enum context writer)
             enum context context = (enum context)(topic / STREAM_COUNT);
             enum stream stream = (enum stream)(topic % STREAM_COUNT);
             const struct broker_partition *log = broker_partition(broker, context, stream, i);
-            bool timeouts = stream == STREAM_STEPS && context == CONTEXT_ORDERS &&
-                            writer == CONTEXT_ORDERS;
+            bool timeouts =
+                stream == STREAM_STEPS && context == CONTEXT_ORDERS && writer == CONTEXT_ORDERS;
             if (stream == STREAM_EVENTS || timeouts)
                 continue;
             FOR_RECORDS(offset, log)
@@ -662,34 +703,210 @@ const char *check_ended(const struct pipeline *pipeline)
 
 /* ---- the books ---- */
 
-/* Sums by product, and of the wallets; modulo 2^64 where amounts may be huge. */
-struct books {
-    struct projection sums; /* products: on_hand and reserved; the domain folds nothing here */
-    uint64_t external, revenue;
-};
-
+/* One product, as the accepted commands tell: what came in, less what went out, and what confirmed
+ * orders hold. Sums are modulo 2^64. */
 struct shelf {
     struct text sku;
-    uint64_t in, reserved;
+    uint64_t on_hand, reserved;
 };
 
-struct shelves {
+struct books {
+    const struct pipeline *pipeline;
+    struct pipeline_totals *totals;
+    struct ol_arena arena;   /* of the books */
+    struct ol_arena scratch; /* of one message */
     struct shelf *shelves;
-    size_t count, capacity;
+    size_t shelf_count, shelf_capacity;
+    uint64_t external, captured, refunded;
 };
 
-static struct shelf *shelf_of(struct shelves *shelves, struct text sku, struct ol_arena *arena)
+static struct shelf *shelf_of(struct books *books, struct text sku)
 {
-    for (size_t i = 0; i < shelves->count; i++)
-        if (text_equal(shelves->shelves[i].sku, sku))
-            return &shelves->shelves[i];
-    if (shelves->count == shelves->capacity) {
-        shelves->capacity = shelves->capacity ? 2 * shelves->capacity : 64;
-        shelves->shelves =
-            realloc(shelves->shelves, shelves->capacity * sizeof *shelves->shelves);
-        domain_assert(shelves->shelves);
+    for (size_t i = 0; i < books->shelf_count; i++)
+        if (text_equal(books->shelves[i].sku, sku))
+            return &books->shelves[i];
+    if (books->shelf_count == books->shelf_capacity) {
+        books->shelf_capacity = books->shelf_capacity ? 2 * books->shelf_capacity : 64;
+        books->shelves = realloc(books->shelves, books->shelf_capacity * sizeof *books->shelves);
+        domain_assert(books->shelves);
     }
-    struct shelf *shelf = &shelves->shelves[shelves->count++];
-    *shelf = (struct shelf){{ol_arena_copy(arena, sku.data, sku.bytes), sku.bytes}, 0, 0};
+    struct shelf *shelf = &books->shelves[books->shelf_count++];
+    *shelf = (struct shelf){{ol_arena_copy(&books->arena, sku.data, sku.bytes), sku.bytes}, 0, 0};
     return shelf;
+}
+
+static const struct entity *truth_of(const struct books *books, enum context context,
+                                     enum entity_kind kind, struct text home, struct text second)
+{
+    int32_t partition = partition_of(home, books->pipeline->broker->partitions);
+    struct entity_key key = {kind, partition, home, second};
+    return projection_find(&books->pipeline->truth[context], &key);
+}
+
+/* A confirmed order's lines are reserved, and its total is captured. */
+static const char *book_order(struct books *books, const struct order_command *place)
+{
+    static const struct text nothing;
+    const struct entity *order =
+        truth_of(books, CONTEXT_ORDERS, ENTITY_ORDER, place->order_id, nothing);
+    if (!order)
+        return wrong("order %.*s was accepted and is nowhere", TEXT_ARGS(place->order_id));
+    books->totals->orders++;
+    books->totals->confirmed += order->order.status == ORDER_IS_CONFIRMED;
+    books->totals->rejected += order->order.status == ORDER_IS_REJECTED;
+    books->totals->cancelled += order->order.status == ORDER_IS_CANCELLED;
+    if (order->order.status != ORDER_IS_CONFIRMED)
+        return NULL;
+    uint64_t total = 0;
+    for (size_t i = 0; i < place->line_count; i++) {
+        shelf_of(books, place->lines[i].sku)->reserved += (uint64_t)place->lines[i].quantity;
+        total += (uint64_t)place->lines[i].amount_minor;
+    }
+    books->captured += total;
+    const struct entity *payment =
+        truth_of(books, CONTEXT_PAYMENTS, ENTITY_PAYMENT, place->customer_id, place->order_id);
+    bool paid = payment && (payment->payment.status == PAYMENT_IS_CAPTURED ||
+                            payment->payment.status == PAYMENT_IS_REFUNDED);
+    if (paid != (total > 0) || (paid && (uint64_t)payment->payment.amount_minor != total))
+        return wrong("order %.*s is confirmed and not paid for", TEXT_ARGS(place->order_id));
+    return NULL;
+}
+
+static const char *book_command(struct books *books, const struct command *command)
+{
+    const struct inventory_command *stock = &command->inventory;
+    const struct payment_command *payment = &command->payment;
+    switch (command->context) {
+    case CONTEXT_ORDERS:
+        return command->order.kind == ORDER_PLACE ? book_order(books, &command->order) : NULL;
+    case CONTEXT_INVENTORY:
+        if (stock->kind == STOCK_INCREASE)
+            shelf_of(books, stock->sku)->on_hand += (uint64_t)stock->quantity;
+        else if (stock->kind == STOCK_DECREASE)
+            shelf_of(books, stock->sku)->on_hand -= (uint64_t)stock->quantity;
+        return NULL;
+    case CONTEXT_PAYMENTS:
+        if (payment->kind == FUNDS_DEPOSIT)
+            books->external += (uint64_t)payment->amount_minor;
+        else if (payment->kind == FUNDS_WITHDRAW)
+            books->external -= (uint64_t)payment->amount_minor;
+        else if (payment->kind == PAYMENT_REFUND)
+            books->refunded += (uint64_t)payment->amount_minor;
+        return NULL;
+    case CONTEXT_COUNT: break;
+    }
+    return "a command has a context";
+}
+
+static void count_event(struct pipeline_totals *totals, const struct event_message *event)
+{
+    totals->events++;
+    totals->refused += event->body == EVENT_BODY_REJECTED;
+    totals->repeated += event->body == EVENT_BODY_REPEATED;
+    totals->reused +=
+        event->body == EVENT_BODY_REJECTED && event->rejected.code == REFUSED_COMMAND_ID_REUSED;
+    if (event->context != CONTEXT_ORDERS || event->body != EVENT_BODY_DOMAIN)
+        return;
+    totals->expired +=
+        event->order.kind == ORDER_CANCELLED && event->order.code == REFUSED_DEADLINE_PASSED;
+    totals->stuck += event->order.kind == ORDER_UNDO_OVERDUE;
+}
+
+static const char *book_partition(struct books *books, enum context context, int32_t partition)
+{
+    const struct broker *broker = books->pipeline->broker;
+    const struct broker_partition *log =
+        broker_partition(broker, context, STREAM_EVENTS, partition);
+    const struct broker_partition *commands =
+        broker_partition(broker, context, STREAM_COMMANDS, partition);
+    FOR_RECORDS(offset, log)
+    {
+        ol_arena_clear(&books->scratch);
+        struct event_message event = decode_event(&log->slots[offset], context, &books->scratch);
+        count_event(books->totals, &event);
+        if (event.body != EVENT_BODY_DOMAIN || event.cause_source != CAUSE_COMMANDS ||
+            event.cause_index != 0)
+            continue;
+        struct command command;
+        if (!decode_command(&commands->slots[event.cause_offset], context, &books->scratch,
+                            &command))
+            return wrong("%s event %d/%lld: its command can't be read", context_name(context),
+                         partition, (long long)offset);
+        const char *fault = book_command(books, &command);
+        if (fault)
+            return fault;
+    }
+    FOR_RECORDS(offset, commands)
+    {
+        bool outside = commands->slots[offset].writer == WRITER_OUTSIDE;
+        books->totals->commands += outside;
+        books->totals->passed_on += !outside;
+    }
+    const struct broker_partition *dead =
+        broker_partition(broker, context, STREAM_DEAD_LETTERS, partition);
+    books->totals->dead_letters += (uint64_t)count_records(dead, 0, (int64_t)dead->count);
+    return NULL;
+}
+
+static const char *compare_shelves(struct books *books)
+{
+    const struct projection *truth = &books->pipeline->truth[CONTEXT_INVENTORY];
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct projected *state = &truth->states[i];
+        if (state->key.kind != ENTITY_PRODUCT)
+            continue;
+        const struct shelf *shelf = shelf_of(books, state->key.id);
+        const struct product *product = &state->state.product;
+        if ((uint64_t)product->on_hand != shelf->on_hand ||
+            (uint64_t)product->reserved != shelf->reserved || product->reserved < 0 ||
+            product->reserved > product->on_hand)
+            return wrong("product %.*s: %lld on hand and %lld reserved, by the books %llu and %llu",
+                         TEXT_ARGS(state->key.id), (long long)product->on_hand,
+                         (long long)product->reserved, (unsigned long long)shelf->on_hand,
+                         (unsigned long long)shelf->reserved);
+    }
+    return NULL;
+}
+
+static const char *compare_wallets(struct books *books)
+{
+    const struct projection *truth = &books->pipeline->truth[CONTEXT_PAYMENTS];
+    uint64_t wallets = 0;
+    for (size_t i = 0; i < truth->count; i++) {
+        const struct projected *state = &truth->states[i];
+        const struct account *account = &state->state.account;
+        if (state->key.kind == ENTITY_PAYMENT &&
+            state->state.payment.status == PAYMENT_IS_AUTHORISED)
+            return wrong("payment %.*s is still held", TEXT_ARGS(state->key.second));
+        if (state->key.kind != ENTITY_ACCOUNT)
+            continue;
+        if (account->held_minor != 0 || account->balance_minor < 0)
+            return wrong("wallet %.*s: %lld, of it %lld held", TEXT_ARGS(state->key.id),
+                         (long long)account->balance_minor, (long long)account->held_minor);
+        wallets += (uint64_t)account->balance_minor;
+    }
+    if (wallets + books->captured - books->refunded != books->external)
+        return wrong("wallets hold %llu, orders paid %llu, refunds %llu; paid in was %llu",
+                     (unsigned long long)wallets, (unsigned long long)books->captured,
+                     (unsigned long long)books->refunded, (unsigned long long)books->external);
+    return NULL;
+}
+
+const char *check_books(const struct pipeline *pipeline, struct pipeline_totals *totals)
+{
+    struct books books = {.pipeline = pipeline, .totals = totals};
+    const char *fault = NULL;
+    ol_arena_init(&books.arena, 1 << 16, 0);
+    ol_arena_init(&books.scratch, 1 << 16, 0);
+    for (int context = 0; context < CONTEXT_COUNT && !fault; context++)
+        for (int32_t i = 0; i < pipeline->broker->partitions && !fault; i++)
+            fault = book_partition(&books, (enum context)context, i);
+    if (!fault)
+        fault = compare_shelves(&books);
+    if (!fault)
+        fault = compare_wallets(&books);
+    ol_arena_release(&books.arena);
+    ol_arena_release(&books.scratch);
+    free(books.shelves);
+    return fault;
 }

@@ -17,8 +17,12 @@ struct pipeline {
 
 /* ---- at any moment ---- */
 
-/* What the owner holds of its partitions is what the log says. The owner is settled. */
-const char *check_overlay(const struct pipeline *pipeline, const struct owner *owner);
+/* What the owner holds of its partitions is what the log says: states, and the deadlines of open
+ * orders. The owner is settled. */
+const char *check_owned(const struct pipeline *pipeline, const struct owner *owner);
+
+/* A projection that has caught up, whichever way it went, is the fold of the log. */
+const char *check_projection(const struct pipeline *pipeline, const struct projection *projection);
 
 /* Receipts of every partition chain from the first, their ends are the committed offsets, and their
  * counts are what became of the records that they span. */

@@ -211,9 +211,9 @@ static bool wait_for_room(struct owner *owner)
 
 static bool replay(struct owner *owner, int32_t partition, int64_t from)
 {
-    int64_t end = (int64_t)broker_partition(owner->broker, owner->settings.context, STREAM_EVENTS,
-                                            partition)
-                      ->count;
+    int64_t end =
+        (int64_t)broker_partition(owner->broker, owner->settings.context, STREAM_EVENTS, partition)
+            ->count;
     for (int64_t position = from; position < end;)
         if (!replay_chunk(owner, partition, &position, end) || !wait_for_room(owner))
             return false;
@@ -422,8 +422,7 @@ static uint64_t caught_up(const struct owner *owner)
     for (size_t i = 0; i < owner->inbox_count; i++) {
         const struct owner_inbox *inbox = &owner->inboxes[i];
         int64_t end = (int64_t)inbox_log(owner, inbox)->count;
-        if (inbox->source == CAUSE_STEPS && inbox->fetched == end &&
-            inbox_head(owner, inbox) < 0)
+        if (inbox->source == CAUSE_STEPS && inbox->fetched == end && inbox_head(owner, inbox) < 0)
             partitions |= UINT64_C(1) << inbox->partition;
     }
     return partitions;

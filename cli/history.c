@@ -1,0 +1,236 @@
+#include "cli/history.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/records.h"
+#include "cli/scan.h"
+#include "lib/ol_int.h"
+#include "lib/ol_text.h"
+#include "proto/codec.h"
+
+#define SLACK_MS      5000 /* between brokers' clocks */
+#define PLACES_MAX    (CONTEXT_COUNT * PARTITIONS_MAX)
+#define ARENA_BLOCK   (256 * 1024)
+#define DETAIL_BYTES  512
+
+struct reading {
+    struct session *session;
+    struct text order_id;
+    const struct history_place *places;
+    struct history *history;
+    struct ol_arena arena;
+    bool failed;
+};
+
+void history_release(struct history *history)
+{
+    for (size_t i = 0; i < history->count; i++) {
+        free(history->events[i].detail);
+        free(history->events[i].decoded);
+    }
+    free(history->events);
+    *history = (struct history){0};
+}
+
+/* ---- in words ---- */
+
+#define SHOWN(text) (int)((text).bytes), (text).data ? (text).data : ""
+
+static void say_order(const struct order_event *event, struct ol_text *text)
+{
+    ol_text_addf(text, "%s, %s", order_status_name(event->status), saga_state_name(event->saga_state));
+    if (event->kind == ORDER_PLACED)
+        ol_text_addf(text, "; %zu lines, %" PRId64 " %.*s, customer %.*s", event->line_count,
+                     event->total_minor, SHOWN(event->currency), SHOWN(event->customer_id));
+    if (event->kind == ORDER_STOCK_RESERVED || event->kind == ORDER_STOCK_RELEASED)
+        ol_text_addf(text, "; group %d", event->partition);
+    if (event->kind == ORDER_REJECTED || event->kind == ORDER_CANCELLED)
+        ol_text_addf(text, "; %s %.*s", refusal_name(event->code), SHOWN(event->sku));
+}
+
+static void say_inventory(const struct inventory_event *event, struct ol_text *text)
+{
+    ol_text_addf(text, "group %d", event->partition);
+    if (event->kind == STOCK_REFUSED)
+        ol_text_addf(text, "; %s %.*s", refusal_name(event->code), SHOWN(event->sku));
+    else
+        ol_text_addf(text, "; %zu lines", event->line_count);
+}
+
+static void say_payment(const struct payment_event *event, struct ol_text *text)
+{
+    ol_text_addf(text, "%" PRId64 " of customer %.*s", event->amount_minor, SHOWN(event->customer_id));
+    if (event->kind == PAYMENT_DECLINED)
+        ol_text_addf(text, "; %s", refusal_name(event->code));
+}
+
+static void say(const struct event_message *event, struct ol_text *text)
+{
+    if (event->body == EVENT_BODY_REJECTED)
+        ol_text_addf(text, "%s: %.*s", refusal_name(event->rejected.code),
+                     SHOWN(event->rejected.message));
+    else if (event->body == EVENT_BODY_REPEATED)
+        ol_text_addf(text, "first %s %s", command_outcome_name(event->repeated.outcome),
+                     refusal_name(event->repeated.code));
+    else if (event->context == CONTEXT_ORDERS)
+        say_order(&event->order, text);
+    else if (event->context == CONTEXT_INVENTORY)
+        say_inventory(&event->inventory, text);
+    else
+        say_payment(&event->payment, text);
+}
+
+/* ---- which, and where in the order ---- */
+
+static bool is_about(const struct event_message *event, struct text order_id)
+{
+    if (event->context != CONTEXT_ORDERS && event->body != EVENT_BODY_DOMAIN)
+        return false;
+    switch (event->body) {
+    case EVENT_BODY_REJECTED: return text_equal(event->rejected.aggregate_id, order_id);
+    case EVENT_BODY_REPEATED: return text_equal(event->repeated.aggregate_id, order_id);
+    case EVENT_BODY_DOMAIN: break;
+    default: return false;
+    }
+    if (event->context == CONTEXT_ORDERS)
+        return text_equal(event->order.order_id, order_id);
+    return text_equal(event->context == CONTEXT_INVENTORY ? event->inventory.order_id
+                                                          : event->payment.payment_id,
+                      order_id);
+}
+
+/* A step's id is order / version / number: the version of the order that asked. */
+static int64_t asking_version(const struct event_message *event, struct text order_id)
+{
+    struct text id = event->metadata.command_id;
+    int64_t version = INT64_MAX;
+    if (event->context == CONTEXT_ORDERS)
+        return event->body == EVENT_BODY_DOMAIN ? event->order.version : INT64_MAX;
+    if (id.bytes <= order_id.bytes + 1 || id.data[order_id.bytes] != '/')
+        return version;
+    const char *from = id.data + order_id.bytes + 1;
+    const char *end = memchr(from, '/', id.bytes - order_id.bytes - 1);
+    if (end)
+        ol_int_parse(from, (size_t)(end - from), 0, INT64_MAX - 1, &version);
+    return version;
+}
+
+static int64_t version_of(const struct event_message *event)
+{
+    if (event->body != EVENT_BODY_DOMAIN)
+        return 0;
+    if (event->context == CONTEXT_ORDERS)
+        return event->order.version;
+    return event->context == CONTEXT_INVENTORY ? event->inventory.version : event->payment.version;
+}
+
+static int event_order(const void *left, const void *right)
+{
+    const struct history_event *a = left, *b = right;
+    if (a->at_ms != b->at_ms)
+        return a->at_ms < b->at_ms ? -1 : 1;
+    if (a->order_version != b->order_version)
+        return a->order_version < b->order_version ? -1 : 1;
+    if ((a->context == CONTEXT_ORDERS) != (b->context == CONTEXT_ORDERS))
+        return a->context == CONTEXT_ORDERS ? -1 : 1;
+    return (a->number > b->number) - (a->number < b->number);
+}
+
+/* ---- reading ---- */
+
+static bool add(struct reading *reading, const struct ol_message *message,
+                const struct event_message *event)
+{
+    struct history *history = reading->history;
+    if (history->count == history->capacity) {
+        size_t capacity = history->capacity ? 2 * history->capacity : 64;
+        struct history_event *events = realloc(history->events, capacity * sizeof *events);
+        if (!events)
+            return false;
+        history->events = events;
+        history->capacity = capacity;
+    }
+    char detail[DETAIL_BYTES];
+    struct ol_text words = ol_text_in(detail, sizeof detail);
+    OL_AUTO(ol_text) struct ol_text decoded = {0};
+    detail[0] = '\0';
+    say(event, &words);
+    record_add_decoded(&decoded, event->context, STREAM_EVENTS, message);
+    history->events[history->count] = (struct history_event){
+        .at_ms = message->timestamp_ms,
+        .number = (int64_t)history->count,
+        .order_version = asking_version(event, reading->order_id),
+        .version = version_of(event),
+        .offset = message->offset,
+        .context = event->context,
+        .partition = message->partition,
+        .type = event_kind_name(event),
+        .detail = strdup(detail),
+        .decoded = strdup(decoded.failed ? "null" : ol_text_string(&decoded)),
+    };
+    const struct history_event *added = &history->events[history->count++];
+    return added->detail && added->decoded;
+}
+
+static bool take(void *context, size_t place, const struct ol_message *message)
+{
+    struct reading *reading = context;
+    enum context of = reading->places[place].context;
+    struct text key = {message->key, (uint32_t)message->key_bytes};
+    struct bytes wire = {message->value, message->value_bytes};
+    struct event_message event;
+    struct ol_error error;
+    if (of != CONTEXT_PAYMENTS && !text_equal(key, reading->order_id))
+        return true;
+    ol_arena_clear(&reading->arena);
+    if (codec_decode_event(of, wire, &reading->arena, &event, &error) ||
+        !is_about(&event, reading->order_id))
+        return true;
+    reading->failed = !add(reading, message, &event);
+    return !reading->failed;
+}
+
+/* Reading begins at the first record from the command's time on. */
+static enum ol_class find_start(struct session *session, struct scan_place *places, size_t count,
+                                int64_t at_ms, struct ol_error *reterr)
+{
+    struct ol_offset offsets[PLACES_MAX];
+    for (size_t i = 0; i < count; i++)
+        offsets[i] = (struct ol_offset){places[i].topic, places[i].partition, at_ms};
+    enum ol_class class =
+        ol_admin_offsets_for_times(session->admin, offsets, count, session->timeout_ms, reterr);
+    for (size_t i = 0; i < count && !class; i++)
+        places[i].from = offsets[i].offset < 0 ? places[i].until : offsets[i].offset;
+    return class;
+}
+
+enum ol_class history_read(struct session *session, struct text order_id, int64_t recorded_at_us,
+                           const struct history_place *places, size_t count,
+                           struct history *ret_history, struct ol_error *reterr)
+{
+    struct scan_place scanned[PLACES_MAX];
+    struct topic_name topics[CONTEXT_COUNT];
+    struct reading reading = {
+        .session = session, .order_id = order_id, .places = places, .history = ret_history};
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        topics[i] = topic_name(session->options->topic_prefix, (enum context)i, STREAM_EVENTS);
+    for (size_t i = 0; i < count; i++)
+        scanned[i] = (struct scan_place){.topic = topics[places[i].context].text,
+                                         .partition = places[i].partition,
+                                         .until = places[i].until};
+    *ret_history = (struct history){0};
+    ol_arena_init(&reading.arena, ARENA_BLOCK, CODEC_ARENA_BYTES);
+    enum ol_class class =
+        find_start(session, scanned, count, recorded_at_us / 1000 - SLACK_MS, reterr);
+    if (!class)
+        class = scan_run(session, scanned, count, take, &reading, NULL, reterr);
+    if (!class && reading.failed)
+        class = ol_fail(reterr, OL_FATAL, "no memory for the history");
+    ol_arena_release(&reading.arena);
+    qsort(ret_history->events, ret_history->count, ret_history->count ? sizeof *ret_history->events : 1,
+          event_order);
+    return class;
+}

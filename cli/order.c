@@ -1,0 +1,276 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/history.h"
+#include "cli/table.h"
+
+#define ISO          "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
+#define UTC(column)  "to_char(" column " AT TIME ZONE 'UTC', " ISO ")"
+#define PLACES_MAX   (2 + PARTITIONS_MAX)
+
+/* A section of the page: a query by order id, and its columns. */
+struct section {
+    const char *name, *sql;
+    const struct table_column *columns;
+    size_t column_count;
+};
+
+#define SECTION(name_, sql_)                                                                       \
+    {                                                                                              \
+        .name = #name_, .sql = sql_, .columns = name_##_columns,                                   \
+        .column_count = sizeof name_##_columns / sizeof *name_##_columns                           \
+    }
+
+static const struct table_column order_columns[] = {
+    {"order_id", TABLE_TEXT},     {"customer_id", TABLE_TEXT}, {"status", TABLE_TEXT},
+    {"reason", TABLE_TEXT},       {"reason_sku", TABLE_TEXT},  {"saga_state", TABLE_TEXT},
+    {"currency", TABLE_TEXT},     {"total_minor", TABLE_NUMBER}, {"placed_at", TABLE_TEXT},
+    {"recorded_at", TABLE_TEXT},  {"settled_at", TABLE_TEXT},  {"deadline", TABLE_TEXT},
+    {"version", TABLE_NUMBER},    {"partition", TABLE_SMALL},  {"event_offset", TABLE_NUMBER},
+    {"command_id", TABLE_TEXT},   {"duplicates", TABLE_NUMBER}, {"conflicts", TABLE_NUMBER},
+};
+
+static const struct table_column lines_columns[] = {
+    {"line_no", TABLE_SMALL}, {"sku", TABLE_TEXT}, {"quantity", TABLE_NUMBER},
+    {"amount_minor", TABLE_NUMBER}, {"name", TABLE_TEXT},
+};
+
+static const struct table_column reservations_columns[] = {
+    {"partition", TABLE_SMALL},  {"status", TABLE_TEXT},      {"lines", TABLE_SMALL},
+    {"units", TABLE_NUMBER},     {"reason", TABLE_TEXT},      {"reason_sku", TABLE_TEXT},
+    {"recorded_at", TABLE_TEXT}, {"released_at", TABLE_TEXT}, {"event_offset", TABLE_NUMBER},
+};
+
+static const struct table_column payment_columns[] = {
+    {"payment_id", TABLE_TEXT},       {"customer_id", TABLE_TEXT},
+    {"status", TABLE_TEXT},           {"reason", TABLE_TEXT},
+    {"amount_minor", TABLE_NUMBER},   {"refunded_minor", TABLE_NUMBER},
+    {"recorded_at", TABLE_TEXT},      {"captured_at", TABLE_TEXT},
+    {"voided_at", TABLE_TEXT},        {"partition", TABLE_SMALL},
+    {"event_offset", TABLE_NUMBER},
+};
+
+enum { SECTION_ORDER, SECTION_LINES, SECTION_RESERVATIONS, SECTION_PAYMENT, SECTION_COUNT };
+
+static const struct section sections[SECTION_COUNT] = {
+    [SECTION_ORDER] = SECTION(
+        order, "SELECT order_id, customer_id, status, reason, reason_sku, saga_state, currency, "
+               "total_minor, " UTC("placed_at") ", " UTC("recorded_at") ", " UTC("settled_at") ", "
+               UTC("deadline") ", version, partition, event_offset, command_id, duplicates, conflicts "
+               "FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\""),
+    [SECTION_LINES] = SECTION(
+        lines, "SELECT l.line_no, l.sku, l.quantity, l.amount_minor, p.name "
+               "FROM orderlog.order_lines l LEFT JOIN orderlog.products p ON p.sku = l.sku "
+               "WHERE l.order_id = $1 COLLATE \"C\" ORDER BY l.line_no"),
+    [SECTION_RESERVATIONS] = SECTION(
+        reservations, "SELECT partition, status, cardinality(skus), "
+                      "(SELECT sum(q) FROM unnest(quantities) q), reason, reason_sku, "
+                      UTC("recorded_at") ", " UTC("released_at") ", event_offset "
+                      "FROM orderlog.reservations WHERE order_id = $1 COLLATE \"C\" "
+                      "ORDER BY partition"),
+    [SECTION_PAYMENT] = SECTION(
+        payment, "SELECT payment_id, customer_id, status, reason, amount_minor, refunded_minor, "
+                 UTC("recorded_at") ", " UTC("captured_at") ", " UTC("voided_at") ", partition, "
+                 "event_offset FROM orderlog.payments WHERE payment_id = $1 COLLATE \"C\""),
+};
+
+/* Where events about the order may lie, and up to which offset. Contexts as numbers. */
+static const struct ol_pg_statement places_statement = {
+    .name = "order/places",
+    .sql = "SELECT 0::int2 AS context, partition, "
+           "greatest(event_offset, (SELECT max(event_offset) FROM orderlog.order_commands "
+           "WHERE order_id = $1 COLLATE \"C\")) AS event_offset, recorded_at "
+           "FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\" "
+           "UNION ALL SELECT 1::int2, partition, event_offset, recorded_at "
+           "FROM orderlog.reservations WHERE order_id = $1 COLLATE \"C\" "
+           "UNION ALL SELECT 2::int2, partition, event_offset, recorded_at "
+           "FROM orderlog.payments WHERE payment_id = $1 COLLATE \"C\" ORDER BY 1, 2",
+    .columns = (const struct ol_pg_column[]){{"context", OL_PG_INT2, OL_PG_NOT_NULL},
+                                             {"partition", OL_PG_INT2, OL_PG_NOT_NULL},
+                                             {"event_offset", OL_PG_INT8, OL_PG_NOT_NULL},
+                                             {"recorded_at", OL_PG_TIMESTAMPTZ, OL_PG_NOT_NULL},
+                                             {0}},
+};
+_Static_assert(CONTEXT_ORDERS == 0 && CONTEXT_INVENTORY == 1 && CONTEXT_PAYMENTS == 2, "as above");
+
+/* Why there is no order, where commands name one. */
+static const char refused_sql[] =
+    "SELECT command_id, code, message FROM orderlog.order_commands "
+    "WHERE order_id = $1 COLLATE \"C\" ORDER BY event_offset DESC LIMIT 1";
+
+struct page {
+    struct session *session;
+    const char *id;
+    struct table tables[SECTION_COUNT];
+    struct history history;
+    struct history_place places[PLACES_MAX];
+    size_t place_count;
+    int64_t recorded_at_us;
+};
+
+/* ---- reading ---- */
+
+static enum ol_class read_section(struct page *page, int number, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    const struct section *section = &sections[number];
+    struct ol_pg_params params = {0};
+    ol_pg_param_text(&params, page->id, strlen(page->id));
+    enum ol_class class =
+        ol_pg_select(page->session->db, section->name, section->sql, &params, &rows, reterr);
+    if (!class)
+        table_rows(&page->tables[number], &rows);
+    return class;
+}
+
+static enum ol_class read_places(struct page *page, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    struct ol_pg_params params = {0};
+    ol_pg_param_text(&params, page->id, strlen(page->id));
+    enum ol_class class =
+        ol_pg_exec(page->session->db, &places_statement, &params, &rows, reterr);
+    for (int row = 0; row < rows.count && !class && page->place_count < PLACES_MAX; row++) {
+        if (row == 0)
+            page->recorded_at_us = ol_pg_us(&rows, row, 3);
+        page->places[page->place_count++] =
+            (struct history_place){.context = (enum context)ol_pg_int16(&rows, row, 0),
+                                   .partition = ol_pg_int16(&rows, row, 1),
+                                   .until = ol_pg_int64(&rows, row, 2) + 1};
+    }
+    return class;
+}
+
+static enum ol_class not_found(struct page *page, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    struct ol_pg_params params = {0};
+    ol_pg_param_text(&params, page->id, strlen(page->id));
+    enum ol_class class =
+        ol_pg_select(page->session->db, "order/refused", refused_sql, &params, &rows, reterr);
+    if (class)
+        return class;
+    if (rows.count == 0)
+        return ol_fail(reterr, OL_NOT_FOUND, "there is no order with the id '%s'", page->id);
+    return ol_fail(reterr, OL_NOT_FOUND,
+                   "there is no order with the id '%s'; command %s was refused: %s, %s", page->id,
+                   ol_pg_string(&rows, 0, 0), ol_pg_string(&rows, 0, 1), ol_pg_string(&rows, 0, 2));
+}
+
+static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
+{
+    enum ol_class class = ol_pg_begin_snapshot(page->session->db, reterr);
+    for (int i = 0; i < SECTION_COUNT && !class; i++)
+        class = read_section(page, i, reterr);
+    if (!class && table_row_count(&page->tables[SECTION_ORDER]) == 0)
+        return not_found(page, reterr);
+    if (!class)
+        class = read_places(page, reterr);
+    return class ? class : ol_pg_rollback(page->session->db, reterr);
+}
+
+/* ---- printing ---- */
+
+static const struct table_column history_columns[] = {
+    {"at", TABLE_TEXT},        {"context", TABLE_TEXT},  {"event", TABLE_TEXT},
+    {"version", TABLE_NUMBER}, {"partition", TABLE_SMALL}, {"offset", TABLE_NUMBER},
+    {"detail", TABLE_TEXT},
+};
+
+static void add_event(struct table *table, const struct history_event *event)
+{
+    table_time(table, event->at_ms * 1000);
+    table_text(table, context_name(event->context));
+    table_text(table, event->type);
+    if (event->version)
+        table_int(table, event->version);
+    else
+        table_null(table);
+    table_int(table, event->partition);
+    table_int(table, event->offset);
+    table_text(table, event->detail);
+}
+
+/* Each event of the history with its decoded message, one array. */
+static void add_json_history(struct ol_text *text, const struct history *history)
+{
+    ol_text_add_char(text, '[');
+    for (size_t i = 0; i < history->count; i++) {
+        OL_AUTO(table) struct table table;
+        OL_AUTO(ol_text) struct ol_text row = {0};
+        table_init(&table, history_columns, sizeof history_columns / sizeof *history_columns, true);
+        add_event(&table, &history->events[i]);
+        table_add_json(&table, &row);
+        if (row.failed) {
+            text->failed = true;
+            return;
+        }
+        /* "[{...}]" without its brackets, and one member more. */
+        ol_text_add(text, i ? "," : "");
+        ol_text_add_bytes(text, row.bytes + 1, row.size_bytes - 3);
+        ol_text_addf(text, ",\"decoded\":%s}", history->events[i].decoded);
+    }
+    ol_text_add_char(text, ']');
+}
+
+static enum ol_class print_json(const struct page *page, struct ol_error *reterr)
+{
+    OL_AUTO(ol_text) struct ol_text text = {0};
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        ol_text_addf(&text, "%s\"%s\":", i ? "," : "{", sections[i].name);
+        table_add_json(&page->tables[i], &text);
+    }
+    ol_text_add(&text, ",\"history\":");
+    add_json_history(&text, &page->history);
+    ol_text_add(&text, "}\n");
+    if (text.failed)
+        return ol_fail(reterr, OL_FATAL, "no memory for the page");
+    fwrite(text.bytes, 1, text.size_bytes, stdout);
+    return OL_OK;
+}
+
+static enum ol_class print_text(const struct page *page, struct ol_error *reterr)
+{
+    OL_AUTO(table) struct table history;
+    enum ol_class class = table_print_record(&page->tables[SECTION_ORDER], stdout, reterr);
+    for (int i = SECTION_LINES; i < SECTION_COUNT && !class; i++) {
+        printf("\n%s\n", sections[i].name);
+        if (table_row_count(&page->tables[i]) == 0)
+            printf("none\n");
+        class = table_print(&page->tables[i], stdout, reterr);
+    }
+    table_init(&history, history_columns, sizeof history_columns / sizeof *history_columns, false);
+    for (size_t i = 0; i < page->history.count; i++)
+        add_event(&history, &page->history.events[i]);
+    printf("\nhistory\n");
+    return class ? class : table_print(&history, stdout, reterr);
+}
+
+enum ol_class order_show_run(const struct ol_options *options, struct ol_error *reterr)
+{
+    OL_AUTO(session) struct session session;
+    enum ol_class class = session_init(&session, options, SESSION_KAFKA | SESSION_PG, reterr);
+    if (class)
+        return class;
+    struct page *page = calloc(1, sizeof *page);
+    if (!page)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    page->session = &session;
+    page->id = options->arguments[0];
+    for (int i = 0; i < SECTION_COUNT; i++)
+        table_init(&page->tables[i], sections[i].columns, sections[i].column_count, false);
+    class = read_rows(page, reterr);
+    if (!class)
+        class = history_read(&session, text_of(page->id), page->recorded_at_us, page->places,
+                             page->place_count, &page->history, reterr);
+    if (!class)
+        class = options->json ? print_json(page, reterr) : print_text(page, reterr);
+    for (int i = 0; i < SECTION_COUNT; i++)
+        table_release(&page->tables[i]);
+    history_release(&page->history);
+    free(page);
+    return class;
+}
