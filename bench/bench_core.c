@@ -47,7 +47,7 @@ struct bench {
     struct recording *recording;
     enum context context;
     const struct ol_options *options;
-    struct ol_reader *reader; /* the messages are its */
+    struct ol_reader *reader;                /* the messages are its */
     struct inputs inputs[2][PARTITIONS_MAX]; /* commands, steps */
     struct taken *taken;
     size_t taken_count, taken_capacity;
@@ -148,9 +148,8 @@ static enum ol_class load(struct bench *bench, const struct ol_kafka_settings *k
     for (size_t i = 0; i < bench->recording->place_count; i++)
         if (bench->recording->places[i].context == bench->context)
             places[count++] = &bench->recording->places[i];
-    enum ol_class class =
-        recording_read(bench->recording, kafka, places, count, true, keep, bench, &bench->reader,
-                       reterr);
+    enum ol_class class = recording_read(bench->recording, kafka, places, count, true, keep, bench,
+                                         &bench->reader, reterr);
     if (!class)
         qsort(bench->taken, bench->taken_count, sizeof *bench->taken, taken_order);
     return class;
@@ -160,9 +159,8 @@ static enum ol_class load(struct bench *bench, const struct ol_kafka_settings *k
 
 static bool is_measured(const struct bench *bench, const struct taken *taken)
 {
-    return taken->offset >= recording_place(bench->recording, bench->context, STREAM_EVENTS,
-                                            taken->partition)
-                                ->from;
+    return taken->offset >=
+           recording_place(bench->recording, bench->context, STREAM_EVENTS, taken->partition)->from;
 }
 
 static enum ol_class take_until(struct bench *bench, enum cause_source source, int32_t partition,
@@ -184,8 +182,8 @@ static enum ol_class decode(struct bench *bench, const struct taken *taken, size
 {
     enum ol_class class = OL_OK;
     for (size_t i = 0; i < count && !class; i++) {
-        class = take_until(bench, CAUSE_STEPS, taken[i].partition, taken[i].receipt.steps_next,
-                           reterr);
+        class =
+            take_until(bench, CAUSE_STEPS, taken[i].partition, taken[i].receipt.steps_next, reterr);
         if (!class)
             class = take_until(bench, CAUSE_COMMANDS, taken[i].partition,
                                taken[i].receipt.commands_next, reterr);
@@ -296,8 +294,9 @@ static size_t next_batch(const struct bench *bench, size_t from)
     for (size_t i = from; i < bench->taken_count; i++, count++) {
         const struct taken *taken = &bench->taken[i];
         uint64_t bit = UINT64_C(1) << taken->partition;
-        inputs += inputs_between(&bench->inputs[0][taken->partition], taken->receipt.commands_next) +
-                  inputs_between(&bench->inputs[1][taken->partition], taken->receipt.steps_next);
+        inputs +=
+            inputs_between(&bench->inputs[0][taken->partition], taken->receipt.commands_next) +
+            inputs_between(&bench->inputs[1][taken->partition], taken->receipt.steps_next);
         if (count && (partitions & bit || inputs > bench->batch.limits.inputs ||
                       is_measured(bench, taken) != is_measured(bench, &bench->taken[from])))
             break;
@@ -370,8 +369,9 @@ static double total_ns(const struct bench *bench)
 static void print_text(const struct bench *bench)
 {
     double inputs = bench->input_count ? (double)bench->input_count : 1;
-    printf("%-10s %9" PRIu64 " inputs  %9.0f a second  %6.0f ns each:", context_name(bench->context),
-           bench->input_count, inputs / total_ns(bench) * 1e9, total_ns(bench) / inputs);
+    printf(
+        "%-10s %9" PRIu64 " inputs  %9.0f a second  %6.0f ns each:", context_name(bench->context),
+        bench->input_count, inputs / total_ns(bench) * 1e9, total_ns(bench) / inputs);
     for (int i = 0; i < STAGE_COUNT; i++)
         printf(" %s %.0f%s", stage_names[i], (double)bench->ns[i] / inputs,
                i + 1 < STAGE_COUNT ? "," : "");

@@ -232,9 +232,10 @@ static enum ol_class keep(void *self, struct recorded_place *place, struct ol_me
     }
     if (place->stream == STREAM_STEPS) {
         class = writer_of(recording, place, message, &writer, reterr);
-        kept = class || add_record(recording,
-                                   &recording->lanes[writer].steps[place->context][place->partition],
-                                   message);
+        kept =
+            class ||
+            add_record(recording, &recording->lanes[writer].steps[place->context][place->partition],
+                       message);
     }
     ol_message_release(message);
     return kept ? class : ol_fail(reterr, OL_FATAL, "out of memory for the recording");

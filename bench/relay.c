@@ -117,9 +117,8 @@ static void add_cursor(struct loop *loop, const struct recorded_output *output, 
     if (output->count == 0)
         return;
     struct cursor *cursor = &loop->cursors[loop->cursor_count++];
-    *cursor = (struct cursor){.output = output,
-                              .partition = partition,
-                              .by_partition = by_partition};
+    *cursor =
+        (struct cursor){.output = output, .partition = partition, .by_partition = by_partition};
     for (int i = 0; i < 2; i++) /* the same number at both */
         cursor->topic = ol_producer_topic(loop->producers[i], topic);
 }
@@ -297,8 +296,8 @@ static size_t offsets_of(const struct loop *loop, const struct batch *batch,
         touched |= UINT64_C(1) << batch->messages[i].partition;
     for (int32_t p = 0; p < recording->partitions; p++)
         for (int stream = STREAM_COMMANDS; stream <= STREAM_STEPS && touched >> p & 1; stream++)
-            ret_offsets[count++] = (struct ol_offset){
-                recording->topics[loop->context][stream].text, p, loop->next[stream][p]};
+            ret_offsets[count++] = (struct ol_offset){recording->topics[loop->context][stream].text,
+                                                      p, loop->next[stream][p]};
     return count;
 }
 
@@ -331,8 +330,7 @@ static enum ol_class land(struct loop *loop, struct ol_error *reterr)
 {
     if (!loop->flying)
         return OL_OK;
-    enum ol_class class =
-        ol_producer_commit_wait(loop->producers[loop->flying_with], NULL, reterr);
+    enum ol_class class = ol_producer_commit_wait(loop->producers[loop->flying_with], NULL, reterr);
     if (class)
         return class;
     loop->transactions++;
@@ -513,9 +511,8 @@ static enum ol_class run_loops(struct relay *relay, struct ol_error *reterr)
     relay->running = CONTEXT_COUNT;
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         char client[64];
-        relay->loops[i] = (struct loop){.relay = relay,
-                                        .context = (enum context)i,
-                                        .lane = &relay->recording.lanes[i]};
+        relay->loops[i] = (struct loop){
+            .relay = relay, .context = (enum context)i, .lane = &relay->recording.lanes[i]};
         snprintf(client, sizeof client, "bench-relay-%s", context_name((enum context)i));
         class = ol_kafka_connection_init(&relay->loops[i].kafka, relay->options, client, reterr);
         if (class)
@@ -539,8 +536,9 @@ static enum ol_class run_loops(struct relay *relay, struct ol_error *reterr)
 
 /* What `orderlog topics` sets: taken over from the real topic. */
 static const char *const copied_settings[] = {
-    "message.timestamp.type", "cleanup.policy",      "retention.ms",
-    "retention.bytes",        "min.insync.replicas", "max.message.bytes",
+    "message.timestamp.type", "cleanup.policy",
+    "retention.ms",           "retention.bytes",
+    "min.insync.replicas",    "max.message.bytes",
     "compression.type",       "unclean.leader.election.enable",
 };
 #define COPIED (sizeof copied_settings / sizeof copied_settings[0])

@@ -303,7 +303,7 @@ def median_of(results, key):
 
 
 def number(value):
-    return f"{value:,.0f}" if value >= 1000 else f"{value:,.1f}"
+    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.1f}"
 
 
 def spread(found):

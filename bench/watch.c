@@ -216,9 +216,8 @@ static void add_machine(struct ol_text *line)
 /* GET; the status, 0: nobody answers. watch->answer holds head and body. */
 static int http_get(struct watch *watch, uint16_t port, const char *path)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const struct timeval patience = {.tv_sec = 2};
     char request[128];
     int status = 0;
@@ -547,8 +546,7 @@ static void read_arguments(struct watch *watch, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct watch watch = {
-        .interval_us = 20000, .quiet_us = 1500000, .silent_us = 60000000};
+    static struct watch watch = {.interval_us = 20000, .quiet_us = 1500000, .silent_us = 60000000};
     watch.out = stdout;
     watch.answer = malloc(ANSWER_BYTES);
     if (!watch.answer)

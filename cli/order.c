@@ -14,13 +14,14 @@
 /* A section of the page: a query by order id, and its columns. */
 struct section {
     const char *name, *sql;
+    bool is_one; /* at most one row: an object in JSON */
     const struct table_column *columns;
     size_t column_count;
 };
 
-#define SECTION(name_, sql_)                                                                       \
+#define SECTION(name_, is_one_, sql_)                                                                    \
     {                                                                                              \
-        .name = #name_, .sql = sql_, .columns = name_##_columns,                                   \
+        .name = #name_, .sql = sql_, .is_one = is_one_, .columns = name_##_columns,                                   \
         .column_count = sizeof name_##_columns / sizeof *name_##_columns                           \
     }
 
@@ -57,22 +58,22 @@ enum { SECTION_ORDER, SECTION_LINES, SECTION_RESERVATIONS, SECTION_PAYMENT, SECT
 
 static const struct section sections[SECTION_COUNT] = {
     [SECTION_ORDER] = SECTION(
-        order, "SELECT order_id, customer_id, status, reason, reason_sku, saga_state, currency, "
+        order, true, "SELECT order_id, customer_id, status, reason, reason_sku, saga_state, currency, "
                "total_minor, " UTC("placed_at") ", " UTC("recorded_at") ", " UTC("settled_at") ", "
                UTC("deadline") ", version, partition, event_offset, command_id, duplicates, conflicts "
                "FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\""),
     [SECTION_LINES] = SECTION(
-        lines, "SELECT l.line_no, l.sku, l.quantity, l.amount_minor, p.name "
+        lines, false, "SELECT l.line_no, l.sku, l.quantity, l.amount_minor, p.name "
                "FROM orderlog.order_lines l LEFT JOIN orderlog.products p ON p.sku = l.sku "
                "WHERE l.order_id = $1 COLLATE \"C\" ORDER BY l.line_no"),
     [SECTION_RESERVATIONS] = SECTION(
-        reservations, "SELECT partition, status, cardinality(skus), "
+        reservations, false, "SELECT partition, status, cardinality(skus), "
                       "(SELECT sum(q) FROM unnest(quantities) q), reason, reason_sku, "
                       UTC("recorded_at") ", " UTC("released_at") ", event_offset "
                       "FROM orderlog.reservations WHERE order_id = $1 COLLATE \"C\" "
                       "ORDER BY partition"),
     [SECTION_PAYMENT] = SECTION(
-        payment, "SELECT payment_id, customer_id, status, reason, amount_minor, refunded_minor, "
+        payment, true, "SELECT payment_id, customer_id, status, reason, amount_minor, refunded_minor, "
                  UTC("recorded_at") ", " UTC("captured_at") ", " UTC("voided_at") ", partition, "
                  "event_offset FROM orderlog.payments WHERE payment_id = $1 COLLATE \"C\""),
 };
@@ -203,15 +204,16 @@ static void add_json_history(struct ol_text *text, const struct history *history
         OL_AUTO(ol_text) struct ol_text row = {0};
         table_init(&table, history_columns, sizeof history_columns / sizeof *history_columns, true);
         add_event(&table, &history->events[i]);
-        table_add_json(&table, &row);
+        table_add_json_row(&table, 0, &row);
         if (row.failed) {
             text->failed = true;
             return;
         }
-        /* "[{...}]" without its brackets, and one member more. */
         ol_text_add(text, i ? "," : "");
-        ol_text_add_bytes(text, row.bytes + 1, row.size_bytes - 3);
-        ol_text_addf(text, ",\"decoded\":%s}", history->events[i].decoded);
+        ol_text_add_bytes(text, row.bytes, row.size_bytes - 1); /* one member more */
+        ol_text_add(text, ",\"decoded\":");
+        ol_text_add(text, history->events[i].decoded);
+        ol_text_add_char(text, '}');
     }
     ol_text_add_char(text, ']');
 }
@@ -221,7 +223,12 @@ static enum ol_class print_json(const struct page *page, struct ol_error *reterr
     OL_AUTO(ol_text) struct ol_text text = {0};
     for (int i = 0; i < SECTION_COUNT; i++) {
         ol_text_addf(&text, "%s\"%s\":", i ? "," : "{", sections[i].name);
-        table_add_json(&page->tables[i], &text);
+        if (!sections[i].is_one)
+            table_add_json(&page->tables[i], &text);
+        else if (table_row_count(&page->tables[i]))
+            table_add_json_row(&page->tables[i], 0, &text);
+        else
+            ol_text_add(&text, "null");
     }
     ol_text_add(&text, ",\"history\":");
     add_json_history(&text, &page->history);

@@ -15,15 +15,34 @@ static enum ol_class open_kafka(struct session *session, struct ol_error *reterr
     return class ? class : ol_admin_open(&session->kafka.settings, &session->admin, reterr);
 }
 
-static enum ol_class open_pg(struct session *session, bool writes, struct ol_error *reterr)
+static enum ol_class open_pg(struct session *session, unsigned needs, struct ol_error *reterr)
 {
-    struct ol_pg_options options = {
+    bool limited = needs & SESSION_PG;
+    const struct ol_pg_options options = {
         .dsn = session->options->pg_dsn,
         .application_name = "orderlog-cli",
-        .statement_timeout_ms = writes ? OL_PG_NO_TIMEOUT : session->timeout_ms,
-        .read_only = !writes,
+        .statement_timeout_ms = limited ? session->timeout_ms : OL_PG_NO_TIMEOUT,
+        .idle_in_transaction_timeout_ms = limited ? 0 : OL_PG_NO_TIMEOUT,
+        .read_only = !(needs & SESSION_PG_WRITES),
     };
     return ol_pg_open(&options, &session->db, reterr);
+}
+
+static const struct ol_pg_statement schema_statement = {
+    .name = "session/schema",
+    .sql = "SELECT to_regclass('orderlog.orders') IS NOT NULL AS there",
+    .columns = (const struct ol_pg_column[]){{"there", OL_PG_BOOL, OL_PG_NOT_NULL}, {0}},
+};
+
+static enum ol_class check_schema(struct session *session, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    enum ol_class class = ol_pg_exec(session->db, &schema_statement, NULL, &rows, reterr);
+    if (!class && !ol_pg_bool(&rows, 0, 0))
+        return ol_fail(reterr, OL_NOT_FOUND,
+                       "the database at %s has no schema yet; run 'orderlog migrate up'",
+                       ol_pg_where(session->db));
+    return class;
 }
 
 enum ol_class session_init(struct session *ret_session, const struct ol_options *options,
@@ -35,8 +54,10 @@ enum ol_class session_init(struct session *ret_session, const struct ol_options 
     enum ol_class class = OL_OK;
     if (needs & SESSION_KAFKA)
         class = open_kafka(session, reterr);
-    if (!class && needs & (SESSION_PG | SESSION_PG_WRITES))
-        class = open_pg(session, needs & SESSION_PG_WRITES, reterr);
+    if (!class && needs & (SESSION_PG | SESSION_PG_LONG | SESSION_PG_WRITES))
+        class = open_pg(session, needs, reterr);
+    if (!class && needs & (SESSION_PG | SESSION_PG_LONG))
+        class = check_schema(session, reterr);
     if (class)
         session_release(session);
     return class;

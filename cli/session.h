@@ -16,8 +16,9 @@
 
 enum session_needs {
     SESSION_KAFKA = 1,
-    SESSION_PG = 2,        /* reads only */
-    SESSION_PG_WRITES = 4, /* instead: no statement timeout, for migrations and the like */
+    SESSION_PG = 2,        /* reads only; OL_NOT_FOUND where there is no schema yet */
+    SESSION_PG_LONG = 4,   /* instead: the same without time limits, for long snapshots */
+    SESSION_PG_WRITES = 8, /* instead: no time limits, for migrations and the like */
 };
 
 struct session {
@@ -30,6 +31,7 @@ struct session {
     bool has_kafka;
 };
 
+/* On failure there is nothing to release. */
 enum ol_class session_init(struct session *ret_session, const struct ol_options *options,
                            unsigned needs, struct ol_error *reterr);
 void session_release(struct session *session);

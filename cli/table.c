@@ -164,13 +164,20 @@ static void add_json_row(struct ol_text *line, const struct table *table,
     ol_text_add_char(line, '}');
 }
 
-void table_add_json(const struct table *table, struct ol_text *text)
+void table_add_json_row(const struct table *table, size_t row, struct ol_text *text)
 {
     text->failed |= table->failed || table->texts.failed;
+    if (!text->failed)
+        add_json_row(text, table, &table->cells[row * table->column_count]);
+}
+
+void table_add_json(const struct table *table, struct ol_text *text)
+{
+    text->failed |= table->failed;
     ol_text_add_char(text, '[');
-    for (size_t i = 0; !table->failed && i < table_row_count(table); i++) {
+    for (size_t i = 0; !text->failed && i < table_row_count(table); i++) {
         ol_text_add(text, i ? "," : "");
-        add_json_row(text, table, &table->cells[i * table->column_count]);
+        table_add_json_row(table, i, text);
     }
     ol_text_add_char(text, ']');
 }

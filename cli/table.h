@@ -69,7 +69,8 @@ enum ol_class table_print(const struct table *table, FILE *out, struct ol_error 
 /* One row as lines "name  value", for people. */
 enum ol_class table_print_record(const struct table *table, FILE *out, struct ol_error *reterr);
 
-/* All rows as a JSON array; a table that failed marks the text failed. */
+/* All rows as a JSON array, or one as an object; a table that failed marks the text failed. */
 void table_add_json(const struct table *table, struct ol_text *text);
+void table_add_json_row(const struct table *table, size_t row, struct ol_text *text);
 
 #endif

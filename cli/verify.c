@@ -111,25 +111,10 @@ static enum ol_class report(const struct verify *verify, bool json, struct ol_er
     return OL_OK;
 }
 
-/* A snapshot that waits for the fold is not idle in the sense of the timeout. */
-static enum ol_class open_session(struct session *session, const struct ol_options *options,
-                                  struct ol_error *reterr)
-{
-    enum ol_class class = session_init(session, options, SESSION_KAFKA, reterr);
-    if (class)
-        return class;
-    struct ol_pg_options connection = {.dsn = options->pg_dsn,
-                                       .application_name = "orderlog-verify",
-                                       .statement_timeout_ms = OL_PG_NO_TIMEOUT,
-                                       .idle_in_transaction_timeout_ms = OL_PG_NO_TIMEOUT,
-                                       .read_only = true};
-    return ol_pg_open(&connection, &session->db, reterr);
-}
-
 enum ol_class verify_run(const struct ol_options *options, struct ol_error *reterr)
 {
-    OL_AUTO(session) struct session session = {0};
-    enum ol_class class = open_session(&session, options, reterr);
+    OL_AUTO(session) struct session session;
+    enum ol_class class = session_init(&session, options, SESSION_KAFKA | SESSION_PG_LONG, reterr);
     if (class)
         return class;
     struct verify *verify = calloc(1, sizeof *verify);

@@ -71,6 +71,7 @@ struct world {
     unsigned crashes;    /* per mille of moves */
     unsigned rebalances; /* per mille */
     unsigned rewinds;    /* per mille */
+    unsigned jumps;      /* per mille: much time passes */
     unsigned projection; /* percent of moves that are a projection's */
     bool plenty;         /* of stock and funds */
 };

@@ -7,6 +7,7 @@ the events add up to.
 """
 
 import importlib
+import os
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -15,7 +16,7 @@ import grpc_tools
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from grpc_tools import protoc
 
-from harness import BROKERS, CONTEXTS, DIR, PATIENCE, ROOT, Hopeless, check, note
+from harness import CONTEXTS, DIR, PATIENCE, ROOT, Hopeless, check, note
 
 
 def generate():
@@ -59,7 +60,8 @@ def home(key, partitions):
 
 def read(topic, partitions):
     """All committed records: per partition [(offset, key, value, headers)]."""
-    consumer = Consumer({"bootstrap.servers": BROKERS, "group.id": "foreign", "enable.auto.commit": False,
+    consumer = Consumer({"bootstrap.servers": os.environ["ORDERLOG_KAFKA_BROKERS"],
+                         "group.id": "foreign", "enable.auto.commit": False,
                          "isolation.level": "read_committed", "auto.offset.reset": "error",
                          "enable.partition.eof": True, "fetch.wait.max.ms": 10})
     records = [[] for _ in range(partitions)]

@@ -25,7 +25,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parents[3]
 SAYS = ("ORDERLOG", "ORDERLOG_KAFKA_BROKERS", "ORDERLOG_PG_DSN", "ORDERLOG_TEST_DIR",
-        "ORDERLOG_TOPIC_PREFIX", "ORDERLOG_SERVERS")
+        "ORDERLOG_TOPIC_PREFIX")
 PATIENCE = int(os.environ.get("ORDERLOG_TEST_PATIENCE", "240"))  # seconds: only what hangs takes so long
 
 if any(name not in os.environ for name in SAYS):
@@ -44,12 +44,11 @@ except ImportError:
 
 BINARY = os.environ["ORDERLOG"]
 DIR = Path(os.environ["ORDERLOG_TEST_DIR"])
-SERVERS = os.environ["ORDERLOG_SERVERS"]
-BROKERS = os.environ["ORDERLOG_KAFKA_BROKERS"]
 CONTEXTS = ("orders", "inventory", "payments")
 
 failures = 0
 processes = []
+own_servers = None
 began = time.monotonic()
 
 
@@ -99,6 +98,8 @@ def run(main):
     finally:
         for process in list(processes):
             process.kill()
+        if own_servers:
+            own_servers.call("stop")
     sys.exit(1 if failures else 0)
 
 
@@ -211,12 +212,25 @@ class Process:
         return total
 
 
-def servers(verb, which):
-    """deploy/local/servers.sh of the servers that ./test started."""
-    done = subprocess.run([str(ROOT / "deploy/local/servers.sh"), verb, SERVERS, which],
-                          capture_output=True, text=True, timeout=180, check=False)
-    if done.returncode != 0:
-        raise Hopeless(f"servers.sh {verb} {which}: {done.stderr}")
+class Servers:
+    """A broker and a database of our own, to be killed; from here on all else uses these."""
+
+    def __init__(self):
+        global own_servers
+        self.folder = DIR / "servers"
+        own_servers = self
+        self.call("start")
+        for name, value in re.findall(r"export (\w+)='(.*)'", self.call("env")):
+            os.environ[name] = value
+
+    def call(self, verb, *which):
+        """deploy/local/servers.sh"""
+        done = subprocess.run([str(ROOT / "deploy/local/servers.sh"), verb, str(self.folder), *which],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=PATIENCE, check=False)
+        if done.returncode != 0:
+            raise Hopeless(f"servers.sh {verb} {' '.join(which)}: {done.stderr}")
+        return done.stdout
 
 
 # ---- an installation -------------------------------------------------------------------------
@@ -345,9 +359,10 @@ class Pipeline:
 
     # -- coming to rest
 
-    def settle(self):
+    def settle(self, meanwhile=lambda: None):
         """Waits until every command has its row and no saga is open."""
         def is_settled():
+            meanwhile()
             commands, sagas, payments = map(int, self.sql(
                 "SELECT (SELECT count(*) FROM orderlog.commands), "
                 "(SELECT count(*) FROM orderlog.orders WHERE saga_state IN ('running', 'undoing', 'stuck')), "
@@ -366,11 +381,6 @@ class Pipeline:
         done = self.call("verify", "--wait-settled", PATIENCE, timeout=2 * PATIENCE)
         return check(name, done.returncode == 0,
                      f"exit {done.returncode}: {done.stdout[-300:]} {done.stderr[-300:]}")
-
-
-def psql_can(dsn):
-    return subprocess.run(["psql", "-X", "-q", "-d", dsn, "-c", "SELECT"], capture_output=True,
-                          check=False).returncode == 0
 
 
 # ---- the sample ------------------------------------------------------------------------------
