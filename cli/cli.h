@@ -1,10 +1,10 @@
 /*
- * cli/cli.h - the commands of operators and analysts, one function each, as main.c's table has them.
+ * cli/cli.h - the commands of operators and analysts, one function each for main.c's table.
  *
  * Each reads servers and prints rows; only migrate and topics write. Rows go to stdout as aligned
  * text or, with --json, as one object a line; all else goes to stderr. No rows is no failure.
- * Besides what is said below: OL_UNREACHABLE when a server can't be reached, OL_USAGE when a word is
- * off.
+ * Besides what is said below: OL_UNREACHABLE when a server can't be reached, OL_NOT_FOUND when there
+ * is no schema or are no topics yet, OL_USAGE when a word is off.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -23,7 +23,8 @@ enum ol_class topics_apply_run(const struct ol_options *options, struct ol_error
 /* How far each group is behind the end of each of its partitions. */
 enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr);
 
-/* Do the tables follow from the log? OL_VIOLATED: something differs; OL_RETRY: not settled in time. */
+/* Do the tables follow from the log? OL_VIOLATED: something differs. OL_RETRY: not settled in
+ * time. */
 enum ol_class verify_run(const struct ol_options *options, struct ol_error *reterr);
 
 /* OL_NOT_FOUND: nobody has seen the command id; there is no such order. */

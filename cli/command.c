@@ -6,10 +6,10 @@
 #include "cli/table.h"
 
 static const struct table_column columns[] = {
-    {"context", TABLE_TEXT},      {"aggregate_id", TABLE_TEXT}, {"outcome", TABLE_TEXT},
-    {"code", TABLE_TEXT},         {"duplicates", TABLE_NUMBER}, {"conflicts", TABLE_NUMBER},
+    {"context", TABLE_TEXT},       {"aggregate_id", TABLE_TEXT}, {"outcome", TABLE_TEXT},
+    {"code", TABLE_TEXT},          {"duplicates", TABLE_NUMBER}, {"conflicts", TABLE_NUMBER},
     {"conflict_code", TABLE_TEXT}, {"order_status", TABLE_TEXT}, {"order_reason", TABLE_TEXT},
-    {"recorded_at", TABLE_TEXT},  {"message", TABLE_TEXT},
+    {"recorded_at", TABLE_TEXT},   {"message", TABLE_TEXT},
 };
 
 #define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'"
@@ -37,11 +37,12 @@ enum ol_class command_show_run(const struct ol_options *options, struct ol_error
     if (class)
         return class;
     if (rows.count == 0)
-        return ol_fail(reterr, OL_NOT_FOUND,
-                       "no aggregate has an outcome for a command with the id '%s'; a moment ago it "
-                       "may not have been decided yet ('orderlog lag'), or it could not be read "
-                       "('orderlog dlq list')",
-                       id);
+        return ol_fail(
+            reterr, OL_NOT_FOUND,
+            "no aggregate has an outcome for a command with the id '%s'; a moment ago it "
+            "may not have been decided yet ('orderlog lag'), or it could not be read "
+            "('orderlog dlq list')",
+            id);
     OL_AUTO(table) struct table table;
     table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
     table_rows(&table, &rows);

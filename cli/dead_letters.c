@@ -11,11 +11,11 @@
 #include "lib/ol_clock.h"
 #include "proto/codec.h"
 
-#define GROUPS_MAX     1000
-#define REASON_BYTES   600
-#define SHOWN_BYTES    256 /* of a value, in text */
-#define ARENA_BLOCK    (256 * 1024)
-#define LETTERS_SHOWN  100 /* unless --limit says otherwise */
+#define GROUPS_MAX    1000
+#define REASON_BYTES  600
+#define SHOWN_BYTES   256 /* of a value, in text */
+#define ARENA_BLOCK   (256 * 1024)
+#define LETTERS_SHOWN 100 /* unless --limit says otherwise */
 
 /* Letters of one cause: the same code from the same topic. */
 struct group {
@@ -171,8 +171,8 @@ enum ol_class dlq_list_run(const struct ol_options *options, struct ol_error *re
 
 /* ---- one by one ---- */
 
-static void add_header_line(struct ol_text *text, const struct ol_message *message, const char *name,
-                            const char *label)
+static void add_header_line(struct ol_text *text, const struct ol_message *message,
+                            const char *name, const char *label)
 {
     char value[REASON_BYTES];
     headers_text(message, name, value, sizeof value);

@@ -12,8 +12,8 @@
 
 #define PLACES_MAX   (CONTEXT_COUNT * STREAM_COUNT * PARTITIONS_MAX)
 #define ARENA_BLOCK  (256 * 1024)
-#define TAIL_EVENTS  10   /* unless --limit says otherwise */
-#define TAIL_MARGIN  64   /* offsets before the end that are looked at first */
+#define TAIL_EVENTS  10 /* unless --limit says otherwise */
+#define TAIL_MARGIN  64 /* offsets before the end that are looked at first */
 #define TAIL_MAX     100000
 #define INTERRUPT_MS 2000 /* from Ctrl-C to the exit */
 #define ALL_TIME     INT64_MIN
@@ -36,7 +36,7 @@ struct events {
     size_t count;
     struct ol_arena arena;
     struct ol_text text;
-    int64_t left;     /* lines still to print; below 0: no limit */
+    int64_t left; /* lines still to print; below 0: no limit */
     int64_t taken;
     struct line *lines; /* tail: a heap with the oldest on top; NULL: print at once */
     size_t line_count, line_max;
@@ -92,8 +92,8 @@ static enum ol_class list_places(struct events *events, struct ol_error *reterr)
     int32_t partitions;
     const char *prefix = events->options->topic_prefix;
     for (int i = 0; i < CONTEXT_COUNT * STREAM_COUNT; i++)
-        events->topics[i] = topic_name(prefix, (enum context)(i / STREAM_COUNT),
-                                       (enum stream)(i % STREAM_COUNT));
+        events->topics[i] =
+            topic_name(prefix, (enum context)(i / STREAM_COUNT), (enum stream)(i % STREAM_COUNT));
     enum ol_class class = check_topics(events, reterr);
     if (!class)
         class = session_partitions(&events->session, &partitions, reterr);
@@ -126,9 +126,9 @@ static enum ol_class find_since(struct events *events, struct ol_error *reterr)
     for (size_t i = 0; i < events->count && !class; i++) {
         int64_t low = 0, high = 0;
         if (offsets[i].offset < 0)
-            class = ol_admin_watermarks(events->session.admin, offsets[i].topic,
-                                        offsets[i].partition, events->session.timeout_ms, &low,
-                                        &high, reterr);
+            class =
+                ol_admin_watermarks(events->session.admin, offsets[i].topic, offsets[i].partition,
+                                    events->session.timeout_ms, &low, &high, reterr);
         events->places[i].from = offsets[i].offset < 0 ? high : offsets[i].offset;
     }
     return class;
@@ -289,19 +289,16 @@ static enum ol_class follow(struct events *events, struct ol_error *reterr)
     enum ol_class class = ol_run_init(INTERRUPT_MS, reterr);
     if (class)
         return class;
-    class = scan_follow(&events->session, events->places, events->count, take, idle, events, reterr);
+    class =
+        scan_follow(&events->session, events->places, events->count, take, idle, events, reterr);
     ol_run_drained();
     ol_run_release();
     return class;
 }
 
-static enum ol_class export(struct events *events, struct ol_error *reterr)
-{
-    enum ol_class class = find_since(events, reterr);
-    if (class)
-        return class;
-    if (events->options->follow)
-        return follow(events, reterr);
+static enum ol_class export(struct events *events, struct ol_error *reterr) {
+    enum ol_class class = find_since(events, reterr); if (class) return class;
+    if (events->options->follow) return follow(events, reterr);
     return scan_run(&events->session, events->places, events->count, take, events, NULL, reterr);
 }
 

@@ -19,11 +19,13 @@ static const struct check_row {
 };
 
 static const struct table_column finding_columns[] = {
-    {"check", TABLE_TEXT}, {"where", TABLE_TEXT}, {"what", TABLE_TEXT},
+    {"check", TABLE_TEXT},
+    {"where", TABLE_TEXT},
+    {"what", TABLE_TEXT},
 };
 
 static const struct table_column check_columns[] = {
-    {"check", TABLE_TEXT},   {"set", TABLE_TEXT},     {"result", TABLE_TEXT},
+    {"check", TABLE_TEXT},       {"set", TABLE_TEXT},     {"result", TABLE_TEXT},
     {"looked_at", TABLE_NUMBER}, {"wrong", TABLE_NUMBER}, {"means", TABLE_TEXT},
 };
 

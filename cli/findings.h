@@ -1,8 +1,8 @@
 /*
  * cli/findings.h - what verify checks, and what it found to differ.
  *
- * Each check is a row of findings.def; it counts what it looked at and what was wrong, and keeps the
- * first few in words. One thread.
+ * Each check is a row of findings.def; it counts what it looked at and what was wrong, and keeps
+ * the first few in words. One thread.
  */
 #ifndef CLI_FINDINGS_H
 #define CLI_FINDINGS_H
@@ -35,7 +35,7 @@ struct check_state {
 
 struct findings {
     struct check_state checks[CHECK_COUNT];
-    bool settled; /* the checks that need a settled installation were made */
+    bool settled;   /* the checks that need a settled installation were made */
     char note[256]; /* from where it can speak; "" for from the beginning */
 };
 

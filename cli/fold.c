@@ -33,11 +33,14 @@ const struct fold_sizes fold_sizes[ENTITY_KIND_COUNT] = {
 /* The three tables of commands begin with the same columns, and end with what was moved. */
 _Static_assert(sizeof(struct row_product_commands) == sizeof(struct fold_command), "all columns");
 _Static_assert(sizeof(struct row_account_commands) == sizeof(struct fold_command), "all columns");
-_Static_assert(sizeof(struct row_order_commands) == offsetof(struct fold_command, moved), "but two");
+_Static_assert(sizeof(struct row_order_commands) == offsetof(struct fold_command, moved),
+               "but two");
 _Static_assert(offsetof(struct row_product_commands, version) ==
-                   offsetof(struct fold_command, version), "in the same order");
+                   offsetof(struct fold_command, version),
+               "in the same order");
 _Static_assert(offsetof(struct row_account_commands, amount_minor) ==
-                   offsetof(struct fold_command, moved), "in the same order");
+                   offsetof(struct fold_command, moved),
+               "in the same order");
 _Static_assert(sizeof(struct fold_entity) % sizeof(int64_t) == 0, "the state is aligned");
 
 /* ---- life ---- */
@@ -122,8 +125,8 @@ static struct fold_entity *entity_new(struct fold *fold, enum entity_kind kind, 
 {
     const struct fold_sizes *sizes = &fold_sizes[kind];
     size_t cells = sizes->state_cells + sizes->row_cells;
-    struct fold_entity *entity =
-        ol_arena_alloc(&fold->arena, sizeof *entity + cells * sizeof(int64_t) + id.bytes + second.bytes);
+    struct fold_entity *entity = ol_arena_alloc(
+        &fold->arena, sizeof *entity + cells * sizeof(int64_t) + id.bytes + second.bytes);
     if (!entity)
         return NULL;
     *entity = (struct fold_entity){.id_bytes = id.bytes,
@@ -271,8 +274,7 @@ static bool origin_of(const struct fold *fold, struct text aggregate, struct tex
                       struct origin *ret_origin)
 {
     static const struct text no_text;
-    struct fold_entity *entity =
-        fold_find(fold, aggregate_kind(fold->context), aggregate, no_text);
+    struct fold_entity *entity = fold_find(fold, aggregate_kind(fold->context), aggregate, no_text);
     if (!entity)
         return false;
     struct origin origin;
@@ -369,7 +371,8 @@ static void repeated_event(struct fold_turn *turn, struct text aggregate, bool i
     ++*(is_conflict ? origin.conflicts : origin.duplicates);
     if (!is_conflict && (outcome != cell_name(command_outcome_name(event->repeated.outcome)) ||
                          code != cell_name(refusal_name(event->repeated.code))))
-        fold_wrong(turn, CHECK_OUTCOMES, "command %.*s of %.*s got another answer than the first time",
+        fold_wrong(turn, CHECK_OUTCOMES,
+                   "command %.*s of %.*s got another answer than the first time",
                    (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
 }
 
@@ -420,7 +423,8 @@ static bool check_cause(struct fold_turn *turn, struct fold_partition *place)
     findings_look(turn->fold->findings, CHECK_CAUSES);
     if (!next && !more)
         fold_wrong(turn, CHECK_CAUSES,
-                   "its cause is %s offset %" PRId64 " number %d, after offset %" PRId64 " number %d",
+                   "its cause is %s offset %" PRId64 " number %d, after offset %" PRId64
+                   " number %d",
                    source == CAUSE_COMMANDS ? "commands" : "steps", event->cause_offset,
                    event->cause_index, last, index);
     place->last_cause[source].offset = event->cause_offset;
@@ -446,7 +450,8 @@ static void check_link(struct fold_turn *turn, const char *what, int64_t before_
                    "its %s begin at %" PRId64 ", but the one before ended at %" PRId64, what, first,
                    before_next);
     if (first < 0 || next < first)
-        fold_wrong(turn, CHECK_RECEIPTS, "its %s go from %" PRId64 " to %" PRId64, what, first, next);
+        fold_wrong(turn, CHECK_RECEIPTS, "its %s go from %" PRId64 " to %" PRId64, what, first,
+                   next);
     if (first_open >= 0 && (first_open < first || last_open >= next))
         fold_wrong(turn, CHECK_RECEIPTS,
                    "its %s go from %" PRId64 " to %" PRId64 ", but events name %" PRId64
@@ -459,11 +464,12 @@ static void check_counts(struct fold_turn *turn, const struct receipt *receipt,
 {
     if (receipt->decided != open->decided || receipt->refused != open->refused ||
         receipt->repeated != open->repeated)
-        fold_wrong(turn, CHECK_RECEIPTS,
-                   "it counts %d decided, %d refused, %d repeated, but the events before it are %d, "
-                   "%d, %d",
-                   receipt->decided, receipt->refused, receipt->repeated, open->decided,
-                   open->refused, open->repeated);
+        fold_wrong(
+            turn, CHECK_RECEIPTS,
+            "it counts %d decided, %d refused, %d repeated, but the events before it are %d, "
+            "%d, %d",
+            receipt->decided, receipt->refused, receipt->repeated, open->decided, open->refused,
+            open->repeated);
     int64_t inputs = (int64_t)receipt->decided + receipt->refused + receipt->repeated +
                      receipt->ignored + receipt->passed_on + receipt->dead_lettered;
     int64_t offsets = receipt->commands_next - receipt->commands_first + receipt->steps_next -

@@ -21,9 +21,9 @@
 struct fold_entity {
     uint32_t id_bytes, second_bytes;
     int16_t partition;
-    uint8_t kind;     /* enum entity_kind */
-    uint8_t met;      /* bit n: its row of the n-th table of this kind was met */
-    bool broken;      /* what came later does not fit: neither folded nor compared any more */
+    uint8_t kind; /* enum entity_kind */
+    uint8_t met;  /* bit n: its row of the n-th table of this kind was met */
+    bool broken;  /* what came later does not fit: neither folded nor compared any more */
     int64_t state[];
 };
 

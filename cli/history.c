@@ -11,10 +11,10 @@
 #include "lib/ol_text.h"
 #include "proto/codec.h"
 
-#define SLACK_MS      5000 /* between brokers' clocks */
-#define PLACES_MAX    (CONTEXT_COUNT * PARTITIONS_MAX)
-#define ARENA_BLOCK   (256 * 1024)
-#define DETAIL_BYTES  512
+#define SLACK_MS     5000 /* between brokers' clocks */
+#define PLACES_MAX   (CONTEXT_COUNT * PARTITIONS_MAX)
+#define ARENA_BLOCK  (256 * 1024)
+#define DETAIL_BYTES 512
 
 struct reading {
     struct session *session;
@@ -41,7 +41,8 @@ void history_release(struct history *history)
 
 static void say_order(const struct order_event *event, struct ol_text *text)
 {
-    ol_text_addf(text, "%s, %s", order_status_name(event->status), saga_state_name(event->saga_state));
+    ol_text_addf(text, "%s, %s", order_status_name(event->status),
+                 saga_state_name(event->saga_state));
     if (event->kind == ORDER_PLACED)
         ol_text_addf(text, "; %zu lines, %" PRId64 " %.*s, customer %.*s", event->line_count,
                      event->total_minor, SHOWN(event->currency), SHOWN(event->customer_id));
@@ -62,7 +63,8 @@ static void say_inventory(const struct inventory_event *event, struct ol_text *t
 
 static void say_payment(const struct payment_event *event, struct ol_text *text)
 {
-    ol_text_addf(text, "%" PRId64 " of customer %.*s", event->amount_minor, SHOWN(event->customer_id));
+    ol_text_addf(text, "%" PRId64 " of customer %.*s", event->amount_minor,
+                 SHOWN(event->customer_id));
     if (event->kind == PAYMENT_DECLINED)
         ol_text_addf(text, "; %s", refusal_name(event->code));
 }
@@ -230,7 +232,7 @@ enum ol_class history_read(struct session *session, struct text order_id, int64_
     if (!class && reading.failed)
         class = ol_fail(reterr, OL_FATAL, "no memory for the history");
     ol_arena_release(&reading.arena);
-    qsort(ret_history->events, ret_history->count, ret_history->count ? sizeof *ret_history->events : 1,
-          event_order);
+    qsort(ret_history->events, ret_history->count,
+          ret_history->count ? sizeof *ret_history->events : 1, event_order);
     return class;
 }

@@ -2,8 +2,8 @@
  * cli/history.h - the events about one order, in all contexts, in the order in which they happened.
  *
  * Read from the log between the placing command's time and the last event that the rows know of,
- * partition by partition. Broker times put them in order; where they are equal, who caused whom does:
- * what another context did for version n of the order comes after that version.
+ * partition by partition. Broker times put them in order; where they are equal, who caused whom
+ * does: what another context did for version n of the order comes after that version.
  */
 #ifndef CLI_HISTORY_H
 #define CLI_HISTORY_H
@@ -21,8 +21,8 @@ struct history_event {
     int64_t at_ms, number, order_version, version, offset;
     enum context context;
     int32_t partition;
-    const char *type;          /* static */
-    char *detail, *decoded;    /* decoded: JSON */
+    const char *type;       /* static */
+    char *detail, *decoded; /* decoded: JSON */
 };
 
 struct history {

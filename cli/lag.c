@@ -10,7 +10,7 @@
 #include "lib/ol_clock.h"
 #include "lib/ol_run.h"
 
-#define SAMPLE_MS    400  /* between two looks at the positions, for the rate */
+#define SAMPLE_MS    400 /* between two looks at the positions, for the rate */
 #define WATCH_MS     1000
 #define INTERRUPT_MS 2000 /* from Ctrl-C to the exit */
 #define PLACES_MAX   (CONTEXT_COUNT * 3 * PARTITIONS_MAX)
@@ -35,12 +35,10 @@ struct lag {
 };
 
 static const struct table_column columns[] = {
-    {"group", TABLE_TEXT},         {"topic", TABLE_TEXT},
-    {"partition", TABLE_SMALL},   {"position", TABLE_NUMBER},
-    {"end", TABLE_NUMBER},         {"lag_records", TABLE_NUMBER},
-    {"lag_seconds", TABLE_SMALL}, {"rate", TABLE_SMALL},
-    {"drain_seconds", TABLE_SMALL}, {"uncommitted", TABLE_NUMBER},
-    {"owner", TABLE_TEXT},
+    {"group", TABLE_TEXT},         {"topic", TABLE_TEXT}, {"partition", TABLE_SMALL},
+    {"position", TABLE_NUMBER},    {"end", TABLE_NUMBER}, {"lag_records", TABLE_NUMBER},
+    {"lag_seconds", TABLE_SMALL},  {"rate", TABLE_SMALL}, {"drain_seconds", TABLE_SMALL},
+    {"uncommitted", TABLE_NUMBER}, {"owner", TABLE_TEXT},
 };
 
 /* ---- the list ---- */

@@ -18,7 +18,10 @@ struct limit {
 };
 
 static const struct table_column columns[] = {
-    {"limit", TABLE_TEXT}, {"value", TABLE_NUMBER}, {"unit", TABLE_TEXT}, {"when_full", TABLE_TEXT},
+    {"limit", TABLE_TEXT},
+    {"value", TABLE_NUMBER},
+    {"unit", TABLE_TEXT},
+    {"when_full", TABLE_TEXT},
 };
 
 static void add(struct table *table, const struct limit *limit)
@@ -37,7 +40,8 @@ enum ol_class limits_run(const struct ol_options *options, struct ol_error *rete
         {"order_lines", ORDER_LINES_MAX, "lines", "refused: ORDER_TOO_MANY_LINES"},
         {"sku_in_order", 1, "line", "refused: SKU_TWICE"},
         {"id_min", 1, "bytes", "refused: ID_INVALID; command and aggregate id: dead letter"},
-        {"id_max", ID_BYTES_MAX, "bytes", "refused: ID_INVALID; command and aggregate id: dead letter"},
+        {"id_max", ID_BYTES_MAX, "bytes",
+         "refused: ID_INVALID; command and aggregate id: dead letter"},
         {"detail", DETAIL_BYTES_MAX, "bytes", "refused: TEXT_TOO_LONG"},
         {"reason", REASON_BYTES_MAX, "bytes", "refused: TEXT_TOO_LONG"},
         {"quantity_min", 1, "units", "refused: QUANTITY_NOT_POSITIVE"},
@@ -45,12 +49,15 @@ enum ol_class limits_run(const struct ol_options *options, struct ol_error *rete
         {"amount_max", INT64_MAX, "minor units", "refused: AMOUNT_OVERFLOW (after every sum)"},
         {"partitions", PARTITIONS_MAX, "partitions", "refused by the option"},
         {"batch_inputs", options->batch_inputs, "inputs", "the next transaction takes the rest"},
-        {"batch_output", options->batch_output_bytes, "bytes", "the next transaction takes the rest"},
-        {"transaction", options->transaction_timeout_ms, "ms", "the broker aborts; taken over anew"},
+        {"batch_output", options->batch_output_bytes, "bytes",
+         "the next transaction takes the rest"},
+        {"transaction", options->transaction_timeout_ms, "ms",
+         "the broker aborts; taken over anew"},
         {"order_deadline", options->order_deadline_ms, "ms", "cancelled: DEADLINE_PASSED"},
         {"overlay_bytes", options->overlay_bytes, "bytes", "the worker slows down"},
         {"overlay_bytes_max", options->overlay_bytes_max, "bytes", "the worker waits"},
-        {"projector_batch", options->projector_batch_events, "events", "the next transaction takes the rest"},
+        {"projector_batch", options->projector_batch_events, "events",
+         "the next transaction takes the rest"},
         {"timeout", options->timeout_ms, "ms", "fails; a role tries again"},
         {"drain", options->drain_ms, "ms", "exits without waiting"},
     };

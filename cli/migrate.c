@@ -15,7 +15,9 @@
 #endif
 
 static const struct table_column columns[] = {
-    {"version", TABLE_TEXT}, {"state", TABLE_TEXT}, {"duration_ms", TABLE_NUMBER},
+    {"version", TABLE_TEXT},
+    {"state", TABLE_TEXT},
+    {"duration_ms", TABLE_NUMBER},
     {"file", TABLE_TEXT},
 };
 
@@ -50,8 +52,8 @@ enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *
     struct ol_error unprinted;
     int count = 0;
     table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
-    class = ol_migrate_up(session.db, folder_of(options), LOCK_WAIT_MS, report, &table, &count,
-                          reterr);
+    class =
+        ol_migrate_up(session.db, folder_of(options), LOCK_WAIT_MS, report, &table, &count, reterr);
     enum ol_class printed = table_print(&table, stdout, class ? &unprinted : reterr);
     if (class)
         return class;
@@ -73,8 +75,8 @@ enum ol_class migrate_status_run(const struct ol_options *options, struct ol_err
     if (!class)
         class = table_print(&table, stdout, reterr);
     if (!class)
-        fprintf(stderr, pending ? "%d pending; run 'orderlog migrate up'\n"
-                                : "the schema is up to date\n",
+        fprintf(stderr,
+                pending ? "%d pending; run 'orderlog migrate up'\n" : "the schema is up to date\n",
                 pending);
     return class;
 }

@@ -7,9 +7,9 @@
 #include "cli/history.h"
 #include "cli/table.h"
 
-#define ISO          "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
-#define UTC(column)  "to_char(" column " AT TIME ZONE 'UTC', " ISO ")"
-#define PLACES_MAX   (2 + PARTITIONS_MAX)
+#define ISO         "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
+#define UTC(column) "to_char(" column " AT TIME ZONE 'UTC', " ISO ")"
+#define PLACES_MAX  (2 + PARTITIONS_MAX)
 
 /* A section of the page: a query by order id, and its columns. */
 struct section {
@@ -19,23 +19,23 @@ struct section {
     size_t column_count;
 };
 
-#define SECTION(name_, is_one_, sql_)                                                                    \
+#define SECTION(name_, is_one_, sql_)                                                              \
     {                                                                                              \
-        .name = #name_, .sql = sql_, .is_one = is_one_, .columns = name_##_columns,                                   \
+        .name = #name_, .sql = sql_, .is_one = is_one_, .columns = name_##_columns,                \
         .column_count = sizeof name_##_columns / sizeof *name_##_columns                           \
     }
 
 static const struct table_column order_columns[] = {
-    {"order_id", TABLE_TEXT},     {"customer_id", TABLE_TEXT}, {"status", TABLE_TEXT},
-    {"reason", TABLE_TEXT},       {"reason_sku", TABLE_TEXT},  {"saga_state", TABLE_TEXT},
-    {"currency", TABLE_TEXT},     {"total_minor", TABLE_NUMBER}, {"placed_at", TABLE_TEXT},
-    {"recorded_at", TABLE_TEXT},  {"settled_at", TABLE_TEXT},  {"deadline", TABLE_TEXT},
-    {"version", TABLE_NUMBER},    {"partition", TABLE_SMALL},  {"event_offset", TABLE_NUMBER},
-    {"command_id", TABLE_TEXT},   {"duplicates", TABLE_NUMBER}, {"conflicts", TABLE_NUMBER},
+    {"order_id", TABLE_TEXT},    {"customer_id", TABLE_TEXT},   {"status", TABLE_TEXT},
+    {"reason", TABLE_TEXT},      {"reason_sku", TABLE_TEXT},    {"saga_state", TABLE_TEXT},
+    {"currency", TABLE_TEXT},    {"total_minor", TABLE_NUMBER}, {"placed_at", TABLE_TEXT},
+    {"recorded_at", TABLE_TEXT}, {"settled_at", TABLE_TEXT},    {"deadline", TABLE_TEXT},
+    {"version", TABLE_NUMBER},   {"partition", TABLE_SMALL},    {"event_offset", TABLE_NUMBER},
+    {"command_id", TABLE_TEXT},  {"duplicates", TABLE_NUMBER},  {"conflicts", TABLE_NUMBER},
 };
 
 static const struct table_column lines_columns[] = {
-    {"line_no", TABLE_SMALL}, {"sku", TABLE_TEXT}, {"quantity", TABLE_NUMBER},
+    {"line_no", TABLE_SMALL},       {"sku", TABLE_TEXT},  {"quantity", TABLE_NUMBER},
     {"amount_minor", TABLE_NUMBER}, {"name", TABLE_TEXT},
 };
 
@@ -46,36 +46,41 @@ static const struct table_column reservations_columns[] = {
 };
 
 static const struct table_column payment_columns[] = {
-    {"payment_id", TABLE_TEXT},       {"customer_id", TABLE_TEXT},
-    {"status", TABLE_TEXT},           {"reason", TABLE_TEXT},
-    {"amount_minor", TABLE_NUMBER},   {"refunded_minor", TABLE_NUMBER},
-    {"recorded_at", TABLE_TEXT},      {"captured_at", TABLE_TEXT},
-    {"voided_at", TABLE_TEXT},        {"partition", TABLE_SMALL},
-    {"event_offset", TABLE_NUMBER},
+    {"payment_id", TABLE_TEXT},  {"customer_id", TABLE_TEXT},    {"status", TABLE_TEXT},
+    {"reason", TABLE_TEXT},      {"amount_minor", TABLE_NUMBER}, {"refunded_minor", TABLE_NUMBER},
+    {"recorded_at", TABLE_TEXT}, {"captured_at", TABLE_TEXT},    {"voided_at", TABLE_TEXT},
+    {"partition", TABLE_SMALL},  {"event_offset", TABLE_NUMBER},
 };
 
 enum { SECTION_ORDER, SECTION_LINES, SECTION_RESERVATIONS, SECTION_PAYMENT, SECTION_COUNT };
 
 static const struct section sections[SECTION_COUNT] = {
     [SECTION_ORDER] = SECTION(
-        order, true, "SELECT order_id, customer_id, status, reason, reason_sku, saga_state, currency, "
-               "total_minor, " UTC("placed_at") ", " UTC("recorded_at") ", " UTC("settled_at") ", "
-               UTC("deadline") ", version, partition, event_offset, command_id, duplicates, conflicts "
-               "FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\""),
-    [SECTION_LINES] = SECTION(
-        lines, false, "SELECT l.line_no, l.sku, l.quantity, l.amount_minor, p.name "
-               "FROM orderlog.order_lines l LEFT JOIN orderlog.products p ON p.sku = l.sku "
-               "WHERE l.order_id = $1 COLLATE \"C\" ORDER BY l.line_no"),
-    [SECTION_RESERVATIONS] = SECTION(
-        reservations, false, "SELECT partition, status, cardinality(skus), "
-                      "(SELECT sum(q) FROM unnest(quantities) q), reason, reason_sku, "
-                      UTC("recorded_at") ", " UTC("released_at") ", event_offset "
-                      "FROM orderlog.reservations WHERE order_id = $1 COLLATE \"C\" "
-                      "ORDER BY partition"),
-    [SECTION_PAYMENT] = SECTION(
-        payment, true, "SELECT payment_id, customer_id, status, reason, amount_minor, refunded_minor, "
-                 UTC("recorded_at") ", " UTC("captured_at") ", " UTC("voided_at") ", partition, "
-                 "event_offset FROM orderlog.payments WHERE payment_id = $1 COLLATE \"C\""),
+        order, true,
+        "SELECT order_id, customer_id, status, reason, reason_sku, saga_state, currency, "
+        "total_minor, " UTC("placed_at") ", " UTC("recorded_at") ", " UTC("settled_at") ", " UTC(
+            "deadline") ", version, partition, event_offset, command_id, duplicates, conflicts "
+                        "FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\""),
+    [SECTION_LINES] =
+        SECTION(lines, false,
+                "SELECT l.line_no, l.sku, l.quantity, l.amount_minor, p.name "
+                "FROM orderlog.order_lines l LEFT JOIN orderlog.products p ON p.sku = l.sku "
+                "WHERE l.order_id = $1 COLLATE \"C\" ORDER BY l.line_no"),
+    [SECTION_RESERVATIONS] =
+        SECTION(reservations, false,
+                "SELECT partition, status, cardinality(skus), "
+                "(SELECT sum(q) FROM unnest(quantities) q), reason, reason_sku, " UTC(
+                    "recorded_at") ", " UTC("released_at") ", event_offset "
+                                                           "FROM orderlog.reservations WHERE "
+                                                           "order_id = $1 COLLATE \"C\" "
+                                                           "ORDER BY partition"),
+    [SECTION_PAYMENT] =
+        SECTION(payment, true,
+                "SELECT payment_id, customer_id, status, reason, amount_minor, "
+                "refunded_minor, " UTC("recorded_at") ", " UTC("captured_at") ", " UTC(
+                    "voided_at") ", partition, "
+                                 "event_offset FROM orderlog.payments WHERE payment_id = $1 "
+                                 "COLLATE \"C\""),
 };
 
 /* Where events about the order may lie, and up to which offset. Contexts as numbers. */
@@ -132,8 +137,7 @@ static enum ol_class read_places(struct page *page, struct ol_error *reterr)
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     struct ol_pg_params params = {0};
     ol_pg_param_text(&params, page->id, strlen(page->id));
-    enum ol_class class =
-        ol_pg_exec(page->session->db, &places_statement, &params, &rows, reterr);
+    enum ol_class class = ol_pg_exec(page->session->db, &places_statement, &params, &rows, reterr);
     for (int row = 0; row < rows.count && !class && page->place_count < PLACES_MAX; row++) {
         if (row == 0)
             page->recorded_at_us = ol_pg_us(&rows, row, 3);
@@ -176,7 +180,7 @@ static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
 /* ---- printing ---- */
 
 static const struct table_column history_columns[] = {
-    {"at", TABLE_TEXT},        {"context", TABLE_TEXT},  {"event", TABLE_TEXT},
+    {"at", TABLE_TEXT},        {"context", TABLE_TEXT},    {"event", TABLE_TEXT},
     {"version", TABLE_NUMBER}, {"partition", TABLE_SMALL}, {"offset", TABLE_NUMBER},
     {"detail", TABLE_TEXT},
 };

@@ -66,8 +66,7 @@ void record_add_decoded(struct ol_text *text, enum context context, enum stream 
 {
     struct bytes wire = {message->value, message->value_bytes};
     struct ol_error error;
-    if (!message->value ||
-        json_from_wire(context, stream_of(stream, message), wire, text, &error))
+    if (!message->value || json_from_wire(context, stream_of(stream, message), wire, text, &error))
         ol_text_add(text, "null");
 }
 

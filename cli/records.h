@@ -1,9 +1,9 @@
 /*
  * cli/records.h - a record of any of the topics, for people and programs.
  *
- * kcat's JSON envelope {topic, partition, offset, tstype, ts, headers, key, payload}, with `type` and
- * `decoded` behind it. Values are protobuf, so payload is base64, and payload_encoding says so; a key
- * that is not UTF-8 is base64 as well (key_encoding).
+ * kcat's JSON envelope {topic, partition, offset, tstype, ts, headers, key, payload}, with `type`
+ * and `decoded` behind it. Values are protobuf, so payload is base64, and payload_encoding says so;
+ * a key that is not UTF-8 is base64 as well (key_encoding).
  */
 #ifndef CLI_RECORDS_H
 #define CLI_RECORDS_H

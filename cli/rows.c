@@ -47,13 +47,14 @@ enum {
 #define TABLE(table, context, entity) table##_keys = 0
 #define KEY(table, column, kind)      +1
 #define COLUMN(table, column, kind)
-#define END(table)                    ,
+#define END(table) ,
 #include "cli/rows.def"
 };
 
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
 
+/* clang-format off */
 #define TABLE(table_, context_, entity_)                                                           \
     [ROW_TABLE_##table_] = {                                                                       \
         .name = #table_,                                                                           \
@@ -70,6 +71,7 @@ enum {
 #define KEY(table, column, kind)    #column ", "
 #define COLUMN(table, column, kind) #column ", "
 #define END(table)                  "1 AS ends FROM orderlog." #table}},
+/* clang-format on */
 
 /* Column `ends` only ends the list. */
 const struct row_shape row_shapes[ROW_TABLE_COUNT] = {
@@ -196,7 +198,9 @@ static void say_cell(enum row_kind kind, int64_t cell, struct ol_text *text)
         return;
     }
     switch (kind) {
-    case ROW_TIME: ol_text_add(text, ol_clock_format(cell, time) ? time : "a time out of range"); return;
+    case ROW_TIME:
+        ol_text_add(text, ol_clock_format(cell, time) ? time : "a time out of range");
+        return;
     case ROW_NAME: ol_text_add(text, name_of(cell)); return;
     case ROW_BOOL: ol_text_add(text, cell ? "true" : "false"); return;
     case ROW_CURRENCY:

@@ -1,8 +1,8 @@
 /*
  * cli/rows.h - a row of the projection as cells: one 64-bit number a column.
  *
- * What the log says and what a table holds become cells in the same way, so that comparing is a loop
- * and a row takes little memory. Integers and times are themselves, names are pointers to the
+ * What the log says and what a table holds become cells in the same way, so that comparing is a
+ * loop and a row takes little memory. Integers and times are themselves, names are pointers to the
  * domain's constants, other texts and arrays are digests (XXH3-64).
  */
 #ifndef CLI_ROWS_H
@@ -30,7 +30,7 @@ enum row_kind {
 /* struct row_orders { int64_t partition, payment, ...; } and so on. */
 #define TABLE(table, context, entity) struct row_##table {
 #define KEY(table, column, kind)
-#define COLUMN(table, column, kind)   int64_t column;
+#define COLUMN(table, column, kind) int64_t column;
 #define END(table)                                                                                 \
     }                                                                                              \
     ;

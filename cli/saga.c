@@ -9,8 +9,10 @@
 #include "lib/ol_clock.h"
 
 #define SAGA_SELECT                                                                                \
-    "SELECT order_id, status, saga_state, payment, groups_asked, groups_reserved, groups_refused, " \
-    "groups_released, total_minor, version, recorded_at, deadline, settled_at, reason, reason_sku, " \
+    "SELECT order_id, status, saga_state, payment, groups_asked, groups_reserved, "                \
+    "groups_refused, "                                                                             \
+    "groups_released, total_minor, version, recorded_at, deadline, settled_at, reason, "           \
+    "reason_sku, "                                                                                 \
     "customer_id FROM orderlog.orders "
 
 #define SAGA_COLUMNS                                                                               \
@@ -130,7 +132,7 @@ static void add_age(struct table *table, const struct ol_pg_rows *rows, int row)
     table_addf(table, "%.1f", age_us > 0 ? (double)age_us / 1e6 : 0.0);
 }
 
-/* A saga that runs or undoes is looked at again at its deadline; a stuck one waits for an answer. */
+/* A saga that runs or undoes is looked at again at its deadline; a stuck one waits for answers. */
 static void add_next(struct table *table, const struct ol_pg_rows *rows, int row,
                      const struct order *order)
 {
@@ -154,8 +156,8 @@ static void add_groups(struct table *table, uint64_t groups)
 /* ---- list ---- */
 
 static const struct table_column list_columns[] = {
-    {"order_id", TABLE_TEXT},  {"saga_state", TABLE_TEXT}, {"status", TABLE_TEXT},
-    {"step", TABLE_TEXT},      {"age_seconds", TABLE_SMALL}, {"waits_for", TABLE_TEXT},
+    {"order_id", TABLE_TEXT},   {"saga_state", TABLE_TEXT},   {"status", TABLE_TEXT},
+    {"step", TABLE_TEXT},       {"age_seconds", TABLE_SMALL}, {"waits_for", TABLE_TEXT},
     {"last_error", TABLE_TEXT}, {"next_attempt", TABLE_TEXT},
 };
 
@@ -191,19 +193,31 @@ enum ol_class saga_list_run(const struct ol_options *options, struct ol_error *r
 /* ---- show ---- */
 
 static const struct table_column show_columns[] = {
-    {"order_id", TABLE_TEXT},       {"customer_id", TABLE_TEXT},    {"saga_state", TABLE_TEXT},
-    {"status", TABLE_TEXT},         {"step", TABLE_TEXT},           {"waits_for", TABLE_TEXT},
-    {"age_seconds", TABLE_SMALL},   {"recorded_at", TABLE_TEXT},    {"deadline", TABLE_TEXT},
-    {"next_attempt", TABLE_TEXT},   {"settled_at", TABLE_TEXT},     {"last_error", TABLE_TEXT},
-    {"last_error_sku", TABLE_TEXT}, {"groups_asked", TABLE_TEXT},   {"groups_reserved", TABLE_TEXT},
-    {"groups_refused", TABLE_TEXT}, {"groups_released", TABLE_TEXT}, {"payment", TABLE_TEXT},
+    {"order_id", TABLE_TEXT},
+    {"customer_id", TABLE_TEXT},
+    {"saga_state", TABLE_TEXT},
+    {"status", TABLE_TEXT},
+    {"step", TABLE_TEXT},
+    {"waits_for", TABLE_TEXT},
+    {"age_seconds", TABLE_SMALL},
+    {"recorded_at", TABLE_TEXT},
+    {"deadline", TABLE_TEXT},
+    {"next_attempt", TABLE_TEXT},
+    {"settled_at", TABLE_TEXT},
+    {"last_error", TABLE_TEXT},
+    {"last_error_sku", TABLE_TEXT},
+    {"groups_asked", TABLE_TEXT},
+    {"groups_reserved", TABLE_TEXT},
+    {"groups_refused", TABLE_TEXT},
+    {"groups_released", TABLE_TEXT},
+    {"payment", TABLE_TEXT},
     {"version", TABLE_NUMBER},
 };
 
 static void add_show_row(struct table *table, const struct ol_pg_rows *rows)
 {
     static const char *const payments[ORDER_PAYMENT_COUNT] = {
-        [ORDER_PAYMENT_NONE] = "not asked",     [ORDER_PAYMENT_ASKED] = "asked",
+        [ORDER_PAYMENT_NONE] = "not asked",        [ORDER_PAYMENT_ASKED] = "asked",
         [ORDER_PAYMENT_AUTHORISED] = "authorised", [ORDER_PAYMENT_DECLINED] = "declined",
         [ORDER_PAYMENT_VOID_ASKED] = "asked back", [ORDER_PAYMENT_GIVEN_BACK] = "given back",
     };
@@ -218,8 +232,8 @@ static void add_show_row(struct table *table, const struct ol_pg_rows *rows)
     table_time(table, ol_pg_us(rows, 0, SAGA_RECORDED_AT));
     table_time(table, ol_pg_us(rows, 0, SAGA_DEADLINE));
     add_next(table, rows, 0, &order);
-    table_time(table,
-               ol_pg_is_null(rows, 0, SAGA_SETTLED_AT) ? TIME_NONE : ol_pg_us(rows, 0, SAGA_SETTLED_AT));
+    table_time(table, ol_pg_is_null(rows, 0, SAGA_SETTLED_AT) ? TIME_NONE
+                                                              : ol_pg_us(rows, 0, SAGA_SETTLED_AT));
     add_nullable(table, rows, 0, SAGA_REASON);
     add_nullable(table, rows, 0, SAGA_REASON_SKU);
     add_groups(table, order.groups_asked);

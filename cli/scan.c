@@ -50,8 +50,8 @@ static size_t settle(struct scan *scan)
 /* One poll: *ret_count records were taken. */
 static enum ol_class read_some(struct scan *scan, size_t *ret_count, struct ol_error *reterr)
 {
-    enum ol_class class = ol_reader_poll(scan->reader, POLL_MS, scan->messages, MESSAGES_MAX,
-                                         ret_count, reterr);
+    enum ol_class class =
+        ol_reader_poll(scan->reader, POLL_MS, scan->messages, MESSAGES_MAX, ret_count, reterr);
     for (size_t i = 0; i < *ret_count && !scan->stopped; i++)
         scan->stopped = !take_message(scan, &scan->messages[i]);
     ol_messages_release(scan->messages, *ret_count);

@@ -232,7 +232,8 @@ static struct text shown_text(const struct table *table, const struct table_cell
 
 static bool is_right(const struct table *table, size_t column)
 {
-    return table->columns[column].kind == TABLE_NUMBER || table->columns[column].kind == TABLE_SMALL;
+    return table->columns[column].kind == TABLE_NUMBER ||
+           table->columns[column].kind == TABLE_SMALL;
 }
 
 static void add_padding(struct ol_text *line, size_t width)
@@ -261,8 +262,8 @@ static void add_heading(struct ol_text *line, const struct table *table, const s
         for (const char *c = table->columns[i].name; *c && bytes < sizeof name - 1; c++)
             name[bytes++] = *c == '_' ? ' ' : (char)toupper((unsigned char)*c);
         ol_text_add(line, i ? GAP : "");
-        add_text_cell(line, (struct text){name, (uint32_t)bytes}, widths[i],
-                      is_right(table, i), i + 1 == table->column_count);
+        add_text_cell(line, (struct text){name, (uint32_t)bytes}, widths[i], is_right(table, i),
+                      i + 1 == table->column_count);
     }
     ol_text_add_char(line, '\n');
 }
@@ -272,8 +273,8 @@ static void add_text_row(struct ol_text *line, const struct table *table,
 {
     for (size_t i = 0; i < table->column_count; i++) {
         ol_text_add(line, i ? GAP : "");
-        add_text_cell(line, shown_text(table, &cells[i]), widths[i],
-                      is_right(table, i), i + 1 == table->column_count);
+        add_text_cell(line, shown_text(table, &cells[i]), widths[i], is_right(table, i),
+                      i + 1 == table->column_count);
     }
     ol_text_add_char(line, '\n');
 }
@@ -284,7 +285,8 @@ static void measure(const struct table *table, size_t *ret_widths)
         ret_widths[i] = strlen(table->columns[i].name);
     for (size_t i = 0; i < table->cell_count; i++) {
         struct text text = shown_text(table, &table->cells[i]);
-        size_t width = width_of(text.data, text.bytes), *widest = &ret_widths[i % table->column_count];
+        size_t width = width_of(text.data, text.bytes),
+               *widest = &ret_widths[i % table->column_count];
         if (width > *widest)
             *widest = width;
     }

@@ -34,7 +34,7 @@ struct table {
     const struct table_column *columns;
     size_t column_count;
     bool json;
-    struct ol_text texts;  /* every cell, NUL behind it */
+    struct ol_text texts; /* every cell, NUL behind it */
     struct table_cell *cells;
     size_t cell_count, cell_capacity;
     bool failed; /* no memory */

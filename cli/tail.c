@@ -30,9 +30,8 @@ bool tail_is_drained(const struct tail *tail)
 static enum ol_class read_watermarks(struct session *session, struct tail *tail,
                                      struct ol_error *reterr)
 {
-    enum ol_class class =
-        ol_admin_watermarks(session->admin, tail->topic, tail->partition, session->timeout_ms,
-                            &tail->low, &tail->high, reterr);
+    enum ol_class class = ol_admin_watermarks(session->admin, tail->topic, tail->partition,
+                                              session->timeout_ms, &tail->low, &tail->high, reterr);
     tail->stable = tail->high;
     tail->next = tail->next_ms = -1;
     return class;
@@ -54,8 +53,8 @@ static bool look(struct ol_inbox *inbox, struct tail *tail)
 }
 
 /* Reads until every one of the `count` positions knows its next record or its end. */
-static enum ol_class read_on(struct session *session, struct ol_reader *reader,
-                             struct tail **tails, size_t count, struct ol_error *reterr)
+static enum ol_class read_on(struct session *session, struct ol_reader *reader, struct tail **tails,
+                             size_t count, struct ol_error *reterr)
 {
     int64_t until_us = ol_clock_monotonic_us() + (int64_t)session->timeout_ms * 1000;
     struct ol_inbox *inboxes;
@@ -73,8 +72,9 @@ static enum ol_class read_on(struct session *session, struct ol_reader *reader,
             left--;
         }
         if (left && ol_clock_monotonic_us() > until_us)
-            return ol_fail(reterr, OL_RETRY, "the ends of %zu partitions could not be read in %d ms",
-                           left, session->timeout_ms);
+            return ol_fail(reterr, OL_RETRY,
+                           "the ends of %zu partitions could not be read in %d ms", left,
+                           session->timeout_ms);
     }
     return OL_OK;
 }

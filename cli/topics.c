@@ -12,13 +12,14 @@
 
 /* ---- what they should be ---- */
 
-static void want(struct topic_wanted *wanted, const char *name, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void want(struct topic_wanted *wanted, const char *name, const char *format, ...)
+static void want(struct topic_wanted *wanted, bool must, const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void want(struct topic_wanted *wanted, bool must, const char *name, const char *format, ...)
 {
     struct topic_setting *setting = &wanted->settings[wanted->setting_count++];
     va_list arguments;
     setting->name = name;
+    setting->must = must;
     va_start(arguments, format);
     vsnprintf(setting->value, sizeof setting->value, format, arguments);
     va_end(arguments);
@@ -31,6 +32,8 @@ static int64_t retention_ms(const struct ol_options *options, enum stream stream
     return stream == STREAM_STEPS ? options->steps_retention_ms : -1;
 }
 
+/* Commands come from anybody, so the broker unpacks them: a small batch of a huge record would
+ * otherwise be taken in, and could not be put aside again. */
 static void want_topic(const struct ol_options *options, enum context context, enum stream stream,
                        struct topic_wanted *wanted)
 {
@@ -39,14 +42,16 @@ static void want_topic(const struct ol_options *options, enum context context, e
         .partition_count = (int32_t)options->partitions,
         .replication_factor = (int)options->replication_factor,
     };
-    want(wanted, "message.timestamp.type", "LogAppendTime");
-    want(wanted, "cleanup.policy", "delete");
-    want(wanted, "retention.ms", "%" PRId64, retention_ms(options, stream));
-    want(wanted, "retention.bytes", "-1");
-    want(wanted, "min.insync.replicas", "%" PRId64, options->min_insync);
-    want(wanted, "max.message.bytes", "%s",
+    want(wanted, true, "message.timestamp.type", "LogAppendTime");
+    want(wanted, true, "cleanup.policy", "delete");
+    want(wanted, true, "retention.ms", "%" PRId64, retention_ms(options, stream));
+    want(wanted, true, "retention.bytes", "-1");
+    want(wanted, true, "min.insync.replicas", "%" PRId64, options->min_insync);
+    want(wanted, false, "max.message.bytes", "%s",
          stream == STREAM_DEAD_LETTERS ? TOPICS_DEAD_LETTER_BYTES_MAX : TOPICS_MESSAGE_BYTES_MAX);
-    want(wanted, "unclean.leader.election.enable", "false");
+    want(wanted, false, "unclean.leader.election.enable", "false");
+    if (stream == STREAM_COMMANDS)
+        want(wanted, false, "compression.type", "uncompressed");
 }
 
 void topics_wanted(const struct ol_options *options, struct topic_wanted ret_wanted[TOPICS_COUNT])
@@ -61,31 +66,36 @@ void topics_wanted(const struct ol_options *options, struct topic_wanted ret_wan
 static void differ(struct ol_text *text, size_t *count, const char *what, const char *is,
                    const char *wanted)
 {
-    ol_text_addf(text, "%s%s is %s, wanted %s", (*count)++ ? "; " : "", what, is, wanted);
+    ol_text_addf(text, "%s%s is %s, wanted %s", text->size_bytes ? "; " : "", what, is, wanted);
+    ++*count;
 }
 
-static void differ_in_number(struct ol_text *text, size_t *count, const char *what, int64_t is,
-                             int64_t wanted)
+static void compare_number(struct ol_text *text, size_t *count, const char *what, int64_t is,
+                           int64_t wanted)
 {
+    char is_text[24], wanted_text[24];
+    snprintf(is_text, sizeof is_text, "%" PRId64, is);
+    snprintf(wanted_text, sizeof wanted_text, "%" PRId64, wanted);
     if (is != wanted)
-        ol_text_addf(text, "%s%s is %" PRId64 ", wanted %" PRId64, (*count)++ ? "; " : "", what, is,
-                     wanted);
+        differ(text, count, what, is_text, wanted_text);
 }
 
-size_t topics_compare(const struct topic_wanted *wanted, const struct topic_there *there,
-                      struct ol_text *text)
+struct topic_differences topics_compare(const struct topic_wanted *wanted,
+                                        const struct topic_there *there, struct ol_text *text)
 {
-    size_t count = 0;
-    differ_in_number(text, &count, "partitions", there->partition_count, wanted->partition_count);
-    differ_in_number(text, &count, "replication factor", there->replication_factor,
-                     wanted->replication_factor);
+    struct topic_differences found = {0};
+    compare_number(text, &found.must, "partitions", there->partition_count,
+                   wanted->partition_count);
+    compare_number(text, &found.must, "replication factor", there->replication_factor,
+                   wanted->replication_factor);
     for (size_t i = 0; i < wanted->setting_count; i++) {
         const struct topic_setting *setting = &wanted->settings[i];
         const char *value = there->values[i] ? there->values[i] : "unknown";
         if (strcmp(value, setting->value) != 0)
-            differ(text, &count, setting->name, value, setting->value);
+            differ(text, setting->must ? &found.must : &found.better, setting->name, value,
+                   setting->value);
     }
-    return count;
+    return found;
 }
 
 /* ---- the plan ---- */
@@ -93,7 +103,7 @@ size_t topics_compare(const struct topic_wanted *wanted, const struct topic_ther
 struct plan {
     struct topic_wanted wanted[TOPICS_COUNT];
     struct topic_there there[TOPICS_COUNT];
-    size_t missing, different;
+    size_t missing, different, could_be_better; /* topics */
 };
 
 static enum ol_class read_settings(struct session *session, struct plan *plan, size_t index,
@@ -118,8 +128,8 @@ static enum ol_class read_topics(struct session *session, struct plan *plan,
     struct ol_topic_state states[TOPICS_COUNT];
     for (size_t i = 0; i < TOPICS_COUNT; i++)
         states[i] = (struct ol_topic_state){.name = plan->wanted[i].name.text};
-    enum ol_class class = ol_admin_describe_topics(session->admin, states, TOPICS_COUNT,
-                                                   session->timeout_ms, reterr);
+    enum ol_class class =
+        ol_admin_describe_topics(session->admin, states, TOPICS_COUNT, session->timeout_ms, reterr);
     for (size_t i = 0; i < TOPICS_COUNT && !class; i++) {
         plan->there[i] = (struct topic_there){.partition_count = states[i].partition_count,
                                               .replication_factor = states[i].replication_factor};
@@ -131,20 +141,23 @@ static enum ol_class read_topics(struct session *session, struct plan *plan,
 
 static void count(struct plan *plan)
 {
-    plan->missing = plan->different = 0;
+    plan->missing = plan->different = plan->could_be_better = 0;
     for (size_t i = 0; i < TOPICS_COUNT; i++) {
         OL_AUTO(ol_text) struct ol_text differences = {0};
-        if (plan->there[i].partition_count == 0)
+        if (plan->there[i].partition_count == 0) {
             plan->missing++;
-        else
-            plan->different += topics_compare(&plan->wanted[i], &plan->there[i], &differences) > 0;
+            continue;
+        }
+        struct topic_differences found =
+            topics_compare(&plan->wanted[i], &plan->there[i], &differences);
+        plan->different += found.must > 0;
+        plan->could_be_better += found.must == 0 && found.better > 0;
     }
 }
 
 static const struct table_column columns[] = {
-    {"topic", TABLE_TEXT},          {"state", TABLE_TEXT},
-    {"partitions", TABLE_SMALL},   {"replicas", TABLE_SMALL},
-    {"retention_ms", TABLE_NUMBER}, {"differences", TABLE_TEXT},
+    {"topic", TABLE_TEXT},     {"state", TABLE_TEXT},          {"partitions", TABLE_SMALL},
+    {"replicas", TABLE_SMALL}, {"retention_ms", TABLE_NUMBER}, {"differences", TABLE_TEXT},
 };
 
 static const char *wanted_value(const struct topic_wanted *wanted, const char *name)
@@ -162,7 +175,8 @@ static void add_row(const struct plan *plan, size_t index, const char *missing_i
     OL_AUTO(ol_text) struct ol_text differences = {0};
     const char *state = missing_is;
     if (plan->there[index].partition_count > 0)
-        state = topics_compare(wanted, &plan->there[index], &differences) ? "differs" : "there";
+        state =
+            topics_compare(wanted, &plan->there[index], &differences).must ? "differs" : "there";
     table_text(table, wanted->name.text);
     table_text(table, state);
     table_int(table, wanted->partition_count);
@@ -190,7 +204,7 @@ static enum ol_class refuse(const struct plan *plan, struct ol_error *reterr)
     for (size_t i = 0; i < TOPICS_COUNT; i++) {
         OL_AUTO(ol_text) struct ol_text differences = {0};
         if (plan->there[i].partition_count == 0 ||
-            topics_compare(&plan->wanted[i], &plan->there[i], &differences) == 0)
+            topics_compare(&plan->wanted[i], &plan->there[i], &differences).must == 0)
             continue;
         return ol_fail(reterr, OL_CONFLICT,
                        "%zu of the topics are there and differ, so nothing is made; %s: %s (the "
@@ -201,13 +215,22 @@ static enum ol_class refuse(const struct plan *plan, struct ol_error *reterr)
     return OL_OK;
 }
 
+/* What somebody else has set otherwise may stay so. */
+static void warn(const struct plan *plan)
+{
+    if (plan->could_be_better)
+        fprintf(stderr,
+                "%zu topics would be better with other settings; Kafka's own tools can "
+                "alter them\n",
+                plan->could_be_better);
+}
+
 enum ol_class topics_plan_run(const struct ol_options *options, struct ol_error *reterr)
 {
     struct plan plan = {0};
     OL_AUTO(session) struct session session;
     topics_wanted(options, plan.wanted);
-    enum ol_class class =
-        session_init(&session, options, SESSION_KAFKA, reterr);
+    enum ol_class class = session_init(&session, options, SESSION_KAFKA, reterr);
     if (class)
         return class;
     class = read_topics(&session, &plan, reterr);
@@ -216,6 +239,7 @@ enum ol_class topics_plan_run(const struct ol_options *options, struct ol_error 
         class = print_plan(&plan, options->json, "missing", reterr);
     if (!class && plan.different)
         return refuse(&plan, reterr);
+    warn(&plan);
     if (!class && plan.missing)
         fprintf(stderr, "%zu to be made: 'orderlog topics apply --execute' makes them\n",
                 plan.missing);
@@ -253,9 +277,8 @@ static enum ol_class smoke(struct session *session, struct ol_error *reterr)
     char id[OL_ID_UUID_TEXT_BYTES], topic[TOPIC_NAME_BYTES_MAX + OL_ID_UUID_TEXT_BYTES];
     ol_id_new(id);
     snprintf(topic, sizeof topic, "%s.smoke.%s", session->options->topic_prefix, id);
-    enum ol_class class =
-        ol_kafka_smoke(&session->kafka.settings, topic,
-                       (int)session->options->replication_factor, reterr);
+    enum ol_class class = ol_kafka_smoke(&session->kafka.settings, topic,
+                                         (int)session->options->replication_factor, reterr);
     return class ? ol_fail_in(reterr, "nothing is made: the broker failed its check") : OL_OK;
 }
 
@@ -298,6 +321,7 @@ static enum ol_class apply(struct session *session, struct plan *plan, struct ol
     count(plan);
     const struct plan before = *plan;
     class = plan->different ? refuse(plan, reterr) : execute(session, plan, reterr);
+    warn(&before);
     return class ? class : print_plan(&before, session->options->json, "made", reterr);
 }
 

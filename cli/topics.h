@@ -28,6 +28,7 @@ struct topic_wanted {
     struct topic_setting {
         const char *name;
         char value[TOPICS_SETTING_BYTES];
+        bool must; /* the promises rest on it, or somebody asked for it; else it is only better */
     } settings[TOPICS_SETTINGS_MAX];
 };
 
@@ -42,8 +43,13 @@ struct topic_there {
     const char *values[TOPICS_SETTINGS_MAX];
 };
 
-/* Adds "partitions 3, wanted 4; ..." to `text`; returns how many differences there are. */
-size_t topics_compare(const struct topic_wanted *wanted, const struct topic_there *there,
-                      struct ol_text *text);
+/* How many differences there are: must: the topic will not do; better: it will. */
+struct topic_differences {
+    size_t must, better;
+};
+
+/* Adds "partitions is 3, wanted 4; ..." to `text`. */
+struct topic_differences topics_compare(const struct topic_wanted *wanted,
+                                        const struct topic_there *there, struct ol_text *text);
 
 #endif

@@ -124,7 +124,8 @@ enum ol_class verify_run(const struct ol_options *options, struct ol_error *rete
     class = session_partitions(&session, &verify->partitions, reterr);
     for (int i = 0; i < CONTEXT_COUNT; i++)
         for (int j = 0; j < STREAM_COUNT; j++)
-            verify->topics[i][j] = topic_name(options->topic_prefix, (enum context)i, (enum stream)j);
+            verify->topics[i][j] =
+                topic_name(options->topic_prefix, (enum context)i, (enum stream)j);
     if (!class)
         class = verify_all(verify, reterr);
     if (!class)

@@ -46,8 +46,8 @@ struct verify {
 /* The progress rows, in the transaction that is open, if any. */
 enum ol_class verify_read_progress(struct verify *verify, struct ol_error *reterr);
 
-/* What is still open, as a list in words; "" when settled: no records to take in commands, steps and
- * events behind the progress rows, no open transactions, no open sagas. */
+/* What is still open, as a list in words; "" when settled: no records to take in commands, steps
+ * and events behind the progress rows, no open transactions, no open sagas. */
 enum ol_class verify_open(struct verify *verify, char *buffer, size_t buffer_bytes,
                           struct ol_error *reterr);
 
@@ -65,7 +65,6 @@ void verify_sum_row(struct verify *verify, enum row_table table, const struct ol
 enum ol_class verify_sums(struct verify *verify, enum context context, struct ol_error *reterr);
 
 /* Every command of the context has one outcome (once settled). */
-enum ol_class verify_commands(struct verify *verify, enum context context,
-                              struct ol_error *reterr);
+enum ol_class verify_commands(struct verify *verify, enum context context, struct ol_error *reterr);
 
 #endif

@@ -85,7 +85,8 @@ static bool check_same(struct matching *matching, const struct ol_message *messa
     if (class && class != OL_POISON)
         return false;
     if (class == OL_POISON)
-        wrong(matching, message->partition, message->offset, "it has an outcome, but %s", error.text);
+        wrong(matching, message->partition, message->offset, "it has an outcome, but %s",
+              error.text);
     else if (fold_command_digest(command_aggregate(&command), command.metadata.command_id) !=
              cause->digest)
         wrong(matching, message->partition, message->offset,
@@ -101,8 +102,7 @@ static bool take(void *context, size_t index, const struct ol_message *message)
     (void)index;
     findings_look(&matching->verify->findings, CHECK_COMMANDS);
     pass_causes(matching, message->partition, message->offset);
-    bool has_outcome =
-        *next < place->cause_count && place->causes[*next].offset == message->offset;
+    bool has_outcome = *next < place->cause_count && place->causes[*next].offset == message->offset;
     bool ok = has_outcome ? check_same(matching, message, &place->causes[(*next)++])
                           : orphan_add(matching, message->partition, message->offset);
     matching->failed = !ok;
@@ -166,8 +166,8 @@ static enum ol_class explain_orphans(struct matching *matching, const struct sca
             wrong(matching, orphan->partition, orphan->offset,
                   "it has no outcome, and was neither passed on nor put aside");
         else if (orphan->explained > 1)
-            wrong(matching, orphan->partition, orphan->offset, "it was passed on or put aside %d times",
-                  orphan->explained);
+            wrong(matching, orphan->partition, orphan->offset,
+                  "it was passed on or put aside %d times", orphan->explained);
     }
     return class;
 }

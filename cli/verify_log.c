@@ -34,13 +34,14 @@ static bool take(void *context, size_t place, const struct ol_message *message)
     struct event_message event;
     struct ol_error error;
     ol_arena_clear(&reading->arena);
-    enum ol_class class = codec_decode_event(reading->context, wire, &reading->arena, &event, &error);
+    enum ol_class class =
+        codec_decode_event(reading->context, wire, &reading->arena, &event, &error);
     if (class == OL_POISON) {
         unreadable(reading, message, error.text);
         return true;
     }
-    uint64_t digest = ol_hash_record(message->key, message->key_bytes, message->value,
-                                     message->value_bytes);
+    uint64_t digest =
+        ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
     reading->failed = class || !fold_event(&reading->verify->fold, message->partition,
                                            message->offset, key, digest, &event);
     return !reading->failed;
@@ -56,8 +57,10 @@ static size_t list_places(const struct verify *verify, enum context context,
         int64_t until = verify->progress[context][i].next_offset;
         if (until == 0)
             continue;
-        places[count++] = (struct scan_place){
-            .topic = verify->topics[context][STREAM_EVENTS].text, .partition = i, .until = until};
+        places[count++] = (struct scan_place){.topic = verify->topics[context][STREAM_EVENTS].text,
+                                              .partition = i,
+                                              .from = -1,
+                                              .until = until};
         *ret_total += until;
     }
     return count;
@@ -111,6 +114,24 @@ static void compare_progress(struct verify *verify, enum context context, int32_
 
 /* ---- reading ---- */
 
+/* Events are kept for ever: without their beginning nothing can be folded. */
+static enum ol_class check_beginning(struct verify *verify, const struct scan_place *places,
+                                     size_t count, struct ol_error *reterr)
+{
+    enum ol_class class = OL_OK;
+    for (size_t i = 0; i < count && !class; i++) {
+        int64_t low = 0, high = 0;
+        char where[200];
+        class = ol_admin_watermarks(verify->session->admin, places[i].topic, places[i].partition,
+                                    verify->session->timeout_ms, &low, &high, reterr);
+        snprintf(where, sizeof where, "%s[%d]", places[i].topic, places[i].partition);
+        if (!class && low > 0)
+            findings_add(&verify->findings, CHECK_EVENTS, where,
+                         "the log begins at offset %" PRId64 ": the events before are gone", low);
+    }
+    return class;
+}
+
 static void check_reached(struct verify *verify, const struct scan_place *places, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -135,8 +156,8 @@ enum ol_class verify_log(struct verify *verify, enum context context, struct ol_
     snprintf(name, sizeof name, "%s events", context_name(context));
     ol_progress_init(&progress, name, total);
     ol_arena_init(&reading.arena, ARENA_BLOCK_BYTES, CODEC_ARENA_BYTES);
-    enum ol_class class = OL_OK;
-    if (count)
+    enum ol_class class = check_beginning(verify, places, count, reterr);
+    if (!class && count)
         class = scan_run(verify->session, places, count, take, &reading, &progress, reterr);
     if (!class && reading.failed)
         class = ol_fail(reterr, OL_FATAL, "no memory to fold");

@@ -12,11 +12,12 @@
 
 static const struct ol_pg_statement progress_statement = {
     .name = "verify/progress",
-    .sql = "SELECT topic, partition, next_offset, last_offset, last_digest, last_recorded_at, "
-           "has_receipt, commands_first, commands_next, steps_first, steps_next, last_decided, "
-           "last_refused, last_repeated, last_ignored, last_passed_on, last_dead_lettered, decided, "
-           "refused, repeated, ignored, passed_on, dead_lettered "
-           "FROM orderlog.projection_progress ORDER BY topic, partition",
+    .sql =
+        "SELECT topic, partition, next_offset, last_offset, last_digest, last_recorded_at, "
+        "has_receipt, commands_first, commands_next, steps_first, steps_next, last_decided, "
+        "last_refused, last_repeated, last_ignored, last_passed_on, last_dead_lettered, decided, "
+        "refused, repeated, ignored, passed_on, dead_lettered "
+        "FROM orderlog.projection_progress ORDER BY topic, partition",
     .columns =
         (const struct ol_pg_column[]){{"topic", OL_PG_TEXT, OL_PG_NOT_NULL},
                                       {"partition", OL_PG_INT2, OL_PG_NOT_NULL},
@@ -60,9 +61,16 @@ static void read_row(const struct ol_pg_rows *rows, int row, struct verify_progr
         counts[i] = ol_pg_int32(rows, row, 11 + i);
         progress->totals[i] = ol_pg_int64(rows, row, 17 + i);
     }
-    *last = (struct receipt){ol_pg_int64(rows, row, 7), ol_pg_int64(rows, row, 8),
-                             ol_pg_int64(rows, row, 9), ol_pg_int64(rows, row, 10),
-                             counts[0], counts[1], counts[2], counts[3], counts[4], counts[5]};
+    *last = (struct receipt){ol_pg_int64(rows, row, 7),
+                             ol_pg_int64(rows, row, 8),
+                             ol_pg_int64(rows, row, 9),
+                             ol_pg_int64(rows, row, 10),
+                             counts[0],
+                             counts[1],
+                             counts[2],
+                             counts[3],
+                             counts[4],
+                             counts[5]};
 }
 
 /* The place that a row is about; NULL: none of ours. */
@@ -86,10 +94,11 @@ enum ol_class verify_read_progress(struct verify *verify, struct ol_error *reter
         int partition = ol_pg_int16(&rows, row, 1);
         struct verify_progress *place = place_of(verify, topic, partition);
         if (!place)
-            return ol_fail(reterr, OL_VIOLATED,
-                           "projection_progress has a row for %s [%d], which is no events partition "
-                           "of this installation",
-                           topic, partition);
+            return ol_fail(
+                reterr, OL_VIOLATED,
+                "projection_progress has a row for %s [%d], which is no events partition "
+                "of this installation",
+                topic, partition);
         read_row(&rows, row, place);
     }
     return class;
@@ -106,7 +115,8 @@ static const struct ol_pg_statement sagas_statement = {
                                              {0}},
 };
 
-static void say(struct ol_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct ol_text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static void say(struct ol_text *text, const char *format, ...)
 {
     char words[300];
@@ -122,7 +132,8 @@ static enum ol_class say_sagas(struct verify *verify, struct ol_text *text, stru
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     enum ol_class class = ol_pg_exec(verify->session->db, &sagas_statement, NULL, &rows, reterr);
     for (int row = 0; row < rows.count && !class; row++)
-        say(text, "%" PRId64 " sagas %s", ol_pg_int64(&rows, row, 1), ol_pg_text(&rows, row, 0).data);
+        say(text, "%" PRId64 " sagas %s", ol_pg_int64(&rows, row, 1),
+            ol_pg_text(&rows, row, 0).data);
     return class;
 }
 

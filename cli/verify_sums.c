@@ -26,7 +26,7 @@ static void add(int64_t *sum, int64_t value)
 
 static int64_t negative(int64_t value)
 {
-    return (int64_t)-(uint64_t)value;
+    return (int64_t) - (uint64_t)value;
 }
 
 /* ---- orders ---- */
@@ -34,8 +34,8 @@ static int64_t negative(int64_t value)
 static void total_add(struct verify_total *total, struct text id, struct text customer,
                       int64_t amount_minor)
 {
-    uint64_t digest = ol_hash(id.data, id.bytes) * 0x9e3779b97f4a7c15u ^
-                      ol_hash(customer.data, customer.bytes);
+    uint64_t digest =
+        ol_hash(id.data, id.bytes) * 0x9e3779b97f4a7c15u ^ ol_hash(customer.data, customer.bytes);
     total->digest += (digest ^ digest >> 29) * ((uint64_t)amount_minor * 2 + 1);
     total->amount_minor += (uint64_t)amount_minor;
     total->count++;
@@ -96,8 +96,7 @@ static void hold(struct verify *verify, struct text sku, int64_t quantity)
 
 static void sum_product_command(struct verify *verify, const struct ol_pg_rows *rows, int row)
 {
-    struct fold_product *product =
-        product_of(verify, text_at(rows, row, product_commands_sku_at));
+    struct fold_product *product = product_of(verify, text_at(rows, row, product_commands_sku_at));
     int64_t quantity = ol_pg_int64(rows, row, product_commands_quantity_at);
     if (product && is(rows, row, product_commands_kind_at, "INCREASE"))
         add(&product->moved, quantity);
@@ -256,8 +255,10 @@ static void find_unmet_demands(struct verify *verify)
     for (size_t cursor = 0; (entity = fold_each(&verify->demands, &cursor));) {
         struct text sku = fold_id(entity);
         if (!entity->met)
-            findings_add(&verify->findings, CHECK_RESERVED, "stock", "confirmed orders have %.*s, of "
-                         "which there is no stock", (int)sku.bytes, sku.data);
+            findings_add(&verify->findings, CHECK_RESERVED, "stock",
+                         "confirmed orders have %.*s, of "
+                         "which there is no stock",
+                         (int)sku.bytes, sku.data);
     }
 }
 
@@ -269,8 +270,8 @@ static const char ledger_sql[] =
     "SELECT account, mod(sum(debit_minor), " MODULO "), mod(sum(credit_minor), " MODULO ") "
     "FROM orderlog.ledger_entries GROUP BY account";
 
-static const char movements_sql[] =
-    "SELECT kind, count(*), mod(sum(quantity), " MODULO ") FROM orderlog.stock_movements GROUP BY kind";
+static const char movements_sql[] = "SELECT kind, count(*), mod(sum(quantity), " MODULO
+                                    ") FROM orderlog.stock_movements GROUP BY kind";
 
 /* A view's two numbers for one name, and those of the log. */
 static void compare_sums(struct verify *verify, const char *view, const char *name,

@@ -58,6 +58,7 @@ struct overlay {
     struct overlay_limits limits;
     struct overlay_stats stats;
     int32_t partition_count;
+    size_t unsettled; /* batches that are closed and that the projection has not come to */
     struct batches partitions[PARTITIONS_MAX];
 };
 
@@ -287,6 +288,7 @@ void overlay_clear(struct overlay *overlay)
         free(overlay->partitions[i].ring);
         overlay->partitions[i] = (struct batches){.open = 1};
     }
+    overlay->unsettled = 0;
     domain_assert(overlay->stats.entries == 0 && overlay->stats.bytes == 0);
 }
 
@@ -421,6 +423,7 @@ bool overlay_batch_close(struct overlay *overlay, int32_t partition, const struc
         .commands_next = receipt->commands_next,
         .steps_next = receipt->steps_next,
     };
+    overlay->unsettled++;
     return true;
 }
 
@@ -437,6 +440,7 @@ void overlay_settle(struct overlay *overlay, int32_t partition, const struct rec
         batches->settled = oldest->number;
         batches->head = (batches->head + 1) % batches->capacity;
         batches->count--;
+        overlay->unsettled--;
     }
 }
 
@@ -453,7 +457,7 @@ void overlay_evict(struct overlay *overlay)
 
 bool overlay_full(const struct overlay *overlay)
 {
-    return overlay->stats.bytes > overlay->limits.bytes_max;
+    return overlay->stats.bytes > overlay->limits.bytes_max && overlay->unsettled > 0;
 }
 
 struct overlay_stats overlay_stats(const struct overlay *overlay)

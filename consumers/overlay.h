@@ -76,7 +76,8 @@ void overlay_settle(struct overlay *overlay, int32_t partition, const struct rec
 /* Evicts down to the soft limit as far as the projection allows. */
 void overlay_evict(struct overlay *overlay);
 
-/* True above bytes_max: nothing more should be decided until the projection has caught up. */
+/* True above bytes_max while the projection is behind a closed batch: nothing more should be taken
+ * until it has caught up. Open batches alone are not waited for: only their end lets them go. */
 bool overlay_full(const struct overlay *overlay);
 
 struct overlay_stats overlay_stats(const struct overlay *overlay);

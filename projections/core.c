@@ -74,11 +74,12 @@ static enum ol_class check_link(const char *what, bool has_before, int64_t befor
 {
     if (has_before && first != before_next)
         return ol_fail(reterr, OL_POISON,
-                       "the receipt's %s begin at %" PRId64 ", but the one before ended at %" PRId64,
+                       "the receipt's %s begin at %" PRId64
+                       ", but the one before ended at %" PRId64,
                        what, first, before_next);
     if (first < 0 || next < first)
-        return ol_fail(reterr, OL_POISON,
-                       "the receipt's %s go from %" PRId64 " to %" PRId64, what, first, next);
+        return ol_fail(reterr, OL_POISON, "the receipt's %s go from %" PRId64 " to %" PRId64, what,
+                       first, next);
     return OL_OK;
 }
 
@@ -119,8 +120,8 @@ enum ol_class core_origin(const struct taken *taken, struct row_origin *ret_orig
     const struct event_message *event = taken->event;
     if (!core_settles_command(taken) || event->metadata.command_id.bytes == 0)
         return ol_fail(reterr, OL_POISON, "it makes something new, but no command is its cause");
-    *ret_origin = (struct row_origin){.digest = event->body_digest,
-                                      .recorded_us = event->recorded_at_us};
+    *ret_origin =
+        (struct row_origin){.digest = event->body_digest, .recorded_us = event->recorded_at_us};
     if (!core_copy(taken->projection, event->metadata.command_id, &ret_origin->command_id))
         return core_no_memory(reterr);
     return OL_OK;
@@ -355,7 +356,11 @@ enum ol_class core_no_memory(struct ol_error *reterr)
 
 struct text reservation_key(int32_t partition)
 {
-#define KEYS(n)   {0, n}, {0, n + 1}, {0, n + 2}, {0, n + 3}
+#define KEYS(n)                                                                                    \
+    {0, n}, {0, n + 1}, {0, n + 2},                                                                \
+    {                                                                                              \
+        0, n + 3                                                                                   \
+    }
 #define KEYS16(n) KEYS(n), KEYS(n + 4), KEYS(n + 8), KEYS(n + 12)
     static const char keys[][2] = {KEYS16(0), KEYS16(16), KEYS16(32), KEYS16(48)};
     _Static_assert(sizeof keys / sizeof *keys == PARTITIONS_MAX, "a key for each partition");

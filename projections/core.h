@@ -41,7 +41,7 @@ struct row_origin {
 typedef uint32_t payment_map;
 
 struct order_change {
-    struct row row; /* order id */
+    struct row row;     /* order id */
     enum row_mode mode; /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;
@@ -65,7 +65,7 @@ struct order_change {
 /* ---- inventory ---- */
 
 struct product_change {
-    struct row row; /* SKU */
+    struct row row;     /* SKU */
     enum row_mode mode; /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;
@@ -93,7 +93,7 @@ struct reservation_change {
 /* ---- payments ---- */
 
 struct account_change {
-    struct row row; /* customer id */
+    struct row row;     /* customer id */
     enum row_mode mode; /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;

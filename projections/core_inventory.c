@@ -9,8 +9,8 @@ static const struct text no_text;
 
 /* What a product's own event is called in the table of commands. */
 static const char *const kinds[INVENTORY_EVENT_KIND_COUNT] = {
-    [PRODUCT_ADDED] = "ADD",          [PRODUCT_MODIFIED] = "MODIFY",  [PRODUCT_DELETED] = "DELETE",
-    [STOCK_INCREASED] = "INCREASE",   [STOCK_DECREASED] = "DECREASE",
+    [PRODUCT_ADDED] = "ADD",        [PRODUCT_MODIFIED] = "MODIFY",  [PRODUCT_DELETED] = "DELETE",
+    [STOCK_INCREASED] = "INCREASE", [STOCK_DECREASED] = "DECREASE",
 };
 
 /* ---- products -------------------------------------------------------------------------------- */
@@ -40,8 +40,8 @@ static enum ol_class check_product(const struct product_change *change, struct t
     if (change)
         return core_check_version("product", sku, change->version, version, reterr);
     if (version < 1 || (version == 1 && !adds))
-        return ol_fail(reterr, OL_POISON, "product %.*s begins with another event than ProductAdded",
-                       SHOWN(sku));
+        return ol_fail(reterr, OL_POISON,
+                       "product %.*s begins with another event than ProductAdded", SHOWN(sku));
     return OL_OK;
 }
 
@@ -73,8 +73,7 @@ static enum ol_class fold_product(const struct taken *taken, struct product_chan
         change->listing_changed = true;
         change->listed = event->kind == PRODUCT_ADDED;
     }
-    if (event->kind != PRODUCT_DELETED &&
-        !copy_details(taken->projection, &event->details, change))
+    if (event->kind != PRODUCT_DELETED && !copy_details(taken->projection, &event->details, change))
         return core_no_memory(reterr);
     return OL_OK;
 }

@@ -73,7 +73,8 @@ static enum ol_class check_event(const struct order_event *event, struct ol_erro
         return class;
     case ORDER_STOCK_RESERVED:
     case ORDER_STOCK_RELEASED: return check_group(event->partition, reterr);
-    case ORDER_REJECTED: return event->partition < 0 ? OL_OK : check_group(event->partition, reterr);
+    case ORDER_REJECTED:
+        return event->partition < 0 ? OL_OK : check_group(event->partition, reterr);
     case ORDER_CONFIRMED:
     case ORDER_CANCELLED:
     case ORDER_PAYMENT_VOIDED:

@@ -33,7 +33,8 @@ static enum ol_class check_account(const struct taken *taken, const struct accou
         return core_check_version("wallet", event->customer_id, change->version, event->version,
                                   reterr);
     if (event->version < 1 || (event->version == 1) != opens)
-        return ol_fail(reterr, OL_POISON, "wallet %.*s begins with another event than AccountOpened",
+        return ol_fail(reterr, OL_POISON,
+                       "wallet %.*s begins with another event than AccountOpened",
                        SHOWN(event->customer_id));
     return OL_OK;
 }
@@ -69,8 +70,8 @@ static enum ol_class fold_account(const struct taken *taken, struct account_chan
     }
     change->version = event->version;
     change->event_offset = taken->offset;
-    if (account_legs(event, &debit, &credit) && (!post(change, debit, -event->amount_minor) ||
-                                                 !post(change, credit, event->amount_minor)))
+    if (account_legs(event, &debit, &credit) &&
+        (!post(change, debit, -event->amount_minor) || !post(change, credit, event->amount_minor)))
         return ol_fail(reterr, OL_FATAL, "the amounts of wallet %.*s do not fit",
                        SHOWN(event->customer_id));
     return OL_OK;
@@ -83,8 +84,7 @@ static enum row_mode mode_of(const struct payment_event *event)
 {
     switch (event->kind) {
     case PAYMENT_AUTHORISED: return ROW_INSERT;
-    case PAYMENT_DECLINED:
-        return event->code == REFUSED_PAYMENT_EXISTS ? ROW_UPDATE : ROW_INSERT;
+    case PAYMENT_DECLINED: return event->code == REFUSED_PAYMENT_EXISTS ? ROW_UPDATE : ROW_INSERT;
     case PAYMENT_VOIDED: return event->amount_minor ? ROW_UPDATE : ROW_UPSERT;
     default: return ROW_UPDATE;
     }
@@ -103,7 +103,8 @@ static enum ol_class check_payment(const struct taken *taken, const struct payme
         return ol_fail(reterr, OL_POISON, "a payment's event without a payment id");
     if (event->kind == PAYMENT_DECLINED && event->code == ACCEPTED)
         return ol_fail(reterr, OL_POISON, "a refusal without a code that is known here");
-    if (event->kind != PAYMENT_VOIDED && event->kind != PAYMENT_DECLINED && event->amount_minor == 0)
+    if (event->kind != PAYMENT_VOIDED && event->kind != PAYMENT_DECLINED &&
+        event->amount_minor == 0)
         return ol_fail(reterr, OL_POISON, "a payment of nothing");
     if (change && mode_of(event) == ROW_INSERT)
         return ol_fail(reterr, OL_POISON, "payment %.*s was asked for already",
@@ -115,9 +116,9 @@ static struct payment_change *payment_add(const struct taken *taken)
 {
     const struct payment_event *event = &taken->event->payment;
     struct projection *projection = taken->projection;
-    struct payment_change *change = (struct payment_change *)rowset_add(
-        &projection->parts, &projection->arena, sizeof *change, event->payment_id,
-        event->customer_id);
+    struct payment_change *change =
+        (struct payment_change *)rowset_add(&projection->parts, &projection->arena, sizeof *change,
+                                            event->payment_id, event->customer_id);
     if (!change)
         return NULL;
     change->mode = mode_of(event);

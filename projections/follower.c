@@ -187,8 +187,8 @@ static void halt(struct follower *follower, int32_t partition, int64_t offset, c
     followed->halted_at = offset;
     snprintf(followed->why, sizeof followed->why, "%s", why);
     pthread_mutex_unlock(&follower->mutex);
-    followed->halted_gauge = ol_metrics_partition(OL_METRIC_PARTITION_HALTED, follower->topic.text,
-                                                  partition);
+    followed->halted_gauge =
+        ol_metrics_partition(OL_METRIC_PARTITION_HALTED, follower->topic.text, partition);
     ol_series_set(followed->halted_gauge, 1);
     ignore_halted(follower);
 }
@@ -225,8 +225,8 @@ static void check_last(struct follower *follower, int32_t partition,
     const struct load_progress *progress = &followed->progress;
     char why[256];
     followed->unchecked = false;
-    uint64_t digest = ol_hash_record(message->key, message->key_bytes, message->value,
-                                     message->value_bytes);
+    uint64_t digest =
+        ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
     if (message->offset == progress->last_offset && digest == progress->last_digest)
         return;
     snprintf(why, sizeof why,
@@ -386,8 +386,8 @@ static void submit(struct follower *follower)
     follower->rate = (follower->rate + rate) / 2;
     follower->submitted_us = now_us;
     write_thread_submit(follower->thread, batch);
-    follower->filling = batch == &follower->projections[0] ? &follower->projections[1]
-                                                           : &follower->projections[0];
+    follower->filling =
+        batch == &follower->projections[0] ? &follower->projections[1] : &follower->projections[0];
     follower->alone = -1;
 }
 
@@ -506,8 +506,8 @@ static enum ol_class begin_partitions(struct follower *follower, struct ol_error
         followed->noted = -1;
         atomic_store(&followed->position, followed->progress.next_offset);
         positions[i] = assignment->places[i];
-        positions[i].offset = followed->unchecked ? followed->progress.last_offset
-                                                  : followed->progress.next_offset;
+        positions[i].offset =
+            followed->unchecked ? followed->progress.last_offset : followed->progress.next_offset;
         if (followed->halted && followed->halted_gauge)
             ol_series_set(followed->halted_gauge, 1);
         ol_log(OL_LOG_INFO, "projector", "partition followed", ol_kv("topic", follower->topic.text),
@@ -643,7 +643,8 @@ enum ol_class follower_run(struct follower *follower, struct ol_error *reterr)
         if (stopping)
             return stopped(follower, OL_OK);
         if (!clean)
-            return stopped(follower, ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing"));
+            return stopped(follower,
+                           ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing"));
         if (slot_is_taken(class, &fenced_at_us))
             return stopped(follower, class);
         set_status(follower, FOLLOWER_IS_RESTARTING, reterr->text);

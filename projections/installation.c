@@ -7,12 +7,10 @@
 static const struct ol_pg_statement installation_read = {
     .name = "installation/read",
     .sql = "SELECT topic_prefix, partitions, cluster_id FROM orderlog.installation",
-    .columns =
-        (const struct ol_pg_column[]){
-            {"topic_prefix", OL_PG_TEXT, OL_PG_NOT_NULL},
-            {"partitions", OL_PG_INT2, OL_PG_NOT_NULL},
-            {"cluster_id", OL_PG_TEXT, OL_PG_NOT_NULL},
-            {0}},
+    .columns = (const struct ol_pg_column[]){{"topic_prefix", OL_PG_TEXT, OL_PG_NOT_NULL},
+                                             {"partitions", OL_PG_INT2, OL_PG_NOT_NULL},
+                                             {"cluster_id", OL_PG_TEXT, OL_PG_NOT_NULL},
+                                             {0}},
 };
 
 static const struct ol_pg_statement installation_write = {
@@ -107,9 +105,8 @@ enum ol_class installation_check(const struct ol_options *options, struct ol_adm
                                  struct ol_error *reterr)
 {
     OL_AUTO(ol_pg) struct ol_pg *db = NULL;
-    struct ol_pg_options connection = {.dsn = options->pg_dsn,
-                                       .application_name = "orderlog-installation",
-                                       .read_only = true};
+    struct ol_pg_options connection = {
+        .dsn = options->pg_dsn, .application_name = "orderlog-installation", .read_only = true};
     enum ol_class class = ol_pg_open(&connection, &db, reterr);
     return class ? class : installation_compare(options, admin, db, reterr);
 }

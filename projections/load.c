@@ -3,25 +3,14 @@
 #include <stdlib.h>
 
 #include "lib/ol_hash.h"
+#include "projections/load_statements.h"
 #include "projections/progress.h"
 
 /*
  * One round trip:  begin | settings | progress | aggregates | commands | parts | commit
  *
- *   aggregates  rows by id alone (orders, products with stock, accounts). Each has the id and the
- *               digest of the command that made it, so one probe answers both what the aggregate
- *               is and what became of that command.
- *   commands    all other command ids of an aggregate
- *   parts       reservations, payments: what has two keys
- *
- * Statements without keys are left out.
+ * Statements without keys are left out: see load_statements.h.
  */
-enum query {
-    QUERY_AGGREGATES = 0,
-    QUERY_COMMANDS,
-    QUERY_PARTS,
-    QUERY_COUNT
-};
 
 struct load {
     struct ol_pg *db;
@@ -36,155 +25,14 @@ struct load {
     struct {
         struct ol_pg_array ids, seconds, partitions;
         size_t count;
-    } asked[QUERY_COUNT];
-    size_t capacity;     /* of all that follow */
-    uint32_t *places;    /* of each key: its row of QUERY_AGGREGATES, or QUERY_PARTS */
-    uint32_t *commands;  /* of each COMMAND key: its row of QUERY_COMMANDS */
-    int32_t *found;      /* of each asked row: the result's row, -1 none; query by query */
-    uint32_t *slots;     /* open addressing over the aggregates' ids: place + 1, 0 free */
-    struct text *ids;    /* of each aggregate place */
+    } asked[LOAD_QUERY_COUNT];
+    size_t capacity;    /* of all that follow */
+    uint32_t *places;   /* of each key: its row of LOAD_AGGREGATES, or LOAD_PARTS */
+    uint32_t *commands; /* of each COMMAND key: its row of LOAD_COMMANDS */
+    int32_t *found;     /* of each asked row: the result's row, -1 none; query by query */
+    uint32_t *slots;    /* open addressing over the aggregates' ids: place + 1, 0 free */
+    struct text *ids;   /* of each aggregate place */
     size_t slot_mask;
-};
-
-/* ---- statements ------------------------------------------------------------------------------ */
-
-/* Keys are looked up one by one in the primary key's index, whatever the statistics say: a plan
- * made while a table was small would scan it when it is large. For this transaction only. */
-#define SETTING(name, value) "set_config('" name "', '" value "', true)"
-static const struct ol_pg_statement settings = {
-    .name = "load/settings",
-    .sql = "SELECT " SETTING("plan_cache_mode", "force_generic_plan") ", " SETTING(
-        "enable_seqscan", "off") ", " SETTING("enable_bitmapscan", "off") ", "
-        SETTING("enable_hashjoin", "off") ", " SETTING("enable_mergejoin", "off"),
-    .columns = (const struct ol_pg_column[]){{"set_config", OL_PG_TEXT, OL_PG_NULLABLE},
-                                             {"set_config", OL_PG_TEXT, OL_PG_NULLABLE},
-                                             {"set_config", OL_PG_TEXT, OL_PG_NULLABLE},
-                                             {"set_config", OL_PG_TEXT, OL_PG_NULLABLE},
-                                             {"set_config", OL_PG_TEXT, OL_PG_NULLABLE},
-                                             {0}},
-};
-
-#define COLUMN(name, type)   {name, OL_PG_##type, OL_PG_NOT_NULL}
-#define NULLABLE(name, type) {name, OL_PG_##type, OL_PG_NULLABLE}
-#define COLUMNS              (const struct ol_pg_column[])
-
-enum { ORDINAL = 0, COMMAND_ID, COMMAND_DIGEST, STATE }; /* first columns of every aggregate */
-
-static const struct ol_pg_statement statements[CONTEXT_COUNT][QUERY_COUNT] = {
-    [CONTEXT_ORDERS] =
-        {
-            [QUERY_AGGREGATES] =
-                {
-                    .name = "load/orders",
-                    .sql = "SELECT k.n, o.command_id, o.command_digest, o.version, o.status, "
-                           "o.saga_state, o.payment, o.groups_asked, o.groups_reserved, "
-                           "o.groups_refused, o.groups_released, o.total_minor, o.deadline, "
-                           "o.currency, o.customer_id "
-                           "FROM unnest($1::text[]) WITH ORDINALITY k (id, n) "
-                           "JOIN orderlog.orders o ON o.order_id = k.id COLLATE \"C\"",
-                    .columns = COLUMNS{COLUMN("n", INT8), COLUMN("command_id", TEXT),
-                                       COLUMN("command_digest", INT8), COLUMN("version", INT8),
-                                       COLUMN("status", TEXT), COLUMN("saga_state", TEXT),
-                                       COLUMN("payment", INT2), COLUMN("groups_asked", INT8),
-                                       COLUMN("groups_reserved", INT8),
-                                       COLUMN("groups_refused", INT8),
-                                       COLUMN("groups_released", INT8),
-                                       COLUMN("total_minor", INT8), COLUMN("deadline", TIMESTAMPTZ),
-                                       COLUMN("currency", BPCHAR), COLUMN("customer_id", TEXT),
-                                       {0}},
-                },
-            [QUERY_COMMANDS] =
-                {
-                    .name = "load/order_commands",
-                    .sql = "SELECT k.n, c.outcome, c.code, c.body_digest "
-                           "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n) "
-                           "JOIN orderlog.order_commands c ON c.order_id = k.id COLLATE \"C\" "
-                           "AND c.command_id = k.command COLLATE \"C\"",
-                    .columns = COLUMNS{COLUMN("n", INT8), COLUMN("outcome", TEXT),
-                                       NULLABLE("code", TEXT), COLUMN("body_digest", INT8), {0}},
-                },
-        },
-    [CONTEXT_INVENTORY] =
-        {
-            [QUERY_AGGREGATES] =
-                {
-                    .name = "load/products",
-                    .sql = "SELECT k.n, p.command_id, p.command_digest, s.version, p.listed, "
-                           "p.currency, s.on_hand, s.reserved, p.details_hash "
-                           "FROM unnest($1::text[]) WITH ORDINALITY k (id, n) "
-                           "JOIN orderlog.products p ON p.sku = k.id COLLATE \"C\" "
-                           "JOIN orderlog.stock s ON s.sku = k.id COLLATE \"C\"",
-                    .columns = COLUMNS{COLUMN("n", INT8), COLUMN("command_id", TEXT),
-                                       COLUMN("command_digest", INT8), COLUMN("version", INT8),
-                                       COLUMN("listed", BOOL), COLUMN("currency", BPCHAR),
-                                       COLUMN("on_hand", INT8), COLUMN("reserved", INT8),
-                                       COLUMN("details_hash", INT8), {0}},
-                },
-            [QUERY_COMMANDS] =
-                {
-                    .name = "load/product_commands",
-                    .sql = "SELECT k.n, c.outcome, c.code, c.body_digest "
-                           "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n) "
-                           "JOIN orderlog.product_commands c ON c.sku = k.id COLLATE \"C\" "
-                           "AND c.command_id = k.command COLLATE \"C\"",
-                    .columns = COLUMNS{COLUMN("n", INT8), COLUMN("outcome", TEXT),
-                                       NULLABLE("code", TEXT), COLUMN("body_digest", INT8), {0}},
-                },
-            [QUERY_PARTS] =
-                {
-                    .name = "load/reservations",
-                    .sql = "SELECT k.n, r.status, r.skus, r.quantities, r.versions "
-                           "FROM unnest($1::text[], $2::int2[]) WITH ORDINALITY k (id, partition, n) "
-                           "JOIN orderlog.reservations r ON r.order_id = k.id COLLATE \"C\" "
-                           "AND r.partition = k.partition",
-                    .columns = COLUMNS{COLUMN("n", INT8), COLUMN("status", TEXT),
-                                       COLUMN("skus", TEXT_ARRAY), COLUMN("quantities", INT8_ARRAY),
-                                       COLUMN("versions", INT8_ARRAY), {0}},
-                },
-        },
-    [CONTEXT_PAYMENTS] =
-        {
-            [QUERY_AGGREGATES] =
-                {
-                    .name = "load/accounts",
-                    .sql = "SELECT k.n, a.command_id, a.command_digest, a.version, a.currency, "
-                           "a.balance_minor, a.held_minor "
-                           "FROM unnest($1::text[]) WITH ORDINALITY k (id, n) "
-                           "JOIN orderlog.accounts a ON a.customer_id = k.id COLLATE \"C\"",
-                    .columns = COLUMNS{COLUMN("n", INT8), COLUMN("command_id", TEXT),
-                                       COLUMN("command_digest", INT8), COLUMN("version", INT8),
-                                       COLUMN("currency", BPCHAR), COLUMN("balance_minor", INT8),
-                                       COLUMN("held_minor", INT8), {0}},
-                },
-            [QUERY_COMMANDS] =
-                {
-                    .name = "load/account_commands",
-                    .sql = "SELECT k.n, c.outcome, c.code, c.body_digest "
-                           "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n) "
-                           "JOIN orderlog.account_commands c ON c.customer_id = k.id COLLATE \"C\" "
-                           "AND c.command_id = k.command COLLATE \"C\"",
-                    .columns = COLUMNS{COLUMN("n", INT8), COLUMN("outcome", TEXT),
-                                       NULLABLE("code", TEXT), COLUMN("body_digest", INT8), {0}},
-                },
-            [QUERY_PARTS] =
-                {
-                    .name = "load/payments",
-                    .sql = "SELECT k.n, p.status, p.amount_minor, p.refunded_minor "
-                           "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (customer, id, n) "
-                           "JOIN orderlog.payments p ON p.payment_id = k.id COLLATE \"C\" "
-                           "AND p.customer_id = k.customer COLLATE \"C\"",
-                    .columns = COLUMNS{COLUMN("n", INT8), COLUMN("status", TEXT),
-                                       COLUMN("amount_minor", INT8),
-                                       COLUMN("refunded_minor", INT8), {0}},
-                },
-        },
-};
-
-static const struct ol_pg_statement deadlines = {
-    .name = "load/deadlines",
-    .sql = "SELECT order_id, deadline FROM orderlog.orders "
-           "WHERE partition = $1 AND saga_state IN ('running', 'undoing')",
-    .columns = COLUMNS{COLUMN("order_id", TEXT), COLUMN("deadline", TIMESTAMPTZ), {0}},
 };
 
 /* ---- making and freeing ---------------------------------------------------------------------- */
@@ -205,7 +53,7 @@ struct load *load_new(struct ol_pg *db, enum context context, const char *topic,
         return NULL;
     *load = (struct load){
         .db = db, .context = context, .topic = topic, .partition_count = partition_count};
-    for (size_t query = 0; query < QUERY_COUNT; query++) {
+    for (size_t query = 0; query < LOAD_QUERY_COUNT; query++) {
         ol_pg_array_init(&load->asked[query].ids, OL_PG_TEXT_ARRAY);
         ol_pg_array_init(&load->asked[query].seconds, OL_PG_TEXT_ARRAY);
         ol_pg_array_init(&load->asked[query].partitions, OL_PG_INT2_ARRAY);
@@ -217,7 +65,7 @@ void load_free(struct load *load)
 {
     if (!load)
         return;
-    for (size_t query = 0; query < QUERY_COUNT; query++) {
+    for (size_t query = 0; query < LOAD_QUERY_COUNT; query++) {
         ol_pg_array_release(&load->asked[query].ids);
         ol_pg_array_release(&load->asked[query].seconds);
         ol_pg_array_release(&load->asked[query].partitions);
@@ -268,7 +116,7 @@ static bool load_grow(struct load *load, size_t count)
     free(load->ids);
     load->places = calloc(capacity, sizeof *load->places);
     load->commands = calloc(capacity, sizeof *load->commands);
-    load->found = calloc(QUERY_COUNT * capacity, sizeof *load->found);
+    load->found = calloc(LOAD_QUERY_COUNT * capacity, sizeof *load->found);
     load->slots = calloc(2 * capacity, sizeof *load->slots);
     load->ids = calloc(capacity, sizeof *load->ids);
     bool ok = load->places && load->commands && load->found && load->slots && load->ids;
@@ -284,8 +132,8 @@ static uint32_t aggregate_place(struct load *load, struct text id)
     for (; load->slots[slot]; slot = (slot + 1) & load->slot_mask)
         if (text_equal(load->ids[load->slots[slot] - 1], id))
             return load->slots[slot] - 1;
-    uint32_t place = (uint32_t)load->asked[QUERY_AGGREGATES].count++;
-    ol_pg_array_text(&load->asked[QUERY_AGGREGATES].ids, id.data, id.bytes);
+    uint32_t place = (uint32_t)load->asked[LOAD_AGGREGATES].count++;
+    ol_pg_array_text(&load->asked[LOAD_AGGREGATES].ids, id.data, id.bytes);
     load->ids[place] = id;
     load->slots[slot] = place + 1;
     return place;
@@ -293,7 +141,7 @@ static uint32_t aggregate_place(struct load *load, struct text id)
 
 static void sort_out_keys(struct load *load)
 {
-    for (size_t query = 0; query < QUERY_COUNT; query++) {
+    for (size_t query = 0; query < LOAD_QUERY_COUNT; query++) {
         load->asked[query].count = 0;
         ol_pg_array_clear(&load->asked[query].ids);
         ol_pg_array_clear(&load->asked[query].seconds);
@@ -307,19 +155,18 @@ static void sort_out_keys(struct load *load)
             load->places[i] = aggregate_place(load, key->id);
             if (key->kind != ENTITY_COMMAND)
                 continue;
-            load->commands[i] = (uint32_t)load->asked[QUERY_COMMANDS].count++;
-            ol_pg_array_text(&load->asked[QUERY_COMMANDS].ids, key->id.data, key->id.bytes);
-            ol_pg_array_text(&load->asked[QUERY_COMMANDS].seconds, key->second.data,
+            load->commands[i] = (uint32_t)load->asked[LOAD_COMMANDS].count++;
+            ol_pg_array_text(&load->asked[LOAD_COMMANDS].ids, key->id.data, key->id.bytes);
+            ol_pg_array_text(&load->asked[LOAD_COMMANDS].seconds, key->second.data,
                              key->second.bytes);
             continue;
         }
-        load->places[i] = (uint32_t)load->asked[QUERY_PARTS].count++;
-        ol_pg_array_text(&load->asked[QUERY_PARTS].ids, key->id.data, key->id.bytes);
+        load->places[i] = (uint32_t)load->asked[LOAD_PARTS].count++;
+        ol_pg_array_text(&load->asked[LOAD_PARTS].ids, key->id.data, key->id.bytes);
         if (key->kind == ENTITY_RESERVATION)
-            ol_pg_array_int16(&load->asked[QUERY_PARTS].partitions, (int16_t)key->partition);
+            ol_pg_array_int16(&load->asked[LOAD_PARTS].partitions, (int16_t)key->partition);
         else
-            ol_pg_array_text(&load->asked[QUERY_PARTS].seconds, key->second.data,
-                             key->second.bytes);
+            ol_pg_array_text(&load->asked[LOAD_PARTS].seconds, key->second.data, key->second.bytes);
     }
 }
 
@@ -327,7 +174,7 @@ static enum ol_class queue_head(struct load *load, struct ol_error *reterr)
 {
     enum ol_class class = ol_pg_queue(load->db, &ol_pg_stmt_begin_snapshot, NULL, reterr);
     if (!class)
-        class = ol_pg_queue(load->db, &settings, NULL, reterr);
+        class = ol_pg_queue(load->db, &load_settings, NULL, reterr);
     if (!class)
         class = progress_queue(load->db, load->topic, reterr);
     return class;
@@ -335,10 +182,10 @@ static enum ol_class queue_head(struct load *load, struct ol_error *reterr)
 
 static enum ol_class queue_keys(struct load *load, struct ol_error *reterr)
 {
-    for (size_t query = 0; query < QUERY_COUNT; query++) {
+    for (size_t query = 0; query < LOAD_QUERY_COUNT; query++) {
         if (load->asked[query].count == 0)
             continue;
-        const struct ol_pg_statement *statement = &statements[load->context][query];
+        const struct ol_pg_statement *statement = &load_statements[load->context][query];
         assert(statement->sql); /* orders have no parts */
         struct ol_pg_params params = {0};
         ol_pg_param_array(&params, &load->asked[query].ids);
@@ -366,7 +213,7 @@ static enum ol_class receive_rows(struct load *load, int timeout_ms, struct ol_p
 }
 
 #define HEAD_COUNT 3 /* begin, settings, progress */
-#define ROWS_MAX   (HEAD_COUNT + QUERY_COUNT + 1)
+#define ROWS_MAX   (HEAD_COUNT + LOAD_QUERY_COUNT + 1)
 
 static void release_rows(struct ol_pg_rows *rows)
 {
@@ -409,7 +256,7 @@ static bool read_order(const struct ol_pg_rows *rows, int row, struct ol_arena *
                        struct order *ret_order)
 {
     bool ok = true;
-    int column = STATE;
+    int column = LOAD_STATE;
     ret_order->version = ol_pg_int64(rows, row, column++);
     ret_order->status = order_status_by_name(text_of_pg(ol_pg_text(rows, row, column++)));
     ret_order->saga_state = saga_state_by_name(text_of_pg(ol_pg_text(rows, row, column++)));
@@ -427,7 +274,7 @@ static bool read_order(const struct ol_pg_rows *rows, int row, struct ol_arena *
 
 static void read_product(const struct ol_pg_rows *rows, int row, struct product *ret_product)
 {
-    int column = STATE;
+    int column = LOAD_STATE;
     ret_product->version = ol_pg_int64(rows, row, column++);
     ret_product->listed = ol_pg_bool(rows, row, column++);
     ret_product->currency = currency_of(text_of_pg(ol_pg_text(rows, row, column++)));
@@ -438,7 +285,7 @@ static void read_product(const struct ol_pg_rows *rows, int row, struct product 
 
 static void read_account(const struct ol_pg_rows *rows, int row, struct account *ret_account)
 {
-    int column = STATE;
+    int column = LOAD_STATE;
     ret_account->version = ol_pg_int64(rows, row, column++);
     ret_account->currency = currency_of(text_of_pg(ol_pg_text(rows, row, column++)));
     ret_account->balance_minor = ol_pg_int64(rows, row, column++);
@@ -476,15 +323,15 @@ static bool read_reservation(const struct ol_pg_rows *rows, int row, struct ol_a
 }
 
 /* The aggregate's own first command, else what the table of commands says. */
-static void read_command(const struct load *load, const struct ol_pg_rows *aggregates,
-                         int aggregate, const struct ol_pg_rows *commands, int command,
+static void read_command(const struct ol_pg_rows *aggregates, int aggregate,
+                         const struct ol_pg_rows *commands, int command,
                          const struct entity_key *key, struct command_record *ret_command)
 {
-    (void)load;
     if (aggregate >= 0 &&
-        text_equal(text_of_pg(ol_pg_text(aggregates, aggregate, COMMAND_ID)), key->second)) {
+        text_equal(text_of_pg(ol_pg_text(aggregates, aggregate, LOAD_COMMAND_ID)), key->second)) {
         ret_command->outcome = OUTCOME_ACCEPTED;
-        ret_command->body_digest = (uint64_t)ol_pg_int64(aggregates, aggregate, COMMAND_DIGEST);
+        ret_command->body_digest =
+            (uint64_t)ol_pg_int64(aggregates, aggregate, LOAD_COMMAND_DIGEST);
     } else if (command >= 0) {
         ret_command->outcome =
             command_outcome_by_name(text_of_pg(ol_pg_text(commands, command, 1)));
@@ -496,16 +343,16 @@ static void read_command(const struct load *load, const struct ol_pg_rows *aggre
 static bool read_entities(struct load *load, struct ol_pg_rows *rows, struct ol_arena *arena,
                           struct entity *ret_entities)
 {
-    const struct ol_pg_rows *results[QUERY_COUNT] = {0};
-    int32_t *found[QUERY_COUNT];
-    for (size_t query = 0; query < QUERY_COUNT; query++) {
+    const struct ol_pg_rows *results[LOAD_QUERY_COUNT] = {0};
+    int32_t *found[LOAD_QUERY_COUNT];
+    for (size_t query = 0; query < LOAD_QUERY_COUNT; query++) {
         found[query] = load->found + query * load->capacity;
         if (load->asked[query].count == 0)
             continue;
         memset(found[query], 0xff, load->asked[query].count * sizeof **found);
         results[query] = rows++;
         for (int row = 0; row < results[query]->count; row++)
-            found[query][ol_pg_int64(results[query], row, ORDINAL) - 1] = row;
+            found[query][ol_pg_int64(results[query], row, LOAD_ORDINAL) - 1] = row;
     }
 
     for (size_t i = 0; i < load->key_count; i++) {
@@ -514,11 +361,11 @@ static bool read_entities(struct load *load, struct ol_pg_rows *rows, struct ol_
         memset(entity, 0, sizeof *entity);
         entity->kind = key->kind;
         bool is_part = key->kind == ENTITY_RESERVATION || key->kind == ENTITY_PAYMENT;
-        enum query query = is_part ? QUERY_PARTS : QUERY_AGGREGATES;
+        enum load_query query = is_part ? LOAD_PARTS : LOAD_AGGREGATES;
         int row = found[query][load->places[i]];
         if (key->kind == ENTITY_COMMAND) {
-            read_command(load, results[QUERY_AGGREGATES], row, results[QUERY_COMMANDS],
-                         found[QUERY_COMMANDS][load->commands[i]], key, &entity->command);
+            read_command(results[LOAD_AGGREGATES], row, results[LOAD_COMMANDS],
+                         found[LOAD_COMMANDS][load->commands[i]], key, &entity->command);
             continue;
         }
         if (row < 0)
@@ -553,7 +400,7 @@ enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_are
     ol_pg_param_int16(&params, (int16_t)partition);
     enum ol_class class = queue_head(load, reterr);
     if (!class)
-        class = ol_pg_queue(load->db, &deadlines, &params, reterr);
+        class = ol_pg_queue(load->db, &load_deadline_statement, &params, reterr);
     if (!class)
         class = ol_pg_queue(load->db, &ol_pg_stmt_commit, NULL, reterr);
     struct ol_pg_rows rows[ROWS_MAX] = {0};

@@ -18,9 +18,9 @@
 
 /* How far the projection of one events partition has come. */
 struct load_progress {
-    int64_t next_offset;     /* 0: nothing projected yet */
-    int64_t last_offset;     /* of the last event projected; -1: none */
-    uint64_t last_digest;    /* XXH3-64 of that event's key and value bytes */
+    int64_t next_offset;      /* 0: nothing projected yet */
+    int64_t last_offset;      /* of the last event projected; -1: none */
+    uint64_t last_digest;     /* XXH3-64 of that event's key and value bytes */
     int64_t last_recorded_us; /* that event's recorded_at; TIME_NONE: none */
     bool has_receipt;
     struct receipt receipt; /* the last one projected */

@@ -1,7 +1,13 @@
 #include "projections/progress.h"
 
-#define COLUMN(name, type)   {name, OL_PG_##type, OL_PG_NOT_NULL}
-#define NULLABLE(name, type) {name, OL_PG_##type, OL_PG_NULLABLE}
+#define COLUMN(name, type)                                                                         \
+    {                                                                                              \
+        name, OL_PG_##type, OL_PG_NOT_NULL                                                         \
+    }
+#define NULLABLE(name, type)                                                                       \
+    {                                                                                              \
+        name, OL_PG_##type, OL_PG_NULLABLE                                                         \
+    }
 
 static const struct ol_pg_statement progress_statement = {
     .name = "progress/read",
@@ -9,16 +15,24 @@ static const struct ol_pg_statement progress_statement = {
            "last_recorded_at, has_receipt, commands_first, commands_next, steps_first, steps_next, "
            "last_decided, last_refused, last_repeated, last_ignored, last_passed_on, "
            "last_dead_lettered FROM orderlog.projection_progress WHERE topic = $1 COLLATE \"C\"",
-    .columns =
-        (const struct ol_pg_column[]){
-            COLUMN("partition", INT2), COLUMN("projector_version", INT2),
-            COLUMN("next_offset", INT8), COLUMN("last_offset", INT8), COLUMN("last_digest", INT8),
-            NULLABLE("last_recorded_at", TIMESTAMPTZ), COLUMN("has_receipt", BOOL),
-            COLUMN("commands_first", INT8), COLUMN("commands_next", INT8),
-            COLUMN("steps_first", INT8), COLUMN("steps_next", INT8), COLUMN("last_decided", INT4),
-            COLUMN("last_refused", INT4), COLUMN("last_repeated", INT4),
-            COLUMN("last_ignored", INT4), COLUMN("last_passed_on", INT4),
-            COLUMN("last_dead_lettered", INT4), {0}},
+    .columns = (const struct ol_pg_column[]){COLUMN("partition", INT2),
+                                             COLUMN("projector_version", INT2),
+                                             COLUMN("next_offset", INT8),
+                                             COLUMN("last_offset", INT8),
+                                             COLUMN("last_digest", INT8),
+                                             NULLABLE("last_recorded_at", TIMESTAMPTZ),
+                                             COLUMN("has_receipt", BOOL),
+                                             COLUMN("commands_first", INT8),
+                                             COLUMN("commands_next", INT8),
+                                             COLUMN("steps_first", INT8),
+                                             COLUMN("steps_next", INT8),
+                                             COLUMN("last_decided", INT4),
+                                             COLUMN("last_refused", INT4),
+                                             COLUMN("last_repeated", INT4),
+                                             COLUMN("last_ignored", INT4),
+                                             COLUMN("last_passed_on", INT4),
+                                             COLUMN("last_dead_lettered", INT4),
+                                             {0}},
 };
 
 enum ol_class progress_queue(struct ol_pg *db, const char *topic, struct ol_error *reterr)

@@ -11,11 +11,11 @@
 #include "projections/follower.h"
 #include "projections/installation.h"
 
-#define PING_MS          10000
-#define GAUGES_EVERY_MS  1000
-#define WATERMARK_MS     2000
-#define SAGAS_EVERY      10 /* rounds of gauges */
-#define STATEMENT_MS     5000
+#define PING_MS         10000
+#define GAUGES_EVERY_MS 1000
+#define WATERMARK_MS    2000
+#define SAGAS_EVERY     10 /* rounds of gauges */
+#define STATEMENT_MS    5000
 
 struct projector_thread {
     pthread_t thread;
@@ -97,15 +97,17 @@ static void show_lag(struct projector *projector, enum context context, int32_t 
     const struct follower *follower = &projector->threads[context].follower;
     int64_t *behind_since_us = &projector->gauges.behind_since_us[context][partition];
     int64_t pending_ms = atomic_load(&follower->followed[partition].pending_ms);
-    int64_t now_us = ol_clock_monotonic_us(), lag = high > position ? high - position : 0, age_us = 0;
+    int64_t now_us = ol_clock_monotonic_us(), lag = high > position ? high - position : 0,
+            age_us = 0;
     if (lag == 0)
         *behind_since_us = 0;
     else if (*behind_since_us == 0)
         *behind_since_us = now_us;
     if (lag > 0)
-        age_us = pending_ms >= 0 ? ol_clock_wall_us() - 1000 * pending_ms
-                                 : now_us - *behind_since_us;
-    ol_series_set(ol_metrics_partition(OL_METRIC_LAG_RECORDS, follower->topic.text, partition), lag);
+        age_us =
+            pending_ms >= 0 ? ol_clock_wall_us() - 1000 * pending_ms : now_us - *behind_since_us;
+    ol_series_set(ol_metrics_partition(OL_METRIC_LAG_RECORDS, follower->topic.text, partition),
+                  lag);
     ol_series_set(ol_metrics_partition(OL_METRIC_LAG_TIME, follower->topic.text, partition),
                   age_us > 0 ? age_us : 0);
     projector->gauges.shown[context] |= UINT64_C(1) << partition;

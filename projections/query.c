@@ -12,10 +12,9 @@ static const struct {
          "SELECT order_id, customer_id, status, reason, reason_sku, saga_state, currency, "
          "total_minor, placed_at, recorded_at, deadline, settled_at, version, partition, "
          "event_offset, command_id FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\""},
-    [QUERY_ORDER_LINES] =
-        {"query/order_lines",
-         "SELECT line_no, sku, quantity, amount_minor FROM orderlog.order_lines "
-         "WHERE order_id = $1 COLLATE \"C\" ORDER BY line_no"},
+    [QUERY_ORDER_LINES] = {"query/order_lines",
+                           "SELECT line_no, sku, quantity, amount_minor FROM orderlog.order_lines "
+                           "WHERE order_id = $1 COLLATE \"C\" ORDER BY line_no"},
     [QUERY_ORDER_GROUPS] =
         {"query/order_groups",
          "SELECT partition, status, reason, reason_sku, skus, quantities, recorded_at, released_at "
@@ -40,7 +39,8 @@ static const struct {
          "UNION ALL SELECT recorded_at, 'orders', lower(outcome) || ' ' || coalesce(lower(kind), "
          "'command') || coalesce(': ' || code, ''), 8 FROM orderlog.order_commands "
          "WHERE order_id = $1 COLLATE \"C\" "
-         "UNION ALL SELECT recorded_at, 'inventory', 'group ' || partition || CASE WHEN skus = '{}' "
+         "UNION ALL SELECT recorded_at, 'inventory', 'group ' || partition || CASE WHEN skus = "
+         "'{}' "
          "THEN coalesce(' refused: ' || reason, ' asked back') ELSE ' reserved' END, 1 "
          "FROM orderlog.reservations WHERE order_id = $1 COLLATE \"C\" "
          "UNION ALL SELECT released_at, 'inventory', 'group ' || partition || ' released', 7 "
@@ -153,8 +153,7 @@ static bool read_saga(const struct ol_pg_rows *rows, int row, struct ol_arena *a
 }
 
 enum ol_class query_sagas(struct ol_pg *db, bool stuck_only, int64_t limit, struct ol_arena *arena,
-                          struct query_saga **ret_sagas, size_t *ret_count,
-                          struct ol_error *reterr)
+                          struct query_saga **ret_sagas, size_t *ret_count, struct ol_error *reterr)
 {
     struct ol_pg_params params = {0};
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};

@@ -68,7 +68,7 @@ static bool grow(struct rowset *set)
         return true;
     size_t capacity = set->capacity ? 2 * set->capacity : ROWSET_ROWS_MIN;
     uint32_t *slots = calloc(2 * capacity, sizeof *slots);
-    struct row **rows = slots ? realloc(set->rows, capacity * sizeof *rows) : NULL;
+    struct row **rows = slots ? realloc(set->rows, capacity * sizeof(void *)) : NULL;
     if (!rows) {
         free(slots);
         return false;
@@ -123,6 +123,6 @@ static int compare_rows(const void *left, const void *right)
 void rowset_sort(struct rowset *set)
 {
     if (set->count)
-        qsort(set->rows, set->count, sizeof *set->rows, compare_rows);
+        qsort(set->rows, set->count, sizeof(void *), compare_rows);
     set->sorted = true;
 }

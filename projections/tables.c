@@ -1,14 +1,11 @@
 #include "projections/tables.h"
 
-#define TABLE(context, table)             static const struct ol_pg_column table##_columns[] = {
+/* clang-format off */
+#define TABLE(context, table) static const struct ol_pg_column table##_columns[] = {
 #define COLUMN(table, column, type, null) {#column, OL_PG_##type, OL_PG_##null},
-#define END(table)                                                                                 \
-    {                                                                                              \
-        0                                                                                          \
-    }                                                                                              \
-    }                                                                                              \
-    ;
+#define END(table) {0}};
 #include "projections/tables.def"
+/* clang-format on */
 
 const struct table_row tables[TABLE_COUNT] = {
 #define TABLE(context, table)                                                                      \

@@ -12,8 +12,12 @@ static const struct ol_pg_statement stock_update = {
            "WHERE s.sku = u.sku COLLATE \"C\" AND s.version = u.version_before",
 };
 
-static const enum ol_pg_type stock_types[] = {OL_PG_TEXT_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
-                                              OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
+static const enum ol_pg_type stock_types[] = {OL_PG_TEXT_ARRAY,
+                                              OL_PG_INT8_ARRAY,
+                                              OL_PG_INT8_ARRAY,
+                                              OL_PG_INT8_ARRAY,
+                                              OL_PG_INT8_ARRAY,
+                                              OL_PG_INT8_ARRAY,
                                               0};
 
 static const struct ol_pg_statement products_update = {
@@ -29,12 +33,14 @@ static const struct ol_pg_statement products_update = {
 };
 
 static const enum ol_pg_type products_types[] = {
-    OL_PG_TEXT_ARRAY, OL_PG_BOOL_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_TEXT_ARRAY,
-    OL_PG_TEXT_ARRAY, OL_PG_TEXT_ARRAY, OL_PG_TEXT_ARRAY, 0};
+    OL_PG_TEXT_ARRAY, OL_PG_BOOL_ARRAY, OL_PG_INT8_ARRAY,
+    OL_PG_INT8_ARRAY, OL_PG_TEXT_ARRAY, OL_PG_TEXT_ARRAY,
+    OL_PG_TEXT_ARRAY, OL_PG_TEXT_ARRAY, 0};
 
 /* Versions come as PostgreSQL writes an array: '{7,12}'. */
 #define RESERVATION_COLUMNS                                                                        \
-    "unnest($1::text[], $2::int2[], $3::int8[], $4::timestamptz[], $5::timestamptz[], $6::text[], " \
+    "unnest($1::text[], $2::int2[], $3::int8[], $4::timestamptz[], $5::timestamptz[], "            \
+    "$6::text[], "                                                                                 \
     "$7::text[], $8::text[], $9::text[]) AS u (order_id, partition, event_offset, recorded_at, "   \
     "released_at, status, reason, reason_sku, released_versions)"
 
@@ -62,9 +68,11 @@ static const struct ol_pg_statement reservations_upsert = {
 };
 
 static const enum ol_pg_type reservations_types[] = {
-    OL_PG_TEXT_ARRAY, OL_PG_INT2_ARRAY, OL_PG_INT8_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY,
-    OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_TEXT_ARRAY, OL_PG_TEXT_ARRAY, OL_PG_TEXT_ARRAY,
-    OL_PG_TEXT_ARRAY, 0};
+    OL_PG_TEXT_ARRAY,        OL_PG_INT2_ARRAY,
+    OL_PG_INT8_ARRAY,        OL_PG_TIMESTAMPTZ_ARRAY,
+    OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_TEXT_ARRAY,
+    OL_PG_TEXT_ARRAY,        OL_PG_TEXT_ARRAY,
+    OL_PG_TEXT_ARRAY,        0};
 
 static const struct ol_pg_statement commands_count = {
     .name = "product_commands/count",
@@ -169,8 +177,8 @@ enum ol_class write_inventory(struct writer *writer, const struct projection *pr
         class = writer_copy_rows(writer, TABLE_stock, &projection->aggregates, product_is_new,
                                  put_stock, reterr);
     if (!class)
-        class = writer_copy_rows(writer, TABLE_reservations, &projection->parts,
-                                 reservation_is_new, put_reservation, reterr);
+        class = writer_copy_rows(writer, TABLE_reservations, &projection->parts, reservation_is_new,
+                                 put_reservation, reterr);
     if (!class)
         class = writer_copy_commands(writer, TABLE_product_commands, projection, reterr);
     return class;

@@ -24,9 +24,11 @@ static const struct ol_pg_statement orders_update = {
 };
 
 static const enum ol_pg_type orders_types[] = {
-    OL_PG_TEXT_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_TEXT_ARRAY,
-    OL_PG_TEXT_ARRAY, OL_PG_INT4_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
-    OL_PG_TEXT_ARRAY, OL_PG_TEXT_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY, 0};
+    OL_PG_TEXT_ARRAY,        OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY,
+    OL_PG_INT8_ARRAY,        OL_PG_TEXT_ARRAY,        OL_PG_TEXT_ARRAY,
+    OL_PG_INT4_ARRAY,        OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY,
+    OL_PG_INT8_ARRAY,        OL_PG_TEXT_ARRAY,        OL_PG_TEXT_ARRAY,
+    OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY, 0};
 
 static const struct ol_pg_statement commands_count = {
     .name = "order_commands/count",

@@ -12,9 +12,13 @@ static const struct ol_pg_statement accounts_update = {
            "WHERE a.customer_id = u.customer_id COLLATE \"C\" AND a.version = u.version_before",
 };
 
-static const enum ol_pg_type accounts_types[] = {OL_PG_TEXT_ARRAY, OL_PG_INT8_ARRAY,
-                                                 OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
-                                                 OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, 0};
+static const enum ol_pg_type accounts_types[] = {OL_PG_TEXT_ARRAY,
+                                                 OL_PG_INT8_ARRAY,
+                                                 OL_PG_INT8_ARRAY,
+                                                 OL_PG_INT8_ARRAY,
+                                                 OL_PG_INT8_ARRAY,
+                                                 OL_PG_INT8_ARRAY,
+                                                 0};
 
 #define PAYMENT_COLUMNS                                                                            \
     "unnest($1::text[], $2::text[], $3::int2[], $4::int8[], $5::int8[], $6::int8[], "              \
@@ -53,11 +57,13 @@ static const struct ol_pg_statement payments_upsert = {
            "WHERE p.customer_id = excluded.customer_id",
 };
 
-static const enum ol_pg_type payments_types[] = {
-    OL_PG_TEXT_ARRAY,        OL_PG_TEXT_ARRAY, OL_PG_INT2_ARRAY,        OL_PG_INT8_ARRAY,
-    OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_INT8_ARRAY,
-    OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_INT8_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_TEXT_ARRAY,
-    OL_PG_TEXT_ARRAY,        0};
+static const enum ol_pg_type payments_types[] = {OL_PG_TEXT_ARRAY,        OL_PG_TEXT_ARRAY,
+                                                 OL_PG_INT2_ARRAY,        OL_PG_INT8_ARRAY,
+                                                 OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY,
+                                                 OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_INT8_ARRAY,
+                                                 OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_INT8_ARRAY,
+                                                 OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_TEXT_ARRAY,
+                                                 OL_PG_TEXT_ARRAY,        0};
 
 static const struct ol_pg_statement commands_count = {
     .name = "account_commands/count",

@@ -50,11 +50,12 @@ static const struct ol_pg_statement progress_set = {
 };
 
 static const enum ol_pg_type progress_types[] = {
-    OL_PG_INT2_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
-    OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_BOOL_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
-    OL_PG_INT8_ARRAY, OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY,
-    OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
-    OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, 0};
+    OL_PG_INT2_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
+    OL_PG_INT8_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_BOOL_ARRAY, OL_PG_INT8_ARRAY,
+    OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT4_ARRAY,
+    OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY,        OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY,
+    OL_PG_INT4_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
+    OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, 0};
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
@@ -328,6 +329,16 @@ static bool set_is_used(const struct set *set)
     return set->statement && set->arrays[0].count > 0;
 }
 
+/* The key of a set's only row, for the message; a set of several does not tell which are amiss. */
+static struct text only_key(const struct set *set)
+{
+    const struct ol_pg_array *ids = &set->arrays[0];
+    const unsigned char *at = ids->buffer.data + OL_PG_ARRAY_HEAD_BYTES;
+    if (ids->count != 1)
+        return (struct text){0};
+    return (struct text){(const char *)at + 4, ol_pg_fetch32(at)};
+}
+
 static enum ol_class check_hits(const struct writer *writer, const struct ol_pg_rows *rows,
                                 struct ol_error *reterr)
 {
@@ -339,11 +350,14 @@ static enum ol_class check_hits(const struct writer *writer, const struct ol_pg_
         hits += rows++->affected;
         if (set->with_next)
             continue;
+        struct text key = only_key(set);
         if (hits != set->arrays[0].count)
             return ol_fail(reterr, OL_VIOLATED,
                            "%s: only %" PRId64 " of %d rows are there with the version that the "
-                           "events build on",
-                           set->statement->name, hits, set->arrays[0].count);
+                           "events build on%s%.*s",
+                           set->statement->name, hits, set->arrays[0].count,
+                           key.bytes ? "; missing: " : "", (int)key.bytes,
+                           key.data ? key.data : "");
         hits = 0;
     }
     return OL_OK;

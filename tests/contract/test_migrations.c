@@ -13,10 +13,11 @@ static void expect_none(struct ol_pg *db, const char *what, const char *sql)
 Test(migrations, give_every_table_view_and_column_a_comment)
 {
     OWN_DATABASE(own, true);
-    expect_none(own.db, "no comment",
-                "SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
-                "WHERE nspname IN ('orderlog', 'analytics') AND relkind IN ('r', 'v', 'p', 'm') "
-                "AND coalesce(obj_description(c.oid, 'pg_class'), '') = ''");
+    expect_none(
+        own.db, "no comment",
+        "SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE nspname IN ('orderlog', 'analytics') AND relkind IN ('r', 'v', 'p', 'm') "
+        "AND coalesce(obj_description(c.oid, 'pg_class'), '') = ''");
     expect_none(own.db, "no comment",
                 "SELECT a.attrelid::regclass || '.' || attname FROM pg_attribute a "
                 "JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace "

@@ -74,9 +74,8 @@ static void play_fill(struct play *play, struct rng *rng, size_t count)
     }
     for (int32_t i = 0; i < partitions; i++)
         if (last[i])
-            play->projection.partitions[i].now.last_digest =
-                ol_hash_record(last[i]->key.data, last[i]->key.size, last[i]->value.data,
-                               last[i]->value.size);
+            play->projection.partitions[i].now.last_digest = ol_hash_record(
+                last[i]->key.data, last[i]->key.size, last[i]->value.data, last[i]->value.size);
     projection_seal(&play->projection);
 }
 
@@ -354,7 +353,8 @@ Test(projection, conserves_money_and_stock)
         /* Once settled. */
         "SELECT sku FROM orderlog.stock s LEFT JOIN (SELECT sku, sum(quantity) AS units "
         "FROM orderlog.order_lines JOIN orderlog.orders USING (order_id) "
-        "WHERE status = 'CONFIRMED' GROUP BY sku) l USING (sku) WHERE reserved <> coalesce(units, 0)",
+        "WHERE status = 'CONFIRMED' GROUP BY sku) l USING (sku) WHERE reserved <> coalesce(units, "
+        "0)",
         "SELECT customer_id FROM orderlog.accounts WHERE held_minor <> 0",
         "SELECT order_id FROM orderlog.orders o WHERE total_minor <> (SELECT sum(amount_minor) "
         "FROM orderlog.order_lines l WHERE l.order_id = o.order_id)",
@@ -440,7 +440,8 @@ Test(writer, names_only_the_partitions_that_are_lost)
     pg_script(own.db, "UPDATE orderlog.projection_progress SET next_offset = 7 "
                       "WHERE topic = 'orderlog.orders.events.v1' AND partition = 1");
     play_fill(&play, &rng, 60);
-    pg_fails(writer_write(play.writer, &play.projection, &lost, reterr), OL_CONFLICT, "1 partition");
+    pg_fails(writer_write(play.writer, &play.projection, &lost, reterr), OL_CONFLICT,
+             "1 partition");
     cr_assert_eq(lost, 1 << 1);
     cr_assert_str_eq(pg_value(own.db, "SELECT count(*) FROM orderlog.orders"), "0");
     history_free(history);
@@ -507,8 +508,8 @@ Test(writer, frees_the_successor_when_it_is_paused_too_long)
     uint64_t lost;
     OL_AUTO(play) struct play next;
     OL_AUTO(ol_pg)
-    struct ol_pg *paused = pg_open_with(
-        (struct ol_pg_options){.dsn = own.dsn, .idle_in_transaction_timeout_ms = 700});
+    struct ol_pg *paused =
+        pg_open_with((struct ol_pg_options){.dsn = own.dsn, .idle_in_transaction_timeout_ms = 700});
     play_init(&next, &own, history, CONTEXT_ORDERS);
     pg_ok(ol_pg_begin(paused, reterr));
     pg_script(paused, "UPDATE orderlog.projection_progress SET next_offset = next_offset");
@@ -648,10 +649,13 @@ Test(load, looks_keys_up_in_indexes_whatever_the_statistics_say)
     struct ol_arena arena;
     ol_arena_init(&arena, 1 << 16, 0);
     for (size_t i = 0; i < 40; i++)
-        keys[i] = (struct entity_key){i % 2 ? ENTITY_PRODUCT : ENTITY_RESERVATION, 0,
-                                      i % 2 ? TEXT("25671") : TEXT("27601281303"), {0}};
-    const char *scans = "SELECT sum(seq_scan) FROM pg_stat_user_tables "
-                        "WHERE relname IN ('products', 'stock', 'reservations', 'product_commands')";
+        keys[i] = (struct entity_key){i % 2 ? ENTITY_PRODUCT : ENTITY_RESERVATION,
+                                      0,
+                                      i % 2 ? TEXT("25671") : TEXT("27601281303"),
+                                      {0}};
+    const char *scans =
+        "SELECT sum(seq_scan) FROM pg_stat_user_tables "
+        "WHERE relname IN ('products', 'stock', 'reservations', 'product_commands')";
     /* Statistics are sent when a backend goes idle for a moment, or ends. */
     char before[64];
     pg_script(own.db, "SELECT pg_stat_force_next_flush()");

@@ -104,9 +104,11 @@ static bool fill(struct run *run, size_t max)
             struct event_message event;
             any = true;
             ol_arena_clear(&run->scratch);
-            must_be_ok(codec_decode_event(run->context, record->value, &run->scratch, &event, &error),
+            must_be_ok(
+                codec_decode_event(run->context, record->value, &run->scratch, &event, &error),
+                &error);
+            must_be_ok(projection_apply(&run->projection, &event, i, record->offset, &error),
                        &error);
-            must_be_ok(projection_apply(&run->projection, &event, i, record->offset, &error), &error);
         }
     }
     projection_seal(&run->projection);
@@ -124,7 +126,8 @@ static void run_context(struct history *history, enum context context, size_t ba
     run.writer = writer_new(db, context, topic.text);
     projection_init(&run.projection, context);
     ol_arena_init(&run.scratch, 1 << 20, 0);
-    must_be_ok(writer_begin(run.writer, history->settings.partitions, run.progress, &error), &error);
+    must_be_ok(writer_begin(run.writer, history->settings.partitions, run.progress, &error),
+               &error);
 
     size_t events = 0;
     double own = own_seconds(), server = server_seconds();
@@ -147,11 +150,12 @@ static void run_context(struct history *history, enum context context, size_t ba
         projection_clear(&run.projection);
     }
     double seconds = (double)(ol_clock_monotonic_us() - begun_us) / 1e6;
-    printf("%-10s %8zu events %8zu rows %5zu batches %6.2f s wall (apply %.2f, write %.2f)  own CPU "
-           "%.2f s  server CPU %.2f s  %.0f events/s %.0f rows/s\n",
-           context_name(context), events, run.rows, run.batches, seconds, run.apply_seconds,
-           run.write_seconds, own_seconds() - own, server_seconds() - server, (double)events / seconds,
-           (double)run.rows / seconds);
+    printf(
+        "%-10s %8zu events %8zu rows %5zu batches %6.2f s wall (apply %.2f, write %.2f)  own CPU "
+        "%.2f s  server CPU %.2f s  %.0f events/s %.0f rows/s\n",
+        context_name(context), events, run.rows, run.batches, seconds, run.apply_seconds,
+        run.write_seconds, own_seconds() - own, server_seconds() - server, (double)events / seconds,
+        (double)run.rows / seconds);
     fflush(stdout);
     projection_release(&run.projection);
     ol_arena_release(&run.scratch);

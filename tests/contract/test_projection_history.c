@@ -8,8 +8,8 @@
 
 #include "lib/ol_hash.h"
 
-#define START_US       INT64_C(1700000000000000)
-#define COMMAND_KEPT   512 /* ids that a later command may use again */
+#define START_US     INT64_C(1700000000000000)
+#define COMMAND_KEPT 512 /* ids that a later command may use again */
 
 struct inputs {
     struct core_input *inputs;
@@ -68,8 +68,7 @@ static void push(struct history_world *world, enum context context, struct core_
     struct inputs *queue = &world->inputs[context][input.kind == INPUT_STEP][input.partition];
     if (queue->count == queue->capacity) {
         queue->capacity = queue->capacity ? 2 * queue->capacity : 64;
-        queue->inputs =
-            must(realloc(queue->inputs, queue->capacity * sizeof *queue->inputs));
+        queue->inputs = must(realloc(queue->inputs, queue->capacity * sizeof *queue->inputs));
     }
     input.offset = queue->next_offset++;
     input.source = input.kind == INPUT_STEP ? CAUSE_STEPS : CAUSE_COMMANDS;
@@ -108,7 +107,8 @@ static bool sink_event(void *self, int32_t partition, struct text key,
     if (event->body == EVENT_BODY_RECEIPT)
         list->next_offset++; /* the transaction's marker */
     if (key.bytes)
-        record->key = (struct bytes){must(ol_arena_copy(&world->arena, key.data, key.bytes)), key.bytes};
+        record->key =
+            (struct bytes){must(ol_arena_copy(&world->arena, key.data, key.bytes)), key.bytes};
     if (event->body == EVENT_BODY_DOMAIN && event->context == CONTEXT_ORDERS)
         world->history->line_count += event->order.line_count;
     world->history->event_count++;
@@ -188,7 +188,8 @@ static void supply(struct history_world *world, enum context context,
     for (;;) {
         struct entity_key *keys;
         size_t key_count;
-        must(core_lacks(world->cores[context], batch, count, arena, &keys, &key_count) ? arena : NULL);
+        must(core_lacks(world->cores[context], batch, count, arena, &keys, &key_count) ? arena
+                                                                                       : NULL);
         if (key_count == 0)
             return;
         for (size_t i = 0; i < key_count; i++) {
@@ -256,11 +257,10 @@ static struct text customer_of(struct history_world *world, int64_t number)
 
 static struct metadata metadata_of(struct history_world *world, struct text id)
 {
-    return (struct metadata){.command_id = id,
-                             .actor = TEXT("import"),
-                             .occurred_at_us = rng_chance(&world->rng, 95)
-                                                   ? world->now_us - 86400000000
-                                                   : TIME_NONE};
+    return (struct metadata){
+        .command_id = id,
+        .actor = TEXT("import"),
+        .occurred_at_us = rng_chance(&world->rng, 95) ? world->now_us - 86400000000 : TIME_NONE};
 }
 
 /* The same for all, or some have none and some have twice as much. */
@@ -268,7 +268,8 @@ static int64_t opening(struct history_world *world, int64_t usual)
 {
     if (!world->history->settings.odd_percent)
         return usual;
-    return rng_chance(&world->rng, 15) ? 0 : 1 + (int64_t)rng_below(&world->rng, 2 * (uint64_t)usual);
+    return rng_chance(&world->rng, 15) ? 0
+                                       : 1 + (int64_t)rng_below(&world->rng, 2 * (uint64_t)usual);
 }
 
 static void add_product(struct history_world *world, int64_t number)
@@ -279,7 +280,8 @@ static void add_product(struct history_world *world, int64_t number)
         .metadata = metadata_of(world, name(world, "product/%.*s", (int)sku.bytes, sku.data)),
         .inventory = {.kind = PRODUCT_ADD,
                       .sku = sku,
-                      .details = {.name = name(world, "YOGURT NOT MULTI-PACKS %lld", (long long)number),
+                      .details = {.name =
+                                      name(world, "YOGURT NOT MULTI-PACKS %lld", (long long)number),
                                   .category = TEXT("YOGURT"),
                                   .brand = TEXT("National"),
                                   .price_minor = 100 + number % 900,
@@ -303,7 +305,8 @@ static void open_account(struct history_world *world, int64_t number)
     struct text customer = customer_of(world, number);
     struct command open = {
         .context = CONTEXT_PAYMENTS,
-        .metadata = metadata_of(world, name(world, "account/%.*s", (int)customer.bytes, customer.data)),
+        .metadata =
+            metadata_of(world, name(world, "account/%.*s", (int)customer.bytes, customer.data)),
         .payment = {.kind = ACCOUNT_OPEN, .customer_id = customer, .currency = TEXT("USD")},
     };
     struct command deposit = {
@@ -398,13 +401,14 @@ static void odd_command(struct history_world *world)
             if (command.context == CONTEXT_ORDERS)
                 command.order.kind = ORDER_CANCEL;
             else if (command.context == CONTEXT_INVENTORY)
-                command.inventory = (struct inventory_command){
-                    .kind = PRODUCT_DELETE, .sku = command.inventory.sku};
+                command.inventory = (struct inventory_command){.kind = PRODUCT_DELETE,
+                                                               .sku = command.inventory.sku};
             else
-                command.payment = (struct payment_command){.kind = FUNDS_WITHDRAW,
-                                                           .customer_id = command.payment.customer_id,
-                                                           .amount_minor = 7,
-                                                           .currency = TEXT("USD")};
+                command.payment =
+                    (struct payment_command){.kind = FUNDS_WITHDRAW,
+                                             .customer_id = command.payment.customer_id,
+                                             .amount_minor = 7,
+                                             .currency = TEXT("USD")};
         }
         submit(world, command);
         return;
@@ -430,9 +434,9 @@ static void odd_command(struct history_world *world)
     } else {
         command.context = CONTEXT_PAYMENTS;
         command.payment = (struct payment_command){
-            .kind = choice > 11 ? PAYMENT_REFUND
-                                : (enum payment_command_kind)rng_between(rng, ACCOUNT_OPEN,
-                                                                         PAYMENT_REFUND),
+            .kind = choice > 11
+                        ? PAYMENT_REFUND
+                        : (enum payment_command_kind)rng_between(rng, ACCOUNT_OPEN, PAYMENT_REFUND),
             .customer_id = customer_of(world, customer),
             .amount_minor = 1 + (int64_t)rng_below(rng, 3000),
             .currency = rng_chance(rng, 90) ? TEXT("USD") : TEXT("EUR"),

@@ -27,7 +27,7 @@ struct history_settings {
     uint64_t seed;
     int32_t partitions;
     int64_t orders, customers, products;
-    int64_t lines_max;   /* an order has 1 to so many lines */
+    int64_t lines_max;    /* an order has 1 to so many lines */
     int64_t stock, funds; /* of each product and wallet at the start */
     unsigned odd_percent; /* of commands that are repeats, conflicts, cancels, nonsense ... */
     size_t batch_max;     /* inputs of one transaction */

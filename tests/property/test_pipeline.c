@@ -591,6 +591,7 @@ static void check_rest(struct world *world, struct pipeline_totals *totals)
     }
     expect(check_receipts(&world->pipeline));
     expect(check_outcomes(&world->pipeline));
+    expect(check_keys(&world->pipeline));
     expect(check_decided_anew(&world->pipeline));
     expect(check_ended(&world->pipeline));
     expect(check_books(&world->pipeline, totals));

@@ -14,11 +14,12 @@ static const char *wrong(const char *format, ...) __attribute__((format(printf, 
 static const char *wrong(const char *format, ...)
 {
     static char sentence[1024];
+    char anew[sizeof sentence]; /* an argument may be the sentence before */
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
+    vsnprintf(anew, sizeof anew, format, arguments);
     va_end(arguments);
-    return sentence;
+    return strcpy(sentence, anew);
 }
 
 #define TEXT_ARGS(text) (int)(text).bytes, (text).bytes ? (text).data : ""
@@ -277,6 +278,25 @@ static bool same_bytes(const void *a, size_t a_bytes, const void *b, size_t b_by
     return a_bytes == b_bytes && (a_bytes == 0 || memcmp(a, b, a_bytes) == 0);
 }
 
+/* All that a record had is still there: key and value byte for byte, and its own headers. */
+static bool is_kept(const struct broker_slot *record, const struct broker_slot *copy, bool with_key)
+{
+    if (!same_bytes(record->value, record->value_bytes, copy->value, copy->value_bytes) ||
+        (record->value == NULL) != (copy->value == NULL))
+        return false;
+    if (with_key && !same_bytes(record->key, record->key_bytes, copy->key, copy->key_bytes))
+        return false;
+    for (size_t i = 0; i < record->header_count; i++) {
+        struct ol_header header = header_of(copy, record->headers[i].name);
+        bool replaced = strcmp(record->headers[i].name, PASSED_ON_HEADER) == 0;
+        if (!header.name ||
+            (!replaced && !same_bytes(header.value, header.value_bytes, record->headers[i].value,
+                                      record->headers[i].value_bytes)))
+            return false;
+    }
+    return true;
+}
+
 /* A dead letter names its record, and is it. */
 static const char *note_dead_letters(const struct broker *broker, enum context context,
                                      int32_t partition, struct outcomes *outcomes)
@@ -298,9 +318,7 @@ static const char *note_dead_letters(const struct broker *broker, enum context c
                          partition, (long long)offset);
         const struct broker_slot *record =
             &broker_partition(broker, context, stream_of(source), partition)->slots[from];
-        if (!same_bytes(slot->value, slot->value_bytes, record->value, record->value_bytes) ||
-            !same_bytes(slot->key, slot->key_bytes, record->key, record->key_bytes) ||
-            (slot->value == NULL) != (record->value == NULL))
+        if (!is_kept(record, slot, true))
             return wrong("%s dead letter %d/%lld is not its record byte for byte",
                          context_name(context), partition, (long long)offset);
         outcome->dead_letters++;
@@ -323,9 +341,11 @@ static const char *note_passed_on(const struct broker *broker, enum context cont
             const char *place = from.name ? strchr(from.value, '/') : NULL;
             if (!place || strtol(place + 1, NULL, 10) != partition)
                 continue;
-            struct outcome *outcome =
-                outcome_of(outcomes, CAUSE_COMMANDS, strtoll(strrchr(place, '/') + 1, NULL, 10));
-            if (!outcome || to == partition)
+            int64_t at = strtoll(strrchr(place, '/') + 1, NULL, 10);
+            struct outcome *outcome = outcome_of(outcomes, CAUSE_COMMANDS, at);
+            if (!outcome || to == partition ||
+                !is_kept(&broker_partition(broker, context, STREAM_COMMANDS, partition)->slots[at],
+                         slot, false))
                 return wrong("%s command %d/%lld was passed on from nowhere", context_name(context),
                              to, (long long)offset);
             outcome->passed_on++;
@@ -454,6 +474,68 @@ const char *check_outcomes(const struct pipeline *pipeline)
     for (int context = 0; context < CONTEXT_COUNT && !fault; context++)
         for (int32_t i = 0; i < pipeline->broker->partitions && !fault; i++)
             fault = check_partition_outcomes(pipeline, (enum context)context, i, &arena);
+    ol_arena_release(&arena);
+    return fault;
+}
+
+/* ---- keys ---- */
+
+/* The id that a command or step is about, and the partition where it belongs. */
+static void home_of(const struct broker *broker, enum context context, enum stream stream,
+                    const struct broker_slot *slot, struct ol_arena *arena, struct text *ret_id,
+                    int32_t *ret_partition)
+{
+    struct bytes wire = {slot->value, slot->value_bytes};
+    struct ol_error error;
+    struct command command;
+    struct step_message step;
+    *ret_partition = -1;
+    if (stream == STREAM_COMMANDS) {
+        domain_assert(decode_command(slot, context, arena, &command));
+        *ret_id = command_aggregate(&command);
+    } else {
+        if (codec_decode_step(context, wire, arena, &step, &error))
+            domain_assert_failed(error.text, __FILE__, __LINE__);
+        *ret_id = step_aggregate(&step);
+        if (context == CONTEXT_INVENTORY)
+            *ret_partition = step.inventory.partition;
+    }
+    if (*ret_partition < 0)
+        *ret_partition = partition_of(*ret_id, broker->partitions);
+}
+
+static const char *check_partition_keys(const struct broker *broker, enum context context,
+                                        enum stream stream, int32_t partition,
+                                        struct ol_arena *arena)
+{
+    const struct broker_partition *log = broker_partition(broker, context, stream, partition);
+    FOR_RECORDS(offset, log)
+    {
+        const struct broker_slot *slot = &log->slots[offset];
+        struct text id;
+        int32_t home;
+        if (slot->writer == WRITER_OUTSIDE)
+            continue;
+        ol_arena_clear(arena);
+        home_of(broker, context, stream, slot, arena, &id, &home);
+        if (home != partition || !same_bytes(slot->key, slot->key_bytes, id.data, id.bytes))
+            return wrong("%s %s %d/%lld has another key or place than its id %.*s",
+                         context_name(context), stream_name(stream), partition, (long long)offset,
+                         TEXT_ARGS(id));
+    }
+    return NULL;
+}
+
+const char *check_keys(const struct pipeline *pipeline)
+{
+    struct ol_arena arena;
+    const char *fault = NULL;
+    ol_arena_init(&arena, 1 << 16, 0);
+    for (int context = 0; context < CONTEXT_COUNT; context++)
+        for (int stream = STREAM_COMMANDS; stream <= STREAM_STEPS; stream++)
+            for (int32_t i = 0; i < pipeline->broker->partitions && !fault; i++)
+                fault = check_partition_keys(pipeline->broker, (enum context)context,
+                                             (enum stream)stream, i, &arena);
     ol_arena_release(&arena);
     return fault;
 }
@@ -871,13 +953,15 @@ static const char *compare_shelves(struct books *books)
 static const char *compare_wallets(struct books *books)
 {
     const struct projection *truth = &books->pipeline->truth[CONTEXT_PAYMENTS];
-    uint64_t wallets = 0;
+    uint64_t wallets = 0, refunded = 0;
     for (size_t i = 0; i < truth->count; i++) {
         const struct projected *state = &truth->states[i];
         const struct account *account = &state->state.account;
-        if (state->key.kind == ENTITY_PAYMENT &&
-            state->state.payment.status == PAYMENT_IS_AUTHORISED)
+        const struct payment *payment = &state->state.payment;
+        if (state->key.kind == ENTITY_PAYMENT && payment->status == PAYMENT_IS_AUTHORISED)
             return wrong("payment %.*s is still held", TEXT_ARGS(state->key.second));
+        if (state->key.kind == ENTITY_PAYMENT)
+            refunded += (uint64_t)payment->refunded_minor;
         if (state->key.kind != ENTITY_ACCOUNT)
             continue;
         if (account->held_minor != 0 || account->balance_minor < 0)
@@ -885,6 +969,9 @@ static const char *compare_wallets(struct books *books)
                          (long long)account->balance_minor, (long long)account->held_minor);
         wallets += (uint64_t)account->balance_minor;
     }
+    if (refunded != books->refunded)
+        return wrong("payments were refunded %llu, by the books %llu", (unsigned long long)refunded,
+                     (unsigned long long)books->refunded);
     if (wallets + books->captured - books->refunded != books->external)
         return wrong("wallets hold %llu, orders paid %llu, refunds %llu; paid in was %llu",
                      (unsigned long long)wallets, (unsigned long long)books->captured,

@@ -33,6 +33,10 @@ const char *check_receipts(const struct pipeline *pipeline);
  * repeat it. Causes of a partition's events rise, so nothing was decided twice. */
 const char *check_outcomes(const struct pipeline *pipeline);
 
+/* What workers wrote to commands and steps has the id that it is about as its key, and lies where
+ * that belongs. */
+const char *check_keys(const struct pipeline *pipeline);
+
 /*
  * Another core for each context, which never crashed, lagged or evicted, is given the same inputs in
  * the same order, one by one: it writes the same events byte for byte, and the same steps, dead

@@ -34,7 +34,8 @@ static void end(void)
 }
 
 /* An event of the command at `cause_offset`. */
-static struct event_message event_of(enum context context, const char *command, int64_t cause_offset)
+static struct event_message event_of(enum context context, const char *command,
+                                     int64_t cause_offset)
 {
     return (struct event_message){
         .context = context,
@@ -82,10 +83,8 @@ static struct event_message increased(const char *sku, const char *command, int6
                                       int64_t quantity, int64_t cause_offset)
 {
     struct event_message event = event_of(CONTEXT_INVENTORY, command, cause_offset);
-    event.inventory = (struct inventory_event){.kind = STOCK_INCREASED,
-                                               .version = version,
-                                               .sku = text_of(sku),
-                                               .quantity = quantity};
+    event.inventory = (struct inventory_event){
+        .kind = STOCK_INCREASED, .version = version, .sku = text_of(sku), .quantity = quantity};
     return event;
 }
 
@@ -116,7 +115,8 @@ Test(fold_event, keeps_what_the_rows_must_say)
     cr_assert_eq(stock->reserved, 3);
     cr_assert_eq(stock->version, 3);
     cr_assert_eq(stock->event_offset, 2);
-    const struct row_products *product = (struct row_products *)fold_row(entity, ROW_TABLE_products);
+    const struct row_products *product =
+        (struct row_products *)fold_row(entity, ROW_TABLE_products);
     cr_assert_eq(product->listed, 1);
     cr_assert_eq(product->currency, cell_currency(TEXT("USD")));
     cr_assert_eq(product->command_id, cell_text(TEXT("add")));
@@ -182,7 +182,8 @@ Test(fold_event, notices_a_second_outcome)
 {
     begin(CONTEXT_INVENTORY);
     struct event_message first = added("A", 0), second = increased("A", "x", 2, 5, 1),
-                         third = increased("A", "x", 3, 5, 2), again = increased("A", "add", 4, 1, 3);
+                         third = increased("A", "x", 3, 5, 2),
+                         again = increased("A", "add", 4, 1, 3);
     take("A", &first);
     take("A", &second);
     take("A", &third);
@@ -253,8 +254,8 @@ static struct event_message receipt(int64_t first, int64_t next, int32_t decided
                                   .metadata = {.occurred_at_us = TIME_NONE},
                                   .recorded_at_us = 1000,
                                   .body = EVENT_BODY_RECEIPT};
-    event.receipt = (struct receipt){
-        .commands_first = first, .commands_next = next, .decided = decided};
+    event.receipt =
+        (struct receipt){.commands_first = first, .commands_next = next, .decided = decided};
     return event;
 }
 

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 static const struct table_column columns[] = {
-    {"order_id", TABLE_TEXT}, {"amount_minor", TABLE_NUMBER}, {"partition", TABLE_SMALL},
+    {"order_id", TABLE_TEXT},
+    {"amount_minor", TABLE_NUMBER},
+    {"partition", TABLE_SMALL},
     {"listed", TABLE_BOOL},
 };
 
@@ -21,7 +23,8 @@ static char *printed(const struct table *table,
     return text;
 }
 
-static void add(struct table *table, const char *id, int64_t amount_minor, int partition, bool listed)
+static void add(struct table *table, const char *id, int64_t amount_minor, int partition,
+                bool listed)
 {
     table_text(table, id);
     table_int(table, amount_minor);
@@ -89,10 +92,11 @@ Test(table_print, writes_an_object_a_line_with_big_numbers_as_strings)
     table_null(&table);
     table_null(&table);
     char *text = printed(&table, table_print);
-    cr_assert_str_eq(text, "{\"order_id\":\"say \\\"hi\\\"\",\"amount_minor\":\"-9223372036854775808\","
-                           "\"partition\":3,\"listed\":true}\n"
-                           "{\"order_id\":null,\"amount_minor\":null,\"partition\":null,"
-                           "\"listed\":null}\n");
+    cr_assert_str_eq(text,
+                     "{\"order_id\":\"say \\\"hi\\\"\",\"amount_minor\":\"-9223372036854775808\","
+                     "\"partition\":3,\"listed\":true}\n"
+                     "{\"order_id\":null,\"amount_minor\":null,\"partition\":null,"
+                     "\"listed\":null}\n");
     free(text);
     table_release(&table);
 }

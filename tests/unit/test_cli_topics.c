@@ -79,7 +79,8 @@ Test(topics_compare, finds_nothing_in_a_topic_as_wanted)
     topics_wanted(&options, wanted);
     for (size_t i = 0; i < TOPICS_COUNT; i++) {
         struct topic_there there = there_as(&wanted[i]);
-        cr_assert_eq(topics_compare(&wanted[i], &there, &text), 0);
+        struct topic_differences found = topics_compare(&wanted[i], &there, &text);
+        cr_assert_eq(found.must + found.better, 0);
     }
     cr_assert_eq(text.size_bytes, 0);
 }
@@ -94,9 +95,28 @@ Test(topics_compare, names_each_difference)
     there.partition_count = 3;
     there.values[0] = "CreateTime";
     there.values[1] = NULL;
-    cr_assert_eq(topics_compare(&wanted[0], &there, &text), 3);
+    struct topic_differences found = topics_compare(&wanted[0], &there, &text);
+    cr_assert_eq(found.must, 3);
+    cr_assert_eq(found.better, 0);
     cr_assert_str_eq(ol_text_string(&text),
                      "partitions is 3, wanted 4; message.timestamp.type is CreateTime, wanted "
                      "LogAppendTime; cleanup.policy is unknown, wanted delete");
+    ol_text_release(&text);
+}
+
+Test(topics_compare, lets_pass_what_would_only_be_better)
+{
+    struct topic_wanted wanted[TOPICS_COUNT];
+    struct ol_options options = options_of();
+    struct ol_text text = {0};
+    topics_wanted(&options, wanted);
+    struct topic_there there = there_as(&wanted[STREAM_COMMANDS]);
+    for (size_t i = 0; i < wanted->setting_count; i++)
+        if (strcmp(wanted->settings[i].name, "compression.type") == 0)
+            there.values[i] = "producer";
+    struct topic_differences found = topics_compare(&wanted[STREAM_COMMANDS], &there, &text);
+    cr_assert_eq(found.must, 0);
+    cr_assert_eq(found.better, 1);
+    cr_assert_str_eq(ol_text_string(&text), "compression.type is producer, wanted uncompressed");
     ol_text_release(&text);
 }

@@ -501,16 +501,42 @@ Test(overlay_evict, leaves_all_others_to_be_found)
     cr_assert_gt(overlay_stats(overlay).evictions, 1000u);
 }
 
-Test(overlay_full, is_above_the_hard_limit)
+Test(overlay_full, is_above_the_hard_limit_while_the_projection_is_behind)
 {
     size_t one = product_bytes();
     overlay = overlay_new(PARTITIONS, (struct overlay_limits){0, 2 * one});
     put_product("a", 0, 0);
     put_product("b", 0, 0);
+    cr_assert(apply_increased("a", 0, 2, 1, OVERLAY_NOW));
+    cr_assert(apply_increased("b", 0, 2, 1, OVERLAY_NOW));
+    close_batch(0, 1, 0);
     cr_assert_not(overlay_full(overlay));
     put_product("c", 0, 0);
     cr_assert(overlay_full(overlay));
+    settle(0, 1, 0);
     overlay_evict(overlay);
+    cr_assert_not(overlay_full(overlay));
+}
+
+/* A take-over may stop to wait between two events of a transaction that is larger than the limit: no
+ * projection can settle a batch whose receipt has not been read yet. */
+Test(overlay_full, is_not_for_open_batches_alone)
+{
+    overlay = overlay_new(PARTITIONS, none);
+    put_product("a", 0, 0);
+    put_product("b", 1, 0);
+    cr_assert(apply_increased("a", 0, 2, 1, OVERLAY_NOW));
+    cr_assert(apply_increased("b", 1, 2, 1, OVERLAY_NOW));
+    overlay_evict(overlay);
+    cr_assert_not(overlay_full(overlay), "waiting would not help");
+    close_batch(0, 1, 0);
+    cr_assert(overlay_full(overlay));
+    settle(0, 1, 0);
+    overlay_evict(overlay);
+    cr_assert_not(overlay_full(overlay));
+    close_batch(1, 1, 0);
+    cr_assert(overlay_full(overlay));
+    overlay_clear(overlay);
     cr_assert_not(overlay_full(overlay));
 }
 
@@ -523,12 +549,20 @@ Test(overlay_full, is_no_more_once_all_has_left)
             sprintf(sku, "s-%d", i);
             put_product(sku, 0, 0);
         }
+        cr_assert(apply_increased("s-0", 0, 2, 1, OVERLAY_NOW));
+        close_batch(0, 1, 0);
         cr_assert(overlay_full(overlay));
-        if (round == 0)
+        if (round == 0) {
+            settle(0, 1, 0);
             overlay_evict(overlay);
-        else
+        } else {
             overlay_clear(overlay);
+        }
+        put_product("s-1", 0, 0);
+        cr_assert(apply_increased("s-1", 0, 2, 1, OVERLAY_NOW));
+        close_batch(0, 2, 0);
         cr_assert_not(overlay_full(overlay), "what is left is no state, and can't be evicted");
+        overlay_clear(overlay);
     }
 }
 

@@ -70,18 +70,17 @@ static const struct order_line free_line[] = {{TEXT("A"), 1, 0, 0}};
 
 static struct event_message placed(const char *order)
 {
-    return (struct event_message){BY_COMMAND("basket/1"),
-                                  .order = {.kind = ORDER_PLACED,
-                                            .order_id = text_of(order),
-                                            .version = 1,
-                                            .status = ORDER_IS_PLACED,
-                                            .saga_state = SAGA_IS_RUNNING,
-                                            .customer_id = TEXT("c-1"),
-                                            .currency = TEXT("USD"),
-                                            .lines = two_groups,
-                                            .line_count = 2,
-                                            .total_minor = 350,
-                                            .deadline_us = NOW_US + 900}};
+    return (struct event_message){BY_COMMAND("basket/1"), .order = {.kind = ORDER_PLACED,
+                                                                    .order_id = text_of(order),
+                                                                    .version = 1,
+                                                                    .status = ORDER_IS_PLACED,
+                                                                    .saga_state = SAGA_IS_RUNNING,
+                                                                    .customer_id = TEXT("c-1"),
+                                                                    .currency = TEXT("USD"),
+                                                                    .lines = two_groups,
+                                                                    .line_count = 2,
+                                                                    .total_minor = 350,
+                                                                    .deadline_us = NOW_US + 900}};
 }
 
 static struct event_message order_event(int64_t version, enum order_event_kind kind,
@@ -232,13 +231,12 @@ Test(core_orders, refuses_what_can_not_follow, .fini = done)
 
 static struct event_message rejected(const char *aggregate, const char *id, enum refusal_code code)
 {
-    return (struct event_message){.metadata = {.command_id = text_of(id)},
-                                  .cause_source = CAUSE_COMMANDS,
-                                  .body_digest = 5,
-                                  .body = EVENT_BODY_REJECTED,
-                                  .rejected = {.aggregate_id = text_of(aggregate),
-                                               .message = TEXT("no"),
-                                               .code = code}};
+    return (struct event_message){
+        .metadata = {.command_id = text_of(id)},
+        .cause_source = CAUSE_COMMANDS,
+        .body_digest = 5,
+        .body = EVENT_BODY_REJECTED,
+        .rejected = {.aggregate_id = text_of(aggregate), .message = TEXT("no"), .code = code}};
 }
 
 static struct event_message repeated(const char *aggregate, const char *id)
@@ -292,9 +290,9 @@ Test(core_commands, refuse_a_second_outcome, .fini = done)
 static struct event_message receipt(int64_t commands_first, int64_t commands_next,
                                     int64_t steps_first, int64_t steps_next)
 {
-    return (struct event_message){.body = EVENT_BODY_RECEIPT,
-                                  .receipt = {commands_first, commands_next, steps_first,
-                                              steps_next, 4, 1, 2, 0, 0, 0}};
+    return (struct event_message){
+        .body = EVENT_BODY_RECEIPT,
+        .receipt = {commands_first, commands_next, steps_first, steps_next, 4, 1, 2, 0, 0, 0}};
 }
 
 Test(core_receipts, chain_without_a_gap, .fini = done)
@@ -361,13 +359,13 @@ static struct reservation_change *reservation_change(const char *order)
 static struct event_message product_event(enum inventory_event_kind kind, int64_t version,
                                           int64_t quantity)
 {
-    return (struct event_message){BY_COMMAND("p/1"), .inventory = {.kind = kind,
-                                                                   .version = version,
-                                                                   .sku = TEXT("A"),
-                                                                   .quantity = quantity,
-                                                                   .details = {.name = TEXT("Tea"),
-                                                                               .currency =
-                                                                                   TEXT("USD")}}};
+    return (struct event_message){
+        BY_COMMAND("p/1"),
+        .inventory = {.kind = kind,
+                      .version = version,
+                      .sku = TEXT("A"),
+                      .quantity = quantity,
+                      .details = {.name = TEXT("Tea"), .currency = TEXT("USD")}}};
 }
 
 Test(core_inventory, sums_what_several_groups_take, .fini = done)

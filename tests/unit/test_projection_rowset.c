@@ -60,14 +60,15 @@ Test(rowset, sorts_bytewise, .init = begin, .fini = end)
 {
     static const struct {
         const char *id, *second;
-    } sorted[] = {{"", ""},         {"1", ""},          {"10", ""},        {"10000000", ""},
-                  {"100000000", ""}, {"100000001", ""}, {"2", "a"},        {"2", "b"},
-                  {"A", ""},        {"a", ""},          {"a\x7f", ""},     {"a\xc3\xa9", ""},
+    } sorted[] = {{"", ""},          {"1", ""},         {"10", ""},    {"10000000", ""},
+                  {"100000000", ""}, {"100000001", ""}, {"2", "a"},    {"2", "b"},
+                  {"A", ""},         {"a", ""},         {"a\x7f", ""}, {"a\xc3\xa9", ""},
                   {"\xc3\xa9", ""}};
     size_t count = sizeof sorted / sizeof *sorted;
     for (size_t i = 0; i < count; i++) {
         size_t j = (i * 5 + 3) % count;
-        rowset_add(&set, &arena, sizeof(struct row), text_of(sorted[j].id), text_of(sorted[j].second));
+        rowset_add(&set, &arena, sizeof(struct row), text_of(sorted[j].id),
+                   text_of(sorted[j].second));
     }
     rowset_sort(&set);
     for (size_t i = 0; i < count; i++) {

@@ -9,11 +9,12 @@ the events add up to.
 import importlib
 import os
 import sys
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import grpc_tools
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from grpc_tools import protoc
 
 from harness import CONTEXTS, DIR, PATIENCE, ROOT, Hopeless, check, note
@@ -67,11 +68,10 @@ def read(topic, partitions):
     records = [[] for _ in range(partitions)]
     try:
         consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
-        at_end, empty = set(), 0
+        at_end, until = set(), time.monotonic() + PATIENCE
         while len(at_end) < partitions:
-            batch = consumer.consume(10000, 1.0)
-            empty = 0 if batch else empty + 1
-            if empty > PATIENCE:
+            batch = consumer.consume(1000, 0.05)
+            if time.monotonic() > until:
                 raise Hopeless(f"{topic} can't be read to its end")
             for message in batch:
                 if message.error():
@@ -83,6 +83,52 @@ def read(topic, partitions):
     finally:
         consumer.close()
     return records
+
+
+class Publisher:
+    """Another client's producer, with a partitioner of its choice."""
+
+    def __init__(self, pipeline, partitioner="murmur2"):
+        self.pipeline, self.places = pipeline, []
+        self.producer = Producer({"bootstrap.servers": os.environ["ORDERLOG_KAFKA_BROKERS"],
+                                  "partitioner": partitioner, "enable.idempotence": True,
+                                  "linger.ms": 20, "queue.buffering.max.messages": 1000000})
+
+    def publish(self, context, key, value, partition=-1, headers=None, stream="commands"):
+        """value: bytes, or a message. Its place is appended to `places` when it is there."""
+        def there(error, message):
+            if error:
+                raise KafkaException(error)
+            self.places.append((context, message.key(), message.partition(), message.offset()))
+        if value is not None and not isinstance(value, bytes):
+            value = value.SerializeToString()
+        self.producer.produce(self.pipeline.topic(context, stream), key=key, value=value,
+                              partition=partition, headers=headers, on_delivery=there)
+        self.producer.poll(0)
+
+    def flush(self):
+        if self.producer.flush(PATIENCE):
+            raise Hopeless("the broker did not take all records")
+
+
+def command(context, name, body, **fields):
+    """An envelope: command("orders", "id-1", "cancel_order", order_id="o-1")"""
+    message = CLASSES[context, "command"]()
+    message.metadata.command_id = name
+    getattr(message, body).SetInParent()
+    for field, value in fields.items():
+        target = getattr(message, body)
+        if isinstance(value, list):
+            getattr(target, field).extend(
+                type(target).DESCRIPTOR.fields_by_name[field].message_type._concrete_class(**item)
+                for item in value)
+        elif isinstance(value, dict):
+            getattr(target, field).SetInParent()
+            for inner, part in value.items():
+                setattr(getattr(target, field), inner, part)
+        else:
+            setattr(target, field, value)
+    return message
 
 
 def body_of(message):

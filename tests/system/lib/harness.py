@@ -294,9 +294,17 @@ class Pipeline:
         self.commands += count if first_time else 0
         return count
 
-    def bring_in_all(self, folder, first_time=True):
+    def bring_in_lists(self, folder, first_time=True):
+        """Products and wallets, before any basket."""
         return sum(self.bring_in(kind, folder / f"{kind}.csv", first_time)
-                   for kind in ("products", "accounts", "baskets"))
+                   for kind in ("products", "accounts"))
+
+    def bring_in_all(self, folder, first_time=True):
+        """Baskets only when all else has its outcome: across contexts nothing else orders them."""
+        count = self.bring_in_lists(folder, first_time)
+        if first_time:
+            self.settle()
+        return count + self.bring_in("baskets", folder / "baskets.csv", first_time)
 
     def submit(self, *commands, words=("--wait", "--json"), counted=True):
         """Commands as objects of the JSON mapping; the rows printed for them."""
