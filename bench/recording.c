@@ -160,6 +160,22 @@ enum ol_class recording_read(struct recording *recording, const struct ol_kafka_
     return class;
 }
 
+enum ol_class recording_mark(struct recording *recording, const struct ol_kafka_settings *kafka,
+                             struct recorded_place *const *places, size_t count,
+                             struct ol_error *reterr)
+{
+    struct ol_offset positions[RECORDED_PLACES];
+    struct ol_reader *reader;
+    enum ol_class class = ol_reader_open(kafka, OL_READ_COMMITTED, count, &reader, reterr);
+    if (class)
+        return class;
+    class = find_ends(recording, reader, places, count, false, positions, reterr);
+    for (size_t i = 0; i < count && !class; i++)
+        places[i]->from = places[i]->to;
+    ol_reader_close(reader);
+    return class;
+}
+
 /* ---- who wrote what -------------------------------------------------------------------------- */
 
 /* Steps to inventory and payments come from orders; those to orders are told apart by their kind. */

@@ -80,4 +80,9 @@ enum ol_class recording_read(struct recording *recording, const struct ol_kafka_
                                                    struct ol_error *reterr),
                              void *self, struct ol_reader **ret_reader, struct ol_error *reterr);
 
+/* The measured part of these places begins at what is now their end. */
+enum ol_class recording_mark(struct recording *recording, const struct ol_kafka_settings *kafka,
+                             struct recorded_place *const *places, size_t count,
+                             struct ol_error *reterr);
+
 #endif

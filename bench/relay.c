@@ -3,8 +3,8 @@
  *
  *   bench_relay [OPTION...] SCRATCH-PREFIX FROM-FILE       options as `orderlog worker --help`
  *
- *   load the recording -> make scratch topics -> three loops consume, produce, commit -> count what
- *   is in the scratch topics -> delete them
+ *   load the recording -> make scratch topics -> warm the producers up -> three loops consume,
+ *   produce, commit -> count what is in the scratch topics -> delete them
  *
  * One loop for each context, built like consumers/loop.c: a static group member on the real commands
  * and steps topics from where the measured part begins, two transactional producers in turn, the
@@ -86,8 +86,11 @@ struct loop {
 struct relay {
     const struct ol_options *options;
     const char *scratch_prefix;
-    struct recording recording;
+    struct recording recording, scratch; /* scratch: the same places, of the scratch topics */
+    struct recorded_place *written[RECORDED_PLACES]; /* of scratch: steps and events */
+    size_t written_count;
     struct loop loops[CONTEXT_COUNT];
+    pthread_barrier_t warm, go; /* of the loops and of who starts them */
     /* The clock of all: set by whoever begins first and ends last. */
     pthread_mutex_t lock;
     int running;
@@ -449,16 +452,32 @@ static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
     return OL_OK;
 }
 
-static enum ol_class open_loop(struct loop *loop, struct ol_error *reterr)
+/* One record to each partition: a new topic's first transaction must not be in the figures. */
+static enum ol_class warm_up(struct loop *loop, struct ol_producer *producer,
+                             struct ol_error *reterr)
+{
+    struct ol_record records[sizeof loop->cursors / sizeof loop->cursors[0]];
+    for (size_t i = 0; i < loop->cursor_count; i++)
+        records[i] = (struct ol_record){.topic = loop->cursors[i].topic,
+                                        .partition = loop->cursors[i].partition,
+                                        .value = "warm",
+                                        .value_bytes = 4};
+    enum ol_class class = ol_producer_begin(producer, reterr);
+    if (!class)
+        class = ol_producer_produce(producer, records, loop->cursor_count, reterr);
+    return class ? class : ol_producer_commit(producer, NULL, reterr);
+}
+
+static enum ol_class open_producers(struct loop *loop, struct ol_error *reterr)
 {
     struct relay *relay = loop->relay;
-    const char *name = context_name(loop->context);
-    char group[TOPIC_NAME_BYTES_MAX + 32], id[TOPIC_NAME_BYTES_MAX + 32];
+    char id[TOPIC_NAME_BYTES_MAX + 32];
+    enum ol_class class = OL_OK;
     for (int i = 0; i < 2; i++) {
         size_t inputs = (size_t)relay->options->batch_inputs;
-        snprintf(id, sizeof id, "%s.%s.0.%c", relay->scratch_prefix, name, "ab"[i]);
-        enum ol_class class =
-            ol_producer_open(&loop->kafka.settings, id, &loop->producers[i], reterr);
+        snprintf(id, sizeof id, "%s.%s.0.%c", relay->scratch_prefix, context_name(loop->context),
+                 "ab"[i]);
+        class = ol_producer_open(&loop->kafka.settings, id, &loop->producers[i], reterr);
         if (class)
             return class;
         loop->batches[i].messages = calloc(inputs, sizeof *loop->batches[i].messages);
@@ -467,6 +486,16 @@ static enum ol_class open_loop(struct loop *loop, struct ol_error *reterr)
     }
     loop->building = &loop->batches[0];
     make_cursors(loop);
+    for (int i = 0; i < 2 && !class; i++)
+        class = warm_up(loop, loop->producers[i], reterr);
+    return class;
+}
+
+static enum ol_class open_consumer(struct loop *loop, struct ol_error *reterr)
+{
+    struct relay *relay = loop->relay;
+    const char *name = context_name(loop->context);
+    char group[TOPIC_NAME_BYTES_MAX + 32];
     snprintf(group, sizeof group, "%s.%s.relay", relay->scratch_prefix, name);
     const char *topics[] = {relay->recording.topics[loop->context][STREAM_COMMANDS].text,
                             relay->recording.topics[loop->context][STREAM_STEPS].text};
@@ -494,7 +523,11 @@ static void close_loop(struct loop *loop)
 static void *run_loop(void *argument)
 {
     struct loop *loop = argument;
-    loop->class = open_loop(loop, &loop->error);
+    loop->class = open_producers(loop, &loop->error);
+    pthread_barrier_wait(&loop->relay->warm);
+    pthread_barrier_wait(&loop->relay->go);
+    if (!loop->class)
+        loop->class = open_consumer(loop, &loop->error);
     if (!loop->class)
         loop->class = serve(loop, &loop->error);
     if (loop->class)
@@ -509,6 +542,8 @@ static enum ol_class run_loops(struct relay *relay, struct ol_error *reterr)
     pthread_t threads[CONTEXT_COUNT];
     enum ol_class class = OL_OK;
     relay->running = CONTEXT_COUNT;
+    pthread_barrier_init(&relay->warm, NULL, CONTEXT_COUNT + 1);
+    pthread_barrier_init(&relay->go, NULL, CONTEXT_COUNT + 1);
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         char client[64];
         relay->loops[i] = (struct loop){
@@ -521,6 +556,12 @@ static enum ol_class run_loops(struct relay *relay, struct ol_error *reterr)
     for (int i = 0; i < CONTEXT_COUNT; i++)
         if (pthread_create(&threads[i], NULL, run_loop, &relay->loops[i]) != 0)
             return ol_fail(reterr, OL_FATAL, "no thread to be had");
+    pthread_barrier_wait(&relay->warm);
+    class = recording_mark(&relay->scratch, &relay->loops[0].kafka.settings, relay->written,
+                           relay->written_count, reterr);
+    if (class)
+        atomic_store(&relay->failed, true);
+    pthread_barrier_wait(&relay->go);
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         struct loop *loop = &relay->loops[i];
         pthread_join(threads[i], NULL);
@@ -603,35 +644,40 @@ static enum ol_class count_message(void *self, struct recorded_place *place,
     return OL_OK;
 }
 
+/* The scratch topics' places: steps and events; there are no commands. */
+static void name_scratch(struct relay *relay)
+{
+    struct recording *scratch = &relay->scratch;
+    memcpy(scratch->places, relay->recording.places, sizeof scratch->places);
+    scratch->partitions = relay->recording.partitions;
+    scratch->place_count = relay->recording.place_count;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int stream = 0; stream < RECORDED_STREAMS; stream++)
+            scratch->topics[i][stream] = scratch_topic(relay, (enum context)i, (enum stream)stream);
+    for (size_t i = 0; i < scratch->place_count; i++) {
+        struct recorded_place *place = &scratch->places[i];
+        place->from = 0;
+        place->records = place->bytes = 0;
+        if (place->stream != STREAM_COMMANDS)
+            relay->written[relay->written_count++] = place;
+    }
+}
+
 /* Committed records and bytes of every scratch partition are those of the recording. */
 static enum ol_class check_scratch(struct relay *relay, const struct ol_kafka_settings *kafka,
                                    struct ol_error *reterr)
 {
-    static struct recording scratch;
-    struct recorded_place *places[RECORDED_PLACES];
-    size_t count = 0;
-    scratch = relay->recording;
-    for (int i = 0; i < CONTEXT_COUNT; i++)
-        for (int stream = 0; stream < RECORDED_STREAMS; stream++)
-            scratch.topics[i][stream] = scratch_topic(relay, (enum context)i, (enum stream)stream);
-    for (size_t i = 0; i < scratch.place_count; i++) {
-        struct recorded_place *place = &scratch.places[i];
-        if (place->stream == STREAM_COMMANDS)
-            continue;
-        place->from = 0;
-        place->records = place->bytes = 0;
-        places[count++] = place;
-    }
     enum ol_class class =
-        recording_read(&scratch, kafka, places, count, false, count_message, NULL, NULL, reterr);
-    for (size_t i = 0; i < scratch.place_count && !class; i++) {
-        const struct recorded_place *real = &relay->recording.places[i], *made = &scratch.places[i];
-        if (real->stream == STREAM_COMMANDS)
-            continue;
+        recording_read(&relay->scratch, kafka, relay->written, relay->written_count, false,
+                       count_message, NULL, NULL, reterr);
+    for (size_t i = 0; i < relay->written_count && !class; i++) {
+        const struct recorded_place *made = relay->written[i];
+        const struct recorded_place *real =
+            recording_place(&relay->recording, made->context, made->stream, made->partition);
         if (real->records != made->records || real->bytes != made->bytes)
             return ol_fail(reterr, OL_VIOLATED,
                            "%s partition %" PRId32 " holds %" PRIu64 " records, not %" PRIu64,
-                           scratch.topics[made->context][made->stream].text, made->partition,
+                           relay->scratch.topics[made->context][made->stream].text, made->partition,
                            made->records, real->records);
         relay->markers_recorded += (uint64_t)(real->to - real->from) - real->records;
         relay->markers += (uint64_t)(made->to - made->from) - made->records;
@@ -709,6 +755,7 @@ static enum ol_class relay_with(struct relay *relay, const struct ol_kafka_setti
     class = ol_admin_open(kafka, &admin, reterr);
     if (class)
         return class;
+    name_scratch(relay);
     class = make_topics(relay, admin, reterr);
     if (!class)
         class = run_loops(relay, reterr);

@@ -14,9 +14,9 @@
 
 /* Room for one batch's decoded inputs and encoded records beyond what it is meant to hold: the
  * largest message still fits after the last small one. */
-#define BATCH_ARENA_BYTES   (64 * 1024 * 1024)
-#define BATCH_INPUT_BYTES   (4 * 1024 * 1024) /* no more is taken above this */
-#define BATCH_BLOCK_BYTES   (256 * 1024)
+#define BATCH_ARENA_BYTES (64 * 1024 * 1024)
+#define BATCH_INPUT_BYTES (4 * 1024 * 1024) /* no more is taken above this */
+#define BATCH_BLOCK_BYTES (256 * 1024)
 
 /* Numbers of the producer's topics, the same for both producers of a loop. */
 struct batch_topics {
@@ -36,11 +36,11 @@ struct batch {
     struct ol_arena arena;
     struct ol_message *messages;
     struct core_input *inputs;
-    size_t count, decided;  /* messages taken; of them run through the core */
+    size_t count, decided; /* messages taken; of them run through the core */
     size_t input_bytes;
     struct ol_record *records;
     size_t record_count, record_capacity, output_bytes;
-    uint32_t events, steps; /* among the records */
+    uint32_t events, steps;           /* among the records */
     const struct core_input *current; /* whose records come through the sink now */
     struct ol_header trace;           /* of the current input; name NULL: none */
     struct core_offset offsets[PARTITIONS_MAX];

@@ -231,9 +231,8 @@ static enum ol_class replay_receipt(struct core *core, const struct receipt *rec
                        "one before (commands %lld after %lld, steps %lld after %lld): a "
                        "transaction is missing or doubled",
                        (long long)offset, context_name(core->settings.context), number,
-                       (long long)receipt->commands_first,
-                       (long long)partition->last.commands_next, (long long)receipt->steps_first,
-                       (long long)partition->last.steps_next);
+                       (long long)receipt->commands_first, (long long)partition->last.commands_next,
+                       (long long)receipt->steps_first, (long long)partition->last.steps_next);
     partition->last = *receipt;
     receipt_open(partition);
     if (!overlay_batch_close(core->overlay, number, receipt))
@@ -523,8 +522,7 @@ static struct text refusal_message(struct ol_arena *arena, const struct refusal 
     return text_of(sentence);
 }
 
-static bool reject(struct turn *turn, const struct command *command,
-                   const struct refusal *refusal)
+static bool reject(struct turn *turn, const struct command *command, const struct refusal *refusal)
 {
     struct event_message event = event_begin(turn, EVENT_BODY_REJECTED);
     event.rejected.aggregate_id = command_aggregate(command);
@@ -609,8 +607,8 @@ static bool orders_command(struct turn *turn, const struct command *command)
     struct order_facts facts = order_facts(turn);
     const struct entity *order =
         get(turn->core, ENTITY_ORDER, turn->input->partition, order_id, no_text);
-    struct refusal refusal = order_decide_command(&order->order, &command->order, &facts,
-                                                  &turn->core->order_events);
+    struct refusal refusal =
+        order_decide_command(&order->order, &command->order, &facts, &turn->core->order_events);
     if (refusal.code != ACCEPTED)
         return reject(turn, command, &refusal);
     return orders_emit(turn, order_id);
@@ -663,9 +661,8 @@ static bool inventory_step(struct turn *turn, const struct step_message *step)
 {
     const struct inventory_step *asked = &step->inventory;
     struct stock_decision *decision = &turn->core->stock_decision;
-    struct entity_key key = {.kind = ENTITY_RESERVATION,
-                             .partition = turn->input->partition,
-                             .id = asked->order_id};
+    struct entity_key key = {
+        .kind = ENTITY_RESERVATION, .partition = turn->input->partition, .id = asked->order_id};
     const struct entity *entity = overlay_get_or_absent(turn->core->overlay, &key);
     if (!entity)
         return false;
@@ -675,9 +672,9 @@ static bool inventory_step(struct turn *turn, const struct step_message *step)
         stock_decide_reserve(reservation, group_products(turn, asked->lines, asked->line_count),
                              asked, decision);
     else
-        stock_decide_release(
-            reservation, group_products(turn, reservation->lines, reservation->line_count), asked,
-            decision);
+        stock_decide_release(reservation,
+                             group_products(turn, reservation->lines, reservation->line_count),
+                             asked, decision);
 
     if (decision->decided) {
         struct event_message event = event_begin(turn, EVENT_BODY_DOMAIN);
@@ -703,8 +700,7 @@ static bool payments_command(struct turn *turn, const struct command *command)
         get(turn->core, ENTITY_ACCOUNT, partition, asked->customer_id, no_text);
     const struct entity *payment = NULL;
     if (names_payment(command))
-        payment =
-            get(turn->core, ENTITY_PAYMENT, partition, asked->customer_id, asked->payment_id);
+        payment = get(turn->core, ENTITY_PAYMENT, partition, asked->customer_id, asked->payment_id);
 
     struct payment_event decided;
     struct refusal refusal = account_decide_command(
@@ -734,8 +730,7 @@ static bool payments_step(struct turn *turn, const struct step_message *step)
 
     struct event_message event = {0};
     struct payment_event decided;
-    bool has_event =
-        account_decide_step(&account->account, &payment->payment, asked, &decided);
+    bool has_event = account_decide_step(&account->account, &payment->payment, asked, &decided);
     if (has_event) {
         event = event_begin(turn, EVENT_BODY_DOMAIN);
         event.payment = decided;
@@ -855,8 +850,7 @@ static bool propose_timeout(const struct deadline *deadline, struct ol_arena *ar
 }
 
 bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,
-                           struct ol_arena *arena, const struct core_sink *sink,
-                           size_t *ret_count)
+                           struct ol_arena *arena, const struct core_sink *sink, size_t *ret_count)
 {
     *ret_count = 0;
     for (size_t looked_at = 0; looked_at < max; looked_at++) {

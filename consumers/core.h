@@ -31,10 +31,10 @@ struct core_input {
     enum cause_source source;
     int32_t partition;
     int64_t offset;
-    int64_t at_us;       /* the broker's time: 'now' */
-    bool passed_on;      /* carries the header of a command that was passed on once */
-    const void *record;  /* the shell's own: what pass_on and dead_letter need */
-    const char *reason;  /* UNREADABLE: a sentence */
+    int64_t at_us;      /* the broker's time: 'now' */
+    bool passed_on;     /* carries the header of a command that was passed on once */
+    const void *record; /* the shell's own: what pass_on and dead_letter need */
+    const char *reason; /* UNREADABLE: a sentence */
     union {
         struct command command;
         struct step_message step;
@@ -89,8 +89,7 @@ void core_partition_bootstrap(struct core *core, int32_t partition, int64_t comm
                               int64_t steps_next);
 
 /* The open sagas that the projection knows; what replay folds later comes on top. */
-bool core_deadline(struct core *core, int32_t partition, struct text order_id,
-                   int64_t deadline_us);
+bool core_deadline(struct core *core, int32_t partition, struct text order_id, int64_t deadline_us);
 
 /* The keys that replay will need and that are not here yet; appended, may hold doubles. */
 bool core_lacks_for_event(struct core *core, const struct event_message *event, int32_t partition,
@@ -131,8 +130,7 @@ bool core_run(struct core *core, const struct core_input *input, struct ol_arena
  * is set in `partitions`. *ret_count of them were proposed.
  */
 bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,
-                           struct ol_arena *arena, const struct core_sink *sink,
-                           size_t *ret_count);
+                           struct ol_arena *arena, const struct core_sink *sink, size_t *ret_count);
 
 /* Ends the batch: a receipt for each partition that had inputs, and where to go on for each that
  * had inputs or timeouts. ret_offsets has room for PARTITIONS_MAX. *ret_total sums the receipts'
@@ -141,8 +139,8 @@ bool core_close(struct core *core, const struct core_sink *sink, struct core_off
                 size_t *ret_count, struct receipt *ret_total);
 
 /* The header that marks a command passed on, and the waits of a timeout. */
-#define PASSED_ON_HEADER       "orderlog-passed-from"
-#define TIMEOUT_PROPOSAL_US    (5 * INT64_C(1000000)) /* until it is proposed again */
-#define TIMEOUT_RETRY_US       INT64_C(200000) /* until a busy partition is looked at again */
+#define PASSED_ON_HEADER    "orderlog-passed-from"
+#define TIMEOUT_PROPOSAL_US (5 * INT64_C(1000000)) /* until it is proposed again */
+#define TIMEOUT_RETRY_US    INT64_C(200000)        /* until a busy partition is looked at again */
 
 #endif

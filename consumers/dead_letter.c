@@ -15,15 +15,14 @@ static bool copy_header(const struct ol_header *header, struct ol_arena *arena,
                         struct ol_header *ret_copy)
 {
     char *name = ol_arena_copy(arena, header->name, strlen(header->name));
-    char *value =
-        header->value ? ol_arena_copy(arena, header->value, header->value_bytes) : NULL;
+    char *value = header->value ? ol_arena_copy(arena, header->value, header->value_bytes) : NULL;
     *ret_copy = (struct ol_header){name, value, header->value_bytes};
     return name && (value || !header->value);
 }
 
 bool dead_letter_headers(const struct ol_message *message, const struct ol_header *more,
-                         size_t more_count, struct ol_arena *arena,
-                         struct ol_header **ret_headers, size_t *ret_count)
+                         size_t more_count, struct ol_arena *arena, struct ol_header **ret_headers,
+                         size_t *ret_count)
 {
     struct ol_header header;
     size_t own = 0;
@@ -35,8 +34,7 @@ bool dead_letter_headers(const struct ol_message *message, const struct ol_heade
 
     size_t count = 0;
     for (size_t i = 0; i < own; i++) {
-        if (!ol_message_header(message, i, &header) ||
-            is_replaced(header.name, more, more_count))
+        if (!ol_message_header(message, i, &header) || is_replaced(header.name, more, more_count))
             continue;
         if (!copy_header(&header, arena, &headers[count++]))
             return false;
@@ -61,8 +59,8 @@ static struct ol_header text_header(const char *name, const char *value)
 }
 
 bool dead_letter_explain(const struct ol_message *message, const char *topic, const char *code,
-                         const char *reason, struct ol_arena *arena,
-                         struct ol_header **ret_headers, size_t *ret_count)
+                         const char *reason, struct ol_arena *arena, struct ol_header **ret_headers,
+                         size_t *ret_count)
 {
     char partition[16], offset[24], time[24];
     snprintf(partition, sizeof partition, "%d", message->partition);

@@ -16,14 +16,14 @@
 /* The message's own headers but those named like one of `more`, then `more`; names and values
  * are copied. False: the arena is spent. */
 bool dead_letter_headers(const struct ol_message *message, const struct ol_header *more,
-                         size_t more_count, struct ol_arena *arena,
-                         struct ol_header **ret_headers, size_t *ret_count);
+                         size_t more_count, struct ol_arena *arena, struct ol_header **ret_headers,
+                         size_t *ret_count);
 
 /* The same with __connect.errors.topic, .partition, .offset, .stage, .exception.class.name (the
  * code) and .exception.message (the reason, cut at DEAD_LETTER_REASON_BYTES), and the record's
  * original time in ms. */
 bool dead_letter_explain(const struct ol_message *message, const char *topic, const char *code,
-                         const char *reason, struct ol_arena *arena,
-                         struct ol_header **ret_headers, size_t *ret_count);
+                         const char *reason, struct ol_arena *arena, struct ol_header **ret_headers,
+                         size_t *ret_count);
 
 #endif

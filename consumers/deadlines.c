@@ -27,7 +27,8 @@ struct deadlines *deadlines_new(void)
 void deadlines_clear(struct deadlines *deadlines)
 {
     struct node *node, *next;
-    HASH_ITER (hh, deadlines->table, node, next) {
+    HASH_ITER(hh, deadlines->table, node, next)
+    {
         HASH_DEL(deadlines->table, node);
         free(node);
     }
@@ -104,8 +105,7 @@ static struct node *add(struct deadlines *deadlines, struct text order_id)
     if (!node)
         return NULL;
     memcpy(node->id, order_id.data, order_id.bytes);
-    node->deadline = (struct deadline){.due_us = INT64_MAX,
-                                       .order_id = {node->id, order_id.bytes}};
+    node->deadline = (struct deadline){.due_us = INT64_MAX, .order_id = {node->id, order_id.bytes}};
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, deadlines->table, node->id, order_id.bytes,
                                 (unsigned)ol_hash(node->id, order_id.bytes), node);
     place(deadlines, node, deadlines->count++);

@@ -14,7 +14,7 @@
 struct deadlines;
 
 struct deadline {
-    int64_t due_us;     /* when to propose the timeout (next); by the owner's own clock */
+    int64_t due_us;      /* when to propose the timeout (next); by the owner's own clock */
     int64_t deadline_us; /* the saga's deadline that is meant */
     int32_t partition;
     struct text order_id; /* owned by the heap */

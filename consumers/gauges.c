@@ -52,8 +52,8 @@ static void set_lag(struct loop *loop, int source, const char *topic, int32_t pa
 }
 
 /* Both ends of a partition; false: the broker did not say. */
-static bool ends(struct gauges *gauges, const char *topic, int32_t partition,
-                 int64_t *ret_stable, int64_t *ret_high)
+static bool ends(struct gauges *gauges, const char *topic, int32_t partition, int64_t *ret_stable,
+                 int64_t *ret_high)
 {
     struct ol_error error;
     int64_t low;
@@ -87,9 +87,8 @@ static void look_at_sagas(struct gauges *gauges)
 {
     struct ol_error error;
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    const struct ol_pg_options options = {.dsn = gauges->options->pg_dsn,
-                                          .application_name = "orderlog-gauges",
-                                          .read_only = true};
+    const struct ol_pg_options options = {
+        .dsn = gauges->options->pg_dsn, .application_name = "orderlog-gauges", .read_only = true};
     if (!gauges->db && ol_pg_open(&options, &gauges->db, &error))
         return;
     if (!ol_pg_usable(gauges->db) && ol_pg_reconnect(gauges->db, &error))

@@ -31,8 +31,8 @@ static bool interrupted(struct loop *loop)
     return ol_run_stopping() || loop_poll(loop, &news, &error) || news != OL_CONSUMER_NOTHING;
 }
 
-enum ol_class loop_with_database(struct loop *loop, enum ol_class (*try)(struct loop *, void *,
-                                                                         struct ol_error *),
+enum ol_class loop_with_database(struct loop *loop,
+                                 enum ol_class (*try)(struct loop *, void *, struct ol_error *),
                                  void *argument, struct ol_error *reterr)
 {
     bool told = false;

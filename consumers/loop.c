@@ -7,17 +7,17 @@
 
 #include <stdio.h>
 
-#define IDLE_WAIT_MS          500
-#define BACK_OFF_MIN_MS       100
-#define BACK_OFF_MAX_MS       5000
-#define CLOSE_MS              5000
-#define FENCED_WITHIN_US      (60 * INT64_C(1000000))
-#define PROJECTION_STALE_US   INT64_C(50000)  /* ask again when memory is short */
-#define OVERLAY_WAIT_MS       10
-#define TIMEOUTS_EVERY_US     INT64_C(100000)
-#define TIMEOUTS_MAX          500
-#define MERGE_RUN_MAX         64
-#define PUBLISH_EVERY_US      INT64_C(500000)
+#define IDLE_WAIT_MS        500
+#define BACK_OFF_MIN_MS     100
+#define BACK_OFF_MAX_MS     5000
+#define CLOSE_MS            5000
+#define FENCED_WITHIN_US    (60 * INT64_C(1000000))
+#define PROJECTION_STALE_US INT64_C(50000) /* ask again when memory is short */
+#define OVERLAY_WAIT_MS     10
+#define TIMEOUTS_EVERY_US   INT64_C(100000)
+#define TIMEOUTS_MAX        500
+#define MERGE_RUN_MAX       64
+#define PUBLISH_EVERY_US    INT64_C(500000)
 
 /* What `connect` and librdkafka are told apart by. */
 #define CLIENT_ID "orderlog-%s-%lld"
@@ -127,8 +127,8 @@ static enum ol_class open_database(struct loop *loop, struct ol_error *reterr)
     enum ol_class class = ol_pg_open(&options, &loop->db, reterr);
     if (class)
         return class;
-    loop->load = load_new(loop->db, loop->context, loop->topics[STREAM_EVENTS].text,
-                          loop->partitions);
+    loop->load =
+        load_new(loop->db, loop->context, loop->topics[STREAM_EVENTS].text, loop->partitions);
     return loop->load ? OL_OK : ol_fail(reterr, OL_FATAL, "out of memory");
 }
 
@@ -167,9 +167,8 @@ static enum ol_class open_consumer(struct loop *loop, struct ol_error *reterr)
         .topic_count = 2,
         .partition_count = (size_t)(2 * loop->partitions),
     };
-    enum ol_class class =
-        ol_reader_open(&loop->kafka.settings, OL_READ_COMMITTED, (size_t)loop->partitions,
-                       &loop->reader, reterr);
+    enum ol_class class = ol_reader_open(&loop->kafka.settings, OL_READ_COMMITTED,
+                                         (size_t)loop->partitions, &loop->reader, reterr);
     return class ? class
                  : ol_consumer_open(&loop->kafka.settings, &options, &loop->consumer, reterr);
 }
@@ -448,8 +447,8 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
         const struct core_offset *next = &batch->offsets[i];
         offsets[2 * i] = (struct ol_offset){loop->topics[STREAM_COMMANDS].text, next->partition,
                                             next->commands_next};
-        offsets[2 * i + 1] = (struct ol_offset){loop->topics[STREAM_STEPS].text, next->partition,
-                                                next->steps_next};
+        offsets[2 * i + 1] =
+            (struct ol_offset){loop->topics[STREAM_STEPS].text, next->partition, next->steps_next};
     }
     if (!class)
         class = ol_producer_begin(producer, reterr);
@@ -496,16 +495,14 @@ static enum ol_class land(struct loop *loop, struct ol_error *reterr)
 {
     if (!loop->flying)
         return OL_OK;
-    enum ol_class class =
-        ol_producer_commit_wait(loop->producers[loop->flying_with], NULL, reterr);
+    enum ol_class class = ol_producer_commit_wait(loop->producers[loop->flying_with], NULL, reterr);
     if (class) {
         ol_series_add(loop->metrics.aborted, 1);
         return class; /* the batch stays as it is until the producers are closed */
     }
     ol_kill_point("worker_committed");
     ol_series_add(loop->metrics.committed, 1);
-    ol_series_observe(loop->metrics.commit_time,
-                      ol_clock_monotonic_us() - loop->flying_since_us);
+    ol_series_observe(loop->metrics.commit_time, ol_clock_monotonic_us() - loop->flying_since_us);
     count_batch(loop, loop->flying);
     batch_clear(loop->flying);
     loop->flying = NULL;
@@ -558,8 +555,7 @@ static enum ol_class answer_group(struct loop *loop, enum ol_consumer_event even
         set_status(loop, LOOP_IS_RUNNING);
         return OL_OK;
     case OL_CONSUMER_REVOKED: return give_up_partitions(loop, reterr);
-    case OL_CONSUMER_LOST:
-        return ol_fail(reterr, OL_RETRY, "the group gave our partitions away");
+    case OL_CONSUMER_LOST: return ol_fail(reterr, OL_RETRY, "the group gave our partitions away");
     case OL_CONSUMER_NOTHING: break;
     }
     return OL_OK;
@@ -700,9 +696,8 @@ enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
         ol_log(OL_LOG_WARN, "worker", "starting from scratch",
                ol_kv("context", context_name(loop->context)), ol_kv("class", ol_class_name(class)),
                ol_kv("error", reterr->text));
-        ol_series_add(ol_metric(OL_METRIC_RESTARTS, context_name(loop->context),
-                                ol_class_name(class)),
-                      1);
+        ol_series_add(
+            ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)), 1);
         bool lived = ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
         back_off_ms = lived ? BACK_OFF_MIN_MS : back_off_ms;
         if (ol_run_sleep(back_off_ms)) {

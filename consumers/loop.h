@@ -67,9 +67,9 @@ struct loop {
     struct ol_message held; /* taken from an inbox, but there was no room; handle NULL: none */
     enum cause_source held_source;
     enum ol_consumer_event news; /* of the group, not answered yet */
-    bool interrupted; /* a wait was given up because we stop or the group has news */
-    uint64_t owned, halted;                   /* partitions, as bits */
-    int64_t projected[PARTITIONS_MAX];        /* the highest progress seen: it never goes back */
+    bool interrupted;            /* a wait was given up because we stop or the group has news */
+    uint64_t owned, halted;      /* partitions, as bits */
+    int64_t projected[PARTITIONS_MAX]; /* the highest progress seen: it never goes back */
     int64_t projection_asked_us, timeouts_asked_us;
     uint32_t next_inbox; /* whose turn it is */
 
@@ -116,8 +116,8 @@ enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t
                         struct ol_error *reterr);
 
 /* Runs `try` until it does not say OL_RETRY or OL_UNREACHABLE, reconnecting in between. */
-enum ol_class loop_with_database(struct loop *loop, enum ol_class (*try)(struct loop *, void *,
-                                                                         struct ol_error *),
+enum ol_class loop_with_database(struct loop *loop,
+                                 enum ol_class (*try)(struct loop *, void *, struct ol_error *),
                                  void *argument, struct ol_error *reterr);
 
 #endif

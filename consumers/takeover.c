@@ -21,19 +21,19 @@
  *   6 receipts equal committed offsets: start
  */
 
-#define CHUNK_MESSAGES      2000
-#define CHUNK_ARENA_BYTES   (512 * 1024 * 1024)
-#define READ_WAIT_MS        100
-#define TELL_EVERY_US       (10 * INT64_C(1000000))
-#define FULL_WAIT_MS        50
+#define CHUNK_MESSAGES       2000
+#define CHUNK_ARENA_BYTES    (512 * 1024 * 1024)
+#define READ_WAIT_MS         100
+#define TELL_EVERY_US        (10 * INT64_C(1000000))
+#define FULL_WAIT_MS         50
 #define WATERMARK_TIMEOUT_MS 10000
 
 /* What is found out about one partition. */
 struct taking {
     int32_t partition;
-    int64_t committed[2];  /* of commands and steps; -1: none */
-    int64_t first_event;   /* low watermark of the events partition */
-    int64_t events_end;    /* its high watermark, H */
+    int64_t committed[2]; /* of commands and steps; -1: none */
+    int64_t first_event;  /* low watermark of the events partition */
+    int64_t events_end;   /* its high watermark, H */
     struct load_progress progress;
     bool digest_checked;
     bool halted;
@@ -101,8 +101,8 @@ static enum ol_class ask_watermarks(struct takeover *takeover, struct ol_error *
     for (size_t i = 0; i < takeover->count; i++) {
         struct taking *taking = &takeover->partitions[i];
         enum ol_class class = ol_admin_watermarks(
-            loop->admin, loop->topics[STREAM_EVENTS].text, taking->partition,
-            WATERMARK_TIMEOUT_MS, &taking->first_event, &taking->events_end, reterr);
+            loop->admin, loop->topics[STREAM_EVENTS].text, taking->partition, WATERMARK_TIMEOUT_MS,
+            &taking->first_event, &taking->events_end, reterr);
         if (class)
             return class;
     }
@@ -165,9 +165,9 @@ static enum ol_class start_reading(struct takeover *takeover, struct ol_error *r
         positions[i] = (struct ol_offset){
             .topic = loop->topics[STREAM_EVENTS].text,
             .partition = taking->partition,
-            .offset = taking->halted  ? taking->events_end
-                      : from_last     ? taking->progress.last_offset
-                                      : taking->first_event,
+            .offset = taking->halted ? taking->events_end
+                      : from_last    ? taking->progress.last_offset
+                                     : taking->first_event,
         };
     }
     return ol_reader_assign(loop->reader, positions, takeover->count, reterr);
@@ -180,10 +180,9 @@ static bool is_last_projected(struct takeover *takeover, struct taking *taking,
     if (taking->digest_checked)
         return false;
     taking->digest_checked = true;
-    uint64_t digest = ol_hash_record(message->key, message->key_bytes, message->value,
-                                     message->value_bytes);
-    if (message->offset != taking->progress.last_offset ||
-        digest != taking->progress.last_digest) {
+    uint64_t digest =
+        ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
+    if (message->offset != taking->progress.last_offset || digest != taking->progress.last_digest) {
         halt(takeover, taking,
              "the last event that the projection saw is not in the log any more, or another is in "
              "its place; see docs/runbook.md");
@@ -207,8 +206,8 @@ static enum ol_class decode_chunk(struct takeover *takeover, const struct ol_mes
         if (!event)
             return ol_fail(reterr, OL_FATAL, "out of memory");
         struct bytes wire = {message->value, message->value_bytes};
-        enum ol_class class = codec_decode_event(takeover->loop->context, wire, &takeover->arena,
-                                                 event, reterr);
+        enum ol_class class =
+            codec_decode_event(takeover->loop->context, wire, &takeover->arena, event, reterr);
         if (class == OL_POISON) {
             ol_fail_in(reterr, "%s partition %d offset %lld", message->topic, message->partition,
                        (long long)message->offset);
@@ -230,9 +229,8 @@ static enum ol_class load_for_chunk(struct takeover *takeover, const struct ol_m
     struct entity_key *keys = NULL;
     size_t key_count = 0, capacity = 0;
     for (size_t i = 0; i < count; i++)
-        if (events[i] &&
-            !core_lacks_for_event(loop->core, events[i], messages[i].partition, &takeover->arena,
-                                  &keys, &key_count, &capacity))
+        if (events[i] && !core_lacks_for_event(loop->core, events[i], messages[i].partition,
+                                               &takeover->arena, &keys, &key_count, &capacity))
             return ol_fail(reterr, OL_FATAL, "out of memory");
     key_count = core_keys_unique(keys, key_count);
     return key_count ? loop_load(loop, keys, key_count, &takeover->arena, NULL, reterr) : OL_OK;
@@ -251,8 +249,8 @@ static enum ol_class fold_chunk(struct takeover *takeover, const struct ol_messa
         struct taking *taking = taking_of(takeover, messages[i].partition);
         if (!events[i] || taking->halted)
             continue;
-        class = core_replay(loop->core, events[i], messages[i].partition, messages[i].offset,
-                            reterr);
+        class =
+            core_replay(loop->core, events[i], messages[i].partition, messages[i].offset, reterr);
         if (class == OL_VIOLATED) {
             halt(takeover, taking, reterr->text);
             class = OL_OK;
@@ -265,8 +263,7 @@ static bool is_read(struct takeover *takeover)
 {
     for (size_t i = 0; i < takeover->count; i++) {
         const struct taking *taking = &takeover->partitions[i];
-        if (!taking->halted &&
-            ol_reader_position(takeover->loop->reader, i) < taking->events_end)
+        if (!taking->halted && ol_reader_position(takeover->loop->reader, i) < taking->events_end)
             return false;
     }
     return true;
@@ -336,8 +333,8 @@ static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct o
         tell_waiting(takeover, &told_us);
         struct ol_message messages[CHUNK_MESSAGES];
         size_t count = 0;
-        class = ol_reader_poll(loop->reader, READ_WAIT_MS, messages, CHUNK_MESSAGES, &count,
-                               reterr);
+        class =
+            ol_reader_poll(loop->reader, READ_WAIT_MS, messages, CHUNK_MESSAGES, &count, reterr);
         if (!class)
             class = fold_chunk(takeover, messages, count, reterr);
         ol_messages_release(messages, count);
@@ -382,8 +379,9 @@ static enum ol_class check_receipt(struct takeover *takeover, struct taking *tak
     struct loop *loop = takeover->loop;
     const struct receipt *receipt = core_receipt(loop->core, taking->partition);
     if (!taking->digest_checked) {
-        halt(takeover, taking, "the last event that the projection saw is not in the log any more; "
-                               "see docs/runbook.md");
+        halt(takeover, taking,
+             "the last event that the projection saw is not in the log any more; "
+             "see docs/runbook.md");
         return OL_OK;
     }
     if (receipt->commands_next < 0)

@@ -58,11 +58,10 @@ static enum ol_class init_loops(struct worker *worker, struct ol_error *reterr)
             return class;
         for (size_t j = 0; j < i; j++)
             if (worker->threads[j].loop.context == context)
-                return ol_fail(reterr, OL_USAGE, "--context: '%s' is named twice",
-                               names->items[i]);
+                return ol_fail(reterr, OL_USAGE, "--context: '%s' is named twice", names->items[i]);
         worker->count = i + 1;
-        class = loop_init(&worker->threads[i].loop, worker->options, context, worker->admin,
-                          reterr);
+        class =
+            loop_init(&worker->threads[i].loop, worker->options, context, worker->admin, reterr);
         if (class)
             return class;
     }
@@ -81,8 +80,7 @@ static enum ol_class check_topics(struct worker *worker, struct ol_error *reterr
                 topic_name(worker->options->topic_prefix, (enum context)i, (enum stream)j);
             topics[count] = (struct ol_topic_state){.name = names[count].text};
         }
-    enum ol_class class =
-        ol_admin_describe_topics(worker->admin, topics, count, PING_MS, reterr);
+    enum ol_class class = ol_admin_describe_topics(worker->admin, topics, count, PING_MS, reterr);
     if (class)
         return class;
     for (size_t i = 0; i < count; i++) {
@@ -131,8 +129,7 @@ static enum ol_class open_shared(struct worker *worker, struct ol_error *reterr)
     snprintf(client, sizeof client, "orderlog-worker-%lld", (long long)worker->options->slot);
     snprintf(slot, sizeof slot, "%s.worker.%lld", worker->options->topic_prefix,
              (long long)worker->options->slot);
-    enum ol_class class =
-        ol_kafka_connection_init(&worker->kafka, worker->options, client, reterr);
+    enum ol_class class = ol_kafka_connection_init(&worker->kafka, worker->options, client, reterr);
     if (!class)
         class = ol_kafka_ping(&worker->kafka.settings, PING_MS, reterr);
     if (!class)
@@ -180,9 +177,8 @@ static enum ol_class work(struct worker *worker, struct ol_error *reterr)
     enum ol_class class = open_shared(worker, reterr);
     if (!class)
         class = init_loops(worker, reterr);
-    const struct ol_http_settings http = {.port = (uint16_t)worker->options->metrics_port,
-                                          .ready = ready,
-                                          .context = worker};
+    const struct ol_http_settings http = {
+        .port = (uint16_t)worker->options->metrics_port, .ready = ready, .context = worker};
     if (!class)
         class = ol_http_start(&worker->http, &http, reterr);
     if (class)

@@ -35,7 +35,7 @@ enum payment_status {
     PAYMENT_IS_AUTHORISED,
     PAYMENT_IS_DECLINED,
     PAYMENT_IS_CAPTURED,
-    PAYMENT_IS_VOIDED, /* also: voided before it was ever authorised */
+    PAYMENT_IS_VOIDED,   /* also: voided before it was ever authorised */
     PAYMENT_IS_REFUNDED, /* in full; in part it stays CAPTURED */
     PAYMENT_STATUS_COUNT
 };

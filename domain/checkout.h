@@ -43,11 +43,11 @@ struct checkout_steps {
 
 /* One row of the saga, for docs, tests and `saga show`. */
 struct checkout_row {
-    const char *name;                   /* "stock", "payment" */
-    enum step_target target;            /* who is asked */
-    int ask, undo, settle;              /* step kinds of the target; 0: none */
-    enum order_step_kind done, failed;  /* the replies to ask */
-    enum order_step_kind undone;        /* the reply to undo */
+    const char *name;                  /* "stock", "payment" */
+    enum step_target target;           /* who is asked */
+    int ask, undo, settle;             /* step kinds of the target; 0: none */
+    enum order_step_kind done, failed; /* the replies to ask */
+    enum order_step_kind undone;       /* the reply to undo */
 };
 
 #define CHECKOUT_ROW_COUNT 2

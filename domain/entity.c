@@ -35,7 +35,6 @@ static void keys_add(struct keys *keys, enum entity_kind kind, struct text id, s
 
 static const struct text no_text;
 
-
 static void inventory_entities(const struct inventory_event *event, struct keys *keys)
 {
     switch (event->kind) {

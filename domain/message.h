@@ -12,12 +12,7 @@
 #include "domain/orders.h"
 #include "domain/payments.h"
 
-enum context {
-    CONTEXT_ORDERS = 0,
-    CONTEXT_INVENTORY,
-    CONTEXT_PAYMENTS,
-    CONTEXT_COUNT
-};
+enum context { CONTEXT_ORDERS = 0, CONTEXT_INVENTORY, CONTEXT_PAYMENTS, CONTEXT_COUNT };
 
 /* "orders", "inventory", "payments". */
 const char *context_name(enum context context);
@@ -33,7 +28,7 @@ struct metadata {
 struct command {
     enum context context;
     struct metadata metadata;
-    uint64_t body_digest;  /* XXH3-64 of the body in its canonical encoding */
+    uint64_t body_digest;   /* XXH3-64 of the body in its canonical encoding */
     struct refusal refused; /* a fault of the text or size that the codec found; ACCEPTED: none */
     union {
         struct order_command order;

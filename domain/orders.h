@@ -98,18 +98,18 @@ enum order_event_kind {
 struct order_event {
     enum order_event_kind kind;
     struct text order_id;
-    int64_t version;              /* of the order after this event: 1, 2, 3, ... */
-    enum order_status status;     /* after this event */
-    enum saga_state saga_state;   /* after this event */
-    struct text customer_id;      /* PLACED */
-    struct text currency;         /* PLACED */
+    int64_t version;                /* of the order after this event: 1, 2, 3, ... */
+    enum order_status status;       /* after this event */
+    enum saga_state saga_state;     /* after this event */
+    struct text customer_id;        /* PLACED */
+    struct text currency;           /* PLACED */
     const struct order_line *lines; /* PLACED: with partitions */
-    size_t line_count;            /* PLACED */
-    int64_t total_minor;          /* PLACED */
-    int64_t deadline_us;          /* PLACED, REJECTED, CANCELLED */
-    int32_t partition;            /* STOCK_RESERVED, STOCK_RELEASED; REJECTED: group or -1 */
-    enum refusal_code code;       /* REJECTED, CANCELLED */
-    struct text sku;              /* REJECTED */
+    size_t line_count;              /* PLACED */
+    int64_t total_minor;            /* PLACED */
+    int64_t deadline_us;            /* PLACED, REJECTED, CANCELLED */
+    int32_t partition;              /* STOCK_RESERVED, STOCK_RELEASED; REJECTED: group or -1 */
+    enum refusal_code code;         /* REJECTED, CANCELLED */
+    struct text sku;                /* REJECTED */
 };
 
 /* "PLACED" and so on, as the contract prints them; "" for none. */

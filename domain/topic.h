@@ -9,13 +9,7 @@
 
 #include "domain/message.h"
 
-enum stream {
-    STREAM_COMMANDS = 0,
-    STREAM_STEPS,
-    STREAM_EVENTS,
-    STREAM_DEAD_LETTERS,
-    STREAM_COUNT
-};
+enum stream { STREAM_COMMANDS = 0, STREAM_STEPS, STREAM_EVENTS, STREAM_DEAD_LETTERS, STREAM_COUNT };
 
 #define TOPIC_PREFIX_BYTES_MAX 100
 #define TOPIC_NAME_BYTES_MAX   128 /* with the NUL */

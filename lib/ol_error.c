@@ -7,15 +7,15 @@ static const struct {
     const char *name;
     int exit_code;
 } classes[] = {
-    [OL_OK] = {"ok",          0},
-    [OL_RETRY] = {"retry",       1},
-    [OL_CONFLICT] = {"conflict",    4},
-    [OL_POISON] = {"poison",      1},
-    [OL_FATAL] = {"fatal",       1},
-    [OL_USAGE] = {"usage",       2},
-    [OL_NOT_FOUND] = {"not_found",   3},
+    [OL_OK] = {"ok", 0},
+    [OL_RETRY] = {"retry", 1},
+    [OL_CONFLICT] = {"conflict", 4},
+    [OL_POISON] = {"poison", 1},
+    [OL_FATAL] = {"fatal", 1},
+    [OL_USAGE] = {"usage", 2},
+    [OL_NOT_FOUND] = {"not_found", 3},
     [OL_UNREACHABLE] = {"unreachable", 5},
-    [OL_VIOLATED] = {"violated",    6},
+    [OL_VIOLATED] = {"violated", 6},
 };
 
 enum ol_class ol_fail(struct ol_error *reterr, enum ol_class class, const char *format, ...)

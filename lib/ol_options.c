@@ -33,8 +33,8 @@ const struct ol_option_row ol_option_rows[OL_OPTION_COUNT] = {
 
 /* Pairs of which the first may not be above the second. */
 static const enum ol_option_id ascending[][2] = {
-    {OL_OPTION_ID_min_insync,    OL_OPTION_ID_replication_factor},
-    {OL_OPTION_ID_overlay_bytes,   OL_OPTION_ID_overlay_bytes_max},
+    {OL_OPTION_ID_min_insync, OL_OPTION_ID_replication_factor},
+    {OL_OPTION_ID_overlay_bytes, OL_OPTION_ID_overlay_bytes_max},
 };
 
 /* One call of ol_options_init(). A source is asked only for what those before it left open:
@@ -513,24 +513,11 @@ struct unit {
     int64_t factor;
 };
 
-static const struct unit duration_units[] = {
-    {"ms", 1       },
-    {"s",  1000    },
-    {"m",  60000   },
-    {"h",  3600000 },
-    {"d",  86400000},
-    {NULL, 0       }
-};
-static const struct unit byte_units[] = {
-    {"KiB", 1 << 10},
-    {"MiB", 1 << 20},
-    {"GiB", 1 << 30},
-    {"k",   1 << 10},
-    {"K",   1 << 10},
-    {"M",   1 << 20},
-    {"G",   1 << 30},
-    {NULL,  0      }
-};
+static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit byte_units[] = {{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+                                         {"k", 1 << 10},   {"K", 1 << 10},   {"M", 1 << 20},
+                                         {"G", 1 << 30},   {NULL, 0}};
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -588,16 +575,8 @@ static enum ol_class read_bool(const struct reading *reading, size_t id, bool *r
     static const struct {
         const char *word;
         bool value;
-    } words[] = {
-        {"true",  true },
-        {"yes",   true },
-        {"on",    true },
-        {"1",     true },
-        {"false", false},
-        {"no",    false},
-        {"off",   false},
-        {"0",     false}
-    };
+    } words[] = {{"true", true},   {"yes", true}, {"on", true},   {"1", true},
+                 {"false", false}, {"no", false}, {"off", false}, {"0", false}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcasecmp(reading->texts[id], words[i].word) == 0) {
             *ret_value = words[i].value;

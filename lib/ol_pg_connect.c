@@ -36,11 +36,9 @@ static void copy_options(struct ol_pg *db, const struct ol_pg_options *from)
     const struct {
         int *at, ms;
     } defaults[] = {
-        {&to->connect_timeout_ms,             5000 },
-        {&to->statement_timeout_ms,           30000},
-        {&to->lock_timeout_ms,                10000},
-        {&to->idle_in_transaction_timeout_ms, 30000},
-        {&to->tcp_user_timeout_ms,            10000},
+        {&to->connect_timeout_ms, 5000},   {&to->statement_timeout_ms, 30000},
+        {&to->lock_timeout_ms, 10000},     {&to->idle_in_transaction_timeout_ms, 30000},
+        {&to->tcp_user_timeout_ms, 10000},
     };
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
         if (*defaults[i].at == 0)
@@ -105,14 +103,14 @@ static struct pg_conn *start_connection(const struct ol_pg *db)
     int user_timeout_ms = db->options.tcp_user_timeout_ms;
     snprintf(user_timeout, sizeof user_timeout, "%d", user_timeout_ms < 0 ? 0 : user_timeout_ms);
     const char *const options[][2] = {
-        {"keepalives",                "1"                 },
-        {"keepalives_idle",           "10"                },
-        {"keepalives_interval",       "5"                 },
-        {"keepalives_count",          "3"                 },
-        {"tcp_user_timeout",          user_timeout        },
+        {"keepalives", "1"},
+        {"keepalives_idle", "10"},
+        {"keepalives_interval", "5"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", user_timeout},
         {"fallback_application_name", db->application_name},
-        {"dbname",                    db->dsn             },
-        {"client_encoding",           "UTF8"              },
+        {"dbname", db->dsn},
+        {"client_encoding", "UTF8"},
     };
     enum { COUNT = sizeof options / sizeof options[0] };
     const char *keywords[COUNT + 1] = {0}, *values[COUNT + 1] = {0};

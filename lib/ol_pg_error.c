@@ -11,20 +11,20 @@ static const struct {
     const char *prefix;
     enum ol_class class;
 } sqlstates[] = {
-    {"25P03", OL_RETRY   }, /* idle_in_transaction_session_timeout */
+    {"25P03", OL_RETRY},    /* idle_in_transaction_session_timeout */
     {"40001", OL_CONFLICT}, /* serialization_failure: reload, decide again */
-    {"40003", OL_RETRY   }, /* statement_completion_unknown */
-    {"40P01", OL_RETRY   }, /* deadlock_detected: the transaction again */
-    {"55006", OL_RETRY   }, /* object_in_use */
-    {"55P03", OL_RETRY   }, /* lock_not_available: lock_timeout */
-    {"57014", OL_RETRY   }, /* query_canceled: statement_timeout */
-    {"57P01", OL_RETRY   }, /* admin_shutdown, pg_terminate_backend */
-    {"57P02", OL_RETRY   }, /* crash_shutdown */
-    {"57P03", OL_RETRY   }, /* cannot_connect_now: starting, stopping, recovering */
-    {"57P05", OL_RETRY   }, /* idle_session_timeout */
-    {"58030", OL_RETRY   }, /* io_error */
-    {"08",    OL_RETRY   }, /* connection_exception */
-    {"53",    OL_RETRY   }, /* insufficient_resources: disk, memory, connections */
+    {"40003", OL_RETRY},    /* statement_completion_unknown */
+    {"40P01", OL_RETRY},    /* deadlock_detected: the transaction again */
+    {"55006", OL_RETRY},    /* object_in_use */
+    {"55P03", OL_RETRY},    /* lock_not_available: lock_timeout */
+    {"57014", OL_RETRY},    /* query_canceled: statement_timeout */
+    {"57P01", OL_RETRY},    /* admin_shutdown, pg_terminate_backend */
+    {"57P02", OL_RETRY},    /* crash_shutdown */
+    {"57P03", OL_RETRY},    /* cannot_connect_now: starting, stopping, recovering */
+    {"57P05", OL_RETRY},    /* idle_session_timeout */
+    {"58030", OL_RETRY},    /* io_error */
+    {"08", OL_RETRY},       /* connection_exception */
+    {"53", OL_RETRY},       /* insufficient_resources: disk, memory, connections */
 };
 
 enum ol_class ol_pg_class(const char *sqlstate)

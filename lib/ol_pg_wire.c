@@ -9,19 +9,19 @@ static const struct {
     const char *name;
     enum ol_pg_type element;
 } types[] = {
-    {OL_PG_BOOL,              "boolean",       0                },
-    {OL_PG_BYTEA,             "bytea",         0                },
-    {OL_PG_INT8,              "bigint",        0                },
-    {OL_PG_INT2,              "smallint",      0                },
-    {OL_PG_INT4,              "integer",       0                },
-    {OL_PG_TEXT,              "text",          0                },
-    {OL_PG_BPCHAR,            "char(n)",       0                },
-    {OL_PG_TIMESTAMPTZ,       "timestamptz",   0                },
-    {OL_PG_BOOL_ARRAY,        "boolean[]",     OL_PG_BOOL       },
-    {OL_PG_INT2_ARRAY,        "smallint[]",    OL_PG_INT2       },
-    {OL_PG_INT4_ARRAY,        "integer[]",     OL_PG_INT4       },
-    {OL_PG_TEXT_ARRAY,        "text[]",        OL_PG_TEXT       },
-    {OL_PG_INT8_ARRAY,        "bigint[]",      OL_PG_INT8       },
+    {OL_PG_BOOL, "boolean", 0},
+    {OL_PG_BYTEA, "bytea", 0},
+    {OL_PG_INT8, "bigint", 0},
+    {OL_PG_INT2, "smallint", 0},
+    {OL_PG_INT4, "integer", 0},
+    {OL_PG_TEXT, "text", 0},
+    {OL_PG_BPCHAR, "char(n)", 0},
+    {OL_PG_TIMESTAMPTZ, "timestamptz", 0},
+    {OL_PG_BOOL_ARRAY, "boolean[]", OL_PG_BOOL},
+    {OL_PG_INT2_ARRAY, "smallint[]", OL_PG_INT2},
+    {OL_PG_INT4_ARRAY, "integer[]", OL_PG_INT4},
+    {OL_PG_TEXT_ARRAY, "text[]", OL_PG_TEXT},
+    {OL_PG_INT8_ARRAY, "bigint[]", OL_PG_INT8},
     {OL_PG_TIMESTAMPTZ_ARRAY, "timestamptz[]", OL_PG_TIMESTAMPTZ},
 };
 

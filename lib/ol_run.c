@@ -36,10 +36,8 @@ static void ask_to_stop(void)
 {
     if (atomic_exchange(&life.stopping, true))
         return;
-    struct itimerspec bound = {
-        .it_value = {.tv_sec = (time_t)(life.drain_ms / 1000),
-                     .tv_nsec = life.drain_ms % 1000 * 1000000}
-    };
+    struct itimerspec bound = {.it_value = {.tv_sec = (time_t)(life.drain_ms / 1000),
+                                            .tv_nsec = life.drain_ms % 1000 * 1000000}};
     timer_settime(life.drain_timer, 0, &bound, NULL);
     ssize_t written = write(life.wake_fd, &(uint64_t){1}, sizeof(uint64_t));
     (void)written; /* 8 bytes into a new eventfd: it cannot be full */

@@ -37,9 +37,8 @@ enum ol_class ol_slot_take(const char *dsn, const char *name, struct ol_slot **r
     struct ol_slot *slot = calloc(1, sizeof *slot);
     if (!slot)
         return ol_fail(reterr, OL_FATAL, "out of memory");
-    const struct ol_pg_options options = {.dsn = dsn,
-                                          .application_name = name,
-                                          .idle_in_transaction_timeout_ms = OL_PG_NO_TIMEOUT};
+    const struct ol_pg_options options = {
+        .dsn = dsn, .application_name = name, .idle_in_transaction_timeout_ms = OL_PG_NO_TIMEOUT};
     bool taken = false;
     enum ol_class class = ol_pg_open(&options, &slot->db, reterr);
     for (int i = 0; i < TRIES && !class && !taken; i++) {

@@ -76,7 +76,7 @@ static const struct wire_message receipt =
 static const struct wire_body common_events[] = {
     [EVENT_BODY_REJECTED] = {30, "command_rejected", &command_rejected},
     [EVENT_BODY_REPEATED] = {31, "command_repeated", &command_repeated},
-    [EVENT_BODY_RECEIPT] = {32, "receipt",          &receipt         },
+    [EVENT_BODY_RECEIPT] = {32, "receipt", &receipt},
 };
 const struct codec_bodies codec_common_events = CODEC_BODIES(common_events);
 

@@ -57,7 +57,7 @@ static const struct wire_message decrease_stock = WIRE_MESSAGE_OF(
     "DecreaseStock", struct inventory_command, command_quantity_fields, .required = 1);
 
 static const struct wire_body commands[] = {
-    [PRODUCT_ADD] = {2, "add_product",    &add_product   },
+    [PRODUCT_ADD] = {2, "add_product", &add_product},
     [PRODUCT_MODIFY] = {3, "modify_product", &modify_product},
     [PRODUCT_DELETE] = {4, "delete_product", &delete_product},
     [STOCK_INCREASE] = {5, "increase_stock", &increase_stock},
@@ -134,14 +134,14 @@ static const struct wire_message stock_refused = WIRE_MESSAGE_OF(
     "StockRefused", struct inventory_event, stock_refused_fields, .required = 1 | 4);
 
 static const struct wire_body events[] = {
-    [PRODUCT_ADDED] = {10, "product_added",    &product_added   },
+    [PRODUCT_ADDED] = {10, "product_added", &product_added},
     [PRODUCT_MODIFIED] = {11, "product_modified", &product_modified},
-    [PRODUCT_DELETED] = {12, "product_deleted",  &product_deleted },
-    [STOCK_INCREASED] = {13, "stock_increased",  &stock_increased },
-    [STOCK_DECREASED] = {14, "stock_decreased",  &stock_decreased },
-    [STOCK_RESERVED] = {15, "stock_reserved",   &stock_reserved  },
-    [STOCK_REFUSED] = {16, "stock_refused",    &stock_refused   },
-    [STOCK_RELEASED] = {17, "stock_released",   &stock_released  },
+    [PRODUCT_DELETED] = {12, "product_deleted", &product_deleted},
+    [STOCK_INCREASED] = {13, "stock_increased", &stock_increased},
+    [STOCK_DECREASED] = {14, "stock_decreased", &stock_decreased},
+    [STOCK_RESERVED] = {15, "stock_reserved", &stock_reserved},
+    [STOCK_REFUSED] = {16, "stock_refused", &stock_refused},
+    [STOCK_RELEASED] = {17, "stock_released", &stock_released},
 };
 _Static_assert(sizeof events / sizeof events[0] == INVENTORY_EVENT_KIND_COUNT,
                "a row for each kind");

@@ -39,7 +39,7 @@ static const struct wire_message cancel_order =
     WIRE_MESSAGE_OF("CancelOrder", struct order_command, cancel_order_fields, .required = 1);
 
 static const struct wire_body commands[] = {
-    [ORDER_PLACE] = {2, "place_order",  &place_order },
+    [ORDER_PLACE] = {2, "place_order", &place_order},
     [ORDER_CANCEL] = {3, "cancel_order", &cancel_order},
 };
 
@@ -86,13 +86,13 @@ static const struct wire_message order_timeout =
     WIRE_MESSAGE_OF("OrderTimeout", struct order_step, order_timeout_fields, .required = 1 | 2);
 
 static const struct wire_body steps[] = {
-    [ORDER_STOCK_RESERVED_REPLY] = {2, "stock_reserved_reply",     &stock_reserved_reply    },
-    [ORDER_STOCK_REFUSED_REPLY] = {3, "stock_refused_reply",      &stock_refused_reply     },
-    [ORDER_STOCK_RELEASED_REPLY] = {4, "stock_released_reply",     &stock_released_reply    },
+    [ORDER_STOCK_RESERVED_REPLY] = {2, "stock_reserved_reply", &stock_reserved_reply},
+    [ORDER_STOCK_REFUSED_REPLY] = {3, "stock_refused_reply", &stock_refused_reply},
+    [ORDER_STOCK_RELEASED_REPLY] = {4, "stock_released_reply", &stock_released_reply},
     [ORDER_PAYMENT_AUTHORISED_REPLY] = {5, "payment_authorised_reply", &payment_authorised_reply},
-    [ORDER_PAYMENT_DECLINED_REPLY] = {6, "payment_declined_reply",   &payment_declined_reply  },
-    [ORDER_PAYMENT_VOIDED_REPLY] = {7, "payment_voided_reply",     &payment_voided_reply    },
-    [ORDER_TIMEOUT] = {8, "order_timeout",            &order_timeout           },
+    [ORDER_PAYMENT_DECLINED_REPLY] = {6, "payment_declined_reply", &payment_declined_reply},
+    [ORDER_PAYMENT_VOIDED_REPLY] = {7, "payment_voided_reply", &payment_voided_reply},
+    [ORDER_TIMEOUT] = {8, "order_timeout", &order_timeout},
 };
 _Static_assert(sizeof steps / sizeof steps[0] == ORDER_STEP_KIND_COUNT, "a row for each kind");
 
@@ -156,14 +156,14 @@ static const struct wire_message order_cancelled = WIRE_MESSAGE_OF(
     "OrderCancelled", struct order_event, order_cancelled_fields, .required = 1 | 2 | 4);
 
 static const struct wire_body events[] = {
-    [ORDER_PLACED] = {10, "order_placed",         &order_placed        },
+    [ORDER_PLACED] = {10, "order_placed", &order_placed},
     [ORDER_STOCK_RESERVED] = {11, "order_stock_reserved", &order_stock_reserved},
-    [ORDER_CONFIRMED] = {12, "order_confirmed",      &order_confirmed     },
-    [ORDER_REJECTED] = {13, "order_rejected",       &order_rejected      },
-    [ORDER_CANCELLED] = {14, "order_cancelled",      &order_cancelled     },
+    [ORDER_CONFIRMED] = {12, "order_confirmed", &order_confirmed},
+    [ORDER_REJECTED] = {13, "order_rejected", &order_rejected},
+    [ORDER_CANCELLED] = {14, "order_cancelled", &order_cancelled},
     [ORDER_STOCK_RELEASED] = {15, "order_stock_released", &order_stock_released},
     [ORDER_PAYMENT_VOIDED] = {16, "order_payment_voided", &order_payment_voided},
-    [ORDER_UNDO_OVERDUE] = {17, "order_undo_overdue",   &order_undo_overdue  },
+    [ORDER_UNDO_OVERDUE] = {17, "order_undo_overdue", &order_undo_overdue},
 };
 _Static_assert(sizeof events / sizeof events[0] == ORDER_EVENT_KIND_COUNT, "a row for each kind");
 

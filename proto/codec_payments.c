@@ -35,8 +35,8 @@ static const struct wire_message refund_payment =
     WIRE_MESSAGE_OF("RefundPayment", struct payment_command, refund_payment_fields, .required = 1);
 
 static const struct wire_body commands[] = {
-    [ACCOUNT_OPEN] = {2, "open_account",   &open_account  },
-    [FUNDS_DEPOSIT] = {3, "deposit_funds",  &deposit_funds },
+    [ACCOUNT_OPEN] = {2, "open_account", &open_account},
+    [FUNDS_DEPOSIT] = {3, "deposit_funds", &deposit_funds},
     [FUNDS_WITHDRAW] = {4, "withdraw_funds", &withdraw_funds},
     [PAYMENT_REFUND] = {5, "refund_payment", &refund_payment},
 };
@@ -63,8 +63,8 @@ static const struct wire_message void_payment =
 
 static const struct wire_body steps[] = {
     [PAYMENT_AUTHORISE] = {2, "authorise_payment", &authorise_payment},
-    [PAYMENT_CAPTURE] = {3, "capture_payment",   &capture_payment  },
-    [PAYMENT_VOID] = {4, "void_payment",      &void_payment     },
+    [PAYMENT_CAPTURE] = {3, "capture_payment", &capture_payment},
+    [PAYMENT_VOID] = {4, "void_payment", &void_payment},
 };
 
 /* ---- events ---- */
@@ -109,14 +109,14 @@ static const struct wire_message payment_declined = WIRE_MESSAGE_OF(
     "PaymentDeclined", struct payment_event, payment_declined_fields, .required = 1 | 2 | 8);
 
 static const struct wire_body events[] = {
-    [ACCOUNT_OPENED] = {10, "account_opened",     &account_opened    },
-    [FUNDS_DEPOSITED] = {11, "funds_deposited",    &funds_deposited   },
-    [FUNDS_WITHDRAWN] = {12, "funds_withdrawn",    &funds_withdrawn   },
+    [ACCOUNT_OPENED] = {10, "account_opened", &account_opened},
+    [FUNDS_DEPOSITED] = {11, "funds_deposited", &funds_deposited},
+    [FUNDS_WITHDRAWN] = {12, "funds_withdrawn", &funds_withdrawn},
     [PAYMENT_AUTHORISED] = {13, "payment_authorised", &payment_authorised},
-    [PAYMENT_DECLINED] = {14, "payment_declined",   &payment_declined  },
-    [PAYMENT_CAPTURED] = {15, "payment_captured",   &payment_captured  },
-    [PAYMENT_VOIDED] = {16, "payment_voided",     &payment_voided    },
-    [PAYMENT_REFUNDED] = {17, "payment_refunded",   &payment_refunded  },
+    [PAYMENT_DECLINED] = {14, "payment_declined", &payment_declined},
+    [PAYMENT_CAPTURED] = {15, "payment_captured", &payment_captured},
+    [PAYMENT_VOIDED] = {16, "payment_voided", &payment_voided},
+    [PAYMENT_REFUNDED] = {17, "payment_refunded", &payment_refunded},
 };
 _Static_assert(sizeof events / sizeof events[0] == PAYMENT_EVENT_KIND_COUNT, "a row for each kind");
 

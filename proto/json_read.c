@@ -381,10 +381,7 @@ static enum ol_class write_wire(enum context context, enum stream stream, const 
     if (!buffer)
         return ol_fail(reterr, OL_RETRY, "the arena's budget of %zu bytes is spent",
                        arena->budget_bytes);
-    struct walk walk = {
-        .writer = {.end = buffer + room, .size = room},
-          .reterr = reterr
-    };
+    struct walk walk = {.writer = {.end = buffer + room, .size = room}, .reterr = reterr};
     if (!put_object(&walk, envelope_descriptor(context, stream), root))
         return OL_POISON;
     assert(walk.writer.used <= room);

@@ -84,16 +84,16 @@ Test(ol_pg_open, sets_the_session)
                                                            .synchronous_commit_off = true,
                                                            .read_only = true});
     static const char *const settings[][2] = {
-        {"statement_timeout",                   "1234ms"       },
-        {"lock_timeout",                        "2345ms"       },
-        {"idle_in_transaction_session_timeout", "3456ms"       },
-        {"client_connection_check_interval",    "5s"           },
-        {"TimeZone",                            "UTC"          },
-        {"client_encoding",                     "UTF8"         },
-        {"synchronous_commit",                  "off"          },
-        {"default_transaction_read_only",       "on"           },
-        {"application_name",                    "orderlog/test"},
-        {"jit",                                 "off"          },
+        {"statement_timeout", "1234ms"},
+        {"lock_timeout", "2345ms"},
+        {"idle_in_transaction_session_timeout", "3456ms"},
+        {"client_connection_check_interval", "5s"},
+        {"TimeZone", "UTC"},
+        {"client_encoding", "UTF8"},
+        {"synchronous_commit", "off"},
+        {"default_transaction_read_only", "on"},
+        {"application_name", "orderlog/test"},
+        {"jit", "off"},
     };
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         char sql[128];
@@ -364,23 +364,20 @@ Test(ol_pg_exec, says_what_differs_when_the_schema_drifted)
     OL_AUTO(ol_pg) struct ol_pg *db = pg_open();
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     static const struct ol_pg_column expected[] = {
-        {"sku",           OL_PG_TEXT, OL_PG_NOT_NULL},
-        {"on_hand", OL_PG_INT8, OL_PG_NOT_NULL},
-        {0      }
-    };
+        {"sku", OL_PG_TEXT, OL_PG_NOT_NULL}, {"on_hand", OL_PG_INT8, OL_PG_NOT_NULL}, {0}};
     static const struct {
         struct ol_pg_statement statement;
         const char *words;
     } drifts[] = {
         {{"d/1", "SELECT 'a' AS sku, 1 AS on_hand", expected},
-         "d/1: column 2 is on_hand integer (type OID 23), expected on_hand bigint"                  },
-        {{"d/2", "SELECT 'a' AS sku, 1::int8 AS reserved", expected},   "column 2 is reserved"      },
-        {{"d/3", "SELECT 'a' AS sku", expected},                        "d/3: 1 columns, expected 2"},
-        {{"d/4", "SELECT 'a' AS sku, 1::int8 AS on_hand, 2", expected}, "3 columns, expected 2"     },
+         "d/1: column 2 is on_hand integer (type OID 23), expected on_hand bigint"},
+        {{"d/2", "SELECT 'a' AS sku, 1::int8 AS reserved", expected}, "column 2 is reserved"},
+        {{"d/3", "SELECT 'a' AS sku", expected}, "d/3: 1 columns, expected 2"},
+        {{"d/4", "SELECT 'a' AS sku, 1::int8 AS on_hand, 2", expected}, "3 columns, expected 2"},
         {{"d/5", "SELECT 'a' AS sku, 1::numeric AS on_hand", expected},
-         "another type (type OID 1700)"                                                             },
+         "another type (type OID 1700)"},
         {{"d/6", "SELECT 'a' AS sku, NULL::int8 AS on_hand", expected},
-         "d/6: column on_hand is NULL in row 1"                                                     },
+         "d/6: column on_hand is NULL in row 1"},
     };
     for (size_t i = 0; i < sizeof drifts / sizeof drifts[0]; i++) {
         for (int again = 0; again < 2; again++)

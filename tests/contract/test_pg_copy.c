@@ -64,13 +64,7 @@ Test(ol_pg_copy_end, all_types_arrive)
     ol_pg_put_us(&copy, 1506941793123456);
     ol_pg_put_bpchar(&copy, "BRL", 3);
     ol_pg_put_bytea(&copy, "\0\1", 2);
-    ol_pg_put_texts(&copy,
-                    (const struct ol_pg_text[]){
-                        {"x",  1},
-                        {NULL, 0},
-                        {"",   0}
-    },
-                    3);
+    ol_pg_put_texts(&copy, (const struct ol_pg_text[]){{"x", 1}, {NULL, 0}, {"", 0}}, 3);
     ol_pg_put_int64s(&copy, (const int64_t[]){5, -6}, 2);
     ol_pg_put_int16s(&copy, NULL, 0);
     pg_ok(ol_pg_copy_row_end(&copy, reterr));
@@ -226,17 +220,8 @@ enum { ORDERS = 155518, LINES = 10 };
 static void put_order(struct ol_pg_copy *copy, int n)
 {
     static const struct ol_pg_text skus[LINES] = {
-        {"85123A", 6},
-        {"71053",  5},
-        {"84406B", 6},
-        {"84029G", 6},
-        {"84029E", 6},
-        {"22752",  5},
-        {"21730",  5},
-        {"22633",  5},
-        {"22632",  5},
-        {"84879",  5}
-    };
+        {"85123A", 6}, {"71053", 5}, {"84406B", 6}, {"84029G", 6}, {"84029E", 6},
+        {"22752", 5},  {"21730", 5}, {"22633", 5},  {"22632", 5},  {"84879", 5}};
     static int64_t numbers_of_lines[LINES] = {6, 6, 8, 6, 6, 2, 6, 6, 6, 32};
     char id[16];
     for (int i = 10, rest = n; i >= 0; i--, rest /= 10)

@@ -154,14 +154,15 @@ Test(ol_migrate_up, names_file_and_line_and_leaves_nothing_of_a_broken_file)
     static const struct {
         const char *up, *words;
     } rows[] = {
-        {"CREATE TABLE a (x int);\n\nSELECT nothing;\n",                                       "/002_broken.sql:4: 42703"             },
-        {"SELECT 'é';\nSELECT 1;\nSELEC 2;\n",                                                "/002_broken.sql:4: 42601"             },
+        {"CREATE TABLE a (x int);\n\nSELECT nothing;\n", "/002_broken.sql:4: 42703"},
+        {"SELECT 'é';\nSELECT 1;\nSELEC 2;\n", "/002_broken.sql:4: 42601"},
         {"CREATE TABLE a (x int); /* ; */\n-- ;\nSELECT ';', $x$;$x$, \";\".n FROM (SELECT 1 AS n) "
-         "\";\";\n\n  CREATE TABLE a (y int);\n",                                     "/002_broken.sql:6: 42P07"             },
+         "\";\";\n\n  CREATE TABLE a (y int);\n",
+         "/002_broken.sql:6: 42P07"},
         {"CREATE TABLE a (x int NOT NULL);\nSELECT E'\\';';\nINSERT INTO a\nVALUES (NULL);\n",
-         "/002_broken.sql:4: 23502"                                                                                                   },
-        {"CREATE TABLE a (x int);\nCOMMIT;\n",                                                 "/002_broken.sql: ends the transaction"},
-        {"COPY orders FROM STDIN;\n",                                                          "COPY to or from the client"           },
+         "/002_broken.sql:4: 23502"},
+        {"CREATE TABLE a (x int);\nCOMMIT;\n", "/002_broken.sql: ends the transaction"},
+        {"COPY orders FROM STDIN;\n", "COPY to or from the client"},
     };
     OL_AUTO(bench) struct bench bench;
     bench_init(&bench);

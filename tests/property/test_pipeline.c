@@ -24,10 +24,10 @@
 #include <unistd.h>
 
 #if defined __SANITIZE_ADDRESS__
-#define WORLDS 24
+#define WORLDS 64
 #elif defined __has_feature
 #if __has_feature(address_sanitizer)
-#define WORLDS 24
+#define WORLDS 64
 #endif
 #endif
 #ifndef WORLDS
@@ -63,6 +63,7 @@ struct world {
     struct pipeline pipeline;
     /* the shop */
     struct text products[PRODUCTS_MAX], customers[CUSTOMERS_MAX], orders[ORDERS];
+    struct text payers[ORDERS]; /* of the orders placed so far */
     size_t product_count, customer_count, order_count;
     struct published recent[RECENT_MAX];
     size_t published, commands;
@@ -188,10 +189,10 @@ static struct text any_customer(struct world *world)
 }
 
 /* One of the last, or of those to come. */
-static struct text any_order(struct world *world)
+static size_t any_order(struct world *world)
 {
     size_t first = world->order_count > 40 ? world->order_count - 40 : 0;
-    return world->orders[(first + below(world, 42)) % ORDERS];
+    return (first + below(world, 42)) % ORDERS;
 }
 
 static int64_t any_amount(struct world *world)
@@ -255,14 +256,16 @@ static void place(struct world *world)
     fill_basket(world, &command.order);
     if (chance(world, 1))
         command.order.customer_id = bad_text(world);
-    world->order_count += !again;
+    if (!again)
+        world->payers[world->order_count++] = command.order.customer_id;
     publish(world, &command);
 }
 
 static void cancel(struct world *world)
 {
     struct command command = {.context = CONTEXT_ORDERS};
-    command.order = (struct order_command){.kind = ORDER_CANCEL, .order_id = any_order(world)};
+    command.order =
+        (struct order_command){.kind = ORDER_CANCEL, .order_id = world->orders[any_order(world)]};
     publish(world, &command);
 }
 
@@ -299,26 +302,31 @@ static void tend_account(struct world *world, enum payment_command_kind kind, st
         .kind = kind,
         .customer_id = customer,
         .currency = any_currency(world),
-        .amount_minor = (int64_t)below(world, world->plenty ? 1000000 : 3000),
-        .payment_id = any_order(world)};
-    if (kind == PAYMENT_REFUND)
-        command.payment.amount_minor = (int64_t)below(world, 200);
-    if (chance(world, 2))
-        command.payment.payment_id = bad_text(world);
-    if (kind != PAYMENT_REFUND)
-        command.payment.payment_id = (struct text){0};
-    if (kind == ACCOUNT_OPEN || kind == PAYMENT_REFUND)
-        command.payment.amount_minor *= kind != ACCOUNT_OPEN;
+        .amount_minor = (int64_t)below(world, world->plenty ? 1000000 : 3000)};
+    publish(world, &command);
+}
+
+static void refund(struct world *world)
+{
+    size_t number = any_order(world);
+    bool known = world->payers[number].bytes && chance(world, 90);
+    struct command command = {.context = CONTEXT_PAYMENTS};
+    command.payment = (struct payment_command){
+        .kind = PAYMENT_REFUND,
+        .customer_id = known ? world->payers[number] : any_customer(world),
+        .amount_minor = (int64_t)below(world, 200),
+        .payment_id = chance(world, 3) ? bad_text(world) : world->orders[number]};
     publish(world, &command);
 }
 
 static void tend_any_account(struct world *world)
 {
-    static const enum payment_command_kind kinds[] = {
-        FUNDS_DEPOSIT,  FUNDS_DEPOSIT,  FUNDS_DEPOSIT, FUNDS_WITHDRAW,
-        PAYMENT_REFUND, PAYMENT_REFUND, ACCOUNT_OPEN,
-    };
-    tend_account(world, kinds[below(world, sizeof kinds / sizeof *kinds)], any_customer(world));
+    static const enum payment_command_kind kinds[] = {FUNDS_DEPOSIT, FUNDS_DEPOSIT, FUNDS_DEPOSIT,
+                                                      FUNDS_WITHDRAW, ACCOUNT_OPEN};
+    if (chance(world, 40))
+        refund(world);
+    else
+        tend_account(world, kinds[below(world, sizeof kinds / sizeof *kinds)], any_customer(world));
 }
 
 /* ---- what publishers do wrong ---- */

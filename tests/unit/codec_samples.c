@@ -55,14 +55,14 @@
 
 static const struct order_line lines[] = {
     {TEXT("sku-6"), 3, 3897, 2},
-    {TEXT("sku-7"), 1, 0,    0},
+    {TEXT("sku-7"), 1, 0, 0},
 };
 static const struct stock_line stock_lines[] = {
-    {TEXT("sku-6"), 3,          17},
+    {TEXT("sku-6"), 3, 17},
     {TEXT("sku-8"), 5000000001, 18},
 };
 static const struct stock_line step_lines[] = {
-    {TEXT("sku-6"), 3,          0},
+    {TEXT("sku-6"), 3, 0},
     {TEXT("sku-8"), 5000000001, 0},
 };
 
@@ -83,16 +83,16 @@ static const struct stock_line step_lines[] = {
             .metadata = {.occurred_at_us = TIME_NONE},                                             \
             .recorded_at_us = TIME_NONE,                                                           \
             .body = EVENT_BODY_RECEIPT,                                                            \
-            .receipt = { .commands_first = 100,                                                     \
-                         .commands_next = 5000000002,                                               \
-                         .steps_first = 300,                                                        \
-                         .steps_next = 400,                                                         \
-                         .decided = 1,                                                              \
-                         .refused = 2,                                                              \
-                         .repeated = 3,                                                             \
-                         .ignored = 4,                                                              \
-                         .passed_on = 5,                                                            \
-                         .dead_lettered = 6}                                                        \
+            .receipt = {.commands_first = 100,                                                     \
+                        .commands_next = 5000000002,                                               \
+                        .steps_first = 300,                                                        \
+                        .steps_next = 400,                                                         \
+                        .decided = 1,                                                              \
+                        .refused = 2,                                                              \
+                        .repeated = 3,                                                             \
+                        .ignored = 4,                                                              \
+                        .passed_on = 5,                                                            \
+                        .dead_lettered = 6}                                                        \
         }                                                                                          \
     }
 #define COMMON(context) REJECTED(context), REPEATED(context), RECEIPT(context)

@@ -139,8 +139,7 @@ static struct command order_of(size_t lines)
     return (struct command){
         .context = CONTEXT_ORDERS,
         .metadata = {.command_id = TEXT("c"), .occurred_at_us = TIME_NONE},
-        .order = { .kind = ORDER_PLACE, .order_id = TEXT("o"),                  .lines = line, .line_count = lines}
-    };
+        .order = {.kind = ORDER_PLACE, .order_id = TEXT("o"), .lines = line, .line_count = lines}};
 }
 
 Test(codec, decodes_more_lines_than_an_order_may_have)

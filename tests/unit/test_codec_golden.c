@@ -207,15 +207,15 @@ Test(codec_golden, commands_have_the_digests_that_they_had)
         const char *name;
         uint64_t digest;
     } rows[] = {
-        {"PlaceOrder",    UINT64_C(0x91c1e044b491a1a2)},
-        {"CancelOrder",   UINT64_C(0x5e1e17777dd85ece)},
-        {"AddProduct",    UINT64_C(0xd01b56d02faf2176)},
+        {"PlaceOrder", UINT64_C(0x91c1e044b491a1a2)},
+        {"CancelOrder", UINT64_C(0x5e1e17777dd85ece)},
+        {"AddProduct", UINT64_C(0xd01b56d02faf2176)},
         {"ModifyProduct", UINT64_C(0x0d922aeea22f44b6)},
         {"DeleteProduct", UINT64_C(0xe801eb15c916be80)},
         {"IncreaseStock", UINT64_C(0xc6e538cdd5d65e3d)},
         {"DecreaseStock", UINT64_C(0xc02080149f43adf4)},
-        {"OpenAccount",   UINT64_C(0x0b177583270f0115)},
-        {"DepositFunds",  UINT64_C(0x53c536398eba8099)},
+        {"OpenAccount", UINT64_C(0x0b177583270f0115)},
+        {"DepositFunds", UINT64_C(0x53c536398eba8099)},
         {"WithdrawFunds", UINT64_C(0xcc78dfc7a1c2536e)},
         {"RefundPayment", UINT64_C(0x1f0bd256e93bc9f0)},
     };

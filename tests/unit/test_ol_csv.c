@@ -50,20 +50,20 @@ Test(ol_csv_next, reads_what_rfc_4180_allows)
     static const struct {
         const char *text, *fields[3];
     } rows[] = {
-        {"sku,name,stock\n1,apple,5\n",                       {"1", "apple", "5"}       },
-        {"sku,name,stock\r\n1,apple,5\r\n",                   {"1", "apple", "5"}       },
-        {"sku,name,stock\n1,apple,5",                         {"1", "apple", "5"}       },
-        {"\xEF\xBB\xBFsku,name,stock\n1,apple,5\n",           {"1", "apple", "5"}       },
-        {"\"sku\",\"name\",\"stock\"\n\"1\",\"a,b\",\"5\"\n", {"1", "a,b", "5"}         },
-        {"sku,name,stock\n1,\"say \"\"hi\"\"\",5\n",          {"1", "say \"hi\"", "5"}  },
-        {"sku,name,stock\n1,\"two\nlines\",5\n",              {"1", "two\nlines", "5"}  },
-        {"sku,name,stock\n1,\"two\r\nlines\",5\n",            {"1", "two\r\nlines", "5"}},
-        {"sku,name,stock\n,,\n",                              {"", "", ""}              },
-        {"sku,name,stock\n\"\",\"\",\"\"\n",                  {"", "", ""}              },
-        {"sku,name,stock\n\n\r\n1,apple,5\n\n",               {"1", "apple", "5"}       },
-        {"stock,sku,name\n5,1,apple\n",                       {"1", "apple", "5"}       },
-        {"sku,name,stock\n1, spaced ,5\n",                    {"1", " spaced ", "5"}    },
-        {"sku,name,stock\n1,\"\"\"\",5\n",                    {"1", "\"", "5"}          },
+        {"sku,name,stock\n1,apple,5\n", {"1", "apple", "5"}},
+        {"sku,name,stock\r\n1,apple,5\r\n", {"1", "apple", "5"}},
+        {"sku,name,stock\n1,apple,5", {"1", "apple", "5"}},
+        {"\xEF\xBB\xBFsku,name,stock\n1,apple,5\n", {"1", "apple", "5"}},
+        {"\"sku\",\"name\",\"stock\"\n\"1\",\"a,b\",\"5\"\n", {"1", "a,b", "5"}},
+        {"sku,name,stock\n1,\"say \"\"hi\"\"\",5\n", {"1", "say \"hi\"", "5"}},
+        {"sku,name,stock\n1,\"two\nlines\",5\n", {"1", "two\nlines", "5"}},
+        {"sku,name,stock\n1,\"two\r\nlines\",5\n", {"1", "two\r\nlines", "5"}},
+        {"sku,name,stock\n,,\n", {"", "", ""}},
+        {"sku,name,stock\n\"\",\"\",\"\"\n", {"", "", ""}},
+        {"sku,name,stock\n\n\r\n1,apple,5\n\n", {"1", "apple", "5"}},
+        {"stock,sku,name\n5,1,apple\n", {"1", "apple", "5"}},
+        {"sku,name,stock\n1, spaced ,5\n", {"1", " spaced ", "5"}},
+        {"sku,name,stock\n1,\"\"\"\",5\n", {"1", "\"", "5"}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct ol_csv_field *fields;
@@ -86,15 +86,15 @@ Test(ol_csv_next, refuses_with_line_and_column)
     static const struct {
         const char *text, *error;
     } rows[] = {
-        {"1,apple\n",                ":2:1: this record has 2 fields, the header 3"   },
-        {"1,apple,5,6\n",            ":2:1: this record has 4 fields, the header 3"   },
-        {"1,\"apple,5\n",            ":2:3: this quoted field does not end"           },
-        {"1,ap\"ple,5\n",            ":2:5: a quote inside a field that is not quoted"},
-        {"1,\"apple\"x,5\n",         ":2:10: text behind the closing quote"           },
-        {"1,apple\r,5\n",            ":2:9: a carriage return without a line feed"    },
-        {"1,\"a\nb\",5\n1,\xff,5\n", ":4:3: this field is not UTF-8"                  },
-        {"1,\"a\nb\",\"c\n\n",       ":3:4: this quoted field does not end"           },
-        {"1,\"a\"\r",                ":2:7: a carriage return without a line feed"    },
+        {"1,apple\n", ":2:1: this record has 2 fields, the header 3"},
+        {"1,apple,5,6\n", ":2:1: this record has 4 fields, the header 3"},
+        {"1,\"apple,5\n", ":2:3: this quoted field does not end"},
+        {"1,ap\"ple,5\n", ":2:5: a quote inside a field that is not quoted"},
+        {"1,\"apple\"x,5\n", ":2:10: text behind the closing quote"},
+        {"1,apple\r,5\n", ":2:9: a carriage return without a line feed"},
+        {"1,\"a\nb\",5\n1,\xff,5\n", ":4:3: this field is not UTF-8"},
+        {"1,\"a\nb\",\"c\n\n", ":3:4: this quoted field does not end"},
+        {"1,\"a\"\r", ":2:7: a carriage return without a line feed"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[256];
@@ -205,12 +205,12 @@ Test(ol_csv_header, refuses_what_does_not_fit)
     static const struct {
         const char *text, *error;
     } rows[] = {
-        {"",                  ":1:1: the file is empty; a header row must name the columns"},
-        {"\n\n",              ":3:1: the file is empty; a header row must name the columns"},
-        {"sku,name\n",        ":1:1: column 'stock' is missing from the header"            },
-        {"sku,name,sku\n",    ":1:10: column 'sku' is here twice"                          },
-        {"sku,name,price\n",  ":1:10: unknown column 'price'; expected sku, name, stock"   },
-        {"sku,name, stock\n", ":1:10: unknown column ' stock'; expected sku, name, stock"  },
+        {"", ":1:1: the file is empty; a header row must name the columns"},
+        {"\n\n", ":3:1: the file is empty; a header row must name the columns"},
+        {"sku,name\n", ":1:1: column 'stock' is missing from the header"},
+        {"sku,name,sku\n", ":1:10: column 'sku' is here twice"},
+        {"sku,name,price\n", ":1:10: unknown column 'price'; expected sku, name, stock"},
+        {"sku,name, stock\n", ":1:10: unknown column ' stock'; expected sku, name, stock"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_expect_eq(open_text(rows[i].text), OL_POISON, "%s", rows[i].text);

@@ -36,17 +36,9 @@ Test(ol_exit_code, follows_the_contract)
     static const struct {
         enum ol_class class;
         int code;
-    } rows[] = {
-        {OL_OK,          0},
-        {OL_FATAL,       1},
-        {OL_USAGE,       2},
-        {OL_NOT_FOUND,   3},
-        {OL_CONFLICT,    4},
-        {OL_UNREACHABLE, 5},
-        {OL_VIOLATED,    6},
-        {OL_RETRY,       1},
-        {OL_POISON,      1}
-    };
+    } rows[] = {{OL_OK, 0},        {OL_FATAL, 1},    {OL_USAGE, 2},
+                {OL_NOT_FOUND, 3}, {OL_CONFLICT, 4}, {OL_UNREACHABLE, 5},
+                {OL_VIOLATED, 6},  {OL_RETRY, 1},    {OL_POISON, 1}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_assert_eq(ol_exit_code(rows[i].class), rows[i].code);
         cr_assert(ol_class_name(rows[i].class));

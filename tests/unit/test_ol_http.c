@@ -123,18 +123,18 @@ Test(ol_http, refuses_what_it_does_not_know)
     static const struct {
         const char *request, *status;
     } rows[] = {
-        {"GET / HTTP/1.1\r\n\r\n",                                   " 404 "},
-        {"GET /metricsx HTTP/1.1\r\n\r\n",                           " 404 "},
+        {"GET / HTTP/1.1\r\n\r\n", " 404 "},
+        {"GET /metricsx HTTP/1.1\r\n\r\n", " 404 "},
         {"POST /metrics HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", " 405 "},
-        {"get /metrics HTTP/1.1\r\n\r\n",                            " 405 "},
-        {"GET /metrics\r\n\r\n",                                     " 400 "},
-        {"GET /metrics HTTP/2.0\r\n\r\n",                            " 400 "},
-        {"GET /metrics  HTTP/1.1\r\n\r\n",                           " 400 "},
-        {"GET  /metrics HTTP/1.1\r\n\r\n",                           " 400 "},
-        {"GET http://x/metrics HTTP/1.1\r\n\r\n",                    " 400 "},
-        {" /metrics HTTP/1.1\r\n\r\n",                               " 400 "},
-        {"\r\n\r\n",                                                 " 400 "},
-        {"\r\nGET /metrics HTTP/1.1\r\n\r\n",                        " 400 "},
+        {"get /metrics HTTP/1.1\r\n\r\n", " 405 "},
+        {"GET /metrics\r\n\r\n", " 400 "},
+        {"GET /metrics HTTP/2.0\r\n\r\n", " 400 "},
+        {"GET /metrics  HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET  /metrics HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET http://x/metrics HTTP/1.1\r\n\r\n", " 400 "},
+        {" /metrics HTTP/1.1\r\n\r\n", " 400 "},
+        {"\r\n\r\n", " 400 "},
+        {"\r\nGET /metrics HTTP/1.1\r\n\r\n", " 400 "},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         cr_expect(strstr(ask(rows[i].request), rows[i].status), "%s -> %.40s", rows[i].request,

@@ -50,11 +50,11 @@ Test(ol_metrics_print, shows_seconds_without_rounding)
         int64_t value_us;
         const char *line;
     } rows[] = {
-        {0,         "orderlog_saga_oldest_age_seconds 0"       },
-        {1,         "orderlog_saga_oldest_age_seconds 0.000001"},
-        {-1500000,  "orderlog_saga_oldest_age_seconds -1.5"    },
-        {900000000, "orderlog_saga_oldest_age_seconds 900"     },
-        {1023400,   "orderlog_saga_oldest_age_seconds 1.0234"  },
+        {0, "orderlog_saga_oldest_age_seconds 0"},
+        {1, "orderlog_saga_oldest_age_seconds 0.000001"},
+        {-1500000, "orderlog_saga_oldest_age_seconds -1.5"},
+        {900000000, "orderlog_saga_oldest_age_seconds 900"},
+        {1023400, "orderlog_saga_oldest_age_seconds 1.0234"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ol_series_set(ol_metric(OL_METRIC_SAGA_OLDEST_AGE), rows[i].value_us);

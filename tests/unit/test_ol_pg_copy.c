@@ -102,12 +102,7 @@ Test(ol_pg_put_array, element_by_element_and_in_one_go_are_the_same_bytes)
     copy = begun(&arrays, 3);
     ol_pg_copy_row(&copy);
     ol_pg_put_int64s(&copy, (const int64_t[]){1, 2}, 2);
-    ol_pg_put_texts(&copy,
-                    (const struct ol_pg_text[]){
-                        {"a",  1},
-                        {NULL, 0}
-    },
-                    2);
+    ol_pg_put_texts(&copy, (const struct ol_pg_text[]){{"a", 1}, {NULL, 0}}, 2);
     ol_pg_put_int16s(&copy, NULL, 0);
     cr_assert_eq(ol_pg_copy_row_end(&copy, NULL), OL_OK);
     cr_assert_str_eq(written(&copy), "0003" INT8S_1_2 TEXTS_A_NULL INT2S_EMPTY);

@@ -9,15 +9,15 @@ Test(ol_migration_version, is_the_leading_digits_of_a_sql_file)
     static const struct {
         const char *file, *version;
     } rows[] = {
-        {"20260101120000_orders.sql",                    "20260101120000"},
-        {"001.sql",                                      "001"           },
-        {"1orders.sql",                                  "1"             },
-        {"orders.sql",                                   NULL            },
-        {"001_orders.sql~",                              NULL            },
-        {"001_orders",                                   NULL            },
-        {".sql",                                         NULL            },
-        {"",                                             NULL            },
-        {"11111111111111111111111111111111111111_x.sql", NULL            },
+        {"20260101120000_orders.sql", "20260101120000"},
+        {"001.sql", "001"},
+        {"1orders.sql", "1"},
+        {"orders.sql", NULL},
+        {"001_orders.sql~", NULL},
+        {"001_orders", NULL},
+        {".sql", NULL},
+        {"", NULL},
+        {"11111111111111111111111111111111111111_x.sql", NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char version[OL_MIGRATION_VERSION_BYTES];
@@ -35,14 +35,14 @@ Test(ol_migration_parse, finds_the_up_part)
         int up_line;
         bool transaction;
     } rows[] = {
-        {"-- migrate:up\nA;\n-- migrate:down\nB;\n",                    "A;\n",                     2, true },
-        {"-- migrate:up transaction:false\nA;\n-- migrate:down",        "A;\n",                     2, false},
-        {"-- migrate:up transaction:true\r\nA;\r\n-- migrate:down\r\n", "A;\r\n",                   2, true },
-        {"\n-- who, why\n\n--migrate:up\n\nA;\n--   migrate:down\n",    "\nA;\n",                   5, true },
-        {"-- migrate:up\n-- migrate:down\n",                            "",                         2, true },
-        {"-- migrate:up\n-- migrate:updated\nA;\n-- migrate:down\n",    "-- migrate:updated\nA;\n", 2,
-         true                                                                                               },
-        {"-- migrate:up\n  -- migrate:down\n-- migrate:down\n",         "  -- migrate:down\n",      2, true },
+        {"-- migrate:up\nA;\n-- migrate:down\nB;\n", "A;\n", 2, true},
+        {"-- migrate:up transaction:false\nA;\n-- migrate:down", "A;\n", 2, false},
+        {"-- migrate:up transaction:true\r\nA;\r\n-- migrate:down\r\n", "A;\r\n", 2, true},
+        {"\n-- who, why\n\n--migrate:up\n\nA;\n--   migrate:down\n", "\nA;\n", 5, true},
+        {"-- migrate:up\n-- migrate:down\n", "", 2, true},
+        {"-- migrate:up\n-- migrate:updated\nA;\n-- migrate:down\n", "-- migrate:updated\nA;\n", 2,
+         true},
+        {"-- migrate:up\n  -- migrate:down\n-- migrate:down\n", "  -- migrate:down\n", 2, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ol_migration_text parsed;
@@ -62,14 +62,14 @@ Test(ol_migration_parse, names_file_and_line_of_what_is_wrong)
     static const struct {
         const char *text, *complaint;
     } rows[] = {
-        {"",                                                  "f.sql:0: the file ends without -- migrate:up"  },
-        {"A;\n-- migrate:up\n-- migrate:down\n",              "f.sql:1: a statement before -- migrate:up"     },
-        {"-- x\n-- migrate:down\n-- migrate:up\n",            "f.sql:2: -- migrate:down before -- migrate:up" },
-        {"-- migrate:up\nA;\n",                               "f.sql:2: the file ends without -- migrate:down"},
-        {"-- migrate:up\nA;\n-- migrate:up\n",                "f.sql:3: a second -- migrate:up"               },
-        {"-- migrate:up\n-- migrate:down\n-- migrate:down\n", "f.sql:3: a second -- migrate:down"             },
+        {"", "f.sql:0: the file ends without -- migrate:up"},
+        {"A;\n-- migrate:up\n-- migrate:down\n", "f.sql:1: a statement before -- migrate:up"},
+        {"-- x\n-- migrate:down\n-- migrate:up\n", "f.sql:2: -- migrate:down before -- migrate:up"},
+        {"-- migrate:up\nA;\n", "f.sql:2: the file ends without -- migrate:down"},
+        {"-- migrate:up\nA;\n-- migrate:up\n", "f.sql:3: a second -- migrate:up"},
+        {"-- migrate:up\n-- migrate:down\n-- migrate:down\n", "f.sql:3: a second -- migrate:down"},
         {"-- migrate:up transaction:no\n-- migrate:down\n",
-         "f.sql:1: unknown option transaction:no"                                                             },
+         "f.sql:1: unknown option transaction:no"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ol_migration_text parsed;

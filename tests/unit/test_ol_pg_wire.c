@@ -62,13 +62,13 @@ Test(ol_pg_us, converts_between_the_epochs_and_saturates)
     static const struct {
         int64_t unix_us, wire_us, back_us;
     } rows[] = {
-        {0,                          -OL_PG_EPOCH_US,                0             },
-        {OL_PG_EPOCH_US,             0,                              OL_PG_EPOCH_US},
-        {INT64_MAX,                  INT64_MAX,                      INT64_MAX     },
-        {INT64_MIN,                  INT64_MIN,                      INT64_MIN     },
-        {INT64_MIN + 1,              INT64_MIN,                      INT64_MIN     },
-        {INT64_MIN + OL_PG_EPOCH_US, INT64_MIN,                      INT64_MIN     },
-        {INT64_MAX - 1,              INT64_MAX - 1 - OL_PG_EPOCH_US, INT64_MAX - 1 },
+        {0, -OL_PG_EPOCH_US, 0},
+        {OL_PG_EPOCH_US, 0, OL_PG_EPOCH_US},
+        {INT64_MAX, INT64_MAX, INT64_MAX},
+        {INT64_MIN, INT64_MIN, INT64_MIN},
+        {INT64_MIN + 1, INT64_MIN, INT64_MIN},
+        {INT64_MIN + OL_PG_EPOCH_US, INT64_MIN, INT64_MIN},
+        {INT64_MAX - 1, INT64_MAX - 1 - OL_PG_EPOCH_US, INT64_MAX - 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_assert_eq(ol_pg_us_to_wire(rows[i].unix_us), rows[i].wire_us, "row %zu", i);
@@ -162,25 +162,11 @@ Test(ol_pg_class, maps_a_sqlstate_by_one_table)
         const char *sqlstate;
         enum ol_class class;
     } rows[] = {
-        {"40001", OL_CONFLICT},
-        {"40P01", OL_RETRY   },
-        {"55P03", OL_RETRY   },
-        {"57014", OL_RETRY   },
-        {"57P01", OL_RETRY   },
-        {"57P02", OL_RETRY   },
-        {"57P03", OL_RETRY   },
-        {"25P03", OL_RETRY   },
-        {"08006", OL_RETRY   },
-        {"53100", OL_RETRY   },
-        {"53300", OL_RETRY   },
-        {"23505", OL_FATAL   },
-        {"22P03", OL_FATAL   },
-        {"42P01", OL_FATAL   },
-        {"28P01", OL_FATAL   },
-        {"3D000", OL_FATAL   },
-        {"XX000", OL_FATAL   },
-        {"",      OL_FATAL   },
-        {NULL,    OL_FATAL   },
+        {"40001", OL_CONFLICT}, {"40P01", OL_RETRY}, {"55P03", OL_RETRY}, {"57014", OL_RETRY},
+        {"57P01", OL_RETRY},    {"57P02", OL_RETRY}, {"57P03", OL_RETRY}, {"25P03", OL_RETRY},
+        {"08006", OL_RETRY},    {"53100", OL_RETRY}, {"53300", OL_RETRY}, {"23505", OL_FATAL},
+        {"22P03", OL_FATAL},    {"42P01", OL_FATAL}, {"28P01", OL_FATAL}, {"3D000", OL_FATAL},
+        {"XX000", OL_FATAL},    {"", OL_FATAL},      {NULL, OL_FATAL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         cr_assert_eq(ol_pg_class(rows[i].sqlstate), rows[i].class, "%s", rows[i].sqlstate);

@@ -31,13 +31,13 @@ Test(ol_text_add_json, escapes_what_json_and_terminals_must_not_see)
     static const struct {
         const char *in, *out;
     } rows[] = {
-        {"plain",             "\"plain\""                           },
-        {"say \"hi\" \\ now", "\"say \\\"hi\\\" \\\\ now\""         },
-        {"a\tb\nc\rd\be\f",   "\"a\\tb\\nc\\rd\\be\\f\""            },
-        {"\x01\x1b[31m\x7f",  "\"\\u0001\\u001b[31m\\u007f\""       },
-        {"Gem\xC3\xBCse",     "\"Gem\xC3\xBCse\""                   },
-        {"bad \xC3 end\xFF",  "\"bad \xEF\xBF\xBD end\xEF\xBF\xBD\""},
-        {NULL,                "null"                                },
+        {"plain", "\"plain\""},
+        {"say \"hi\" \\ now", "\"say \\\"hi\\\" \\\\ now\""},
+        {"a\tb\nc\rd\be\f", "\"a\\tb\\nc\\rd\\be\\f\""},
+        {"\x01\x1b[31m\x7f", "\"\\u0001\\u001b[31m\\u007f\""},
+        {"Gem\xC3\xBCse", "\"Gem\xC3\xBCse\""},
+        {"bad \xC3 end\xFF", "\"bad \xEF\xBF\xBD end\xEF\xBF\xBD\""},
+        {NULL, "null"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ol_text text = {0};

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import grpc_tools
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from google.protobuf.message import DecodeError
 from grpc_tools import protoc
 
 from harness import CONTEXTS, DIR, PATIENCE, ROOT, Hopeless, check, note
@@ -224,7 +225,7 @@ class Inputs:
             message = decode()
             try:
                 message.ParseFromString(value or b"")
-            except Exception:  # for the dead letters
+            except DecodeError:  # a dead letter, or refused for a text that is not UTF-8
                 continue
             self.messages[offset] = message
 
@@ -263,9 +264,9 @@ def check_partition(fold, context, partition, events, commands, steps):
         causes[cause], last_cause = event.cause.index, cause
         inputs = commands if cause[0] == COMMANDS else steps
         message = inputs.messages.get(cause[1])
-        if message is None:
+        if cause[1] not in inputs.by_offset:
             fold.odd(f"{where}: its cause {cause} is not in the log")
-        elif message.metadata.command_id != event.metadata.command_id:
+        elif message and message.metadata.command_id != event.metadata.command_id:
             fold.odd(f"{where}: its command id is not its cause's")
 
         kind = "accepted"
