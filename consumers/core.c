@@ -756,6 +756,12 @@ static bool pass_on(struct turn *turn, int32_t partition)
                                        "the command was passed on once and is on the wrong "
                                        "partition again; was the partition count changed?");
     }
+    if (turn->input->command.refused.code == REFUSED_MESSAGE_TOO_LARGE) {
+        open_receipt(turn)->dead_lettered++; /* with one header more it may fit no topic */
+        return turn->sink->dead_letter(turn->sink->self, turn->input, "MISROUTED_TOO_LARGE",
+                                       "the command is on the wrong partition and larger than a "
+                                       "message may be");
+    }
     open_receipt(turn)->passed_on++;
     return turn->sink->pass_on(turn->sink->self, partition, turn->input);
 }

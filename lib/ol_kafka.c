@@ -12,7 +12,8 @@
 #define READERS   (OL_KIND_CONSUMER | OL_KIND_READER)
 #define ALL       (PRODUCERS | READERS | OL_KIND_ADMIN)
 
-/* What every handle of a kind is made with. Reasons: reliability, "Settings sheet". */
+/* What every handle of a kind is made with. 
+ * See docs/exactly-once.md and docs/traps.md. */
 static const struct {
     unsigned kinds;
     const char *name, *value;
@@ -27,6 +28,7 @@ static const struct {
     {PRODUCERS, "acks", "all"},
     {PRODUCERS, "compression.type", "lz4"},
     {PRODUCERS, "queue.buffering.max.messages", "1000000"},
+    {OL_KIND_PRODUCER, "message.max.bytes", "4194304"}, /* a dead letter with its headers */
     {PRODUCERS | READERS, "topic.metadata.propagation.max.ms", "5000"},
     {READERS | OL_KIND_ADMIN, "enable.auto.commit", "false"},
     {READERS | OL_KIND_ADMIN, "enable.auto.offset.store", "false"},

@@ -71,7 +71,7 @@ struct world {
     int64_t pace_us;     /* from one move to the next, on average */
     unsigned crashes;    /* per mille of moves */
     unsigned rebalances; /* per mille */
-    unsigned rewinds;    /* per mille */
+    unsigned losses;     /* per mille */
     unsigned jumps;      /* per mille: much time passes */
     unsigned projection; /* percent of moves that are a projection's */
     bool plenty;         /* of stock and funds */
@@ -308,7 +308,7 @@ static void tend_account(struct world *world, enum payment_command_kind kind, st
 
 static void refund(struct world *world)
 {
-    size_t number = any_order(world);
+    size_t number = below(world, world->order_count + 1) % ORDERS;
     bool known = world->payers[number].bytes && chance(world, 90);
     struct command command = {.context = CONTEXT_PAYMENTS};
     command.payment = (struct payment_command){
@@ -429,6 +429,7 @@ static void open_owners(struct world *world, enum context context)
             .batch_inputs = 1 + below(world, chance(world, 50) ? 8 : 64),
             .clock_skew_us = skews_us[below(world, 5)],
             .projection_moves = (unsigned)below(world, 100),
+            .projection_losses = world->losses,
         };
         owner_init(&world->owners[context][i], &settings, &world->broker,
                    &world->projections[context], &world->rng);
@@ -458,7 +459,7 @@ static void open_shop(struct world *world)
 
 static void begin(struct world *world, uint64_t seed)
 {
-    static const int64_t deadlines_us[] = {3000, 50000, 500000, 900000000};
+    static const int64_t deadlines_us[] = {5000, 100000, 5000000, 900000000};
     static const unsigned rates[] = {0, 0, 2, 10};
     seed_now = seed;
     *world = (struct world){.seed = seed, .rng = rng_from(seed)};
@@ -467,7 +468,7 @@ static void begin(struct world *world, uint64_t seed)
     world->pace_us = 20 + (int64_t)below(world, 400);
     world->crashes = rates[below(world, 4)];
     world->rebalances = rates[below(world, 4)];
-    world->rewinds = rates[below(world, 4)] / 2;
+    world->losses = rates[below(world, 4)] / 2;
     world->jumps = rates[below(world, 4)] / 4;
     world->projection = 2 + (unsigned)below(world, 40);
     world->plenty = chance(world, 50);
@@ -514,18 +515,6 @@ static void move_projection(struct world *world)
     projection_advance(projection, any_partition(world), 1 + below(world, 100));
 }
 
-/* The database lost its last commits. */
-static void rewind_projection(struct world *world)
-{
-    int64_t next_offsets[PARTITIONS_MAX];
-    struct projection *projection = &world->projections[any_context(world)];
-    for (int32_t i = 0; i < world->broker.partitions; i++) {
-        int64_t now = projection->progress[i].next_offset;
-        next_offsets[i] = chance(world, 50) ? now : now - (int64_t)below(world, (uint64_t)now + 1);
-    }
-    projection_rewind(projection, next_offsets);
-}
-
 static void check_owner(struct world *world, const struct owner *owner)
 {
     if (!owner_is_settled(owner))
@@ -542,8 +531,8 @@ static void trouble(struct world *world)
         owner_crash(any_owner(world), (enum owner_crash)below(world, CRASH_KIND_COUNT));
     else if (die < (bound += world->rebalances))
         rebalance(world, any_context(world));
-    else if (die < (bound += world->rewinds))
-        rewind_projection(world);
+    else if (die < (bound += world->losses))
+        projection_lose(&world->projections[any_context(world)], &world->rng);
     else if (die < (bound += world->jumps))
         world->broker.now_us += (int64_t)below(world, 10000000);
     else if (die < bound + CHECKS)
@@ -651,7 +640,7 @@ static void print_tally(const struct tally *tally, double seconds)
             " events\n"
             "pipeline: %" PRIu64 " transactions, %" PRIu64 " aborted (%" PRIu64 " fenced), %" PRIu64
             " take-overs, %" PRIu64 " timeouts proposed, %" PRIu64 " evictions, %" PRIu64
-            " waits for room, %" PRIu64 " rewinds met\n",
+            " waits for room, %" PRIu64 " losses met\n",
             totals->orders, seconds, (double)totals->orders / seconds, totals->confirmed,
             totals->rejected, totals->cancelled, totals->expired, totals->stuck, totals->commands,
             totals->refused, totals->repeated, totals->reused, totals->passed_on,

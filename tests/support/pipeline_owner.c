@@ -86,9 +86,11 @@ static void forget(struct owner *owner)
 
 /* ---- loading.c ---- */
 
-/* Once in a while the projection has gone on before a load looks. */
+/* What another process did before a load looks. */
 static void let_projection_move(struct owner *owner)
 {
+    if (rng_below(owner->rng, 1000) < owner->settings.projection_losses)
+        projection_lose(owner->projection, owner->rng);
     if (!chance(owner, owner->settings.projection_moves))
         return;
     int32_t partition = (int32_t)rng_below(owner->rng, (uint64_t)owner->broker->partitions);
@@ -141,11 +143,15 @@ static void begin_partitions(struct owner *owner)
     }
 }
 
-static void begin_deadlines(struct owner *owner)
+/* A snapshot of its own: it must not be of before the one that the replay begins at. */
+static bool begin_deadlines(struct owner *owner)
 {
     const struct projection *projection = owner->projection;
     if (owner->settings.context != CONTEXT_ORDERS)
-        return;
+        return true;
+    let_projection_move(owner);
+    if (!note_progress(owner))
+        return false;
     for (size_t i = 0; i < projection->count; i++) {
         const struct entity_key *key = &projection->states[i].key;
         const struct entity *state = &projection->states[i].state;
@@ -154,6 +160,7 @@ static void begin_deadlines(struct owner *owner)
             must(core_deadline(owner->core, key->partition, key->id, state->order.deadline_us),
                  "memory for a deadline");
     }
+    return true;
 }
 
 #define CHUNK_MAX 40
@@ -257,10 +264,10 @@ static bool take_over(struct owner *owner)
     if (!load(owner, NULL, 0, &owner->building->arena))
         return false;
     begin_partitions(owner);
-    begin_deadlines(owner);
     int64_t from[PARTITIONS_MAX];
-    for (int32_t i = 0; i < owner->broker->partitions; i++)
-        from[i] = owner->projected[i];
+    memcpy(from, owner->projected, sizeof from);
+    if (!begin_deadlines(owner))
+        return false;
     for (int32_t i = 0; i < owner->broker->partitions; i++)
         if (owner->owned >> i & 1 && !replay(owner, i, from[i]))
             return false;

@@ -14,15 +14,15 @@
 #include "consumers/batch.h"
 #include "tests/support/pipeline_broker.h"
 #include "tests/support/pipeline_projection.h"
-#include "tests/support/rng.h"
 
 struct owner_settings {
     enum context context;
     int64_t order_deadline_us;
     struct overlay_limits overlay;
-    size_t batch_inputs;       /* most; each batch has a limit of its own up to it */
-    int64_t clock_skew_us;     /* of its clock to the broker's */
-    unsigned projection_moves; /* percent of loads before which the projection goes on */
+    size_t batch_inputs;        /* most; each batch has a limit of its own up to it */
+    int64_t clock_skew_us;      /* of its clock to the broker's */
+    unsigned projection_moves;  /* percent of loads before which the projection goes on */
+    unsigned projection_losses; /* per mille of loads before which it goes back */
 };
 
 /* What is fetched of one partition of commands or steps. */

@@ -200,15 +200,16 @@ void projection_catch_up(struct projection *projection)
         projection_advance(projection, i, SIZE_MAX);
 }
 
-void projection_rewind(struct projection *projection, const int64_t *next_offsets)
+void projection_lose(struct projection *projection, struct rng *rng)
 {
-    int64_t to[PARTITIONS_MAX];
-    for (int32_t i = 0; i < projection->broker->partitions; i++) {
-        int64_t now = projection->progress[i].next_offset;
-        to[i] = next_offsets[i] < now ? next_offsets[i] : now;
-    }
     const struct broker *broker = projection->broker;
     enum context context = projection->context;
+    int64_t to[PARTITIONS_MAX];
+    for (int32_t i = 0; i < broker->partitions; i++) {
+        to[i] = projection->progress[i].next_offset;
+        if (rng_chance(rng, 50))
+            to[i] = (int64_t)rng_below(rng, (uint64_t)to[i] + 1);
+    }
     projection_release(projection);
     projection_init(projection, broker, context);
     for (int32_t i = 0; i < broker->partitions; i++)

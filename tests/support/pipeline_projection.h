@@ -12,6 +12,7 @@
 
 #include "projections/load.h"
 #include "tests/support/pipeline_broker.h"
+#include "tests/support/rng.h"
 
 struct projected {
     struct entity_key key;
@@ -42,9 +43,8 @@ size_t projection_advance(struct projection *projection, int32_t partition, size
 /* To the log's end, on all partitions. */
 void projection_catch_up(struct projection *projection);
 
-/* Goes back to where each partition's next offset was, or to 0, whichever is less; INT64_MAX:
- * stays. */
-void projection_rewind(struct projection *projection, const int64_t *next_offsets);
+/* The database lost its last commits: some partitions, by chance, go back to where they once were. */
+void projection_lose(struct projection *projection, struct rng *rng);
 
 /* NULL: there is no such thing. */
 const struct entity *projection_find(const struct projection *projection,
