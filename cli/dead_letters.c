@@ -147,7 +147,8 @@ static enum ol_class print_groups(struct letters *letters, struct ol_error *rete
     OL_AUTO(table) struct table table;
     table_init(&table, group_columns, sizeof group_columns / sizeof *group_columns,
                letters->session->options->json);
-    qsort(letters->groups, letters->group_count, sizeof *letters->groups, group_order);
+    if (letters->group_count)
+        qsort(letters->groups, letters->group_count, sizeof *letters->groups, group_order);
     for (size_t i = 0; i < letters->group_count; i++) {
         const struct group *group = &letters->groups[i];
         table_text(&table, *group->code ? group->code : NULL);

@@ -448,6 +448,7 @@ void overlay_evict(struct overlay *overlay)
 {
     while (overlay->stats.bytes > overlay->limits.bytes && overlay->oldest) {
         struct entry *entry = overlay->oldest;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): entry_remove() has unlinked the one before */
         if (entry->batch > overlay->partitions[entry->partition].settled)
             break;
         entry_remove(overlay, entry);

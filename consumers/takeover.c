@@ -240,7 +240,7 @@ static enum ol_class fold_chunk(struct takeover *takeover, const struct ol_messa
                                 size_t count, struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;
-    struct event_message *events[CHUNK_MESSAGES];
+    struct event_message *events[CHUNK_MESSAGES] = {0};
     ol_arena_clear(&takeover->arena);
     enum ol_class class = decode_chunk(takeover, messages, count, events, reterr);
     if (!class)

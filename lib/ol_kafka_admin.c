@@ -350,7 +350,7 @@ enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
     if (class)
         return class;
     size_t result_count;
-    const rd_kafka_topic_partition_list_t *found;
+    const rd_kafka_topic_partition_list_t *found = NULL;
     const rd_kafka_group_result_t **results = rd_kafka_ListConsumerGroupOffsets_result_groups(
         rd_kafka_event_ListConsumerGroupOffsets_result(call.event), &result_count);
     class = group_result(results, result_count, group, &found, reterr);
@@ -375,11 +375,11 @@ enum ol_class ol_admin_set_group_offsets(struct ol_admin *admin, const char *gro
     if (class)
         return class;
     size_t result_count;
-    const rd_kafka_topic_partition_list_t *set;
+    const rd_kafka_topic_partition_list_t *set = NULL;
     const rd_kafka_group_result_t **results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
         rd_kafka_event_AlterConsumerGroupOffsets_result(call.event), &result_count);
     class = group_result(results, result_count, group, &set, reterr);
-    for (int i = 0; i < (class ? 0 : set->cnt); i++) {
+    for (int i = 0; !class && set && i < set->cnt; i++) {
         rd_kafka_resp_err_t code = set->elems[i].err;
         /* What the coordinator says to a stranger when there are members. */
         if (code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)

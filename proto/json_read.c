@@ -114,6 +114,7 @@ static size_t distance(const char *a, const char *b)
         row[0] = i + 1;
         for (size_t j = 1; j <= b_size; j++) {
             size_t above = row[j];
+            /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): j <= b_size */
             row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (a[i] != b[j - 1]));
             diagonal = above;
         }
@@ -450,8 +451,8 @@ enum ol_class json_decode_command(const char *json, size_t bytes, struct ol_aren
 {
     OL_AUTO(json) json_t *root = NULL;
     enum context context = CONTEXT_ORDERS;
-    struct bytes wire;
-    struct command command;
+    struct bytes wire = {0};
+    struct command command = {0};
     enum ol_class class = parse(json, bytes, &root, ret_column, reterr);
     if (class)
         return class;

@@ -232,7 +232,7 @@ class Inputs:
 
 def check_partition(fold, context, partition, events, commands, steps):
     """Causes, receipts and outcomes of one events partition."""
-    causes, last_cause, open_causes = {}, None, []
+    causes, last_cause, open_causes, furthest = {}, None, [], {}
     last, sums = None, Counter()
     refused = repeated = 0
     for offset, key, value, _ in events:
@@ -258,6 +258,9 @@ def check_partition(fold, context, partition, events, commands, steps):
         if event.cause.index == 0:
             if cause in causes:
                 fold.odd(f"{where}: the input {cause} has a second outcome")
+            if cause[1] <= furthest.get(cause[0], -1):
+                fold.odd(f"{where}: the input {cause} is decided after {furthest[cause[0]]}")
+            furthest[cause[0]] = cause[1]
             open_causes.append(cause)
         elif cause != last_cause or event.cause.index != causes[cause] + 1:
             fold.odd(f"{where}: index {event.cause.index} of the input {cause} is not in its place")
@@ -353,22 +356,32 @@ def compare_rows(fold, pipeline):
                 fold.odd(f"{table} {key}: the events say {expected.get(key)}, the row {found.get(key)}")
 
 
-def check_log(pipeline, name="a foreign reader finds every event once", unanswered=0):
-    """Reads all of a settled pipeline. unanswered: how many command ids are dead letters."""
+def collect(pipeline):
+    """{(context, stream): records per partition}"""
+    return {(context, stream): read(pipeline.topic(context, stream), pipeline.partitions)
+            for context in CONTEXTS for stream in ("commands", "steps", "events")}
+
+
+def examine(pipeline, log, unanswered=0):
+    """The fold of a settled pipeline's log, with all that is odd about it."""
     fold = Fold(pipeline.partitions)
     inputs = {}
     for context in CONTEXTS:
-        commands, steps, events = (read(pipeline.topic(context, stream), pipeline.partitions)
-                                   for stream in ("commands", "steps", "events"))
         for p in range(pipeline.partitions):
-            inputs[context, p] = (Inputs(commands[p], CLASSES[context, "command"]),
-                                  Inputs(steps[p], CLASSES[context, "step"]))
-            check_partition(fold, context, p, events[p], *inputs[context, p])
+            inputs[context, p] = (Inputs(log[context, "commands"][p], CLASSES[context, "command"]),
+                                  Inputs(log[context, "steps"][p], CLASSES[context, "step"]))
+            check_partition(fold, context, p, log[context, "events"][p], *inputs[context, p])
     check_steps(fold, inputs)
     check_outcomes(fold, inputs)
     if len(fold.unanswered) != unanswered:
         fold.odd(f"{len(fold.unanswered)} command ids have no outcome: {sorted(fold.unanswered)[:5]}")
     compare_rows(fold, pipeline)
+    return fold
+
+
+def check_log(pipeline, name="a foreign reader finds every event once", unanswered=0):
+    """Reads all of a settled pipeline. unanswered: how many command ids are dead letters."""
+    fold = examine(pipeline, collect(pipeline), unanswered)
     note(f"foreign reader: {sum(fold.kinds.values())} events, receipts {dict(fold.receipts)}")
     check(name, not fold.findings, fold.findings)
     return fold
