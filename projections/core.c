@@ -39,6 +39,7 @@ void projection_clear(struct projection *projection)
     ol_arena_clear(&projection->arena);
     memset(projection->partitions, 0, sizeof projection->partitions);
     projection->event_count = 0;
+    projection->second_rows = 0;
 }
 
 void projection_start(struct projection *projection, int32_t partition,
@@ -60,8 +61,8 @@ void projection_seal(struct projection *projection)
 
 size_t projection_row_count(const struct projection *projection)
 {
-    size_t count = projection->aggregates.count + projection->parts.count +
-                   projection->commands.count + projection->counts.count;
+    size_t count = projection->aggregates.count + projection->second_rows +
+                   projection->parts.count + projection->commands.count + projection->counts.count;
     for (size_t i = 0; i < PARTITIONS_MAX; i++)
         count += projection->partitions[i].touched;
     return count;

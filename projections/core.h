@@ -154,6 +154,7 @@ struct projection {
     struct ol_arena arena;
     struct projection_partition partitions[PARTITIONS_MAX];
     size_t event_count;
+    size_t second_rows;       /* of new orders and products: the basket, the stock */
     struct rowset aggregates; /* order_change, product_change, account_change */
     struct rowset parts;      /* -, reservation_change, payment_change */
     struct rowset commands;   /* command_change */

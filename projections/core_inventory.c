@@ -31,6 +31,7 @@ static struct product_change *product_add(const struct taken *taken, struct text
     change->mode = mode;
     change->partition = taken->partition;
     change->version_before = version - 1;
+    projection->second_rows += mode == ROW_INSERT;
     return change;
 }
 

@@ -138,6 +138,7 @@ static enum ol_class place(const struct taken *taken, struct order_change **ret_
     if (!change || !copy_order_lines(taken->projection, event, change) ||
         !core_copy(taken->projection, event->customer_id, &change->customer_id))
         return core_no_memory(reterr);
+    taken->projection->second_rows++;
     change->origin = origin;
     change->currency = currency_of(event->currency);
     change->total_minor = event->total_minor;

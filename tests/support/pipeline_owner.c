@@ -97,7 +97,9 @@ static void let_projection_move(struct owner *owner)
     projection_advance(owner->projection, partition, rng_below(owner->rng, 20));
 }
 
-/* False: it went back, and the rows that we built on are gone. */
+/* False: it went back, and the rows that we built on are gone; or it has come to events that we
+ * don't know of: the partition is another's, and its rows don't fit what we hold. Only the commit
+ * is fenced by the group, and an owner that was asleep decides before it commits. */
 static bool note_progress(struct owner *owner)
 {
     for (int32_t i = 0; i < owner->broker->partitions; i++) {
@@ -106,6 +108,10 @@ static bool note_progress(struct owner *owner)
             continue;
         if (progress->next_offset < owner->projected[i]) {
             owner->counts.went_back++;
+            return false;
+        }
+        if (progress->next_offset > owner->events_end[i]) {
+            owner->counts.outrun++;
             return false;
         }
         owner->projected[i] = progress->next_offset;
@@ -132,6 +138,11 @@ static bool load(struct owner *owner, const struct entity_key *keys, size_t coun
 }
 
 /* ---- takeover.c ---- */
+
+static const struct broker_partition *events_of(const struct owner *owner, int32_t partition)
+{
+    return broker_partition(owner->broker, owner->settings.context, STREAM_EVENTS, partition);
+}
 
 static void begin_partitions(struct owner *owner)
 {
@@ -168,8 +179,7 @@ static bool begin_deadlines(struct owner *owner)
 /* One chunk of a partition's events: decode, load what it names, fold. */
 static bool replay_chunk(struct owner *owner, int32_t partition, int64_t *position, int64_t end)
 {
-    const struct broker_partition *log =
-        broker_partition(owner->broker, owner->settings.context, STREAM_EVENTS, partition);
+    const struct broker_partition *log = events_of(owner, partition);
     struct ol_arena *arena = &owner->building->arena;
     struct event_message events[CHUNK_MAX];
     int64_t offsets[CHUNK_MAX];
@@ -261,6 +271,8 @@ static bool take_over(struct owner *owner)
     owner->generation = owner->broker->generation[owner->settings.context];
     owner->owned = owner->assigned;
     memset(owner->projected, 0, sizeof owner->projected);
+    for (int32_t i = 0; i < owner->broker->partitions; i++)
+        owner->events_end[i] = (int64_t)events_of(owner, i)->count;
     if (!load(owner, NULL, 0, &owner->building->arena))
         return false;
     begin_partitions(owner);
@@ -480,12 +492,26 @@ static bool fill(struct owner *owner)
 
 /* ---- loop.c: committing ---- */
 
+/* Its events, and a marker: nobody else may write there. */
+static void note_events_end(struct owner *owner, const struct batch *batch)
+{
+    uint64_t marked = 0;
+    for (size_t i = 0; i < batch->record_count; i++) {
+        const struct ol_record *record = &batch->records[i];
+        if (record->topic != owner->topics.events)
+            continue;
+        owner->events_end[record->partition] += 1 + !(marked >> record->partition & 1);
+        marked |= UINT64_C(1) << record->partition;
+    }
+}
+
 static void send_off(struct owner *owner)
 {
     struct batch *batch = owner->building;
     const struct core_sink sink = batch_sink(batch);
     must(core_close(owner->core, &sink, batch->offsets, &batch->offset_count, &batch->total),
          "memory for receipts");
+    note_events_end(owner, batch);
     owner->flying = batch;
     owner->building = batch == &owner->batches[0] ? &owner->batches[1] : &owner->batches[0];
     owner->building->limits.inputs = 1 + rng_below(owner->rng, owner->settings.batch_inputs);

@@ -34,7 +34,7 @@ struct owner_inbox {
 };
 
 struct owner_counts {
-    uint64_t takeovers, batches, inputs, timeouts, fenced, went_back, full, evictions;
+    uint64_t takeovers, batches, inputs, timeouts, fenced, went_back, outrun, full, evictions;
 };
 
 struct owner {
@@ -51,7 +51,8 @@ struct owner {
     uint32_t generation;      /* of the assignment taken over */
     struct owner_inbox inboxes[2 * PARTITIONS_MAX];
     size_t inbox_count, next_inbox;
-    int64_t projected[PARTITIONS_MAX];
+    int64_t projected[PARTITIONS_MAX];  /* the highest progress seen: it never goes back */
+    int64_t events_end[PARTITIONS_MAX]; /* of the log, as far as it is ours: flying included */
     struct owner_counts counts;
 };
 

@@ -183,10 +183,8 @@ size_t projection_advance(struct projection *projection, int32_t partition, size
     size_t folded = 0;
     for (; folded < records; folded++) {
         int64_t offset = broker_next(log, progress->next_offset, end);
-        if (offset == end) {
-            progress->next_offset = end; /* past a marker */
+        if (offset == end)
             break;
-        }
         fold_record(projection, partition, &log->slots[offset]);
         progress->last_offset = offset;
         progress->next_offset = offset + 1;
@@ -213,8 +211,8 @@ void projection_lose(struct projection *projection, struct rng *rng)
     projection_release(projection);
     projection_init(projection, broker, context);
     for (int32_t i = 0; i < broker->partitions; i++)
-        while (projection->progress[i].next_offset < to[i])
-            projection_advance(projection, i, 1);
+        while (projection->progress[i].next_offset < to[i] && projection_advance(projection, i, 1))
+            ;
 }
 
 /* ---- loading ---- */

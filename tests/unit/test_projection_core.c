@@ -598,7 +598,7 @@ Test(core, is_empty_after_clear, .fini = done)
     start(CONTEXT_ORDERS);
     given(placed("o-1"));
     projection_seal(&batch);
-    cr_assert_eq(projection_row_count(&batch), 2, "the order and the progress");
+    cr_assert_eq(projection_row_count(&batch), 3, "the order, its basket, the progress");
     projection_clear(&batch);
     cr_assert_eq(projection_row_count(&batch), 0);
     cr_assert_eq(batch.event_count, 0);
