@@ -193,6 +193,7 @@ static bool is_control(unsigned char c)
 static size_t character(const char *text, size_t bytes, bool *ret_shown)
 {
     size_t length = ol_utf8_length(text, bytes);
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): two bytes are there */
     bool c1 = length == 2 && (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] < 0xa0;
     *ret_shown = length > 0 && !c1 && !is_control((unsigned char)text[0]);
     return length ? length : 1;

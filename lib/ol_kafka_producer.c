@@ -95,7 +95,6 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, cons
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the library's prototype */
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque,
                                   char *words, size_t words_bytes)
 {

@@ -213,6 +213,7 @@ static bool fold_lines(const struct taken *taken, struct product_change **change
     const struct inventory_event *event = &taken->event->inventory;
     for (size_t i = 0; i < event->line_count; i++) {
         const struct stock_line *line = &event->lines[i];
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): check_lines() has set each */
         struct product_change *change = changes[i];
         if (!change)
             change = product_add(taken, line->sku, ROW_UPDATE, line->version);
