@@ -5,6 +5,7 @@
 #include "lib/ol_hash.h"
 #include "projections/load.h"
 #include "projections/query.h"
+#include "projections/write_thread.h"
 #include "projections/writer.h"
 #include "test_projection_history.h"
 
@@ -518,6 +519,82 @@ Test(writer, frees_the_successor_when_it_is_paused_too_long)
     play_fill(&next, &rng, 50);
     pg_ok(play_write(&next, &lost, reterr));
     pg_fails(ol_pg_script(paused, "test/late", "SELECT 1", NULL, reterr), OL_RETRY, "");
+    history_free(history);
+}
+
+/* ---- the second thread ----------------------------------------------------------------------- */
+
+static void count_call(void *context)
+{
+    __atomic_fetch_add((int *)context, 1, __ATOMIC_RELAXED);
+}
+
+static void wait_for(struct write_thread *thread, struct write_outcome *ret_outcome)
+{
+    for (int i = 0; i < 1000; i++)
+        if (write_thread_outcome(thread, 50, ret_outcome))
+            return;
+    cr_assert_fail("the batch was never over");
+}
+
+/* One batch is filled while the other one is being written, as the follower does. */
+Test(write_thread, writes_while_the_next_batch_is_filled)
+{
+    OWN_DATABASE(own, true);
+    struct history *history = odd_history(16, 150);
+    struct rng rng = rng_from(16);
+    OL_AUTO(play) struct play play;
+    play_init(&play, &own, history, CONTEXT_PAYMENTS);
+    int calls = 0, batches = 0;
+    struct write_thread *thread = write_thread_start(play.writer, count_call, &calls);
+    struct projection other, *written = &other;
+    struct write_outcome outcome;
+    projection_init(&other, CONTEXT_PAYMENTS);
+    for (;; batches++) {
+        play_fill(&play, &rng, 40); /* on progress that the thread may still be writing */
+        if (write_thread_batch(thread)) {
+            cr_assert_eq(write_thread_batch(thread), written);
+            wait_for(thread, &outcome);
+            cr_assert_eq(outcome.class, OL_OK, "%s", outcome.error.text);
+        }
+        cr_assert_not(write_thread_outcome(thread, 0, &outcome), "an outcome is told once");
+        if (play.projection.event_count == 0)
+            break;
+        for (int32_t i = 0; i < history->settings.partitions; i++)
+            play.progress[i] = play.projection.partitions[i].now;
+        struct projection empty = *written;
+        *written = play.projection;
+        play.projection = empty;
+        projection_clear(&play.projection);
+        write_thread_submit(thread, written);
+    }
+    write_thread_stop(thread);
+    cr_assert_eq(calls, batches);
+    cr_assert_gt(batches, 5);
+    cr_assert_gt(compare_context(&own, history, CONTEXT_PAYMENTS), 100);
+    projection_release(&other);
+    history_free(history);
+}
+
+Test(write_thread, tells_why_a_batch_failed_and_goes_on)
+{
+    OWN_DATABASE(own, true);
+    struct history *history = odd_history(17, 30);
+    struct rng rng = rng_from(17);
+    OL_AUTO(play) struct play play;
+    play_init(&play, &own, history, CONTEXT_ORDERS);
+    int calls = 0;
+    struct write_thread *thread = write_thread_start(play.writer, count_call, &calls);
+    struct write_outcome outcome;
+    play_fill(&play, &rng, 30);
+    for (int i = 0; i < 2; i++) {
+        write_thread_submit(thread, &play.projection);
+        wait_for(thread, &outcome);
+        cr_assert_eq(outcome.class, i ? OL_CONFLICT : OL_OK, "%s", outcome.error.text);
+        cr_assert_eq(outcome.lost != 0, i == 1);
+    }
+    write_thread_stop(thread);
+    cr_assert_eq(calls, 2);
     history_free(history);
 }
 

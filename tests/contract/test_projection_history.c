@@ -1,6 +1,7 @@
 #include "test_projection_history.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -247,12 +248,12 @@ static void run_until_quiet(struct history_world *world)
 
 static struct text sku_of(struct history_world *world, int64_t number)
 {
-    return name(world, "%lld", (long long)(25671 + number * 181));
+    return name(world, "%" PRId64, 25671 + number * 181);
 }
 
 static struct text customer_of(struct history_world *world, int64_t number)
 {
-    return name(world, "%lld", (long long)(1 + number));
+    return name(world, "%" PRId64, 1 + number);
 }
 
 static struct metadata metadata_of(struct history_world *world, struct text id)

@@ -229,6 +229,8 @@ class Servers:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=PATIENCE, check=False)
         if done.returncode != 0:
+            for log in sorted(self.folder.glob("*/*.log")):
+                print(f"-- {log}:", *log.read_text(errors="replace").splitlines()[-30:], sep="\n", file=sys.stderr)
             raise Hopeless(f"servers.sh {verb} {' '.join(which)}: {done.stderr}")
         return done.stdout
 
