@@ -86,6 +86,8 @@ static void forget(struct owner *owner)
 
 /* ---- loading.c ---- */
 
+static bool land(struct owner *owner);
+
 /* What another process did before a load looks. */
 static void let_projection_move(struct owner *owner)
 {
@@ -97,20 +99,29 @@ static void let_projection_move(struct owner *owner)
     projection_advance(owner->projection, partition, rng_below(owner->rng, 20));
 }
 
-/* False: it went back, and the rows that we built on are gone; or it has come to events that we
- * don't know of: the partition is another's, and its rows don't fit what we hold. Only the commit
- * is fenced by the group, and an owner that was asleep decides before it commits. */
+/* Is the projection at events that we don't know of? Of our own batch that is flying, perhaps: then
+ * its commit comes first. Else the partition is another's, and its rows don't fit what we hold: an
+ * owner that was asleep is fenced at its commit only, and decides before. */
+static bool is_outrun(struct owner *owner, int32_t partition)
+{
+    int64_t projected = owner->projection->progress[partition].next_offset;
+    if (projected > owner->events_end[partition] && owner->flying && !land(owner))
+        return true;
+    return projected > owner->events_end[partition];
+}
+
+/* False: it went back, so that the rows we built on are gone, or it has outrun us. */
 static bool note_progress(struct owner *owner)
 {
     for (int32_t i = 0; i < owner->broker->partitions; i++) {
         const struct load_progress *progress = &owner->projection->progress[i];
         if (!(owner->owned >> i & 1))
             continue;
-        if (progress->next_offset < owner->projected[i]) {
-            owner->counts.went_back++;
+        bool went_back = progress->next_offset < owner->projected[i];
+        owner->counts.went_back += went_back;
+        if (went_back)
             return false;
-        }
-        if (progress->next_offset > owner->events_end[i]) {
+        if (is_outrun(owner, i)) {
             owner->counts.outrun++;
             return false;
         }
@@ -492,26 +503,12 @@ static bool fill(struct owner *owner)
 
 /* ---- loop.c: committing ---- */
 
-/* Its events, and a marker: nobody else may write there. */
-static void note_events_end(struct owner *owner, const struct batch *batch)
-{
-    uint64_t marked = 0;
-    for (size_t i = 0; i < batch->record_count; i++) {
-        const struct ol_record *record = &batch->records[i];
-        if (record->topic != owner->topics.events)
-            continue;
-        owner->events_end[record->partition] += 1 + !(marked >> record->partition & 1);
-        marked |= UINT64_C(1) << record->partition;
-    }
-}
-
 static void send_off(struct owner *owner)
 {
     struct batch *batch = owner->building;
     const struct core_sink sink = batch_sink(batch);
     must(core_close(owner->core, &sink, batch->offsets, &batch->offset_count, &batch->total),
          "memory for receipts");
-    note_events_end(owner, batch);
     owner->flying = batch;
     owner->building = batch == &owner->batches[0] ? &owner->batches[1] : &owner->batches[0];
     owner->building->limits.inputs = 1 + rng_below(owner->rng, owner->settings.batch_inputs);
@@ -530,6 +527,19 @@ static struct broker_transaction transaction_of(const struct owner *owner)
                                        .input_count = batch->decided};
 }
 
+/* Its events, and a marker: nobody else may write there. */
+static void note_events_end(struct owner *owner, const struct batch *batch)
+{
+    uint64_t marked = 0;
+    for (size_t i = 0; i < batch->record_count; i++) {
+        const struct ol_record *record = &batch->records[i];
+        if (record->topic != owner->topics.events)
+            continue;
+        owner->events_end[record->partition] += 1 + !(marked >> record->partition & 1);
+        marked |= UINT64_C(1) << record->partition;
+    }
+}
+
 /* False: fenced. */
 static bool land(struct owner *owner)
 {
@@ -538,6 +548,7 @@ static bool land(struct owner *owner)
         owner->counts.fenced++;
         return false;
     }
+    note_events_end(owner, owner->flying);
     owner->counts.batches++;
     owner->counts.inputs += owner->flying->decided;
     batch_clear(owner->flying);

@@ -52,7 +52,7 @@ struct owner {
     struct owner_inbox inboxes[2 * PARTITIONS_MAX];
     size_t inbox_count, next_inbox;
     int64_t projected[PARTITIONS_MAX];  /* the highest progress seen: it never goes back */
-    int64_t events_end[PARTITIONS_MAX]; /* of the log, as far as it is ours: flying included */
+    int64_t events_end[PARTITIONS_MAX]; /* of the log, as far as we know it: what has landed */
     struct owner_counts counts;
 };
 

@@ -115,7 +115,7 @@ def wait_until(condition, what, seconds=PATIENCE, every=0.2):
                 raise Hopeless(f"{process.name} ended with {process.poll()}: {process.tail()}")
         if time.monotonic() > until:
             for process in processes:
-                if process.is_expected:
+                if process.poll() is None:
                     print(f"-- {process.name}: {process.tail()}", file=sys.stderr)
             raise Hopeless(f"waited {seconds} s in vain until {what}")
         time.sleep(every)
