@@ -20,6 +20,15 @@ static void write_one(struct ol_producer *producer, const char *topic, const cha
     MUST(ol_producer_produce(producer, &record, 1, reterr));
 }
 
+/* The broker answers INVALID_TXN_STATE to an abort that overtakes the transaction's first partition:
+ * there is nothing to abort then. Either way the producer is tainted and the caller renews it. */
+static void abort_transaction(struct ol_producer *producer)
+{
+    struct ol_error error = {0};
+    enum ol_class class = ol_producer_abort(producer, &error);
+    cr_assert(class == OL_OK || strstr(error.text, "INVALID_TXN_STATE"), "%s", error.text);
+}
+
 Test(kafka_producer, shows_only_what_was_committed)
 {
     struct ol_kafka_settings settings = test_settings();
@@ -33,7 +42,7 @@ Test(kafka_producer, shows_only_what_was_committed)
     cr_assert_not(ol_producer_tainted(producer), "%s", ol_producer_taint_reason(producer));
 
     write_one(producer, topic, "dropped");
-    MUST(ol_producer_abort(producer, reterr));
+    abort_transaction(producer);
     cr_assert(ol_producer_tainted(producer));
     MUST(ol_producer_renew(producer, reterr));
     cr_assert_not(ol_producer_tainted(producer));
@@ -42,7 +51,7 @@ Test(kafka_producer, shows_only_what_was_committed)
     MUST(ol_producer_commit(producer, NULL, reterr));
     struct ol_producer_stats stats = ol_producer_stats(producer);
     cr_assert_eq(stats.committed, 2);
-    cr_assert_eq(stats.aborted, 1);
+    cr_assert_eq(stats.aborted + stats.failed, 1);
     cr_assert_eq(stats.renewals, 1);
     cr_assert(ol_producer_close(producer));
 
@@ -180,7 +189,7 @@ Test(kafka_producer, refuses_an_empty_offset_list)
     MUST(ol_producer_begin(producer, reterr));
     cr_assert_eq(ol_producer_send_offsets(producer, NULL, 0, NULL, &error), OL_USAGE);
     cr_assert_eq(ol_producer_send_offsets(producer, &place, 1, NULL, &error), OL_USAGE);
-    MUST(ol_producer_abort(producer, reterr));
+    abort_transaction(producer);
     cr_assert(ol_producer_close(producer));
 }
 

@@ -22,6 +22,15 @@ static int64_t high_of(struct ol_reader *reader, const char *topic)
     return high;
 }
 
+/* The broker answers INVALID_TXN_STATE to an abort that overtakes the transaction's first partition:
+ * there is nothing to abort then. Either way the producer is tainted and the caller renews it. */
+static void abort_transaction(struct ol_producer *producer)
+{
+    struct ol_error error = {0};
+    enum ol_class class = ol_producer_abort(producer, &error);
+    cr_assert(class == OL_OK || strstr(error.text, "INVALID_TXN_STATE"), "%s", error.text);
+}
+
 Test(kafka_reader, tells_the_last_stable_offset_from_the_high_watermark)
 {
     struct ol_kafka_settings settings = test_settings();
@@ -67,7 +76,7 @@ Test(kafka_reader, passes_trailing_markers_with_its_position)
     write_one(producer, topic, 0); /* 2, abort marker 3 */
     for (int64_t until = test_now_ms() + WAIT_MS; high_of(reader, topic) < 3;)
         cr_assert_lt(test_now_ms(), until);
-    MUST(ol_producer_abort(producer, reterr));
+    abort_transaction(producer);
     cr_assert(ol_producer_close(producer));
     cr_assert(ol_reader_close(reader));
 
