@@ -76,6 +76,18 @@ static enum ol_class load_once(struct loop *loop, void *argument, struct ol_erro
                         call->progress, reterr);
 }
 
+/* Receipts that we have not written: the partition went to another owner and we were not told yet.
+ * Rows of its making must not meet states of ours. */
+static bool is_outrun(const struct loop *loop, int32_t partition,
+                      const struct load_progress *progress)
+{
+    if (!loop->deciding || !progress->has_receipt || (loop->halted >> partition & 1))
+        return false;
+    const struct receipt *ours = core_receipt(loop->core, partition);
+    return progress->receipt.commands_next > ours->commands_next ||
+           progress->receipt.steps_next > ours->steps_next;
+}
+
 /* What the projection has come to: never less than before, or the rows we built on are gone. */
 static enum ol_class note_progress(struct loop *loop, const struct load_progress *progress,
                                    struct ol_error *reterr)
@@ -89,6 +101,11 @@ static enum ol_class note_progress(struct loop *loop, const struct load_progress
                            "(a database crash with synchronous_commit off, or a failover)",
                            loop->topics[STREAM_EVENTS].text, i, (long long)loop->projected[i],
                            (long long)progress[i].next_offset);
+        if (is_outrun(loop, i, &progress[i]))
+            return ol_fail(reterr, OL_VIOLATED,
+                           "the projection of %s partition %d is ahead of what we wrote: the "
+                           "partition has another owner",
+                           loop->topics[STREAM_EVENTS].text, i);
         loop->projected[i] = progress[i].next_offset;
         overlay_settle(core_overlay(loop->core), i,
                        progress[i].has_receipt ? &progress[i].receipt : NULL);

@@ -182,6 +182,7 @@ static void drop_batches(struct loop *loop)
     loop->flying = NULL;
     loop->news = OL_CONSUMER_NOTHING;
     loop->interrupted = false;
+    loop->deciding = false;
 }
 
 /* All that a life has opened. for_good: the group learns that we leave; else the slot comes back
@@ -552,6 +553,7 @@ static enum ol_class answer_group(struct loop *loop, enum ol_consumer_event even
         if (class)
             return class;
         ignore_halted(loop);
+        loop->deciding = true;
         set_status(loop, LOOP_IS_RUNNING);
         return OL_OK;
     case OL_CONSUMER_REVOKED: return give_up_partitions(loop, reterr);

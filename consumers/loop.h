@@ -67,6 +67,7 @@ struct loop {
     struct ol_message held; /* taken from an inbox, but there was no room; handle NULL: none */
     enum cause_source held_source;
     enum ol_consumer_event news; /* of the group, not answered yet */
+    bool deciding;               /* taken over: nobody but us may write our partitions' events */
     bool interrupted;            /* a wait was given up because we stop or the group has news */
     uint64_t owned, halted;      /* partitions, as bits */
     int64_t projected[PARTITIONS_MAX]; /* the highest progress seen: it never goes back */

@@ -460,6 +460,7 @@ enum ol_class take_over(struct loop *loop, struct ol_error *reterr)
     takeover->loop = loop;
     ol_arena_init(&takeover->arena, 256 * 1024, CHUNK_ARENA_BYTES);
     core_clear(loop->core);
+    loop->deciding = false;
     loop->owned = loop->halted = 0;
     memset(loop->projected, 0, sizeof loop->projected);
     for (size_t i = 0; i < assignment->count; i++)
