@@ -139,17 +139,17 @@ void core_partition_begin(struct core *core, int32_t partition, const struct rec
     receipt_open(&core->partitions[partition]);
 }
 
-void core_partition_bootstrap(struct core *core, int32_t number, int64_t commands_next,
+void core_partition_bootstrap(struct core *core, int32_t partition, int64_t commands_next,
                               int64_t steps_next)
 {
-    struct core_partition *partition = owned_partition(core, number);
-    domain_assert(partition->last.commands_next < 0);
+    struct core_partition *own = owned_partition(core, partition);
+    domain_assert(own->last.commands_next < 0);
     domain_assert(commands_next >= 0 && steps_next >= 0);
-    partition->last = (struct receipt){.commands_first = commands_next,
+    own->last = (struct receipt){.commands_first = commands_next,
                                        .commands_next = commands_next,
                                        .steps_first = steps_next,
                                        .steps_next = steps_next};
-    receipt_open(partition);
+    receipt_open(own);
 }
 
 bool core_deadline(struct core *core, int32_t partition, struct text order_id, int64_t deadline_us)

@@ -189,18 +189,19 @@ static void drop_batches(struct loop *loop)
  * and finds its partitions. False: a close hangs; the process should end. */
 static bool close_all(struct loop *loop, bool for_good)
 {
-    bool clean = for_good ? ol_consumer_leave(loop->consumer, CLOSE_MS)
-                          : ol_consumer_abandon(loop->consumer, CLOSE_MS);
-    clean &= ol_reader_close(loop->reader);
+    bool clean = ol_reader_close(loop->reader);
     for (int i = 0; i < 2; i++) {
         clean &= ol_producer_close(loop->producers[i]);
         loop->producers[i] = NULL;
     }
-    loop->consumer = NULL;
-    loop->reader = NULL;
-    /* After the producers: a commit that hung may still be reading what was produced. */
+    /* After the producers: a commit that hung may still be reading what was produced. Before the
+     * consumer: its handle can't be closed while its messages are held. */
     if (clean)
         drop_batches(loop);
+    clean &= for_good ? ol_consumer_leave(loop->consumer, CLOSE_MS)
+                      : ol_consumer_abandon(loop->consumer, CLOSE_MS);
+    loop->consumer = NULL;
+    loop->reader = NULL;
     load_free(loop->load);
     ol_pg_free(loop->db);
     loop->load = NULL;

@@ -14,6 +14,7 @@
 #define BACK_OFF_MIN_MS   100
 #define BACK_OFF_MAX_MS   5000
 #define CLOSE_MS          5000
+#define ABANDON_MS        20000 /* librdkafka keeps a commit of offsets for 10 s without a coordinator */
 #define TAKE_MAX          64 /* of one partition before it is the next one's turn */
 #define BATCH_BYTES_MAX   (128u << 20)
 #define LINGER_MAX_US     INT64_C(1000000)
@@ -153,12 +154,13 @@ static bool close_all(struct follower *follower, bool for_good)
 {
     write_thread_stop(follower->thread);
     disown(follower);
-    bool clean = for_good ? ol_consumer_leave(follower->consumer, CLOSE_MS)
-                          : ol_consumer_abandon(follower->consumer, CLOSE_MS);
-    writer_free(follower->writer);
-    ol_pg_free(follower->db);
+    /* Before the consumer: its handle can't be closed while its messages are held. */
     projection_clear(&follower->projections[0]);
     projection_clear(&follower->projections[1]);
+    bool clean = for_good ? ol_consumer_leave(follower->consumer, CLOSE_MS)
+                          : ol_consumer_abandon(follower->consumer, ABANDON_MS);
+    writer_free(follower->writer);
+    ol_pg_free(follower->db);
     follower->thread = NULL;
     follower->consumer = NULL;
     follower->writer = NULL;

@@ -361,7 +361,7 @@ kill "$PID_worker_1"
 wait "$PID_worker_1"
 same 'a worker ends politely' $? 0
 submit "$(with_id o30 "$(order_lines o30 c1 '{"sku":"A","quantity":"2","amountMinor":"20"}')")"
-waits() { "$BIN" saga list --json | jq -e 'select(.waits_for == "payment authorised")'; }
+waits() { "$BIN" saga list --json | jq -se 'any(.waits_for == "payment authorised")'; } # jq 1.6 -e is content with no input at all
 wait_for 'an order waits for its payment' waits
 call saga list --json
 same 'the list says where it stands' "$(jq -r '[.order_id, .saga_state, .status, .step] | join(" ")' <<<"$OUT")" 'o30 running RESERVED payment'
