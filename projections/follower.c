@@ -18,8 +18,8 @@
 #define TAKE_MAX          64 /* of one partition before it is the next one's turn */
 #define BATCH_BYTES_MAX   (128u << 20)
 #define LINGER_MAX_US     INT64_C(1000000)
-#define LINGER_QUIET_US   INT64_C(100000) /* no event for so long: wait no more */
-#define LINGER_US_PER_EPS 100             /* for each event a second */
+#define LINGER_QUIET_US   INT64_C(250000) /* no event for so long: wait no more */
+#define LINGER_US_PER_EPS 200             /* for each event a second */
 #define ISOLATE_US        (30 * INT64_C(1000000))
 #define FENCED_WITHIN_US  (60 * INT64_C(1000000))
 

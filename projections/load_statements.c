@@ -90,62 +90,63 @@ const struct ol_pg_statement load_statements[CONTEXT_COUNT][LOAD_QUERY_COUNT] = 
          "SELECT k.n, o.command_id, o.command_digest, o.version, o.status, o.saga_state, "
          "o.payment, o.groups_asked, o.groups_reserved, o.groups_refused, o.groups_released, "
          "o.total_minor, o.deadline, o.currency, o.customer_id "
-         "FROM unnest($1::text[]) WITH ORDINALITY k (id, n) "
-         "JOIN orderlog.orders o ON o.order_id = k.id COLLATE \"C\"",
+         "FROM unnest($1::text[]) WITH ORDINALITY k (id, n), LATERAL "
+         "(SELECT * FROM orderlog.orders WHERE order_id = k.id COLLATE \"C\" LIMIT 1) o",
          order_columns},
     [CONTEXT_ORDERS][LOAD_COMMANDS] =
         {"load/order_commands",
          "SELECT k.n, c.outcome, c.code, c.body_digest "
-         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n) "
-         "JOIN orderlog.order_commands c ON c.order_id = k.id COLLATE \"C\" "
-         "AND c.command_id = k.command COLLATE \"C\"",
+         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
+         "LATERAL (SELECT * FROM orderlog.order_commands WHERE order_id = k.id COLLATE \"C\" "
+         "AND command_id = k.command COLLATE \"C\" LIMIT 1) c",
          command_columns},
     [CONTEXT_INVENTORY][LOAD_AGGREGATES] =
         {"load/products",
          "SELECT k.n, p.command_id, p.command_digest, s.version, p.listed, p.currency, "
          "s.on_hand, s.reserved, p.details_hash "
-         "FROM unnest($1::text[]) WITH ORDINALITY k (id, n) "
-         "JOIN orderlog.products p ON p.sku = k.id COLLATE \"C\" "
-         "JOIN orderlog.stock s ON s.sku = k.id COLLATE \"C\"",
+         "FROM unnest($1::text[]) WITH ORDINALITY k (id, n), "
+         "LATERAL (SELECT * FROM orderlog.products WHERE sku = k.id COLLATE \"C\" LIMIT 1) p, "
+         "LATERAL (SELECT * FROM orderlog.stock WHERE sku = k.id COLLATE \"C\" LIMIT 1) s",
          product_columns},
     [CONTEXT_INVENTORY][LOAD_COMMANDS] =
         {"load/product_commands",
          "SELECT k.n, c.outcome, c.code, c.body_digest "
-         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n) "
-         "JOIN orderlog.product_commands c ON c.sku = k.id COLLATE \"C\" "
-         "AND c.command_id = k.command COLLATE \"C\"",
+         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
+         "LATERAL (SELECT * FROM orderlog.product_commands WHERE sku = k.id COLLATE \"C\" "
+         "AND command_id = k.command COLLATE \"C\" LIMIT 1) c",
          command_columns},
     [CONTEXT_INVENTORY][LOAD_PARTS] =
         {"load/reservations",
          "SELECT k.n, r.status, r.skus, r.quantities, r.versions "
-         "FROM unnest($1::text[], $2::int2[]) WITH ORDINALITY k (id, partition, n) "
-         "JOIN orderlog.reservations r ON r.order_id = k.id COLLATE \"C\" "
-         "AND r.partition = k.partition",
+         "FROM unnest($1::text[], $2::int2[]) WITH ORDINALITY k (id, partition, n), "
+         "LATERAL (SELECT * FROM orderlog.reservations WHERE order_id = k.id COLLATE \"C\" "
+         "AND partition = k.partition LIMIT 1) r",
          reservation_columns},
     [CONTEXT_PAYMENTS][LOAD_AGGREGATES] =
         {"load/accounts",
          "SELECT k.n, a.command_id, a.command_digest, a.version, a.currency, a.balance_minor, "
-         "a.held_minor FROM unnest($1::text[]) WITH ORDINALITY k (id, n) "
-         "JOIN orderlog.accounts a ON a.customer_id = k.id COLLATE \"C\"",
+         "a.held_minor FROM unnest($1::text[]) WITH ORDINALITY k (id, n), LATERAL "
+         "(SELECT * FROM orderlog.accounts WHERE customer_id = k.id COLLATE \"C\" LIMIT 1) a",
          account_columns},
     [CONTEXT_PAYMENTS][LOAD_COMMANDS] =
         {"load/account_commands",
          "SELECT k.n, c.outcome, c.code, c.body_digest "
-         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n) "
-         "JOIN orderlog.account_commands c ON c.customer_id = k.id COLLATE \"C\" "
-         "AND c.command_id = k.command COLLATE \"C\"",
+         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
+         "LATERAL (SELECT * FROM orderlog.account_commands WHERE customer_id = k.id COLLATE \"C\" "
+         "AND command_id = k.command COLLATE \"C\" LIMIT 1) c",
          command_columns},
     [CONTEXT_PAYMENTS][LOAD_PARTS] =
         {"load/payments",
          "SELECT k.n, p.status, p.amount_minor, p.refunded_minor "
-         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (customer, id, n) "
-         "JOIN orderlog.payments p ON p.payment_id = k.id COLLATE \"C\" "
-         "AND p.customer_id = k.customer COLLATE \"C\"",
+         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (customer, id, n), "
+         "LATERAL (SELECT * FROM orderlog.payments WHERE payment_id = k.id COLLATE \"C\" "
+         "AND customer_id = k.customer COLLATE \"C\" LIMIT 1) p",
          payment_columns},
 };
 
 /* Keys are looked up one by one in the primary key's index, whatever the statistics say: a plan
- * made while a table was small would scan it when it is large. */
+ * made while a table was small would scan it when it is large. The settings keep the planner from
+ * the scan, the LIMIT in each LATERAL from driving the join by the table (docs/traps.md). */
 const struct ol_pg_statement load_settings = {
     "load/settings",
     "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), "

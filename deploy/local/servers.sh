@@ -100,7 +100,7 @@ kafka_launch() {
     from=$(wc -l <"$home/broker.log")
     rm -f "$home/ready"
     proc_spawn "$home/proc" "$home/broker.log" \
-        java -Xms256m -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -Djava.awt.headless=true \
+        java -Xms1g -Xmx1g -XX:+UseParallelGC -XX:TieredStopAtLevel=1 -Djava.awt.headless=true \
         "-Dlog4j2.configurationFile=$ROOT/deploy/local/log4j2.properties" \
         -cp "$jars/*" kafka.Kafka "$home/server.properties" || return 1
     deadline=$((SECONDS + READY_SECONDS))

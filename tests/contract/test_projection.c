@@ -3,6 +3,7 @@
 #include "domain/checkout.h"
 #include "domain/topic.h"
 #include "lib/ol_hash.h"
+#include "projections/load_statements.h"
 #include "projections/load.h"
 #include "projections/query.h"
 #include "projections/write_thread.h"
@@ -814,4 +815,45 @@ Test(query, lists_open_sagas_with_their_states)
     pg_fails(query_saga(own.db, "no such id", &arena, &saga, reterr), OL_NOT_FOUND, "no such id");
     ol_arena_release(&arena);
     history_free(history);
+}
+
+/* ---- plans ----------------------------------------------------------------------------------- */
+
+/* Each table's rows are found through an index and a condition on it. */
+static void all_lookups(struct ol_pg *db, const char *explain)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    int tables = 0, lookups = 0;
+    pg_ok(ol_pg_select(db, "test/explain", explain, NULL, &rows, reterr));
+    for (int row = 0; row < rows.count; row++) {
+        const char *line = ol_pg_string(&rows, row, 0);
+        tables +=
+            strstr(line, " on ") && !strstr(line, "Function Scan") && !strstr(line, "Subquery");
+        lookups += strstr(line, "Index Cond") != NULL;
+        cr_expect_null(strstr(line, "Join Filter"), "%s", line);
+    }
+    cr_expect_gt(lookups, 0);
+    cr_expect_eq(tables, lookups);
+}
+
+/* A plan is kept from when it was made, and then the tables may have been empty. */
+Test(projection, looks_keys_up_even_by_a_plan_made_for_empty_tables)
+{
+    OWN_DATABASE(own, true);
+    pg_script(own.db, "BEGIN");
+    pg_script(own.db, load_settings.sql);
+    for (enum context context = 0; context < CONTEXT_COUNT; context++) {
+        for (int query = 0; query < LOAD_QUERY_COUNT; query++) {
+            const char *sql = load_statements[context][query].sql;
+            char text[2048];
+            if (!sql)
+                continue;
+            snprintf(text, sizeof text, "PREPARE plan AS %s", sql);
+            pg_script(own.db, text);
+            all_lookups(own.db, strstr(sql, "$2") ? "EXPLAIN EXECUTE plan (NULL, NULL)"
+                                                  : "EXPLAIN EXECUTE plan (NULL)");
+            pg_script(own.db, "DEALLOCATE plan");
+        }
+    }
+    pg_script(own.db, "ROLLBACK");
 }

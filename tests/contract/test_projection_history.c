@@ -301,6 +301,28 @@ static void add_product(struct history_world *world, int64_t number)
         submit(world, increase);
 }
 
+/* On sale, and off it again before anybody could buy it. */
+static void withdraw_product(struct history_world *world, int64_t number)
+{
+    struct text sku = sku_of(world, number);
+    struct command command = {
+        .context = CONTEXT_INVENTORY,
+        .metadata = metadata_of(world, name(world, "withdrawn/%.*s", (int)sku.bytes, sku.data)),
+        .inventory = {.kind = PRODUCT_ADD,
+                      .sku = sku,
+                      .details = {.name = TEXT("SEASONAL"),
+                                  .category = TEXT("GIFTS"),
+                                  .brand = TEXT("Private"),
+                                  .price_minor = 100,
+                                  .currency = TEXT("USD")}},
+    };
+    submit(world, command);
+    command.metadata =
+        metadata_of(world, name(world, "withdrawn/%.*s/end", (int)sku.bytes, sku.data));
+    command.inventory = (struct inventory_command){.kind = PRODUCT_DELETE, .sku = sku};
+    submit(world, command);
+}
+
 static void open_account(struct history_world *world, int64_t number)
 {
     struct text customer = customer_of(world, number);
@@ -468,6 +490,8 @@ static void play(struct history_world *world)
         add_product(world, i);
     for (int64_t i = 0; i < settings->customers; i++)
         open_account(world, i);
+    if (settings->odd_percent)
+        withdraw_product(world, settings->products + 2);
     run_until_quiet(world);
     while (world->order_next < settings->orders) {
         if (settings->odd_percent && rng_chance(&world->rng, settings->odd_percent))
