@@ -11,7 +11,7 @@
 
 /* No more is taken above this: the rest of the arena is for one message more, and for all that is
  * loaded for the inputs and decided. A batch that has no room for that fails each time anew. */
-#define BATCH_DECODED_BYTES (BATCH_ARENA_BYTES / 2)
+#define BATCH_DECODED_BYTES (BATCH_ARENA_BYTES / 16)
 _Static_assert(BATCH_DECODED_BYTES + CODEC_ARENA_BYTES <= BATCH_ARENA_BYTES * 3 / 4,
                "room is left");
 
