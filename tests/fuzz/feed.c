@@ -53,13 +53,14 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     return 1;
 }
 
-FILE *__real_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode);
-FILE *__wrap_fopen(const char *path, const char *mode)
+/* With large files it goes by another name. */
+FILE *__real_fopen64(const char *path, const char *mode);
+FILE *__wrap_fopen64(const char *path, const char *mode);
+FILE *__wrap_fopen64(const char *path, const char *mode)
 {
     if (!feed.on)
-        return __real_fopen(path, mode);
-    /* No stream over nothing: an empty file ends at once all the same. */
+        return __real_fopen64(path, mode);
+    /* There is no stream over nothing: an empty line stands for it. */
     static char nothing[] = "\n";
     size_t size = (size_t)(feed.end - feed.at);
     return size ? fmemopen((void *)feed.at, size, "r") : fmemopen(nothing, 1, "r");

@@ -1,7 +1,7 @@
 /*
  * tests/fuzz/feed.h - bytes as what comes from stdin and from files, in pieces of any size.
  *
- * For targets whose code reads by itself: linked with --wrap=read,poll,fopen. While a feed is on,
+ * For targets whose code reads by itself: linked with --wrap=read,poll,fopen64. While a feed is on,
  * read(0) gives its bytes, at most piece_bytes at a time (0: as many as asked for), poll() says that
  * there are some, and fopen() opens them whatever the name.
  */

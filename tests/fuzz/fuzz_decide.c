@@ -39,12 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_input input = {data, data + size};
     history_run(&history, &input);
 
-    const struct core_settings settings = {.context = history.context,
-                                           .partitions = history.partitions,
-                                           .order_deadline_us = 1,
-                                           .overlay = {1 << 24, 1 << 24}};
-    struct core *replayed = core_new(&settings);
-    fuzz_check(replayed);
+    struct core *replayed = history_core(history.context, history.partitions, true);
     for (int32_t i = 0; i < history.partitions; i++)
         core_partition_begin(replayed, i, NULL);
     history_put_absent(replayed, &history);
@@ -56,6 +51,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (size_t i = 0; i < history.event_count; i++)
         compare(history.core, replayed, &history.events[i]);
-    core_free(replayed);
     return 0;
 }

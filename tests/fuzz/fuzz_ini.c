@@ -55,6 +55,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct fuzz_input input = {data, data + size};
     struct ol_options options, again;
+    static bool begun;
+    if (!begun)
+        clearenv(); /* the caller's own settings are no part of the input */
+    begun = true;
     struct ol_error error = {0};
     enum ol_class class = read_file(&input, &options, &error);
     fuzz_check(class == OL_OK || (class == OL_USAGE && error.text[0]));

@@ -355,6 +355,23 @@ static void again(struct run *run)
         take(run, &input);
 }
 
+struct core *history_core(enum context context, int32_t partitions, bool second)
+{
+    static struct core *cores[CONTEXT_COUNT][2][2];
+    struct core **core = &cores[context][partitions > 1][second];
+    if (*core) {
+        core_clear(*core);
+        return *core;
+    }
+    const struct core_settings settings = {.context = context,
+                                           .partitions = partitions,
+                                           .order_deadline_us = DEADLINE_US,
+                                           .overlay = {1 << 24, 1 << 24}};
+    *core = core_new(&settings);
+    fuzz_check(*core);
+    return *core;
+}
+
 static void begin(struct history *history, struct fuzz_input *input)
 {
     unsigned choice = fuzz_byte(input);
@@ -364,13 +381,7 @@ static void begin(struct history *history, struct fuzz_input *input)
     if (!history->arena.block_bytes)
         ol_arena_init(&history->arena, 1 << 18, 0);
     ol_arena_clear(&history->arena);
-    core_free(history->core);
-    const struct core_settings settings = {.context = history->context,
-                                           .partitions = history->partitions,
-                                           .order_deadline_us = DEADLINE_US,
-                                           .overlay = {1 << 24, 1 << 24}};
-    history->core = core_new(&settings);
-    fuzz_check(history->core);
+    history->core = history_core(history->context, history->partitions, false);
     for (int32_t i = 0; i < history->partitions; i++) {
         core_partition_begin(history->core, i, NULL);
         core_partition_bootstrap(history->core, i, 0, 0);
