@@ -34,10 +34,9 @@ static enum ol_class decode(enum context context, enum stream stream, struct byt
 static struct bytes encode(enum stream stream, const struct envelope *envelope)
 {
     struct bytes wire = {0};
-    bool good = stream == STREAM_COMMANDS
-                    ? codec_encode_command(&envelope->command, &arena, &wire)
-                : stream == STREAM_STEPS ? codec_encode_step(&envelope->step, &arena, &wire)
-                                         : codec_encode_event(&envelope->event, &arena, &wire);
+    bool good = stream == STREAM_COMMANDS ? codec_encode_command(&envelope->command, &arena, &wire)
+                : stream == STREAM_STEPS  ? codec_encode_step(&envelope->step, &arena, &wire)
+                                          : codec_encode_event(&envelope->event, &arena, &wire);
     fuzz_check(good);
     return wire;
 }
@@ -177,8 +176,7 @@ static void check_whole(enum stream stream, enum context context, const struct e
     if (stream == STREAM_COMMANDS && !is_refused(stream, first))
         fuzz_check(first->command.body_digest == again.command.body_digest);
     struct bytes rewritten = encode(stream, &again);
-    fuzz_check(rewritten.size == wire.size &&
-               memcmp(rewritten.data, wire.data, wire.size) == 0);
+    fuzz_check(rewritten.size == wire.size && memcmp(rewritten.data, wire.data, wire.size) == 0);
     check_canonical(envelope_descriptor(context, stream), wire);
 }
 
@@ -198,8 +196,7 @@ void envelope_check(enum stream stream, const uint8_t *data, size_t size)
     fuzz_check(copy);
     memcpy(copy, data + 1, size - 1);
     struct envelope envelope;
-    enum ol_class class =
-        decode(context, stream, (struct bytes){copy, size - 1}, &envelope);
+    enum ol_class class = decode(context, stream, (struct bytes){copy, size - 1}, &envelope);
     free(copy);
     if (class)
         return;

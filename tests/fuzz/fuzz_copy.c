@@ -177,11 +177,13 @@ static void put_row(struct ol_pg_copy *copy, struct fuzz_input *input)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum ol_pg_type types[] = {
-        OL_PG_BOOL,       OL_PG_BYTEA,      OL_PG_INT8,       OL_PG_INT2,
-        OL_PG_INT4,       OL_PG_TEXT,       OL_PG_BPCHAR,     OL_PG_TIMESTAMPTZ,
-        OL_PG_BOOL_ARRAY, OL_PG_INT2_ARRAY, OL_PG_INT4_ARRAY, OL_PG_TEXT_ARRAY,
-        OL_PG_INT8_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY};
+    static const enum ol_pg_type types[] = {OL_PG_BOOL,       OL_PG_BYTEA,
+                                            OL_PG_INT8,       OL_PG_INT2,
+                                            OL_PG_INT4,       OL_PG_TEXT,
+                                            OL_PG_BPCHAR,     OL_PG_TIMESTAMPTZ,
+                                            OL_PG_BOOL_ARRAY, OL_PG_INT2_ARRAY,
+                                            OL_PG_INT4_ARRAY, OL_PG_TEXT_ARRAY,
+                                            OL_PG_INT8_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY};
     static struct ol_pg_copy copy;
     struct ol_pg_column columns[COLUMNS_MAX + 1] = {0};
     struct fuzz_input input = {data, data + size};

@@ -46,8 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < history.event_count; i++) {
         const struct history_event *event = &history.events[i];
         struct ol_error error;
-        fuzz_check(core_replay(replayed, &event->event, event->partition, event->offset,
-                               &error) == OL_OK);
+        fuzz_check(core_replay(replayed, &event->event, event->partition, event->offset, &error) ==
+                   OL_OK);
     }
     for (size_t i = 0; i < history.event_count; i++)
         compare(history.core, replayed, &history.events[i]);

@@ -20,8 +20,7 @@ static void check_command(const struct command *command)
     struct command again;
     struct ol_error error;
     fuzz_check(codec_encode_command(command, &arena, &wire));
-    enum ol_class class =
-        codec_decode_command(command->context, wire, &arena, &again, &error);
+    enum ol_class class = codec_decode_command(command->context, wire, &arena, &again, &error);
     fuzz_check(class == OL_OK || class == OL_POISON);
     if (!class && again.refused.code == ACCEPTED)
         fuzz_check(same_command(command, &again) && again.body_digest);

@@ -28,13 +28,13 @@ static void check_command(const struct command *command)
     fuzz_check(codec_encode_command(command, &arena, &wire));
     fuzz_check(json_from_wire(command->context, STREAM_COMMANDS, wire, &text, &error) == OL_OK);
     const char *json = ol_text_string(&text);
-    fuzz_check(json && ol_utf8_check(json, strlen(json), NULL) == OL_UTF8_OK && !strchr(json, '\n'));
+    fuzz_check(json && ol_utf8_check(json, strlen(json), NULL) == OL_UTF8_OK &&
+               !strchr(json, '\n'));
     fuzz_check(json_decode_command(json, strlen(json), &arena, &again, &column, &error) == OL_OK);
     fuzz_check(same_command(command, &again));
     fuzz_check(json_to_wire(command->context, STREAM_COMMANDS, json, strlen(json), &arena,
                             &wire_again, &column, &error) == OL_OK);
-    fuzz_check(wire.size == wire_again.size &&
-               memcmp(wire.data, wire_again.data, wire.size) == 0);
+    fuzz_check(wire.size == wire_again.size && memcmp(wire.data, wire_again.data, wire.size) == 0);
     fuzz_check(json_from_wire(again.context, STREAM_COMMANDS, wire_again, &text_again, &error) ==
                OL_OK);
     fuzz_check(strcmp(json, ol_text_string(&text_again)) == 0);

@@ -66,19 +66,17 @@ static struct metadata choose_metadata(struct run *run)
 static void choose_order_lines(struct run *run, struct order_command *place)
 {
     size_t count = fuzz_below(run->input, 5);
-    struct order_line *lines =
-        ol_arena_zalloc(&run->history->arena, (count + 1) * sizeof *lines);
+    struct order_line *lines = ol_arena_zalloc(&run->history->arena, (count + 1) * sizeof *lines);
     for (size_t i = 0; i < count; i++)
-        lines[i] = (struct order_line){CHOOSE(run, skus), choose_number(run), choose_number(run),
-                                       0};
+        lines[i] =
+            (struct order_line){CHOOSE(run, skus), choose_number(run), choose_number(run), 0};
     place->lines = lines;
     place->line_count = count;
 }
 
 static struct command choose_command(struct run *run)
 {
-    struct command command = {.context = run->history->context,
-                              .metadata = choose_metadata(run)};
+    struct command command = {.context = run->history->context, .metadata = choose_metadata(run)};
     struct text currency = CHOOSE(run, currencies);
     if (command.context == CONTEXT_ORDERS) {
         command.order.kind = ORDER_PLACE + fuzz_below(run->input, 2);
@@ -131,8 +129,7 @@ static struct inventory_step choose_inventory_step(struct run *run)
         return step;
     step.currency = CHOOSE(run, currencies);
     size_t count = fuzz_below(run->input, 5);
-    struct stock_line *lines =
-        ol_arena_zalloc(&run->history->arena, (count + 1) * sizeof *lines);
+    struct stock_line *lines = ol_arena_zalloc(&run->history->arena, (count + 1) * sizeof *lines);
     for (size_t i = 0; i < count; i++)
         lines[i] = (struct stock_line){CHOOSE(run, skus), choose_number(run), 0};
     step.lines = lines;
@@ -153,7 +150,9 @@ static struct step_message choose_step(struct run *run)
         step.inventory = choose_inventory_step(run);
     } else {
         step.payment = (struct payment_step){PAYMENT_AUTHORISE + fuzz_below(run->input, 3),
-                                             CHOOSE(run, orders), CHOOSE(run, customers), 0,
+                                             CHOOSE(run, orders),
+                                             CHOOSE(run, customers),
+                                             0,
                                              {0}};
         if (step.payment.kind == PAYMENT_AUTHORISE) {
             step.payment.amount_minor = choose_number(run);
@@ -263,8 +262,8 @@ static void take_wire(struct run *run, struct bytes wire, enum cause_source sour
     struct text key = {0};
     if (source == CAUSE_COMMANDS) {
         input.kind = INPUT_COMMAND;
-        class = codec_decode_command(history->context, wire, &history->arena, &input.command,
-                                     &error);
+        class =
+            codec_decode_command(history->context, wire, &history->arena, &input.command, &error);
         if (!class)
             key = command_aggregate(&input.command);
     } else {

@@ -65,8 +65,7 @@ static void merge_order(struct rows *rows, const struct order_change *change)
 
 static void merge_product(struct rows *rows, const struct product_change *change)
 {
-    struct product_change *product =
-        (struct product_change *)find(&rows->aggregates, &change->row);
+    struct product_change *product = (struct product_change *)find(&rows->aggregates, &change->row);
     if (change->mode == ROW_INSERT) {
         insert(rows, &rows->aggregates, &change->row, sizeof *change);
         return;
@@ -86,8 +85,7 @@ static void merge_product(struct rows *rows, const struct product_change *change
 
 static void merge_reservation(struct rows *rows, const struct reservation_change *change)
 {
-    struct reservation_change *held =
-        (struct reservation_change *)find(&rows->parts, &change->row);
+    struct reservation_change *held = (struct reservation_change *)find(&rows->parts, &change->row);
     if (change->mode == ROW_INSERT || (change->mode == ROW_UPSERT && !held)) {
         insert(rows, &rows->parts, &change->row, sizeof *change);
         return;
@@ -111,8 +109,7 @@ static void merge_reservation(struct rows *rows, const struct reservation_change
 
 static void merge_account(struct rows *rows, const struct account_change *change)
 {
-    struct account_change *account =
-        (struct account_change *)find(&rows->aggregates, &change->row);
+    struct account_change *account = (struct account_change *)find(&rows->aggregates, &change->row);
     if (change->mode == ROW_INSERT) {
         insert(rows, &rows->aggregates, &change->row, sizeof *change);
         return;
