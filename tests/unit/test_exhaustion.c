@@ -100,8 +100,7 @@ static bool print_and_read(void *self)
     if (!class && !json)
         class = OL_RETRY;
     if (!class)
-        class =
-            json_to_wire(context, stream, json, strlen(json), &arena, &wire, &column, &error);
+        class = json_to_wire(context, stream, json, strlen(json), &arena, &wire, &column, &error);
     if (!class && stream == STREAM_COMMANDS)
         class = json_decode_command(json, strlen(json), &arena, &command, &column, &error);
     cr_assert(class == OL_OK || class == OL_RETRY, "%s: %d %s", coding->sample->name, class,
