@@ -146,9 +146,9 @@ void core_partition_bootstrap(struct core *core, int32_t partition, int64_t comm
     domain_assert(own->last.commands_next < 0);
     domain_assert(commands_next >= 0 && steps_next >= 0);
     own->last = (struct receipt){.commands_first = commands_next,
-                                       .commands_next = commands_next,
-                                       .steps_first = steps_next,
-                                       .steps_next = steps_next};
+                                 .commands_next = commands_next,
+                                 .steps_first = steps_next,
+                                 .steps_next = steps_next};
     receipt_open(own);
 }
 

@@ -4,6 +4,9 @@
 #include "lib/ol_hash.h"
 
 #include <stdlib.h>
+
+/* Otherwise it ends the process where memory is out. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct node {
@@ -108,6 +111,10 @@ static struct node *add(struct deadlines *deadlines, struct text order_id)
     node->deadline = (struct deadline){.due_us = INT64_MAX, .order_id = {node->id, order_id.bytes}};
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, deadlines->table, node->id, order_id.bytes,
                                 (unsigned)ol_hash(node->id, order_id.bytes), node);
+    if (!node->hh.tbl) {
+        free(node);
+        return NULL;
+    }
     place(deadlines, node, deadlines->count++);
     return node;
 }

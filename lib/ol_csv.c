@@ -98,19 +98,27 @@ int64_t ol_csv_size_bytes(const struct ol_csv *csv)
  * Bytes, with the place they stand at.
  */
 
-static int refill(struct ol_csv *csv)
+/* Reads up to the input's end; 0 at the file's, below 0: failed. */
+static ssize_t read_some(struct ol_csv *csv, char *to)
 {
     ssize_t got;
     do
-        got = read(csv->fd, csv->input, INPUT_BYTES);
+        got = read(csv->fd, to, (size_t)(csv->input + INPUT_BYTES - to));
     while (got < 0 && errno == EINTR);
-    if (got < 0) {
+    if (got < 0)
         csv->read_errno = errno;
+    else
+        csv->read_bytes += got;
+    return got;
+}
+
+static int refill(struct ol_csv *csv)
+{
+    ssize_t got = read_some(csv, csv->input);
+    if (got < 0)
         return BROKEN;
-    }
     csv->input_at = 0;
     csv->input_bytes = (size_t)got;
-    csv->read_bytes += got;
     return got ? (unsigned char)csv->input[0] : END;
 }
 
@@ -325,10 +333,16 @@ static enum ol_class read_record(struct ol_csv *csv, bool *ret_more, struct ol_e
     return OL_OK;
 }
 
+/* A pipe may bring its three bytes one by one. */
 static void skip_byte_order_mark(struct ol_csv *csv)
 {
-    /* A first read of less than 3 bytes is no file with a mark and a header. */
-    if (peek(csv) == 0xEF && csv->input_bytes >= 3 && memcmp(csv->input, "\xEF\xBB\xBF", 3) == 0)
+    while (csv->input_bytes < 3 && memcmp(csv->input, "\xEF\xBB\xBF", csv->input_bytes) == 0) {
+        ssize_t got = read_some(csv, csv->input + csv->input_bytes);
+        if (got <= 0)
+            return;
+        csv->input_bytes += (size_t)got;
+    }
+    if (csv->input_bytes >= 3 && memcmp(csv->input, "\xEF\xBB\xBF", 3) == 0)
         csv->input_at = 3;
 }
 

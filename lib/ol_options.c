@@ -451,7 +451,9 @@ static int ini_take(void *user, const char *section, const char *name, const cha
     snprintf(origin, sizeof origin, "%s:%d", ini->path, ini->line);
     if (ini->class)
         return 0;
-    if (strcmp(section, "kafka") == 0) {
+    if (!*name) {
+        ini_fail(ini, "no name before the value", "");
+    } else if (strcmp(section, "kafka") == 0) {
         if (!ol_options_kafka_property(ini->reading->options, name))
             ini->class = set_property(ini->reading, name, strlen(name), value, origin);
     } else if (*section && strcmp(section, "orderlog") != 0) {

@@ -46,11 +46,11 @@ static const struct wire_body commands[] = {
 static const struct wire_field authorise_payment_fields[] = {
     FIELD_KEY(1, struct payment_step, payment_id),
     FIELD_KEY(2, struct payment_step, customer_id),
-    FIELD_INT64_MIN(3, struct payment_step, amount_minor, 0),
+    FIELD_INT64_MIN(3, struct payment_step, amount_minor, 1),
     FIELD_KEY(4, struct payment_step, currency),
 };
 static const struct wire_message authorise_payment = WIRE_MESSAGE_OF(
-    "AuthorisePayment", struct payment_step, authorise_payment_fields, .required = 1 | 2 | 8);
+    "AuthorisePayment", struct payment_step, authorise_payment_fields, .required = 1 | 2 | 4 | 8);
 
 static const struct wire_field step_payment_fields[] = {
     FIELD_KEY(1, struct payment_step, payment_id),

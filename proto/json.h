@@ -7,7 +7,8 @@
  * Names are lowerCamelCase; 64-bit integers are strings; enums go by name; timestamps are RFC 3339
  * in UTC. Reading also takes the .proto's own names, integers as numbers or as strings, enums by
  * number, null for absent. Beyond the mapping: fields that the schema does not know are refused.
- * Pure but for the arena and jansson's own memory; safe from any thread.
+ * Pure but for the arena and jansson's own memory; safe from any thread. A program that reads JSON
+ * here has jansson's allocator set, once, as it starts (see json_read.c).
  */
 #ifndef PROTO_JSON_H
 #define PROTO_JSON_H

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define PATH_BYTES 160
 #define NAME_BYTES 64
@@ -358,15 +359,33 @@ static bool put_object(struct walk *walk, const ProtobufCMessageDescriptor *desc
 
 /* ---- messages ---- */
 
+/* Without memory for a longer text jansson 2.14 leaves characters out of it and goes on: "10:56"
+ * becomes "10:6". So it is not to be believed once an allocation has failed. */
+static _Thread_local bool memory_failed;
+
+static void *watched_malloc(size_t bytes)
+{
+    void *memory = malloc(bytes);
+    if (!memory)
+        memory_failed = true;
+    return memory;
+}
+
+__attribute__((constructor)) static void watch_memory(void)
+{
+    json_set_alloc_funcs(watched_malloc, free);
+}
+
 static enum ol_class parse(const char *json, size_t bytes, json_t **ret_root, size_t *ret_column,
                            struct ol_error *reterr)
 {
     json_error_t error;
+    memory_failed = false;
     *ret_root = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (memory_failed)
+        return ol_fail(reterr, OL_RETRY, "out of memory"); /* the caller lets go of the root */
     if (*ret_root)
         return OL_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
-        return ol_fail(reterr, OL_RETRY, "out of memory");
     if (error.column > 0)
         *ret_column = (size_t)error.column;
     return ol_fail(reterr, OL_POISON, "not JSON: %s", error.text);

@@ -677,6 +677,18 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
     }
 }
 
+/* The decision asserts that there is an amount: such a step would end every worker that meets it. */
+Test(codec_faults, an_authorisation_of_nothing_is_poison)
+{
+    struct sample sample = copy_of(sample_of("AuthorisePayment", CONTEXT_PAYMENTS)), decoded;
+    struct bytes wire;
+    for (int64_t amount_minor = -1; amount_minor <= 1; amount_minor++) {
+        sample.step.payment.amount_minor = amount_minor;
+        cr_assert(encode(&sample, &wire));
+        cr_expect_eq(decode_again(&sample, wire, &decoded), amount_minor > 0 ? OL_OK : OL_POISON);
+    }
+}
+
 Test(codec_faults, an_unknown_code_is_poison)
 {
     struct sample decoded;

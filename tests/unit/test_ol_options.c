@@ -279,6 +279,16 @@ Test(ol_options_init, collects_librdkafka_properties)
     cr_expect_eq(options.partitions, 6);
 }
 
+Test(ol_options_init, refuses_a_property_without_a_name)
+{
+    write_file("[kafka]\n= 8\n");
+    char words[128];
+    snprintf(words, sizeof words, "--config %s", path);
+    cr_expect_eq(read_worker(words), OL_USAGE);
+    cr_expect(strstr(error.text, ":2: no name before the value"), "%s", error.text);
+    unlink(path);
+}
+
 Test(ol_options_init, bounds_librdkafka_properties)
 {
     static char texts[OL_OPTION_PROPERTIES_MAX + 1][32];

@@ -1,0 +1,210 @@
+/*
+ * tests/fuzz/fuzz_copy.c - any table, any values: the rows of a COPY are what PostgreSQL reads.
+ *
+ * Bytes choose the columns and the values. The rows are taken apart by a second reading of the format
+ * (capture.h), and every byte of them must be the one that a plain writer, here, puts there.
+ */
+#include "tests/fuzz/capture.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <string.h>
+
+#define COLUMNS_MAX 8
+#define ROWS_MAX    16
+
+static uint8_t plain[1 << 20];
+static size_t plain_bytes;
+
+static void put(uint64_t number, unsigned bytes)
+{
+    while (bytes--)
+        plain[plain_bytes++] = (uint8_t)(number >> (8 * bytes));
+}
+
+static void put_bytes(const void *data, size_t bytes)
+{
+    put(bytes, 4);
+    if (bytes)
+        memcpy(plain + plain_bytes, data, bytes);
+    plain_bytes += bytes;
+}
+
+static struct ol_pg_text choose_text(struct fuzz_input *input)
+{
+    size_t bytes = fuzz_byte(input) % 40;
+    if (bytes > fuzz_left(input))
+        bytes = fuzz_left(input);
+    struct ol_pg_text text = {(const char *)input->at, bytes};
+    input->at += bytes;
+    return text;
+}
+
+/* PostgreSQL counts from 2000, and both ends are infinite. */
+static int64_t plain_us(int64_t unix_us)
+{
+    if (unix_us == INT64_MAX)
+        return INT64_MAX;
+    __int128 since_2000 = (__int128)unix_us - INT64_C(946684800000000);
+    return since_2000 < INT64_MIN ? INT64_MIN : (int64_t)since_2000;
+}
+
+static void put_scalar(struct ol_pg_copy *copy, enum ol_pg_type type, struct fuzz_input *input)
+{
+    int64_t number = (int64_t)fuzz_number(input, 8);
+    struct ol_pg_text text = {0};
+    if (type == OL_PG_TEXT || type == OL_PG_BYTEA || type == OL_PG_BPCHAR)
+        text = choose_text(input);
+    switch (type) {
+    case OL_PG_BOOL:
+        ol_pg_put_bool(copy, number & 1);
+        put(1, 4);
+        put(number & 1, 1);
+        break;
+    case OL_PG_INT2:
+        ol_pg_put_int16(copy, (int16_t)number);
+        put(2, 4);
+        put((uint64_t)number, 2);
+        break;
+    case OL_PG_INT4:
+        ol_pg_put_int32(copy, (int32_t)number);
+        put(4, 4);
+        put((uint64_t)number, 4);
+        break;
+    case OL_PG_INT8:
+        ol_pg_put_int64(copy, number);
+        put(8, 4);
+        put((uint64_t)number, 8);
+        break;
+    case OL_PG_TIMESTAMPTZ:
+        ol_pg_put_us(copy, number);
+        put(8, 4);
+        put((uint64_t)plain_us(number), 8);
+        break;
+    case OL_PG_TEXT: ol_pg_put_text(copy, text.data, text.bytes); break;
+    case OL_PG_BYTEA: ol_pg_put_bytea(copy, text.data, text.bytes); break;
+    default: ol_pg_put_bpchar(copy, text.data, text.bytes); break;
+    }
+    if (type == OL_PG_TEXT || type == OL_PG_BYTEA || type == OL_PG_BPCHAR)
+        put_bytes(text.data, text.bytes);
+}
+
+static void put_element(struct ol_pg_copy *copy, enum ol_pg_type type, struct fuzz_input *input)
+{
+    int64_t number = (int64_t)fuzz_number(input, 2);
+    struct ol_pg_text text;
+    switch (type) {
+    case OL_PG_BOOL_ARRAY:
+        ol_pg_element_bool(copy, number & 1);
+        put(1, 4);
+        put(number & 1, 1);
+        break;
+    case OL_PG_INT2_ARRAY:
+        ol_pg_element_int16(copy, (int16_t)number);
+        put(2, 4);
+        put((uint64_t)number, 2);
+        break;
+    case OL_PG_INT4_ARRAY:
+        ol_pg_element_int32(copy, (int32_t)number);
+        put(4, 4);
+        put((uint64_t)number, 4);
+        break;
+    case OL_PG_INT8_ARRAY:
+        ol_pg_element_int64(copy, number);
+        put(8, 4);
+        put((uint64_t)number, 8);
+        break;
+    case OL_PG_TIMESTAMPTZ_ARRAY:
+        ol_pg_element_us(copy, number);
+        put(8, 4);
+        put((uint64_t)plain_us(number), 8);
+        break;
+    default:
+        text = choose_text(input);
+        ol_pg_element_text(copy, text.data, text.bytes);
+        put_bytes(text.data, text.bytes);
+        break;
+    }
+}
+
+/* Length and head are known afterwards. */
+static void put_array(struct ol_pg_copy *copy, enum ol_pg_type type, struct fuzz_input *input)
+{
+    size_t at = plain_bytes, count = fuzz_byte(input) % 9;
+    bool has_null = false;
+    plain_bytes += 4 + (count ? 20 : 12);
+    ol_pg_put_array_begin(copy, type);
+    for (size_t i = 0; i < count; i++) {
+        if (fuzz_byte(input) % 8 == 0) {
+            ol_pg_element_null(copy);
+            put(UINT32_MAX, 4);
+            has_null = true;
+        } else {
+            put_element(copy, type, input);
+        }
+    }
+    ol_pg_put_array_end(copy);
+    size_t end = plain_bytes;
+    plain_bytes = at;
+    put(end - at - 4, 4);
+    put(count > 0, 4);
+    put(has_null, 4);
+    put(ol_pg_element_type(type), 4);
+    if (count) {
+        put(count, 4);
+        put(1, 4);
+    }
+    plain_bytes = end;
+}
+
+static void put_row(struct ol_pg_copy *copy, struct fuzz_input *input)
+{
+    ol_pg_copy_row(copy);
+    put(copy->column_count, 2);
+    for (size_t i = 0; i < copy->column_count; i++) {
+        const struct ol_pg_column *column = &copy->target->columns[i];
+        if (column->null == OL_PG_NULLABLE && fuzz_byte(input) % 4 == 0) {
+            ol_pg_put_null(copy);
+            put(UINT32_MAX, 4);
+        } else if (ol_pg_element_type(column->type)) {
+            put_array(copy, column->type, input);
+        } else {
+            put_scalar(copy, column->type, input);
+        }
+    }
+    struct ol_error error;
+    fuzz_check(ol_pg_copy_row_end(copy, &error) == OL_OK);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const enum ol_pg_type types[] = {OL_PG_BOOL,       OL_PG_BYTEA,
+                                            OL_PG_INT8,       OL_PG_INT2,
+                                            OL_PG_INT4,       OL_PG_TEXT,
+                                            OL_PG_BPCHAR,     OL_PG_TIMESTAMPTZ,
+                                            OL_PG_BOOL_ARRAY, OL_PG_INT2_ARRAY,
+                                            OL_PG_INT4_ARRAY, OL_PG_TEXT_ARRAY,
+                                            OL_PG_INT8_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY};
+    static struct ol_pg_copy copy;
+    struct ol_pg_column columns[COLUMNS_MAX + 1] = {0};
+    struct fuzz_input input = {data, data + size};
+    size_t count = 1 + fuzz_below(&input, COLUMNS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        unsigned choice = fuzz_byte(&input);
+        columns[i] = (struct ol_pg_column){"column", types[choice % (sizeof types / sizeof *types)],
+                                           choice & 128 ? OL_PG_NULLABLE : OL_PG_NOT_NULL};
+    }
+    const struct ol_pg_copy_target target = {"fuzz/copy", "fuzz", columns};
+    capture_any_text = true;
+    capture_begin(&copy, &target);
+    plain_bytes = 0;
+    int64_t rows = 0;
+    for (; rows < ROWS_MAX && fuzz_left(&input); rows++)
+        put_row(&copy, &input);
+    fuzz_check(copy.buffer.used_bytes == plain_bytes);
+    fuzz_check(plain_bytes == 0 || memcmp(copy.buffer.data, plain, plain_bytes) == 0);
+    size_t before = capture_rows;
+    struct ol_error error;
+    fuzz_check(ol_pg_copy_end(&copy, NULL, &error) == OL_OK);
+    fuzz_check(capture_rows - before == (size_t)rows);
+    return 0;
+}
