@@ -10,7 +10,8 @@
 #define TRACE_HEADER "traceparent"
 
 /* No more is taken above this: the rest of the arena is for one message more, and for all that is
- * loaded for the inputs and decided. A batch that has no room for that fails each time anew. */
+ * loaded for the inputs and decided: a line of 40 bytes may need a key, a state and a line of an
+ * event, some 300. A batch that has no room for that fails each time anew. */
 #define BATCH_DECODED_BYTES (BATCH_ARENA_BYTES / 16)
 _Static_assert(BATCH_DECODED_BYTES + CODEC_ARENA_BYTES <= BATCH_ARENA_BYTES * 3 / 4,
                "room is left");
