@@ -101,6 +101,7 @@ enum ol_class loop_init(struct loop *loop, const struct ol_options *options, enu
     enum ol_class class = ol_kafka_connection_init(&loop->kafka, options, client, reterr);
     if (class)
         return class;
+    loop->kafka.settings.fetch_budget_bytes /= CONTEXT_COUNT; /* as if one process ran all */
     loop->core = core_new(&settings);
     bool batches = batch_init(&loop->batches[0], context, limits, &loop->numbers) &&
                    batch_init(&loop->batches[1], context, limits, &loop->numbers);
