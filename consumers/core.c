@@ -148,9 +148,9 @@ void core_partition_bootstrap(struct core *core, int32_t partition, int64_t comm
     domain_assert(own->last.commands_next < 0);
     domain_assert(commands_next >= 0 && steps_next >= 0);
     own->last = (struct receipt){.commands_first = commands_next,
-                                       .commands_next = commands_next,
-                                       .steps_first = steps_next,
-                                       .steps_next = steps_next};
+                                 .commands_next = commands_next,
+                                 .steps_first = steps_next,
+                                 .steps_next = steps_next};
     receipt_open(own);
 }
 
@@ -578,8 +578,8 @@ static bool orders_react(struct turn *turn, const struct order *state,
         }
         static long long made; /* what ids that are not derived would be */
         long long version = PROTECTED(derived_ids) ? (long long)event->version : ++made;
-        struct text id = id_printf(turn->arena, "%.*s/%lld/%zu", (int)stem.bytes, stem.data,
-                                   version, i + 1);
+        struct text id =
+            id_printf(turn->arena, "%.*s/%lld/%zu", (int)stem.bytes, stem.data, version, i + 1);
         domain_assert(id.bytes + 2 <= ID_BYTES_MAX); /* "/r" behind it */
         if (!send_step(turn, asked->partition, asked->key, &step, id))
             return false;

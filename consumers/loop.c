@@ -460,11 +460,10 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
         class = ol_producer_produce(producer, batch->records, batch->record_count, reterr);
     ol_kill_point("worker_produced");
     if (!class)
-        class = ol_producer_commit_start(producer, offsets, 2 * batch->offset_count,
-                                         PROTECTED(assignment_metadata)
-                                             ? ol_consumer_assignment(loop->consumer)->group
-                                             : NULL,
-                                         reterr);
+        class = ol_producer_commit_start(
+            producer, offsets, 2 * batch->offset_count,
+            PROTECTED(assignment_metadata) ? ol_consumer_assignment(loop->consumer)->group : NULL,
+            reterr);
     ol_kill_point("worker_committing");
     if (class)
         return class;

@@ -158,8 +158,13 @@ enum ol_class writer_begin(struct writer *writer, int32_t partition_count,
     enum ol_class class = ol_pg_script(writer->db, "session", session, NULL, reterr);
     if (!class)
         class = ol_pg_exec(writer->db, &progress_make, &params, NULL, reterr);
-    if (!class)
-        class = progress_queue(writer->db, writer->topic, reterr);
+    return class ? class : writer_progress(writer, partition_count, ret_progress, reterr);
+}
+
+enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
+                              struct load_progress *ret_progress, struct ol_error *reterr)
+{
+    enum ol_class class = progress_queue(writer->db, writer->topic, reterr);
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     if (!class)
         class = ol_pg_receive(writer->db, &rows, 1, 0, reterr);

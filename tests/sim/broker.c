@@ -50,10 +50,8 @@ static uint32_t txn_new(int32_t writer, int32_t epoch)
         if (!world->txns)
             abort();
     }
-    world->txns[world->txn_count] = (struct txn){.state = TXN_ONGOING,
-                                                 .writer = writer,
-                                                 .epoch = epoch,
-                                                 .began_us = world->now_us};
+    world->txns[world->txn_count] = (struct txn){
+        .state = TXN_ONGOING, .writer = writer, .epoch = epoch, .began_us = world->now_us};
     return world->txn_count++;
 }
 
@@ -105,7 +103,7 @@ static void note_stable(struct part *part)
     part->stable = stable;
     check_stable(part);
     for (uint64_t readers = part->readers; readers; readers &= readers - 1) {
-        struct actor *actor = &world->actors[__builtin_ctzll(readers)];
+        struct actor *actor = world->actors[__builtin_ctzll(readers)];
         int64_t late = sim_has(FAULT_FETCH) && sim_chance(100000) ? sim_delay(SEC) : 0;
         if (actor->running && !actor->dead)
             sim_at(world->now_us + world->knobs.latency_us / 2 + late, wake_reader, actor, 0);

@@ -99,9 +99,9 @@ static void note_outcome(const struct event_message *event, struct text aggregat
     struct commanded *of = commanded(event->metadata.command_id);
     if (!of->published)
         sim_fail(aggregate, "P2: an outcome of a command that nobody published");
-    bool again = event->body == EVENT_BODY_REPEATED ||
-                 (event->body == EVENT_BODY_REJECTED &&
-                  event->rejected.code == REFUSED_COMMAND_ID_REUSED);
+    bool again =
+        event->body == EVENT_BODY_REPEATED ||
+        (event->body == EVENT_BODY_REJECTED && event->rejected.code == REFUSED_COMMAND_ID_REUSED);
     if (again)
         count(COUNT_REPEATED);
     if (again && !of->outcomes)
@@ -219,8 +219,7 @@ static void check_order(const struct event_message *event, const struct order *b
         sim_fail(order->order_id, "a deadline fired %lld us before it was due",
                  (long long)(before->deadline_us - event->recorded_at_us));
     checks->orders_open += order->kind == ORDER_PLACED;
-    checks->orders_open -=
-        order->saga_state == SAGA_IS_DONE || order->saga_state == SAGA_IS_UNDONE;
+    checks->orders_open -= order->saga_state == SAGA_IS_DONE || order->saga_state == SAGA_IS_UNDONE;
     switch (order->kind) {
     case ORDER_CONFIRMED: count(COUNT_CONFIRMED); break;
     case ORDER_REJECTED:
@@ -394,13 +393,15 @@ void check_transaction(const struct txn *txn)
     enum context context = (enum context)(txn->writer / (2 * SIM_WORKERS_MAX));
     struct group *group = &world->groups[0][context];
     if (!txn->has_offsets)
-        sim_fail(nothing, "P11: a transaction of %s was committed without offsets: nothing fenced it",
+        sim_fail(nothing,
+                 "P11: a transaction of %s was committed without offsets: nothing fenced it",
                  context_name(context));
     for (int32_t i = 0; i < world->knobs.partitions && txn->member.id; i++) {
         if (!(txn->offset_parts >> i & 1))
             continue;
         if (txn->member.generation < group->owner_generation[i])
-            sim_fail(nothing, "P11: an owner of generation %d wrote %s partition %d after one of %d",
+            sim_fail(nothing,
+                     "P11: an owner of generation %d wrote %s partition %d after one of %d",
                      txn->member.generation, context_name(context), i, group->owner_generation[i]);
         group->owner_generation[i] = txn->member.generation;
     }
@@ -483,8 +484,9 @@ static void check_offsets(enum context context, int32_t partition)
     int64_t commands = committed[0] < 0 ? 0 : committed[0];
     int64_t steps = committed[1] < 0 ? 0 : committed[1];
     if (commands != book->receipt.commands_next || steps != book->receipt.steps_next)
-        sim_fail(nothing, "P4: %s partition %d: the group is at %lld and %lld, receipts end at "
-                          "%lld and %lld",
+        sim_fail(nothing,
+                 "P4: %s partition %d: the group is at %lld and %lld, receipts end at "
+                 "%lld and %lld",
                  context_name(context), partition, (long long)commands, (long long)steps,
                  (long long)book->receipt.commands_next, (long long)book->receipt.steps_next);
 }
@@ -500,7 +502,8 @@ void check_rest(void)
     for (int64_t i = 0; i < checks->command_count; i++) {
         const struct commanded *of = &checks->commands[i];
         if (of->published && (of->outcomes != 1 || of->again != of->copies - 1))
-            sim_fail(of->aggregate, "P1: command k%lld, published %d times, has %d outcomes, %d again",
+            sim_fail(of->aggregate,
+                     "P1: command k%lld, published %d times, has %d outcomes, %d again",
                      (long long)i, of->copies, of->outcomes, of->again);
     }
     if (checks->held)
@@ -549,10 +552,10 @@ static void tell_slot(const struct part *part, int64_t offset)
     printf("    %12.6f  %-9s %-8s %d/%-5lld %-22s txn %u %s\n",
            (double)(slot->at_us - world->wall_us) / 1e6, context_name(part->context),
            stream_name(part->stream), part->number, (long long)offset, kind, slot->txn,
-           slot->txn == 0                                  ? ""
-           : world->txns[slot->txn].state == TXN_ONGOING   ? "open"
-           : world->txns[slot->txn].committed              ? "committed"
-                                                           : "aborted");
+           slot->txn == 0                                ? ""
+           : world->txns[slot->txn].state == TXN_ONGOING ? "open"
+           : world->txns[slot->txn].committed            ? "committed"
+                                                         : "aborted");
     ol_arena_release(&arena);
 }
 
@@ -569,8 +572,8 @@ void check_timeline(const char *aggregate)
                 for (int32_t k = 0; k < world->knobs.partitions; k++) {
                     struct part *part = &world->parts[i][j][k];
                     int64_t *at = &next[i][j][k];
-                    while (*at < part->count && (part->slots[*at].kind != SLOT_RECORD ||
-                                                 !names(&part->slots[*at], id)))
+                    while (*at < part->count &&
+                           (part->slots[*at].kind != SLOT_RECORD || !names(&part->slots[*at], id)))
                         ++*at;
                     if (*at < part->count && part->slots[*at].at_us < first_us) {
                         first = part;

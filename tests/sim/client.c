@@ -389,14 +389,15 @@ enum ol_class ol_producer_produce(struct ol_producer *producer, const struct ol_
             int context = topic / STREAM_COUNT, stream = topic % STREAM_COUNT;
             rows[topic][i] = (int8_t)producer->produced_count;
             producer->parts[context][stream] |= UINT64_C(1) << i;
-            producer->produced[producer->produced_count++] = (struct produced){
-                .part = &world->parts[context][stream][i],
-                .sequence = producer->sequences[context][stream][i],
-                .records = sim_alloc(counts[topic][i] * sizeof(struct slot))};
+            producer->produced[producer->produced_count++] =
+                (struct produced){.part = &world->parts[context][stream][i],
+                                  .sequence = producer->sequences[context][stream][i],
+                                  .records = sim_alloc(counts[topic][i] * sizeof(struct slot))};
             producer->sequences[context][stream][i] += (int32_t)counts[topic][i];
         }
     for (size_t i = 0; i < record_count; i++) {
-        struct produced *produced = &producer->produced[rows[records[i].topic][records[i].partition]];
+        struct produced *produced =
+            &producer->produced[rows[records[i].topic][records[i].partition]];
         keep_record(&produced->records[produced->count++], &records[i]);
     }
     return OL_OK;
@@ -591,7 +592,8 @@ bool ol_inbox_take(struct ol_inbox *inbox, struct ol_message *ret_message)
         return false;
     *ret_message = inbox->slots[inbox->head++];
     inbox->count--;
-    inbox->position = inbox->count ? inbox->slots[inbox->head].offset : (int64_t)inbox->refill_bytes;
+    inbox->position =
+        inbox->count ? inbox->slots[inbox->head].offset : (int64_t)inbox->refill_bytes;
     return true;
 }
 

@@ -236,8 +236,7 @@ static void write_payment(struct writing *writing, const struct payment_change *
     struct table_row *row = change(writing, &key);
     struct payment *state = &row->entity.payment;
     if (payment->mode != ROW_UPSERT)
-        writing->violated |=
-            (state->status == PAYMENT_IS_NOTHING) != (payment->mode == ROW_INSERT);
+        writing->violated |= (state->status == PAYMENT_IS_NOTHING) != (payment->mode == ROW_INSERT);
     if (payment->status)
         state->status = payment->status;
     if (payment->amount_minor >= 0)
@@ -416,8 +415,7 @@ enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_are
         const struct table_row *row = table->rows[i];
         if (row->key.kind == ENTITY_ORDER && row->key.partition == partition &&
             order_is_open(&row->entity.order))
-            deadlines[found++] =
-                (struct load_deadline){row->key.id, row->entity.order.deadline_us};
+            deadlines[found++] = (struct load_deadline){row->key.id, row->entity.order.deadline_us};
     }
     *ret_deadlines = deadlines;
     *ret_count = found;
@@ -454,6 +452,12 @@ enum ol_class writer_begin(struct writer *writer, int32_t partition_count,
         memcpy(ret_progress, world->store->progress[writer->context],
                (size_t)partition_count * sizeof *ret_progress);
     return class;
+}
+
+enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
+                              struct load_progress *ret_progress, struct ol_error *reterr)
+{
+    return writer_begin(writer, partition_count, ret_progress, reterr);
 }
 
 static void unlock(enum context context, uint64_t transaction)
@@ -531,8 +535,8 @@ static enum ol_class commit(struct writer *writer, const struct projection *proj
     struct store *store = world->store;
     struct pg_commit *done = memset(sim_alloc(sizeof *done), 0, sizeof *done);
     struct writing writing = {done, projection, writer->context, false};
-    size_t rows = 2 * projection->aggregates.count + projection->parts.count +
-                  projection->commands.count;
+    size_t rows =
+        2 * projection->aggregates.count + projection->parts.count + projection->commands.count;
     done->context = writer->context;
     done->at_us = world->now_us;
     done->parts = touched;

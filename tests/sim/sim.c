@@ -150,8 +150,8 @@ static void bury(struct actor *actor)
     int32_t place = place_of(actor->context, actor->projector, actor->slot);
     if (world->slot_actor[place] == actor->number) {
         world->slot_actor[place] = -1;
-        int64_t after_us = sim_has(FAULT_CRASH) && sim_chance(100000) ? sim_delay(15 * SEC)
-                                                                      : sim_delay(200 * MS);
+        int64_t after_us =
+            sim_has(FAULT_CRASH) && sim_chance(100000) ? sim_delay(15 * SEC) : sim_delay(200 * MS);
         sim_at(world->now_us + after_us, start_actor, NULL, (uint64_t)place);
     }
 }
@@ -169,7 +169,7 @@ static void look_after(void *self, uint64_t argument)
 {
     (void)self, (void)argument;
     for (int32_t i = 0; i < world->actor_count; i++) {
-        struct actor *actor = &world->actors[i];
+        struct actor *actor = world->actors[i];
         if (!actor->running)
             continue;
         if (actor->dead && !actor->fiber->done)
@@ -188,15 +188,14 @@ static void begin_fiber(void *self, uint64_t argument)
     sim_wake(actor->fiber);
 }
 
-static struct actor *free_actor(void)
+static int32_t free_number(void)
 {
-    for (int32_t i = 0; i < SIM_ACTORS_MAX; i++) {
-        if (i == world->actor_count)
-            world->actor_count++;
-        if (!world->actors[i].running)
-            return &world->actors[i];
-    }
-    return NULL;
+    int32_t number = 0;
+    while (number < world->actor_count && world->actors[number]->running)
+        number++;
+    if (number == world->actor_count && number < SIM_ACTORS_MAX)
+        world->actor_count++;
+    return number < world->actor_count ? number : -1;
 }
 
 static void start_actor(void *self, uint64_t place)
@@ -204,13 +203,13 @@ static void start_actor(void *self, uint64_t place)
     bool anew = self != NULL; /* although somebody is there */
     if (world->slot_actor[place] >= 0 && !anew)
         return;
-    struct actor *actor = free_actor();
-    if (!actor)
+    int32_t number = free_number();
+    if (number < 0)
         return;
-    *actor = (struct actor){.number = (int32_t)(actor - world->actors),
+    struct actor *actor = world->actors[number] = sim_alloc(sizeof *actor);
+    *actor = (struct actor){.number = number,
                             .slot = (int32_t)(place % SIM_WORKERS_MAX),
-                            .context =
-                                (enum context)(place / SIM_WORKERS_MAX % CONTEXT_COUNT),
+                            .context = (enum context)(place / SIM_WORKERS_MAX % CONTEXT_COUNT),
                             .projector = place >= (uint64_t)CONTEXT_COUNT * SIM_WORKERS_MAX,
                             .running = true};
     if (sim_has(FAULT_CLOCK)) {
@@ -229,8 +228,9 @@ static void start_actor(void *self, uint64_t place)
 
 static struct actor *any_actor(void)
 {
-    struct actor *actor = &world->actors[sim_below((uint64_t)world->actor_count)];
-    return actor->running && !actor->dead && actor->fiber->begun ? actor : NULL;
+    struct actor *actor =
+        world->actor_count ? world->actors[sim_below((uint64_t)world->actor_count)] : NULL;
+    return actor && actor->running && !actor->dead && actor->fiber->begun ? actor : NULL;
 }
 
 /* ---- faults ---- */
@@ -331,7 +331,7 @@ static void heal(void *self, uint64_t argument)
     sim_say("faults stop");
     world->faults_on = false;
     for (int32_t i = 0; i < world->actor_count; i++)
-        world->actors[i].wall_offset_us = 0;
+        world->actors[i]->wall_offset_us = 0;
 }
 
 /* ---- one world ---- */
@@ -368,20 +368,39 @@ static void begin_world(const struct knobs *knobs)
                    (uint64_t)i);
 }
 
+static void tell_actors(void)
+{
+    for (int32_t i = 0; i < world->actor_count; i++) {
+        const struct actor *actor = world->actors[i];
+        if (actor->running)
+            sim_say("actor %d: %s %s %d, status %d, dead %d, blocked %d, signalled %d, until %.3f",
+                    actor->number, context_name(actor->context),
+                    actor->projector ? "projector" : "worker", actor->slot,
+                    actor->projector ? actor->follower->status : actor->loop->status, actor->dead,
+                    actor->fiber->blocked, actor->fiber->signalled,
+                    (double)actor->paused_until / 1e6);
+    }
+}
+
 static void live(void)
 {
     begin_world(&world->knobs);
     sim_run(world->knobs.faults_us);
     int64_t until_us = world->now_us + REST_BOUND_US;
-    while (!check_at_rest(world->now_us >= until_us))
+    while (!check_at_rest(false)) {
+        if (world->now_us >= until_us) {
+            tell_actors();
+            check_at_rest(true);
+        }
         sim_run(world->now_us + 200 * MS);
+    }
     check_rest();
 }
 
 static void end_world(void)
 {
     for (int32_t i = 0; i < world->actor_count; i++) {
-        struct actor *actor = &world->actors[i];
+        struct actor *actor = world->actors[i];
         if (!actor->running)
             continue;
         if (!world->failed) { /* else its state may be anything: it is left */
@@ -652,21 +671,22 @@ static bool set_sabotage(const char *name)
 
 static void usage(FILE *out)
 {
-    fputs("orderlog_sim: the whole pipeline in one process, under faults, from a seed\n\n"
-          "  --seed N           one seed; prints its trace hash\n"
-          "  --first N          the first of many (1)\n"
-          "  --seeds N          how many (100)\n"
-          "  --orders N         in each seed (500)\n"
-          "  --jobs N           processes, each with its own seeds (1)\n"
-          "  --seconds N        stop after so long\n"
-          "  --sabotage NAME    without this protection: a violation must be found\n"
-          "  --list-sabotage    the protections\n"
-          "  --regressions FILE run the seeds of the file\n"
-          "  --counters         fail when a rare state never occurred\n"
-          "  --trace            tell what happens\n"
-          "  --quiet            figures in one line only\n\n"
-          "Exit: 0 all promises held, 1 one was broken (with --sabotage: 0 found, 1 not), 2 usage.\n",
-          out);
+    fputs(
+        "orderlog_sim: the whole pipeline in one process, under faults, from a seed\n\n"
+        "  --seed N           one seed; prints its trace hash\n"
+        "  --first N          the first of many (1)\n"
+        "  --seeds N          how many (100)\n"
+        "  --orders N         in each seed (500)\n"
+        "  --jobs N           processes, each with its own seeds (1)\n"
+        "  --seconds N        stop after so long\n"
+        "  --sabotage NAME    without this protection: a violation must be found\n"
+        "  --list-sabotage    the protections\n"
+        "  --regressions FILE run the seeds of the file\n"
+        "  --counters         fail when a rare state never occurred\n"
+        "  --trace            tell what happens\n"
+        "  --quiet            figures in one line only\n\n"
+        "Exit: 0 all promises held, 1 one was broken (with --sabotage: 0 found, 1 not), 2 usage.\n",
+        out);
 }
 
 enum {
@@ -704,8 +724,7 @@ static const struct option long_options[] = {
 
 int main(int argc, char **argv)
 {
-    struct options options = {
-        .first = 1, .seeds = 100, .orders = 500, .jobs = 1, .shrinks = true};
+    struct options options = {.first = 1, .seeds = 100, .orders = 500, .jobs = 1, .shrinks = true};
     const char *regressions = NULL;
     binary = argv[0];
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {

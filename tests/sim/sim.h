@@ -177,8 +177,8 @@ struct group {
     int32_t generation;
     int64_t until_us;
     struct member members[SIM_WORKERS_MAX];
-    int64_t committed[SIM_PARTITIONS_MAX][2]; /* -1: none */
-    uint32_t pending[SIM_PARTITIONS_MAX];     /* transactions that may still commit some */
+    int64_t committed[SIM_PARTITIONS_MAX][2];   /* -1: none */
+    uint32_t pending[SIM_PARTITIONS_MAX];       /* transactions that may still commit some */
     uint64_t places, place[SIM_PARTITIONS_MAX]; /* of the record that each is from */
     int32_t owner_generation[SIM_PARTITIONS_MAX];
 };
@@ -215,7 +215,7 @@ struct world {
     uint32_t members_made;
     int64_t broker_down_until, pg_down_until;
 
-    struct actor actors[SIM_ACTORS_MAX];
+    struct actor *actors[SIM_ACTORS_MAX]; /* each life is a struct of its own; numbers come again */
     int32_t actor_count;
     int32_t slot_actor[SIM_SLOTS_MAX]; /* who runs there; -1: nobody */
     struct checks *checks;

@@ -140,8 +140,8 @@ uint64_t entity_digest(const struct entity_key *key, const struct entity *entity
         digest = add(digest, (uint64_t)entity->payment.amount_minor);
         return add(digest, (uint64_t)entity->payment.refunded_minor);
     case ENTITY_COMMAND:
-        digest = add(digest, (uint64_t)entity->command.outcome << 32 |
-                                 (uint64_t)entity->command.code);
+        digest =
+            add(digest, (uint64_t)entity->command.outcome << 32 | (uint64_t)entity->command.code);
         return add(digest, entity->command.body_digest);
     default: abort();
     }
