@@ -41,7 +41,7 @@ void ol_taint_sent(struct ol_taint *taint, enum ol_taint_request request, const 
 {
     bool again = taint->unanswered[request];
     taint->unanswered[request] = true;
-    if (again && requests[request].alone && OL_PROTECTED(taint_retried))
+    if (again && requests[request].alone && OL_PROTECTED(taint_rule))
         ol_taint_set(taint, "%s sent again before its answer (%s)", requests[request].name, peer);
 }
 
@@ -50,6 +50,6 @@ void ol_taint_answered(struct ol_taint *taint, enum ol_taint_request request, co
 {
     if (!error)
         taint->unanswered[request] = false;
-    else if (OL_PROTECTED(taint_unanswered))
+    else if (OL_PROTECTED(taint_rule))
         ol_taint_set(taint, "%s: %s (%s)", requests[request].name, error, peer);
 }

@@ -347,6 +347,37 @@ enum broker_answer broker_produce(int32_t writer, int32_t epoch, struct part *pa
     return BROKER_OK;
 }
 
+static int64_t last_record(const struct part *part)
+{
+    int64_t last = part->count - 1;
+    while (last >= 0 && part->slots[last].kind != SLOT_RECORD)
+        last--;
+    return last;
+}
+
+bool broker_cut(enum context context, int32_t partition)
+{
+    struct part *part = &world->parts[context][STREAM_EVENTS][partition];
+    int64_t last = last_record(part);
+    if (last < 0)
+        return false;
+    part->count = part->stable = last;
+    return true;
+}
+
+bool broker_change(enum context context, int32_t partition)
+{
+    struct part *part = &world->parts[context][STREAM_EVENTS][partition];
+    int64_t last = last_record(part);
+    if (last < 0)
+        return false;
+    unsigned char *value = sim_alloc(part->slots[last].value_bytes);
+    memcpy(value, part->slots[last].value, part->slots[last].value_bytes);
+    value[part->slots[last].value_bytes - 1] ^= 1;
+    part->slots[last].value = value;
+    return true;
+}
+
 void broker_restart(int64_t down_us)
 {
     count(COUNT_BROKER_RESTARTS);

@@ -14,7 +14,8 @@
 /* A command id, by its number: what was published under it, and what became of it. */
 struct commanded {
     struct text aggregate;
-    int32_t copies, outcomes, again, lost;
+    int32_t copies, outcomes, again;
+    uint64_t digest; /* of the body that came first */
     bool published;
 };
 
@@ -107,6 +108,13 @@ static void note_outcome(const struct event_message *event, struct text aggregat
     if (again && !of->outcomes)
         sim_fail(aggregate, "P2: command %.*s repeated before its first outcome",
                  (int)event->metadata.command_id.bytes, event->metadata.command_id.data);
+    bool reused = event->body == EVENT_BODY_REJECTED;
+    if (!again)
+        of->digest = event->body_digest;
+    else if (reused != (event->body_digest != of->digest))
+        sim_fail(aggregate, "P2: command %.*s came again with %s body and was taken for %s",
+                 (int)event->metadata.command_id.bytes, event->metadata.command_id.data,
+                 reused ? "its" : "another", reused ? "another" : "the same");
     of->again += again;
     of->outcomes += !again;
     if (!again)
@@ -426,7 +434,7 @@ void check_projected(enum context context, int32_t partition, int64_t next_offse
 void check_halted(const struct actor *actor, int64_t partition, const char *reason)
 {
     if (world->halts_expected) {
-        world->halts_expected = 2; /* seen */
+        world->halted[actor->projector] = true;
         return;
     }
     sim_fail(nothing, "P13: a %s of %s halted partition %lld: %s",
@@ -465,7 +473,8 @@ bool check_at_rest(bool say)
     for (int i = 0; i < CONTEXT_COUNT; i++)
         for (int32_t j = 0; j < world->knobs.partitions; j++) {
             const struct part *events = &world->parts[i][STREAM_EVENTS][j];
-            bool whole = events->stable == events->count && is_taken((enum context)i, j);
+            bool whole = events->stable == events->count && is_taken((enum context)i, j) &&
+                         !world->groups[0][i].pending[j];
             bool projected = store_next((enum context)i, j) > checks->books[i][j].last_event;
             if (whole && projected)
                 continue;

@@ -4,6 +4,7 @@
  * tainted, production's own lib/ol_taint.c says. */
 #include "tests/sim/sim.h"
 
+#include "consumers/loop.h"
 #include "lib/ol_kafka_admin.h"
 #include "lib/ol_kafka_consumer.h"
 #include "lib/ol_kafka_producer.h"
@@ -138,7 +139,7 @@ static void arrive(void *self, uint64_t argument)
     if (request->kind == OL_TAINT_ADD_PARTITIONS && !request->answer)
         request->producer->txn = world->writers[request->writer].txn;
     sim_trace((uint64_t)request->kind << 8 | (uint64_t)request->answer);
-    if (sim_has(FAULT_LOST_ANSWER) && sim_chance(8000)) {
+    if (sim_has(FAULT_LOST_ANSWER) && sim_chance((uint64_t)world->knobs.lost_ppm)) {
         count(COUNT_ANSWERS_LOST);
         return;
     }
@@ -147,7 +148,7 @@ static void arrive(void *self, uint64_t argument)
 
 static int64_t request_delay(void)
 {
-    if (sim_has(FAULT_DELAY) && sim_chance(8000))
+    if (sim_has(FAULT_DELAY) && sim_chance((uint64_t)world->knobs.delay_ppm))
         return sim_chance(500000) ? sim_delay(8 * SEC) : sim_delay(SEC);
     return sim_delay(world->knobs.latency_us);
 }
@@ -417,8 +418,9 @@ enum ol_class ol_producer_commit_start(struct ol_producer *producer,
     enum ol_class class = ol_offsets_check("producer", offsets, offset_count, reterr);
     if (class)
         return class;
-    if (!offset_count)
+    if (!producer->parts[producer->actor->context][STREAM_EVENTS])
         count(COUNT_TIMEOUTS_ALONE);
+    counters[COUNT_EVICTIONS] += overlay_stats(core_overlay(producer->actor->loop->core)).evictions;
     producer->offsets = sim_alloc((offset_count + 1) * sizeof *offsets);
     memcpy(producer->offsets, offsets, offset_count * sizeof *offsets);
     for (size_t i = 0; i < offset_count; i++) {
@@ -974,6 +976,8 @@ enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol
     }
     if (is_dead())
         return fail_dead(reterr);
+    if (*ret_count > 1)
+        count(COUNT_REPLAYED);
     for (size_t i = 0; i < reader->count; i++)
         if (reader->inboxes[i].error.class)
             return ol_fail(reterr, OL_VIOLATED, "%s", reader->inboxes[i].error.text);

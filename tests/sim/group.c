@@ -134,6 +134,15 @@ static void tick(void *self, uint64_t argument)
         complete(group);
 }
 
+bool group_take_back(struct group *group, int32_t partition)
+{
+    int source = group->committed[partition][0] > 0 ? 0 : 1;
+    if (group->committed[partition][source] <= 0)
+        return false;
+    group->committed[partition][source]--;
+    return true;
+}
+
 /* ---- offsets in a transaction ---- */
 
 static bool is_member(const struct group *group, struct member_id member)

@@ -7,6 +7,7 @@
 #include "lib/ol_hash.h"
 #include "lib/ol_pg.h"
 #include "projections/write_thread.h"
+#include "tests/sim/codec.h"
 #include "tests/sim/table.h"
 
 #include <stdlib.h>
@@ -560,6 +561,55 @@ static enum ol_class commit(struct writer *writer, const struct projection *proj
     store->last = done;
     sim_trace(touched << 8 | (uint64_t)writer->context);
     return OL_OK;
+}
+
+/* One batch of a partition's events from `offset` on; returns where it ends. */
+static int64_t replay_batch(struct writer *writer, struct projection *projection,
+                            const struct part *part, int64_t offset, size_t most)
+{
+    struct ol_error error;
+    struct ol_arena arena;
+    ol_arena_init(&arena, 1 << 16, 0);
+    projection_clear(projection);
+    projection_start(projection, part->number, &world->store->progress[part->context][part->number]);
+    while (offset < part->count && projection->event_count < most) {
+        const struct slot *slot = &part->slots[offset++];
+        struct bytes wire = {slot->value, slot->value_bytes};
+        struct event_message event;
+        if (!broker_committed(slot))
+            continue;
+        if (sim_decode_event(part->context, wire, &arena, &event, &error) ||
+            projection_apply(projection, &event, part->number, offset - 1, &error))
+            sim_fail((struct text){0}, "P17: the log can't be projected anew: %s", error.text);
+    }
+    projection_seal(projection);
+    if (projection->event_count &&
+        commit(writer, projection, UINT64_C(1) << part->number, &error))
+        sim_fail((struct text){0}, "P17: the log gives other rows anew: %s", error.text);
+    ol_arena_release(&arena);
+    return offset;
+}
+
+void store_replay(void)
+{
+    struct store *kept = world->store;
+    count(COUNT_REPLAYS);
+    store_begin();
+    for (int i = 0; i < CONTEXT_COUNT; i++) {
+        struct writer writer = {.context = (enum context)i};
+        struct projection *projection = calloc(1, sizeof *projection);
+        projection_init(projection, (enum context)i);
+        size_t most = 1 + sim_below(sim_chance(300000) ? 3 : 300);
+        for (int32_t j = 0; j < world->knobs.partitions; j++) {
+            const struct part *part = &world->parts[i][STREAM_EVENTS][j];
+            for (int64_t offset = 0; offset < part->count;)
+                offset = replay_batch(&writer, projection, part, offset, most);
+        }
+        projection_release(projection);
+        free(projection);
+    }
+    store_end();
+    world->store = kept;
 }
 
 enum ol_class writer_write(struct writer *writer, struct projection *projection, uint64_t *ret_lost,

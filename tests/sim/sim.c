@@ -28,10 +28,7 @@
 #define NOT_ALONE(name)                                                                            \
     extern bool sabotaged_##name;                                                                  \
     bool sabotaged_##name;
-NOT_ALONE(taint_retried)
-NOT_ALONE(receipts_checked)
-NOT_ALONE(digest_checked)
-NOT_ALONE(log_end_checked)
+NOT_ALONE(replay_known)
 
 static const struct {
     const char *name, *text;
@@ -88,6 +85,10 @@ static void draw_knobs(struct knobs *knobs, uint64_t seed, int32_t orders)
     knobs->every_us = draw_log(200 * MS, 8 * SEC);
     knobs->latency_us = draw_log(MS / 2, 8 * MS);
     knobs->drift_ppm = 20000;
+    knobs->delay_ppm = draw_log(2000, 60000);
+    knobs->lost_ppm = draw_log(2000, 60000);
+    knobs->disaster = sim_chance(30000) ? (enum disaster)sim_between(1, DISASTERS - 1) : 0;
+    knobs->replayed = sim_chance(100000);
     knobs->faults_us = knobs->spread_us + SEC + (int64_t)sim_below(10 * SEC);
 }
 
@@ -368,6 +369,44 @@ static void begin_world(const struct knobs *knobs)
                    (uint64_t)i);
 }
 
+/* ---- disasters: the log or the group's offsets are not what they were (P13) ---- */
+
+static bool strike_part(enum context context, int32_t partition)
+{
+    switch (world->knobs.disaster) {
+    case DISASTER_LOG_CUT: return broker_cut(context, partition);
+    case DISASTER_LOG_CHANGED: return broker_change(context, partition);
+    case DISASTER_OFFSETS_BACK: return group_take_back(&world->groups[0][context], partition);
+    default: return false;
+    }
+}
+
+/* Everybody stops, something is lost, all start again: who rests on it must halt, and nobody else. */
+static void strike(void)
+{
+    enum context context = (enum context)sim_below(CONTEXT_COUNT);
+    int32_t partition = (int32_t)sim_below((uint64_t)world->knobs.partitions);
+    for (int32_t i = 0; i < world->actor_count; i++)
+        if (world->actors[i]->running)
+            kill_actor(world->actors[i]);
+    sim_run(world->now_us + 100 * MS);
+    if (!strike_part(context, partition))
+        return;
+    sim_say("disaster %d strikes %s partition %d", world->knobs.disaster, context_name(context),
+            partition);
+    count(COUNT_DISASTERS);
+    world->halts_expected = true;
+    bool both = world->knobs.disaster != DISASTER_OFFSETS_BACK;
+    for (int i = 0; i < 150; i++) {
+        sim_run(world->now_us + 400 * MS);
+        if (world->halted[0] && (world->halted[1] || !both))
+            return;
+    }
+    sim_fail((struct text){0}, "P13: disaster %d of %s partition %d: the %s did not halt",
+             world->knobs.disaster, context_name(context), partition,
+             world->halted[0] ? "projector" : "worker");
+}
+
 static void tell_actors(void)
 {
     for (int32_t i = 0; i < world->actor_count; i++) {
@@ -395,6 +434,10 @@ static void live(void)
         sim_run(world->now_us + 200 * MS);
     }
     check_rest();
+    if (world->knobs.replayed)
+        store_replay();
+    if (world->knobs.disaster)
+        strike();
 }
 
 static void end_world(void)

@@ -51,6 +51,14 @@ enum fault {
     FAULTS
 };
 
+enum disaster {
+    DISASTER_NONE,
+    DISASTER_LOG_CUT,
+    DISASTER_LOG_CHANGED,
+    DISASTER_OFFSETS_BACK,
+    DISASTERS
+};
+
 /* What a seed draws, and what the shrinker takes away again. */
 struct knobs {
     uint64_t seed;
@@ -63,6 +71,9 @@ struct knobs {
     int64_t every_us;   /* mean time between two faults of a family */
     int64_t latency_us; /* of one message, mean */
     int64_t drift_ppm;  /* clocks, at most */
+    int64_t delay_ppm, lost_ppm; /* of requests and answers */
+    enum disaster disaster;
+    bool replayed;      /* the whole log is projected anew in the end */
     bool codec;         /* real bytes instead of decoded structs */
 };
 
@@ -221,7 +232,7 @@ struct world {
     struct checks *checks;
     struct store *store;
     struct clients *clients;
-    int64_t halts_expected;
+    bool halts_expected, halted[2]; /* workers, projectors */
 };
 
 extern struct world *world;
@@ -278,6 +289,9 @@ struct part *broker_part(const char *topic, int32_t partition);
 const char *broker_topic(enum context context, enum stream stream);
 int64_t broker_append(struct part *part, const struct slot *slot);
 bool broker_is_up(void);
+/* The partition's last records are gone; its last record is another. False: it has none. */
+bool broker_cut(enum context context, int32_t partition);
+bool broker_change(enum context context, int32_t partition);
 void broker_restart(int64_t down_us);
 /* Is the slot's record committed? Only asked below the last stable offset. */
 bool broker_committed(const struct slot *slot);
@@ -304,6 +318,7 @@ enum broker_answer group_offsets(struct group *group, int32_t writer, int32_t ep
 
 void group_begin(struct group *group, enum context context, bool projector);
 void group_join(struct group *group, struct ol_consumer *client, uint32_t member_id);
+bool group_take_back(struct group *group, int32_t partition);
 void group_leave(struct group *group, uint32_t member_id);
 
 /* client.c, told by the group */
@@ -321,6 +336,8 @@ void client_forget(struct ol_consumer *client);
 void store_begin(void);
 void store_end(void);
 void store_crash(void);
+/* Projects the whole log anew, in batches of other sizes, and compares (P17). */
+void store_replay(void);
 int64_t store_next(enum context context, int32_t partition);
 uint64_t store_digest(enum context context, int32_t partition);
 uint64_t entity_digest(const struct entity_key *key, const struct entity *entity);
