@@ -373,7 +373,7 @@ static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct o
         size_t count = 0;
         class =
             ol_reader_poll(loop->reader, READ_WAIT_MS, messages, CHUNK_MESSAGES, &count, reterr);
-        if (!class)
+        if (!class && count)
             class = fold_chunk(takeover, messages, count, reterr);
         ol_messages_release(messages, count);
         if (!class)

@@ -38,7 +38,9 @@ void projection_clear(struct projection *projection)
     rowset_clear(&projection->commands);
     rowset_clear(&projection->counts);
     ol_arena_clear(&projection->arena);
-    memset(projection->partitions, 0, sizeof projection->partitions);
+    for (int32_t i = 0; i < PARTITIONS_MAX; i++)
+        if (projection->partitions[i].started)
+            projection->partitions[i] = (struct projection_partition){0};
     projection->event_count = 0;
     projection->second_rows = 0;
 }

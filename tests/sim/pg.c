@@ -480,6 +480,7 @@ static void end_idle(void *self, uint64_t transaction)
             }
 }
 
+/* Is the transaction still open, as far as the server is concerned? */
 static bool has_locks(const struct writer *writer, uint64_t parts, uint64_t transaction)
 {
     for (; parts; parts &= parts - 1)
@@ -494,6 +495,7 @@ static enum ol_class lock_all(struct writer *writer, uint64_t parts, uint64_t tr
 {
     int64_t until_us = world->now_us + LOCK_TIMEOUT_US;
     bool waited = false;
+    sim_at(world->now_us + IDLE_TIMEOUT_US, end_idle, NULL, transaction);
     for (; parts; parts &= parts - 1) {
         struct lock *lock = &world->store->locks[writer->context][__builtin_ctzll(parts)];
         while (lock->transaction) {
@@ -509,7 +511,6 @@ static enum ol_class lock_all(struct writer *writer, uint64_t parts, uint64_t tr
         }
         *lock = (struct lock){transaction, sim_actor()};
     }
-    sim_at(world->now_us + IDLE_TIMEOUT_US, end_idle, NULL, transaction);
     return OL_OK;
 }
 
