@@ -572,7 +572,8 @@ static int64_t replay_batch(struct writer *writer, struct projection *projection
     struct ol_arena arena;
     ol_arena_init(&arena, 1 << 16, 0);
     projection_clear(projection);
-    projection_start(projection, part->number, &world->store->progress[part->context][part->number]);
+    projection_start(projection, part->number,
+                     &world->store->progress[part->context][part->number]);
     while (offset < part->count && projection->event_count < most) {
         const struct slot *slot = &part->slots[offset++];
         struct bytes wire = {slot->value, slot->value_bytes};
@@ -584,8 +585,7 @@ static int64_t replay_batch(struct writer *writer, struct projection *projection
             sim_fail((struct text){0}, "P17: the log can't be projected anew: %s", error.text);
     }
     projection_seal(projection);
-    if (projection->event_count &&
-        commit(writer, projection, UINT64_C(1) << part->number, &error))
+    if (projection->event_count && commit(writer, projection, UINT64_C(1) << part->number, &error))
         sim_fail((struct text){0}, "P17: the log gives other rows anew: %s", error.text);
     ol_arena_release(&arena);
     return offset;

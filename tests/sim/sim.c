@@ -564,7 +564,7 @@ struct options {
 };
 
 struct totals {
-    uint64_t seeds, orders, events, failed;
+    uint64_t seeds, orders, events, failed, trace;
     double seconds;
     uint64_t failed_seed;
     uint64_t counters[COUNTERS];
@@ -589,6 +589,7 @@ static void run_seeds(const struct options *options, uint64_t first, uint64_t st
         totals->seeds++;
         totals->orders += (uint64_t)knobs.orders;
         totals->events += last_events;
+        totals->trace += last_trace ^ seed * UINT64_C(0x9e3779b97f4a7c15);
         if (options->one)
             printf("seed %llu: trace %016llx, %llu events, %.3f virtual s\n",
                    (unsigned long long)seed, (unsigned long long)last_trace,
@@ -611,6 +612,7 @@ static void add_totals(struct totals *sum, const struct totals *totals)
     sum->orders += totals->orders;
     sum->events += totals->events;
     sum->failed += totals->failed;
+    sum->trace += totals->trace;
     if (totals->failed)
         sum->failed_seed = totals->failed_seed;
     sum->seconds += totals->seconds;
@@ -659,10 +661,10 @@ static bool print_totals(const struct options *options, const struct totals *tot
     }
     double speed = totals->seconds > 0 ? (double)totals->orders / totals->seconds : 0;
     printf("sim: %llu seeds, %llu orders, %llu events, %.1f s of cores, %.0f orders/s/core, "
-           "%llu failed\n",
+           "%llu failed, trace %016llx\n",
            (unsigned long long)totals->seeds, (unsigned long long)totals->orders,
            (unsigned long long)totals->events, totals->seconds, speed,
-           (unsigned long long)totals->failed);
+           (unsigned long long)totals->failed, (unsigned long long)totals->trace);
     return rare;
 }
 

@@ -66,15 +66,15 @@ struct knobs {
     int32_t orders, partitions, workers, projectors, products, customers;
     int32_t lines_max, stock, batch_inputs, projector_events;
     int64_t overlay_bytes, overlay_bytes_max, deadline_ms;
-    int64_t spread_us;  /* orders come within this */
-    int64_t faults_us;  /* faults stop then */
-    int64_t every_us;   /* mean time between two faults of a family */
-    int64_t latency_us; /* of one message, mean */
-    int64_t drift_ppm;  /* clocks, at most */
+    int64_t spread_us;           /* orders come within this */
+    int64_t faults_us;           /* faults stop then */
+    int64_t every_us;            /* mean time between two faults of a family */
+    int64_t latency_us;          /* of one message, mean */
+    int64_t drift_ppm;           /* clocks, at most */
     int64_t delay_ppm, lost_ppm; /* of requests and answers */
     enum disaster disaster;
-    bool replayed;      /* the whole log is projected anew in the end */
-    bool codec;         /* real bytes instead of decoded structs */
+    bool replayed; /* the whole log is projected anew in the end */
+    bool codec;    /* real bytes instead of decoded structs */
 };
 
 /* ---- fibers ---- */
