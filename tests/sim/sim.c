@@ -478,8 +478,8 @@ static bool run_knobs(const struct knobs *knobs, bool timeline)
     if (!_setjmp(world->verdict))
         live();
     bool good = !world->failed;
-    if (!good && timeline && world->aggregate[0]) {
-        printf("  timeline of %s:\n", world->aggregate);
+    if (!good && timeline) {
+        printf("  timeline of %s:\n", world->aggregate[0] ? world->aggregate : "the last records");
         check_timeline(world->aggregate);
     }
     if (knobs->codec && good)
