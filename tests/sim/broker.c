@@ -184,9 +184,16 @@ static void write_offsets_marker(void *self, uint64_t number)
         if (!txn->committed || txn->place < group->place[i])
             continue;
         group->place[i] = txn->place;
-        for (int j = 0; j < 2; j++)
-            if (txn->has_source[i][j])
-                group->committed[i][j] = txn->offsets[i][j];
+        for (int j = 0; j < 2; j++) {
+            if (!txn->has_source[i][j])
+                continue;
+            if (txn->offsets[i][j] < group->committed[i][j])
+                sim_fail((struct text){0},
+                         "P4: committed offsets of %s partition %d went back from %lld to %lld",
+                         context_name(group->context), i, (long long)group->committed[i][j],
+                         (long long)txn->offsets[i][j]);
+            group->committed[i][j] = txn->offsets[i][j];
+        }
     }
     end_when_marked(txn);
 }

@@ -149,7 +149,12 @@ static void arrive(void *self, uint64_t argument)
 static int64_t request_delay(void)
 {
     if (sim_has(FAULT_DELAY) && sim_chance((uint64_t)world->knobs.delay_ppm))
-        return sim_chance(500000) ? sim_delay(8 * SEC) : sim_delay(SEC);
+        switch (sim_below(4)) {
+        case 0: return sim_delay(SEC);
+        case 1: return sim_delay(8 * SEC);
+        default: /* just behind its own retry, when the next transaction is open */
+            return SOCKET_TIMEOUT_US + (int64_t)sim_below(60 * (uint64_t)world->knobs.latency_us);
+        }
     return sim_delay(world->knobs.latency_us);
 }
 
@@ -420,7 +425,10 @@ enum ol_class ol_producer_commit_start(struct ol_producer *producer,
         return class;
     if (!producer->parts[producer->actor->context][STREAM_EVENTS])
         count(COUNT_TIMEOUTS_ALONE);
-    counters[COUNT_EVICTIONS] += overlay_stats(core_overlay(producer->actor->loop->core)).evictions;
+    struct actor *actor = producer->actor;
+    uint64_t evictions = overlay_stats(core_overlay(actor->loop->core)).evictions;
+    counters[COUNT_EVICTIONS] += evictions - actor->evictions;
+    actor->evictions = evictions;
     producer->offsets = sim_alloc((offset_count + 1) * sizeof *offsets);
     memcpy(producer->offsets, offsets, offset_count * sizeof *offsets);
     for (size_t i = 0; i < offset_count; i++) {

@@ -80,9 +80,9 @@ static void draw_knobs(struct knobs *knobs, uint64_t seed, int32_t orders)
     bool small = sim_chance(300000);
     knobs->overlay_bytes = small ? draw_log(2000, 60000) : 8 << 20;
     knobs->overlay_bytes_max = small ? 16 * knobs->overlay_bytes : 64 << 20;
-    knobs->deadline_ms = draw_log(200, 100000);
+    knobs->deadline_ms = draw_log(1000, 100000);
     knobs->spread_us = draw_log(100 * MS, 20 * SEC);
-    knobs->every_us = draw_log(200 * MS, 8 * SEC);
+    knobs->every_us = draw_log(500 * MS, 16 * SEC);
     knobs->latency_us = draw_log(MS / 2, 8 * MS);
     knobs->drift_ppm = 20000;
     knobs->delay_ppm = draw_log(2000, 60000);

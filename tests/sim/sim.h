@@ -108,7 +108,7 @@ struct actor {
     struct fiber *fiber;
     struct loop *loop;
     struct follower *follower;
-    uint64_t steps;
+    uint64_t steps, evictions;
 };
 
 /* ---- the broker (broker.c, group.c) ---- */
