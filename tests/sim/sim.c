@@ -369,6 +369,20 @@ static void begin_world(const struct knobs *knobs)
                    (uint64_t)i);
 }
 
+static void tell_actors(void)
+{
+    for (int32_t i = 0; i < world->actor_count; i++) {
+        const struct actor *actor = world->actors[i];
+        if (actor->running)
+            sim_say("actor %d: %s %s %d, status %d, dead %d, blocked %d, signalled %d, until %.3f",
+                    actor->number, context_name(actor->context),
+                    actor->projector ? "projector" : "worker", actor->slot,
+                    actor->projector ? actor->follower->status : actor->loop->status, actor->dead,
+                    actor->fiber->blocked, actor->fiber->signalled,
+                    (double)actor->paused_until / 1e6);
+    }
+}
+
 /* ---- disasters: the log or the group's offsets are not what they were (P13) ---- */
 
 static bool strike_part(enum context context, int32_t partition)
@@ -389,7 +403,6 @@ static void strike(void)
     for (int32_t i = 0; i < world->actor_count; i++)
         if (world->actors[i]->running)
             kill_actor(world->actors[i]);
-    sim_run(world->now_us + 100 * MS);
     if (!strike_part(context, partition))
         return;
     sim_say("disaster %d strikes %s partition %d", world->knobs.disaster, context_name(context),
@@ -402,23 +415,10 @@ static void strike(void)
         if (world->halted[0] && (world->halted[1] || !both))
             return;
     }
+    tell_actors();
     sim_fail((struct text){0}, "P13: disaster %d of %s partition %d: the %s did not halt",
              world->knobs.disaster, context_name(context), partition,
              world->halted[0] ? "projector" : "worker");
-}
-
-static void tell_actors(void)
-{
-    for (int32_t i = 0; i < world->actor_count; i++) {
-        const struct actor *actor = world->actors[i];
-        if (actor->running)
-            sim_say("actor %d: %s %s %d, status %d, dead %d, blocked %d, signalled %d, until %.3f",
-                    actor->number, context_name(actor->context),
-                    actor->projector ? "projector" : "worker", actor->slot,
-                    actor->projector ? actor->follower->status : actor->loop->status, actor->dead,
-                    actor->fiber->blocked, actor->fiber->signalled,
-                    (double)actor->paused_until / 1e6);
-    }
 }
 
 static void live(void)
