@@ -2,6 +2,7 @@
 
 #include "domain/assert.h"
 #include "domain/check.h"
+#include "domain/protected.h"
 #include "lib/ol_hash.h"
 
 #include <stdio.h>
@@ -91,7 +92,8 @@ void core_free(struct core *core)
 
 void core_clear(struct core *core)
 {
-    overlay_clear(core->overlay);
+    if (PROTECTED(states_dropped))
+        overlay_clear(core->overlay);
     deadlines_clear(core->deadlines);
     memset(core->partitions, 0, sizeof core->partitions);
 }
@@ -221,7 +223,7 @@ static enum ol_class replay_receipt(struct core *core, const struct receipt *rec
     struct core_partition *partition = owned_partition(core, number);
     /* The projection may have been ahead of where the reading began. */
     if (receipt->commands_next <= partition->last.commands_next &&
-        receipt->steps_next <= partition->last.steps_next)
+        receipt->steps_next <= partition->last.steps_next && PROTECTED(replay_known))
         return OL_OK;
     bool known = partition->last.commands_next >= 0;
     if (known && (receipt->commands_first != partition->last.commands_next ||
@@ -574,8 +576,10 @@ static bool orders_react(struct turn *turn, const struct order *state,
             step.context = CONTEXT_PAYMENTS;
             step.payment = asked->payment;
         }
-        struct text id = id_printf(turn->arena, "%.*s/%lld/%zu", (int)stem.bytes, stem.data,
-                                   (long long)event->version, i + 1);
+        static long long made; /* what ids that are not derived would be */
+        long long version = PROTECTED(derived_ids) ? (long long)event->version : ++made;
+        struct text id =
+            id_printf(turn->arena, "%.*s/%lld/%zu", (int)stem.bytes, stem.data, version, i + 1);
         domain_assert(id.bytes + 2 <= ID_BYTES_MAX); /* "/r" behind it */
         if (!send_step(turn, asked->partition, asked->key, &step, id))
             return false;
@@ -772,14 +776,16 @@ static bool run_command(struct turn *turn)
     struct core *core = turn->core;
     struct text aggregate = command_aggregate(command);
     int32_t partition = partition_of(aggregate, core->settings.partitions);
-    if (partition != turn->input->partition)
+    if (partition != turn->input->partition && PROTECTED(routing))
         return pass_on(turn, partition);
 
     const struct command_record *first =
         &get(core, ENTITY_COMMAND, partition, aggregate, command->metadata.command_id)->command;
-    if (first->outcome != OUTCOME_NONE && first->body_digest == command->body_digest)
+    bool seen = first->outcome != OUTCOME_NONE && PROTECTED(dedupe);
+    bool same = first->body_digest == command->body_digest || !PROTECTED(id_reuse);
+    if (seen && same)
         return repeat(turn, command, first);
-    if (first->outcome != OUTCOME_NONE)
+    if (seen)
         return reject(turn, command, &(struct refusal){.code = REFUSED_COMMAND_ID_REUSED});
     if (command->refused.code != ACCEPTED)
         return reject(turn, command, &command->refused);
@@ -805,7 +811,7 @@ static void take(struct core *core, const struct core_input *input)
                                                     : &partition->open.steps_next;
     domain_assert(input->source == CAUSE_COMMANDS || input->source == CAUSE_STEPS);
     domain_assert(input->offset >= *next);
-    *next = input->offset + 1;
+    *next = PROTECTED(offset_plus_one) ? input->offset + 1 : input->offset;
     partition->touched = true;
     partition->inputs++;
     partition->recorded_at_us = input->at_us;
@@ -867,7 +873,8 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
         if (caught_up) {
             if (!propose_timeout(first, arena, sink))
                 return false;
-            owned_partition(core, first->partition)->touched = true;
+            if (PROTECTED(empty_offsets))
+                owned_partition(core, first->partition)->touched = true;
             (*ret_count)++;
         }
         deadlines_put_off_first(core->deadlines,

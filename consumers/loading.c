@@ -1,6 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
+#include "domain/protected.h"
 #include "lib/ol_clock.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
@@ -81,7 +82,8 @@ static enum ol_class load_once(struct loop *loop, void *argument, struct ol_erro
 static bool is_outrun(const struct loop *loop, int32_t partition,
                       const struct load_progress *progress)
 {
-    if (!loop->deciding || !progress->has_receipt || (loop->halted >> partition & 1))
+    if (!loop->deciding || !progress->has_receipt || (loop->halted >> partition & 1) ||
+        !PROTECTED(outrun))
         return false;
     const struct receipt *ours = core_receipt(loop->core, partition);
     return progress->receipt.commands_next > ours->commands_next ||
@@ -95,7 +97,7 @@ static enum ol_class note_progress(struct loop *loop, const struct load_progress
     for (int32_t i = 0; i < loop->partitions; i++) {
         if (!(loop->owned >> i & 1))
             continue;
-        if (progress[i].next_offset < loop->projected[i])
+        if (progress[i].next_offset < loop->projected[i] && PROTECTED(went_back))
             return ol_fail(reterr, OL_VIOLATED,
                            "the projection of %s partition %d went back from offset %lld to %lld "
                            "(a database crash with synchronous_commit off, or a failover)",

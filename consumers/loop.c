@@ -1,6 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
+#include "domain/protected.h"
 #include "lib/ol_clock.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
@@ -460,8 +461,10 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
         class = ol_producer_produce(producer, batch->records, batch->record_count, reterr);
     ol_kill_point("worker_produced");
     if (!class)
-        class = ol_producer_commit_start(producer, offsets, 2 * batch->offset_count,
-                                         ol_consumer_assignment(loop->consumer)->group, reterr);
+        class = ol_producer_commit_start(
+            producer, offsets, 2 * batch->offset_count,
+            PROTECTED(assignment_metadata) ? ol_consumer_assignment(loop->consumer)->group : NULL,
+            reterr);
     ol_kill_point("worker_committing");
     if (class)
         return class;
@@ -499,7 +502,7 @@ static enum ol_class land(struct loop *loop, struct ol_error *reterr)
     if (!loop->flying)
         return OL_OK;
     enum ol_class class = ol_producer_commit_wait(loop->producers[loop->flying_with], NULL, reterr);
-    if (class) {
+    if (class && PROTECTED(from_scratch)) {
         ol_series_add(loop->metrics.aborted, 1);
         return class; /* the batch stays as it is until the producers are closed */
     }

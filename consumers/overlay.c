@@ -1,6 +1,7 @@
 #include "consumers/overlay.h"
 
 #include "domain/assert.h"
+#include "domain/protected.h"
 #include "lib/ol_hash.h"
 
 #include <stdlib.h>
@@ -386,7 +387,7 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
         key_flatten(&keys[i], &flat);
         struct entry *entry = find(overlay, &flat);
         domain_assert(entry);
-        if (offset < entry->base_offset)
+        if (offset < entry->base_offset && PROTECTED(base_offset))
             continue;
         entity_apply(&entry->entity, &keys[i], event);
         entry->batch = overlay->partitions[partition].open;
@@ -449,7 +450,7 @@ void overlay_evict(struct overlay *overlay)
     while (overlay->stats.bytes > overlay->limits.bytes && overlay->oldest) {
         struct entry *entry = overlay->oldest;
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): entry_remove() has unlinked the one before */
-        if (entry->batch > overlay->partitions[entry->partition].settled)
+        if (entry->batch > overlay->partitions[entry->partition].settled && PROTECTED(settled))
             break;
         entry_remove(overlay, entry);
         overlay->stats.evictions++;

@@ -1,6 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
+#include "domain/protected.h"
 #include "lib/ol_clock.h"
 #include "lib/ol_hash.h"
 #include "lib/ol_log.h"
@@ -109,6 +110,35 @@ static enum ol_class ask_watermarks(struct takeover *takeover, struct ol_error *
     return OL_OK;
 }
 
+/* What looks like a log that was cut may be a partition that has another owner by now: while we slept
+ * or waited for the database it went on, and what we asked first is old. OL_RETRY: so it is. */
+static enum ol_class confirm(struct takeover *takeover, const struct taking *taking,
+                             struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    struct ol_offset places[2];
+    for (int i = 0; i < 2; i++)
+        places[i] = (struct ol_offset){
+            .topic = loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text,
+            .partition = taking->partition,
+            .offset = -1,
+        };
+    int64_t low, high;
+    enum ol_class class =
+        ol_consumer_committed(loop->consumer, places, 2, (int)loop->options->timeout_ms, reterr);
+    if (!class)
+        class = ol_admin_watermarks(loop->admin, loop->topics[STREAM_EVENTS].text,
+                                    taking->partition, WATERMARK_TIMEOUT_MS, &low, &high, reterr);
+    if (class)
+        return class;
+    bool moved = places[0].offset != taking->committed[0] ||
+                 places[1].offset != taking->committed[1] || high != taking->events_end;
+    if (moved && PROTECTED(halt_confirmed))
+        return ol_fail(reterr, OL_RETRY, "partition %d has another owner, who went on meanwhile",
+                       taking->partition);
+    return OL_OK;
+}
+
 static enum ol_class load_open_sagas(struct loop *loop, void *argument, struct ol_error *reterr)
 {
     struct takeover *takeover = argument;
@@ -145,10 +175,14 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
         taking->progress = progress[taking->partition];
         core_partition_begin(loop->core, taking->partition,
                              taking->progress.has_receipt ? &taking->progress.receipt : NULL);
-        if (taking->progress.next_offset > taking->events_end)
-            halt(takeover, taking,
-                 "the projection is ahead of the event log: the log was cut, the topic was made "
-                 "anew, or this is another cluster; see docs/runbook.md");
+        if (taking->progress.next_offset <= taking->events_end || !PROTECTED(log_end_checked))
+            continue;
+        class = confirm(takeover, taking, reterr);
+        if (class)
+            return class;
+        halt(takeover, taking,
+             "the projection is ahead of the event log: the log was cut, the topic was made "
+             "anew, or this is another cluster; see docs/runbook.md");
     }
     return OL_OK;
 }
@@ -182,7 +216,9 @@ static bool is_last_projected(struct takeover *takeover, struct taking *taking,
     taking->digest_checked = true;
     uint64_t digest =
         ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
-    if (message->offset != taking->progress.last_offset || digest != taking->progress.last_digest) {
+    bool same =
+        message->offset == taking->progress.last_offset && digest == taking->progress.last_digest;
+    if (!same && PROTECTED(digest_checked)) {
         halt(takeover, taking,
              "the last event that the projection saw is not in the log any more, or another is in "
              "its place; see docs/runbook.md");
@@ -261,6 +297,8 @@ static enum ol_class fold_chunk(struct takeover *takeover, const struct ol_messa
 
 static bool is_read(struct takeover *takeover)
 {
+    if (!PROTECTED(high_watermark))
+        return ol_reader_at_end(takeover->loop->reader);
     for (size_t i = 0; i < takeover->count; i++) {
         const struct taking *taking = &takeover->partitions[i];
         if (!taking->halted && ol_reader_position(takeover->loop->reader, i) < taking->events_end)
@@ -335,7 +373,7 @@ static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct o
         size_t count = 0;
         class =
             ol_reader_poll(loop->reader, READ_WAIT_MS, messages, CHUNK_MESSAGES, &count, reterr);
-        if (!class)
+        if (!class && count)
             class = fold_chunk(takeover, messages, count, reterr);
         ol_messages_release(messages, count);
         if (!class)
@@ -392,7 +430,10 @@ static enum ol_class check_receipt(struct takeover *takeover, struct taking *tak
             ol_log(OL_LOG_WARN, "worker", "offset missing in the group, taken from the receipts",
                    ol_kv("topic", loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text),
                    ol_kv("partition", taking->partition), ol_kv("offset", next[i]));
-        } else if (taking->committed[i] != next[i]) {
+        } else if (taking->committed[i] != next[i] && PROTECTED(receipts_checked)) {
+            enum ol_class class = confirm(takeover, taking, reterr);
+            if (class)
+                return class;
             ol_fail(reterr, OL_VIOLATED,
                     "the group has committed offset %lld of %s partition %d, the receipts in the "
                     "event log end at %lld: a transaction was lost or doubled; see "

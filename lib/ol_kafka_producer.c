@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "lib/ol_kafka_internal.h"
+#include "lib/ol_offsets.h"
+#include "lib/ol_taint.h"
 
 /* What a call may take on top of the timeout that the library was given, before we call it stuck. */
 #define SLACK_MS   5000
@@ -18,48 +20,25 @@
 
 /* ---- taint: late requests ---- */
 
-/* Requests that change a transaction at its coordinators or in the logs. A copy of one that was
- * never answered may still be on its way when the next transaction is open. */
-static const struct {
-    int16_t key;
-    bool alone; /* sent one at a time: a second before the first's answer is a retry */
-    const char *name;
-} watched[] = {
-    {0, false, "Produce"},         {24, false, "AddPartitionsToTxn"},
-    {25, true, "AddOffsetsToTxn"}, {28, true, "TxnOffsetCommit"},
-    {26, true, "EndTxn"},
-};
-#define WATCHED (sizeof watched / sizeof *watched)
-
 /* Of one rd_kafka_t; lives as long. Written by its threads. */
 struct taint {
-    atomic_bool tainted;
-    atomic_bool unanswered[WATCHED];
+    struct ol_taint seen; /* under the lock */
+    atomic_bool tainted;  /* = seen.tainted, for readers; the reason is written before */
     pthread_mutex_t lock;
-    char reason[160];
 };
 
-static void taint_set(struct taint *taint, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void taint_set(struct taint *taint, const char *format, ...)
+static void taint_publish(struct taint *taint)
 {
-    pthread_mutex_lock(&taint->lock);
-    if (!atomic_load(&taint->tainted)) {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(taint->reason, sizeof taint->reason, format, arguments);
-        va_end(arguments);
+    if (taint->seen.tainted)
         atomic_store(&taint->tainted, true);
-    }
     pthread_mutex_unlock(&taint->lock);
 }
 
-static int watched_row(int16_t key)
+static void taint_set(struct taint *taint, const char *words, const char *more)
 {
-    for (size_t i = 0; i < WATCHED; i++)
-        if (watched[i].key == key)
-            return (int)i;
-    return -1;
+    pthread_mutex_lock(&taint->lock);
+    ol_taint_set(&taint->seen, "%s%s", words, more);
+    taint_publish(taint);
 }
 
 static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const char *broker,
@@ -68,9 +47,12 @@ static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const cha
 {
     (void)rk, (void)socket, (void)broker_id, (void)version, (void)correlation, (void)size;
     struct taint *taint = opaque;
-    int row = watched_row(key);
-    if (row >= 0 && atomic_exchange(&taint->unanswered[row], true) && watched[row].alone)
-        taint_set(taint, "%s sent again before its answer (%s)", watched[row].name, broker);
+    int request = ol_taint_request_of(key);
+    if (request < 0)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    pthread_mutex_lock(&taint->lock);
+    ol_taint_sent(&taint->seen, (enum ol_taint_request)request, broker);
+    taint_publish(taint);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -85,13 +67,13 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, cons
     (void)rk, (void)socket, (void)broker_id, (void)version, (void)correlation, (void)size;
     (void)rtt_us;
     struct taint *taint = opaque;
-    int row = watched_row(key);
-    if (row < 0 || code == RD_KAFKA_RESP_ERR__DESTROY)
+    int request = ol_taint_request_of(key);
+    if (request < 0 || code == RD_KAFKA_RESP_ERR__DESTROY)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (code)
-        taint_set(taint, "%s: %s (%s)", watched[row].name, rd_kafka_err2str(code), broker);
-    else
-        atomic_store(&taint->unanswered[row], false);
+    pthread_mutex_lock(&taint->lock);
+    ol_taint_answered(&taint->seen, (enum ol_taint_request)request,
+                      code ? rd_kafka_err2str(code) : NULL, broker);
+    taint_publish(taint);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -302,7 +284,7 @@ static enum ol_class finish(struct ol_producer *producer, enum job job, struct o
     if (!producer->result.class)
         return OL_OK;
     if (producer->taint)
-        taint_set(producer->taint, "%s failed", job_name(job));
+        taint_set(producer->taint, job_name(job), " failed");
     return ol_fail(reterr, producer->result.class, "%s: %s", producer->id, producer->result.text);
 }
 
@@ -496,7 +478,7 @@ enum ol_class ol_producer_renew(struct ol_producer *producer, struct ol_error *r
         open_topic(producer, &producer->topics[i]);
     class = init_transactions(producer, reterr);
     if (class)
-        taint_set(producer->taint, "renew failed");
+        taint_set(producer->taint, "renew failed", "");
     return class;
 }
 
@@ -618,7 +600,7 @@ enum ol_class ol_producer_produce(struct ol_producer *producer, const struct ol_
         return fail_stuck(producer, reterr, "produce");
     for (size_t i = 0; i < count; i++) {
         if (produce(producer, &records[i], &error)) {
-            taint_set(producer->taint, "produce failed");
+            taint_set(producer->taint, "produce failed", "");
             return ol_fail(reterr, error.class, "%s: %s", producer->id, error.text);
         }
     }
@@ -629,14 +611,9 @@ static enum ol_class take_offsets(struct ol_producer *producer, const struct ol_
                                   size_t count, const struct ol_group *group,
                                   struct ol_error *reterr)
 {
-    if (!count)
-        return ol_fail(reterr, OL_USAGE, "%s: a transaction without offsets is not fenced",
-                       producer->id);
-    for (size_t i = 0; i < count; i++)
-        if (offsets[i].offset < 0)
-            return ol_fail(reterr, OL_USAGE, "%s: offset %lld for %s [%d] would be passed over",
-                           producer->id, (long long)offsets[i].offset, offsets[i].topic,
-                           offsets[i].partition);
+    enum ol_class class = ol_offsets_check(producer->id, offsets, count, reterr);
+    if (class)
+        return class;
     if (producer->offsets)
         rd_kafka_topic_partition_list_destroy(producer->offsets);
     producer->offsets = ol_kafka_list(offsets, count);
@@ -725,7 +702,7 @@ enum ol_class ol_producer_abort(struct ol_producer *producer, struct ol_error *r
     producer->stats.aborted++;
     if (producer->stuck)
         return fail_stuck(producer, reterr, "abort");
-    taint_set(producer->taint, "aborted");
+    taint_set(producer->taint, "aborted", "");
     return run(producer, JOB_ABORT, reterr);
 }
 
@@ -739,7 +716,7 @@ bool ol_producer_tainted(const struct ol_producer *producer)
 void ol_producer_taint(struct ol_producer *producer, const char *reason)
 {
     if (producer->taint)
-        taint_set(producer->taint, "%s", reason);
+        taint_set(producer->taint, reason, "");
 }
 
 const char *ol_producer_taint_reason(const struct ol_producer *producer)
@@ -747,7 +724,7 @@ const char *ol_producer_taint_reason(const struct ol_producer *producer)
     if (!producer->taint)
         return "not connected";
     /* Written once, before the flag. */
-    return atomic_load(&producer->taint->tainted) ? producer->taint->reason : "";
+    return atomic_load(&producer->taint->tainted) ? producer->taint->seen.reason : "";
 }
 
 struct ol_producer_stats ol_producer_stats(const struct ol_producer *producer)

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 
+#include "domain/protected.h"
 #include "projections/core_internal.h"
 
 #define BLOCK_BYTES (1u << 20)
@@ -37,7 +38,9 @@ void projection_clear(struct projection *projection)
     rowset_clear(&projection->commands);
     rowset_clear(&projection->counts);
     ol_arena_clear(&projection->arena);
-    memset(projection->partitions, 0, sizeof projection->partitions);
+    for (int32_t i = 0; i < PARTITIONS_MAX; i++)
+        if (projection->partitions[i].started)
+            projection->partitions[i] = (struct projection_partition){0};
     projection->event_count = 0;
     projection->second_rows = 0;
 }
@@ -57,6 +60,14 @@ void projection_seal(struct projection *projection)
     rowset_sort(&projection->parts);
     rowset_sort(&projection->commands);
     rowset_sort(&projection->counts);
+}
+
+uint64_t projection_lost(const struct projection *projection, uint64_t moved)
+{
+    uint64_t touched = 0;
+    for (int32_t i = 0; i < PARTITIONS_MAX; i++)
+        touched |= (uint64_t)projection->partitions[i].touched << i;
+    return PROTECTED(compare_and_set) ? touched & ~moved : 0;
 }
 
 size_t projection_row_count(const struct projection *projection)

@@ -182,6 +182,10 @@ enum ol_class projection_apply(struct projection *projection, const struct event
 /* Sorts the rows; after it, nothing may be applied until clear. */
 void projection_seal(struct projection *projection);
 
+/* The partitions that somebody else has projected meanwhile: those of the batch that the compare and
+ * set of their progress, `moved` as bits, did not move. The batch must not be written then. */
+uint64_t projection_lost(const struct projection *projection, uint64_t moved);
+
 /* How many rows the sealed or open batch writes, progress included. */
 size_t projection_row_count(const struct projection *projection);
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "domain/protected.h"
 #include "lib/ol_clock.h"
 #include "lib/ol_hash.h"
 #include "lib/ol_log.h"
@@ -22,6 +23,7 @@
 #define LINGER_US_PER_EPS 200             /* for each event a second */
 #define ISOLATE_US        (30 * INT64_C(1000000))
 #define FENCED_WITHIN_US  (60 * INT64_C(1000000))
+#define COMPARE_EVERY_US  INT64_C(1000000)
 
 static const char *status_name(enum follower_status status)
 {
@@ -229,7 +231,8 @@ static void check_last(struct follower *follower, int32_t partition,
     followed->unchecked = false;
     uint64_t digest =
         ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
-    if (message->offset == progress->last_offset && digest == progress->last_digest)
+    if ((message->offset == progress->last_offset && digest == progress->last_digest) ||
+        !PROTECTED(projector_digest))
         return;
     snprintf(why, sizeof why,
              "the log is not the one that was projected: at offset %" PRId64 " it holds %s",
@@ -550,6 +553,30 @@ static void wait_for_work(struct follower *follower)
     ol_consumer_wait(follower->consumer, ol_run_fd(), wait_ms);
 }
 
+/* With nothing to write nobody would notice that the database lost its last commits in a crash (with
+ * synchronous_commit off) or went to an older server: the rows would stay behind until the next event
+ * of each partition. */
+static enum ol_class compare_progress(struct follower *follower, struct ol_error *reterr)
+{
+    struct load_progress progress[PARTITIONS_MAX];
+    int64_t now_us = ol_clock_monotonic_us();
+    if (now_us - follower->compared_us < COMPARE_EVERY_US || write_thread_batch(follower->thread) ||
+        !PROTECTED(progress_compared))
+        return OL_OK;
+    follower->compared_us = now_us;
+    enum ol_class class = writer_progress(follower->writer, follower->partitions, progress, reterr);
+    for (int32_t i = 0; i < follower->partitions && !class; i++) {
+        const struct followed *followed = &follower->followed[i];
+        if (followed->owned && !followed->halted &&
+            progress[i].next_offset != followed->progress.next_offset)
+            class = ol_fail(
+                reterr, OL_RETRY,
+                "the rows of %s partition %d are at offset %" PRId64 ", we left them at %" PRId64,
+                follower->topic.text, i, progress[i].next_offset, followed->progress.next_offset);
+    }
+    return class;
+}
+
 static enum ol_class turn(struct follower *follower, struct ol_error *reterr)
 {
     bool moved, full = is_full(follower);
@@ -566,6 +593,9 @@ static enum ol_class turn(struct follower *follower, struct ol_error *reterr)
         }
     } else if (!moved) {
         note_positions(follower);
+        class = compare_progress(follower, reterr);
+        if (class)
+            return class;
     }
     if (!moved && !is_full(follower))
         wait_for_work(follower);

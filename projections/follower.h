@@ -72,6 +72,7 @@ struct follower {
     struct followed followed[PARTITIONS_MAX];
 
     int64_t taken_us, submitted_us; /* monotonic: the last event taken, the last batch closed */
+    int64_t compared_us;            /* ... the rows' progress compared with what was written */
     double rate;                    /* events a second, smoothed over batches */
     size_t next_inbox;
 

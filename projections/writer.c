@@ -159,8 +159,13 @@ enum ol_class writer_begin(struct writer *writer, int32_t partition_count,
     enum ol_class class = ol_pg_script(writer->db, "session", session, NULL, reterr);
     if (!class)
         class = ol_pg_exec(writer->db, &progress_make, &params, NULL, reterr);
-    if (!class)
-        class = progress_queue(writer->db, writer->topic, reterr);
+    return class ? class : writer_progress(writer, partition_count, ret_progress, reterr);
+}
+
+enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
+                              struct load_progress *ret_progress, struct ol_error *reterr)
+{
+    enum ol_class class = progress_queue(writer->db, writer->topic, reterr);
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     if (!class)
         class = ol_pg_receive(writer->db, &rows, 1, 0, reterr);
@@ -205,13 +210,11 @@ static void put_progress(struct set *set, int32_t partition,
 static enum ol_class set_progress(struct writer *writer, const struct projection *projection,
                                   uint64_t *ret_lost, struct ol_error *reterr)
 {
-    uint64_t touched = 0;
+    uint64_t moved = 0;
     set_begin(&writer->progress, &progress_set, progress_types);
     for (int32_t i = 0; i < PARTITIONS_MAX; i++) {
-        if (!projection->partitions[i].touched)
-            continue;
-        touched |= UINT64_C(1) << i;
-        put_progress(&writer->progress, i, &projection->partitions[i]);
+        if (projection->partitions[i].touched)
+            put_progress(&writer->progress, i, &projection->partitions[i]);
     }
     struct ol_pg_params params = {0};
     ol_pg_param_text(&params, writer->topic, strlen(writer->topic));
@@ -226,14 +229,14 @@ static enum ol_class set_progress(struct writer *writer, const struct projection
     if (class)
         return class;
     for (int row = 0; row < rows[1].count; row++)
-        touched &= ~(UINT64_C(1) << ol_pg_int16(&rows[1], row, 0));
+        moved |= UINT64_C(1) << ol_pg_int16(&rows[1], row, 0);
     ol_pg_rows_release(&rows[0]);
     ol_pg_rows_release(&rows[1]);
-    *ret_lost = touched;
-    if (touched)
+    *ret_lost = projection_lost(projection, moved);
+    if (*ret_lost)
         return ol_fail(reterr, OL_CONFLICT,
                        "%d partitions of %s were projected by somebody else meanwhile",
-                       __builtin_popcountll(touched), writer->topic);
+                       __builtin_popcountll(*ret_lost), writer->topic);
     return OL_OK;
 }
 

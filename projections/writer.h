@@ -28,6 +28,11 @@ void writer_free(struct writer *writer);
 enum ol_class writer_begin(struct writer *writer, int32_t partition_count,
                            struct load_progress *ret_progress, struct ol_error *reterr);
 
+/* Where the rows are now, of all partitions, as writer_begin() says it; for an owner that has nothing
+ * to write: a database that lost its last commits in a crash says so only when it is asked. */
+enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
+                              struct load_progress *ret_progress, struct ol_error *reterr);
+
 /*
  * Writes the batch. The batch stays as it is; clear it afterwards.
  *     OL_OK        it is in the database

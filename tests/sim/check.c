@@ -1,0 +1,610 @@
+/* The checkers: told of each record as it becomes readable, of each commit at the transaction
+ * coordinator and in the database, at constant cost each. They fold the log anew, by tables of their
+ * own, and trust no core's account. The P1 to P17 are those of docs/reliability.md. */
+#include "tests/sim/sim.h"
+
+#include "domain/assert.h"
+#include "tests/sim/codec.h"
+#include "tests/sim/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A command id, by its number: what was published under it, and what became of it. */
+struct commanded {
+    struct text aggregate;
+    int32_t copies, outcomes, again;
+    uint64_t digest; /* of the body that came first */
+    bool published;
+};
+
+/* One events partition. */
+struct account_book {
+    bool has_receipt;
+    struct receipt receipt;
+    int64_t outcomes; /* since the last receipt */
+    int64_t last_cause[3];
+    int64_t *digests; /* after each offset */
+    uint64_t digest;
+    int64_t capacity;
+    int64_t last_event; /* offset of the last event; -1 */
+};
+
+struct checks {
+    struct table tables[CONTEXT_COUNT];
+    struct account_book books[CONTEXT_COUNT][SIM_PARTITIONS_MAX];
+    struct commanded *commands;
+    int64_t command_count, command_capacity;
+    int64_t commands_open, orders_open;
+    int64_t received, on_hand, captured, deposited, wallets, held, reserved;
+};
+
+static const struct text nothing;
+
+void checks_begin(void)
+{
+    struct checks *checks = memset(sim_alloc(sizeof *checks), 0, sizeof *checks);
+    world->checks = checks;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int j = 0; j < SIM_PARTITIONS_MAX; j++)
+            checks->books[i][j].last_event = -1;
+}
+
+void checks_end(void)
+{
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        table_release(&world->checks->tables[i]);
+    free(world->checks->commands);
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int j = 0; j < SIM_PARTITIONS_MAX; j++)
+            free(world->checks->books[i][j].digests);
+}
+
+/* ---- P1, P2: commands ---- */
+
+static struct commanded *commanded(struct text id)
+{
+    struct checks *checks = world->checks;
+    int64_t number = 0;
+    for (uint32_t i = 1; i < id.bytes; i++)
+        number = 10 * number + (id.data[i] - '0');
+    if (number >= checks->command_capacity) {
+        int64_t capacity = checks->command_capacity ? 2 * checks->command_capacity : 1024;
+        while (capacity <= number)
+            capacity *= 2;
+        checks->commands = realloc(checks->commands, (size_t)capacity * sizeof *checks->commands);
+        domain_assert(checks->commands);
+        memset(checks->commands + checks->command_capacity, 0,
+               (size_t)(capacity - checks->command_capacity) * sizeof *checks->commands);
+        checks->command_capacity = capacity;
+    }
+    if (number >= checks->command_count)
+        checks->command_count = number + 1;
+    return &checks->commands[number];
+}
+
+void check_published(const struct command *command, bool first)
+{
+    struct commanded *of = commanded(command->metadata.command_id);
+    of->aggregate = command_aggregate(command);
+    (void)first;
+    if (!of->copies)
+        world->checks->commands_open++;
+    of->copies++;
+    of->published = true;
+}
+
+static void note_outcome(const struct event_message *event, struct text aggregate)
+{
+    struct commanded *of = commanded(event->metadata.command_id);
+    if (!of->published)
+        sim_fail(aggregate, "P2: an outcome of a command that nobody published");
+    bool again =
+        event->body == EVENT_BODY_REPEATED ||
+        (event->body == EVENT_BODY_REJECTED && event->rejected.code == REFUSED_COMMAND_ID_REUSED);
+    if (again)
+        count(COUNT_REPEATED);
+    if (again && !of->outcomes)
+        sim_fail(aggregate, "P2: command %.*s repeated before its first outcome",
+                 (int)event->metadata.command_id.bytes, event->metadata.command_id.data);
+    bool reused = event->body == EVENT_BODY_REJECTED;
+    if (!again)
+        of->digest = event->body_digest;
+    else if (reused != (event->body_digest != of->digest))
+        sim_fail(aggregate, "P2: command %.*s came again with %s body and was taken for %s",
+                 (int)event->metadata.command_id.bytes, event->metadata.command_id.data,
+                 reused ? "its" : "another", reused ? "another" : "the same");
+    of->again += again;
+    of->outcomes += !again;
+    if (!again)
+        world->checks->commands_open--;
+    if (of->outcomes > 1)
+        sim_fail(aggregate, "P2: command %.*s has two outcomes",
+                 (int)event->metadata.command_id.bytes, event->metadata.command_id.data);
+    if (of->outcomes + of->again > of->copies)
+        sim_fail(aggregate, "P2: command %.*s has more outcomes than copies",
+                 (int)event->metadata.command_id.bytes, event->metadata.command_id.data);
+}
+
+/* ---- P4, P10: inputs ---- */
+
+static struct text aggregate_of(const struct event_message *event)
+{
+    switch (event->body) {
+    case EVENT_BODY_REJECTED: return event->rejected.aggregate_id;
+    case EVENT_BODY_REPEATED: return event->repeated.aggregate_id;
+    case EVENT_BODY_DOMAIN: break;
+    default: return nothing;
+    }
+    if (event->context == CONTEXT_INVENTORY)
+        return event->inventory.order_id.bytes ? event->inventory.order_id : event->inventory.sku;
+    return event->context == CONTEXT_ORDERS ? event->order.order_id : event->payment.customer_id;
+}
+
+static struct part *inputs_of(enum context context, enum cause_source source, int32_t partition)
+{
+    return &world->parts[context][source == CAUSE_COMMANDS ? STREAM_COMMANDS : STREAM_STEPS]
+                        [partition];
+}
+
+static void check_cause(const struct part *part, const struct event_message *event)
+{
+    struct account_book *book = &world->checks->books[part->context][part->number];
+    struct text aggregate = aggregate_of(event);
+    struct part *inputs = inputs_of(part->context, event->cause_source, part->number);
+    if (event->cause_offset < 0 || event->cause_offset >= inputs->stable)
+        sim_fail(aggregate, "P10: an event of an input that nobody could read");
+    struct slot *slot = &inputs->slots[event->cause_offset];
+    if (!broker_committed(slot))
+        sim_fail(aggregate, "P10: an event of an aborted input");
+    if (event->cause_index > 0)
+        return;
+    if (slot->seen++)
+        sim_fail(aggregate, "P4: input %lld of %s was decided twice",
+                 (long long)event->cause_offset,
+                 event->cause_source == CAUSE_COMMANDS ? "commands" : "steps");
+    if (event->cause_offset <= book->last_cause[event->cause_source] - 1)
+        sim_fail(aggregate, "P4: inputs were decided out of order");
+    book->last_cause[event->cause_source] = event->cause_offset + 1;
+    book->outcomes++;
+    if (event->cause_source == CAUSE_COMMANDS)
+        note_outcome(event, aggregate);
+}
+
+/* How many records lie there that a worker takes. */
+static int64_t inputs_between(struct part *part, int64_t first, int64_t next)
+{
+    int64_t found = 0;
+    if (next > part->stable)
+        sim_fail(nothing, "P4: a receipt beyond what could be read");
+    for (int64_t i = first; i < next; i++)
+        found += broker_committed(&part->slots[i]);
+    return found;
+}
+
+static void check_receipt(const struct part *part, const struct receipt *receipt)
+{
+    struct account_book *book = &world->checks->books[part->context][part->number];
+    const struct receipt *last = &book->receipt;
+    if (receipt->commands_first != last->commands_next || receipt->steps_first != last->steps_next)
+        sim_fail(nothing,
+                 "P4: receipts of %s partition %d do not chain: commands from %lld after %lld, "
+                 "steps from %lld after %lld",
+                 context_name(part->context), part->number, (long long)receipt->commands_first,
+                 (long long)last->commands_next, (long long)receipt->steps_first,
+                 (long long)last->steps_next);
+    int64_t taken = inputs_between(inputs_of(part->context, CAUSE_COMMANDS, part->number),
+                                   receipt->commands_first, receipt->commands_next) +
+                    inputs_between(inputs_of(part->context, CAUSE_STEPS, part->number),
+                                   receipt->steps_first, receipt->steps_next);
+    int64_t told = receipt->decided + receipt->refused + receipt->repeated + receipt->ignored +
+                   receipt->passed_on + receipt->dead_lettered;
+    if (taken != told)
+        sim_fail(nothing, "P4: %lld inputs between the receipts' offsets, %lld told",
+                 (long long)taken, (long long)told);
+    if (book->outcomes != receipt->decided + receipt->refused + receipt->repeated)
+        sim_fail(nothing, "P4: a receipt of %d outcomes behind %lld",
+                 receipt->decided + receipt->refused + receipt->repeated,
+                 (long long)book->outcomes);
+    if (receipt->dead_lettered)
+        sim_fail(nothing, "a dead letter that nobody caused");
+    counters[COUNT_PASSED_ON] += (uint64_t)receipt->passed_on;
+    book->receipt = *receipt;
+    book->has_receipt = true;
+    book->outcomes = 0;
+}
+
+/* ---- P3, P5, P6, P7: the fold ---- */
+
+static void check_order(const struct event_message *event, const struct order *before)
+{
+    const struct order_event *order = &event->order;
+    struct checks *checks = world->checks;
+    bool by_deadline = order->kind == ORDER_UNDO_OVERDUE ||
+                       (order->kind == ORDER_CANCELLED && order->code == REFUSED_DEADLINE_PASSED);
+    if (by_deadline && event->recorded_at_us < before->deadline_us)
+        sim_fail(order->order_id, "a deadline fired %lld us before it was due",
+                 (long long)(before->deadline_us - event->recorded_at_us));
+    checks->orders_open += order->kind == ORDER_PLACED;
+    checks->orders_open -= order->saga_state == SAGA_IS_DONE || order->saga_state == SAGA_IS_UNDONE;
+    switch (order->kind) {
+    case ORDER_CONFIRMED: count(COUNT_CONFIRMED); break;
+    case ORDER_REJECTED:
+        count(order->partition < 0 ? COUNT_REJECTED_FUNDS : COUNT_REJECTED_STOCK);
+        break;
+    case ORDER_CANCELLED:
+        count(by_deadline ? COUNT_EXPIRED : COUNT_CANCELLED);
+        if (order_groups_unanswered(before))
+            count(COUNT_UNANSWERED_UNDONE);
+        break;
+    case ORDER_UNDO_OVERDUE: count(COUNT_OVERDUE); break;
+    default: break;
+    }
+}
+
+static void check_sums(const struct event_message *event)
+{
+    struct checks *checks = world->checks;
+    if (event->context == CONTEXT_INVENTORY) {
+        int64_t sign = event->inventory.kind == STOCK_DECREASED ? -1 : 1;
+        if (event->inventory.kind == STOCK_INCREASED || event->inventory.kind == STOCK_DECREASED)
+            checks->received += sign * event->inventory.quantity;
+    } else if (event->context == CONTEXT_PAYMENTS) {
+        if (event->payment.kind == FUNDS_DEPOSITED)
+            checks->deposited += event->payment.amount_minor;
+        if (event->payment.kind == PAYMENT_CAPTURED)
+            checks->captured += event->payment.amount_minor;
+    }
+}
+
+/* The states that an event changes: no unit and no cent below zero, none from nowhere. */
+static void check_state(const struct entity_key *key, const struct entity *before,
+                        const struct entity *after)
+{
+    struct checks *checks = world->checks;
+    if (key->kind == ENTITY_PRODUCT) {
+        const struct product *product = &after->product;
+        if (product->reserved < 0 || product->reserved > product->on_hand)
+            sim_fail(key->id, "P6: %lld reserved of %lld on hand", (long long)product->reserved,
+                     (long long)product->on_hand);
+        checks->on_hand += product->on_hand - before->product.on_hand;
+        checks->reserved += product->reserved - before->product.reserved;
+    } else if (key->kind == ENTITY_ACCOUNT) {
+        const struct account *account = &after->account;
+        if (account->balance_minor < 0 || account->held_minor < 0)
+            sim_fail(key->id, "P5: a wallet below zero");
+        checks->wallets += account->balance_minor - before->account.balance_minor;
+        checks->held += account->held_minor - before->account.held_minor;
+    }
+}
+
+static void fold(struct part *part, const struct event_message *event)
+{
+    struct account_book *book = &world->checks->books[part->context][part->number];
+    struct entity_key keys[EVENT_ENTITIES_MAX];
+    size_t key_count = event_entities(event, part->number, keys, EVENT_ENTITIES_MAX);
+    for (size_t i = 0; i < key_count; i++) {
+        struct table_row *row = table_row(&world->checks->tables[part->context], &keys[i]);
+        struct entity before = row->entity;
+        if (keys[i].kind == ENTITY_ORDER)
+            check_order(event, &before.order);
+        snprintf(world->aggregate, sizeof world->aggregate, "%.*s", (int)keys[i].id.bytes,
+                 keys[i].id.data); /* for an assertion of the fold */
+        entity_apply(&row->entity, &keys[i], event);
+        if (keys[i].kind == ENTITY_ORDER && before.order.version == 0)
+            row->entity.order.customer_id = sim_text(row->entity.order.customer_id);
+        if (keys[i].kind == ENTITY_RESERVATION &&
+            row->entity.reservation.lines != before.reservation.lines) {
+            struct reservation *reservation = &row->entity.reservation;
+            struct stock_line *lines =
+                sim_copy(reservation->lines, reservation->line_count * sizeof *lines);
+            for (size_t j = 0; j < reservation->line_count; j++)
+                lines[j].sku = sim_text(lines[j].sku);
+            reservation->lines = lines;
+        }
+        check_state(&keys[i], &before, &row->entity);
+        book->digest += entity_digest(&keys[i], &row->entity) - entity_digest(&keys[i], &before);
+    }
+    world->aggregate[0] = 0;
+    if (event->body == EVENT_BODY_DOMAIN)
+        check_sums(event);
+    const struct checks *checks = world->checks;
+    if (checks->on_hand != checks->received)
+        sim_fail(nothing, "P6: %lld units on hand, %lld received", (long long)checks->on_hand,
+                 (long long)checks->received);
+    if (checks->deposited != checks->wallets + checks->held + checks->captured)
+        sim_fail(nothing, "P5: money came from nowhere or is gone");
+}
+
+/* ---- as records become readable ---- */
+
+static void keep_digest(struct account_book *book, int64_t offset)
+{
+    if (offset >= book->capacity) {
+        book->capacity = book->capacity ? 2 * book->capacity : 256;
+        book->digests = realloc(book->digests, (size_t)book->capacity * sizeof *book->digests);
+        domain_assert(book->digests);
+    }
+    book->digests[offset] = (int64_t)book->digest;
+}
+
+static void check_event(struct part *part, int64_t offset)
+{
+    struct account_book *book = &world->checks->books[part->context][part->number];
+    const struct slot *slot = &part->slots[offset];
+    struct event_message event;
+    struct ol_arena arena;
+    struct ol_error error;
+    ol_arena_init(&arena, 4096, 0);
+    struct bytes wire = {slot->value, slot->value_bytes};
+    if (sim_decode_event(part->context, wire, &arena, &event, &error))
+        sim_fail(nothing, "an event that can't be read: %s", error.text);
+    sim_trace((uint64_t)event.body << 16 | (uint64_t)offset);
+    book->last_event = offset;
+    if (event.body == EVENT_BODY_RECEIPT) {
+        check_receipt(part, &event.receipt);
+    } else {
+        check_cause(part, &event);
+        fold(part, &event);
+    }
+    ol_arena_release(&arena);
+}
+
+/* Ids of follow-ups are derived: a reserve follows from version 1 of its order, and says so. */
+static void check_step(const struct part *part, const struct slot *slot)
+{
+    struct step_message step;
+    struct ol_arena arena;
+    struct ol_error error;
+    ol_arena_init(&arena, 4096, 0);
+    struct bytes wire = {slot->value, slot->value_bytes};
+    if (sim_decode_step(part->context, wire, &arena, &step, &error))
+        sim_fail(nothing, "a step that can't be read: %s", error.text);
+    if (part->context == CONTEXT_INVENTORY && step.inventory.kind == STOCK_RESERVE) {
+        struct text order = step.inventory.order_id, id = step.metadata.command_id;
+        if (id.bytes < order.bytes + 3 || memcmp(id.data, order.data, order.bytes) != 0 ||
+            memcmp(id.data + order.bytes, "/1/", 3) != 0)
+            sim_fail(order, "the id %.*s does not follow from its event", (int)id.bytes, id.data);
+    }
+    if (part->context == CONTEXT_ORDERS && step.order.kind == ORDER_TIMEOUT) {
+        const struct entity_key key = {ENTITY_ORDER, part->number, step.order.order_id, {0}};
+        const struct table_row *row = table_find(&world->checks->tables[CONTEXT_ORDERS], &key);
+        if (slot->at_us < step.order.deadline_us)
+            count(COUNT_EARLY_TIMEOUT);
+        if (row && row->entity.order.deadline_us != step.order.deadline_us)
+            count(COUNT_STALE_TIMEOUT);
+    }
+    ol_arena_release(&arena);
+}
+
+void check_stable(struct part *part)
+{
+    if (part->stream == STREAM_EVENTS) {
+        struct account_book *book = &world->checks->books[part->context][part->number];
+        for (; part->checked < part->stable; part->checked++) {
+            if (broker_committed(&part->slots[part->checked]))
+                check_event(part, part->checked);
+            keep_digest(book, part->checked);
+        }
+    } else if (part->stream == STREAM_STEPS) {
+        for (; part->checked < part->stable; part->checked++)
+            if (broker_committed(&part->slots[part->checked]))
+                check_step(part, &part->slots[part->checked]);
+    }
+}
+
+/* ---- P11: one writer ---- */
+
+void check_transaction(const struct txn *txn)
+{
+    enum context context = (enum context)(txn->writer / (2 * SIM_WORKERS_MAX));
+    struct group *group = &world->groups[0][context];
+    bool wrote = false;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int j = 0; j < STREAM_COUNT; j++)
+            wrote |= txn->written[i][j] != 0;
+    /* One that was opened by a late copy of a request and wrote nothing does no harm. */
+    if (wrote && !txn->has_offsets)
+        sim_fail(nothing,
+                 "P11: a transaction of %s was committed without offsets: nothing fenced it",
+                 context_name(context));
+    for (int32_t i = 0; i < world->knobs.partitions && txn->member.id; i++) {
+        if (!(txn->offset_parts >> i & 1))
+            continue;
+        if (txn->member.generation < group->owner_generation[i])
+            sim_fail(nothing,
+                     "P11: an owner of generation %d wrote %s partition %d after one of %d",
+                     txn->member.generation, context_name(context), i, group->owner_generation[i]);
+        group->owner_generation[i] = txn->member.generation;
+    }
+}
+
+/* ---- P8: rows = fold ---- */
+
+void check_projected(enum context context, int32_t partition, int64_t next_offset)
+{
+    const struct account_book *book = &world->checks->books[context][partition];
+    if (next_offset > world->parts[context][STREAM_EVENTS][partition].checked)
+        sim_fail(nothing, "P8: the rows of %s partition %d are ahead of what can be read",
+                 context_name(context), partition);
+    uint64_t expected = next_offset ? (uint64_t)book->digests[next_offset - 1] : 0;
+    if (store_digest(context, partition) != expected)
+        sim_fail(nothing, "P8: the rows of %s partition %d are not the fold of its log to %lld",
+                 context_name(context), partition, (long long)next_offset);
+}
+
+/* ---- P13 ---- */
+
+void check_halted(const struct actor *actor, int64_t partition, const char *reason)
+{
+    if (world->halts_expected) {
+        world->halted[actor->projector] = true;
+        return;
+    }
+    sim_fail(nothing, "P13: a %s of %s halted partition %lld: %s",
+             actor->projector ? "projector" : "worker", context_name(actor->context),
+             (long long)partition, reason);
+}
+
+/* ---- P7, and all of them once more, at rest ---- */
+
+static int64_t last_record(const struct part *part)
+{
+    for (int64_t i = part->count - 1; i >= 0; i--)
+        if (broker_committed(&part->slots[i]))
+            return i;
+    return -1;
+}
+
+static bool is_taken(enum context context, int32_t partition)
+{
+    const struct account_book *book = &world->checks->books[context][partition];
+    const struct part *commands = inputs_of(context, CAUSE_COMMANDS, partition);
+    const struct part *steps = inputs_of(context, CAUSE_STEPS, partition);
+    return book->receipt.commands_next > last_record(commands) &&
+           book->receipt.steps_next > last_record(steps);
+}
+
+bool check_at_rest(bool say)
+{
+    const struct checks *checks = world->checks;
+    if (clients_made() < world->knobs.orders || checks->orders_open || checks->commands_open) {
+        if (say)
+            sim_fail(nothing, "P7: no rest: %lld orders open, %lld commands without outcome",
+                     (long long)checks->orders_open, (long long)checks->commands_open);
+        return false;
+    }
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int32_t j = 0; j < world->knobs.partitions; j++) {
+            const struct part *events = &world->parts[i][STREAM_EVENTS][j];
+            bool whole = events->stable == events->count && is_taken((enum context)i, j) &&
+                         !world->groups[0][i].pending[j];
+            bool projected = store_next((enum context)i, j) > checks->books[i][j].last_event;
+            if (whole && projected)
+                continue;
+            if (say)
+                sim_fail(nothing, "no rest: %s partition %d is not %s",
+                         context_name((enum context)i), j, whole ? "projected" : "taken");
+            return false;
+        }
+    return true;
+}
+
+static void check_offsets(enum context context, int32_t partition)
+{
+    const struct account_book *book = &world->checks->books[context][partition];
+    const int64_t *committed = world->groups[0][context].committed[partition];
+    int64_t commands = committed[0] < 0 ? 0 : committed[0];
+    int64_t steps = committed[1] < 0 ? 0 : committed[1];
+    if (commands != book->receipt.commands_next || steps != book->receipt.steps_next)
+        sim_fail(nothing,
+                 "P4: %s partition %d: the group is at %lld and %lld, receipts end at "
+                 "%lld and %lld",
+                 context_name(context), partition, (long long)commands, (long long)steps,
+                 (long long)book->receipt.commands_next, (long long)book->receipt.steps_next);
+}
+
+void check_rest(void)
+{
+    const struct checks *checks = world->checks;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int32_t j = 0; j < world->knobs.partitions; j++) {
+            check_offsets((enum context)i, j);
+            check_projected((enum context)i, j, store_next((enum context)i, j));
+        }
+    for (int64_t i = 0; i < checks->command_count; i++) {
+        const struct commanded *of = &checks->commands[i];
+        if (of->published && (of->outcomes != 1 || of->again != of->copies - 1))
+            sim_fail(of->aggregate,
+                     "P1: command k%lld, published %d times, has %d outcomes, %d again",
+                     (long long)i, of->copies, of->outcomes, of->again);
+    }
+    if (checks->held)
+        sim_fail(nothing, "P7: %lld held at rest", (long long)checks->held);
+    const struct table *orders = &checks->tables[CONTEXT_ORDERS];
+    for (size_t i = 0; i < checks->tables[CONTEXT_INVENTORY].count; i++) {
+        const struct table_row *row = checks->tables[CONTEXT_INVENTORY].rows[i];
+        if (row->key.kind != ENTITY_RESERVATION ||
+            row->entity.reservation.status != RESERVATION_IS_HELD)
+            continue;
+        const struct entity_key key = {
+            ENTITY_ORDER, partition_of(row->key.id, world->knobs.partitions), row->key.id, {0}};
+        const struct table_row *order = table_find(orders, &key);
+        if (!order || order->entity.order.status != ORDER_IS_CONFIRMED)
+            sim_fail(row->key.id, "P7: a reservation of an order that is not confirmed");
+    }
+}
+
+/* ---- the timeline of an aggregate ---- */
+
+#define LAST_TOLD 6
+
+static bool names(const struct slot *slot, struct text id)
+{
+    return !id.bytes || (slot->key_bytes == id.bytes && memcmp(slot->key, id.data, id.bytes) == 0);
+}
+
+static void tell_slot(const struct part *part, int64_t offset)
+{
+    const struct slot *slot = &part->slots[offset];
+    struct ol_arena arena;
+    struct ol_error error;
+    struct bytes wire = {slot->value, slot->value_bytes};
+    struct event_message event;
+    struct step_message step;
+    struct command command;
+    const char *kind = "?";
+    ol_arena_init(&arena, 4096, 0);
+    if (part->stream == STREAM_EVENTS &&
+        !sim_decode_event(part->context, wire, &arena, &event, &error))
+        kind = event_kind_name(&event);
+    else if (part->stream == STREAM_STEPS &&
+             !sim_decode_step(part->context, wire, &arena, &step, &error))
+        kind = step_kind_name(&step);
+    else if (part->stream == STREAM_COMMANDS &&
+             !sim_decode_command(part->context, wire, &arena, &command, &error))
+        kind = command_kind_name(&command);
+    printf("    %12.6f  %-9s %-8s %d/%-5lld %-22s txn %u %s\n",
+           (double)(slot->at_us - world->wall_us) / 1e6, context_name(part->context),
+           stream_name(part->stream), part->number, (long long)offset, kind, slot->txn,
+           slot->txn == 0                                ? ""
+           : world->txns[slot->txn].state == TXN_ONGOING ? "open"
+           : world->txns[slot->txn].committed            ? "committed"
+                                                         : "aborted");
+    ol_arena_release(&arena);
+}
+
+/* All records about it, in the order of the broker's time; of nothing in particular: the last of
+ * each partition. */
+void check_timeline(const char *aggregate)
+{
+    const struct text id = text_of(aggregate);
+    int64_t next[CONTEXT_COUNT][STREAM_COUNT][SIM_PARTITIONS_MAX] = {0};
+    for (int i = 0; i < CONTEXT_COUNT && !id.bytes; i++)
+        for (int j = 0; j < STREAM_COUNT; j++)
+            for (int32_t k = 0; k < world->knobs.partitions; k++)
+                next[i][j][k] = world->parts[i][j][k].count > LAST_TOLD
+                                    ? world->parts[i][j][k].count - LAST_TOLD
+                                    : 0;
+    for (int told = 0; told < 60; told++) {
+        struct part *first = NULL;
+        int64_t first_us = INT64_MAX;
+        for (int i = 0; i < CONTEXT_COUNT; i++)
+            for (int j = 0; j < STREAM_DEAD_LETTERS; j++)
+                for (int32_t k = 0; k < world->knobs.partitions; k++) {
+                    struct part *part = &world->parts[i][j][k];
+                    int64_t *at = &next[i][j][k];
+                    while (*at < part->count &&
+                           (part->slots[*at].kind != SLOT_RECORD || !names(&part->slots[*at], id)))
+                        ++*at;
+                    if (*at < part->count && part->slots[*at].at_us < first_us) {
+                        first = part;
+                        first_us = part->slots[*at].at_us;
+                    }
+                }
+        if (!first)
+            return;
+        tell_slot(first, next[first->context][first->stream][first->number]++);
+    }
+}

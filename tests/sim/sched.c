@@ -1,0 +1,328 @@
+#include "tests/sim/sim.h"
+
+#include "domain/assert.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define STACK_BYTES  (768 * 1024)
+#define MEMORY_BYTES (UINT64_C(4) << 30) /* reserved, not taken */
+#define STACKS_KEPT  256
+
+struct world *world;
+uint64_t counters[COUNTERS];
+bool tracing;
+
+/* ---- random: splitmix64 ---- */
+
+uint64_t sim_random(void)
+{
+    uint64_t x = world->random += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+uint64_t sim_below(uint64_t bound)
+{
+    assert(bound);
+    return (uint64_t)(((unsigned __int128)sim_random() * bound) >> 64);
+}
+
+int64_t sim_between(int64_t low, int64_t high)
+{
+    return low + (int64_t)sim_below((uint64_t)(high - low) + 1);
+}
+
+bool sim_chance(uint64_t in_million)
+{
+    return sim_below(1000000) < in_million;
+}
+
+bool sim_has(enum fault fault)
+{
+    return world->faults_on && world->knobs.faults >> fault & 1;
+}
+
+/* Half to one and a half of the mean. */
+int64_t sim_delay(int64_t mean_us)
+{
+    return mean_us / 2 + (int64_t)sim_below((uint64_t)mean_us + 1);
+}
+
+/* ---- memory ---- */
+
+static char *memory;
+static size_t memory_used;
+
+void *sim_alloc(size_t bytes)
+{
+    if (!memory) {
+        memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED)
+            abort();
+    }
+    char *at = memory + memory_used;
+    memory_used += (bytes + 15) & ~(size_t)15;
+    if (memory_used > MEMORY_BYTES)
+        abort();
+    return at;
+}
+
+void *sim_copy(const void *data, size_t bytes)
+{
+    const char *at = data;
+    if (!at || !bytes || (at >= memory && at < memory + memory_used))
+        return (void *)at;
+    return memcpy(sim_alloc(bytes), data, bytes);
+}
+
+struct text sim_text(struct text text)
+{
+    return (struct text){sim_copy(text.data, text.bytes), text.bytes};
+}
+
+void sim_memory_reset(void)
+{
+    memory_used = 0;
+}
+
+/* ---- the heap of events ---- */
+
+static bool is_before(const struct event *a, const struct event *b)
+{
+    return a->at_us < b->at_us || (a->at_us == b->at_us && a->tie < b->tie);
+}
+
+/* Events of one moment come in any order, but in the same one each time. */
+void sim_at(int64_t at_us, void (*run)(void *, uint64_t), void *self, uint64_t argument)
+{
+    if (world->heap_count == world->heap_capacity) {
+        world->heap_capacity = world->heap_capacity ? 2 * world->heap_capacity : 1024;
+        world->heap = realloc(world->heap, world->heap_capacity * sizeof *world->heap);
+        if (!world->heap)
+            abort();
+    }
+    struct event event = {at_us < world->now_us ? world->now_us : at_us, sim_random(), run, self,
+                          argument};
+    size_t at = world->heap_count++;
+    for (; at && is_before(&event, &world->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        world->heap[at] = world->heap[(at - 1) / 2];
+    world->heap[at] = event;
+}
+
+static struct event take_first(void)
+{
+    struct event first = world->heap[0], last = world->heap[--world->heap_count];
+    size_t at = 0, child;
+    while ((child = 2 * at + 1) < world->heap_count) {
+        if (child + 1 < world->heap_count &&
+            is_before(&world->heap[child + 1], &world->heap[child]))
+            child++;
+        if (!is_before(&world->heap[child], &last))
+            break;
+        world->heap[at] = world->heap[child];
+        at = child;
+    }
+    world->heap[at] = last;
+    return first;
+}
+
+/* ---- fibers ---- */
+
+static char *stacks[STACKS_KEPT];
+static size_t stack_count;
+
+struct fiber *sim_fiber(void (*main)(void *), void *argument, struct actor *actor)
+{
+    struct fiber *fiber = memset(sim_alloc(sizeof *fiber), 0, sizeof *fiber);
+    fiber->next = world->fibers;
+    world->fibers = fiber;
+    fiber->main = main;
+    fiber->argument = argument;
+    fiber->actor = actor;
+    fiber->stack = stack_count ? stacks[--stack_count] : malloc(STACK_BYTES);
+    if (!fiber->stack)
+        abort();
+    return fiber;
+}
+
+/* Its stack; the rest stays, for events that still name it. */
+void sim_fiber_free(struct fiber *fiber)
+{
+    if (!fiber || !fiber->stack)
+        return;
+    fiber->done = true;
+    if (stack_count < STACKS_KEPT)
+        stacks[stack_count++] = fiber->stack;
+    else
+        free(fiber->stack);
+    fiber->stack = NULL;
+}
+
+static void leave(struct fiber *fiber)
+{
+    if (!_setjmp(fiber->at))
+        _longjmp(world->scheduler_at, 1);
+}
+
+static void enter_first(void)
+{
+    struct fiber *fiber = world->current;
+    fiber->main(fiber->argument);
+    fiber->done = true;
+    leave(fiber);
+}
+
+/* Fibers are entered from the scheduler, or from another fiber (unwinding a crashed one). */
+static void resume(struct fiber *fiber)
+{
+    struct fiber *before = world->current;
+    sigjmp_buf outer;
+    memcpy(outer, world->scheduler_at, sizeof outer);
+    world->current = fiber;
+    fiber->blocked = false;
+    if (!_setjmp(world->scheduler_at)) {
+        if (fiber->begun)
+            _longjmp(fiber->at, 1);
+        fiber->begun = true;
+        getcontext(&fiber->start);
+        fiber->start.uc_stack.ss_sp = fiber->stack;
+        fiber->start.uc_stack.ss_size = STACK_BYTES;
+        fiber->start.uc_link = NULL;
+        makecontext(&fiber->start, enter_first, 0);
+        setcontext(&fiber->start);
+    }
+    memcpy(world->scheduler_at, outer, sizeof outer);
+    world->current = before;
+    if (fiber->done)
+        sim_fiber_free(fiber);
+}
+
+struct actor *sim_actor(void)
+{
+    return world->current ? world->current->actor : NULL;
+}
+
+static void wake_up(void *self, uint64_t token)
+{
+    struct fiber *fiber = self;
+    if (fiber->done || !fiber->blocked || fiber->token != token)
+        return;
+    struct actor *actor = fiber->actor;
+    if (actor && actor->dead)
+        return;
+    if (actor && actor->paused_until > world->now_us && !actor->dead) {
+        sim_at(actor->paused_until, wake_up, fiber, token);
+        return;
+    }
+    if (actor)
+        actor->steps++;
+    resume(fiber);
+}
+
+void sim_wake(struct fiber *fiber)
+{
+    if (!fiber || fiber->done)
+        return;
+    if (fiber->blocked && !fiber->signalled)
+        sim_at(world->now_us, wake_up, fiber, fiber->token);
+    fiber->signalled = true;
+}
+
+static void block(int64_t until_us)
+{
+    struct fiber *fiber = world->current;
+    assert(fiber);
+    fiber->blocked = true;
+    fiber->token = ++world->block_token;
+    sim_at(until_us, wake_up, fiber, fiber->token);
+    leave(fiber);
+}
+
+void sim_block(int64_t until_us)
+{
+    struct fiber *fiber = world->current;
+    if (fiber->actor && fiber->actor->dead)
+        return;
+    if (!fiber->signalled)
+        block(until_us);
+    fiber->signalled = false;
+}
+
+void sim_sleep(int64_t for_us)
+{
+    struct fiber *fiber = world->current;
+    int64_t until_us = world->now_us + for_us;
+    if (fiber->actor && fiber->actor->dead)
+        return;
+    bool before = fiber->signalled;
+    fiber->signalled = true; /* so that no wake is sent */
+    block(until_us);
+    fiber->signalled = before || fiber->signalled;
+    if (!before)
+        fiber->signalled = true; /* what came meanwhile is looked at */
+}
+
+void sim_unwind(struct fiber *fiber)
+{
+    assert(fiber->actor->dead);
+    while (!fiber->done && fiber->begun)
+        resume(fiber);
+}
+
+/* Fibers start by their first event. */
+void sim_run(int64_t until_us)
+{
+    while (world->heap_count && world->heap[0].at_us <= until_us) {
+        struct event event = take_first();
+        world->now_us = event.at_us;
+        world->events_run++;
+        event.run(event.self, event.argument);
+    }
+    if (world->now_us < until_us)
+        world->now_us = until_us;
+}
+
+/* ---- verdicts ---- */
+
+void sim_trace(uint64_t word)
+{
+    world->trace = (world->trace ^ word ^ (uint64_t)world->now_us) * UINT64_C(0x9e3779b97f4a7c15);
+    world->trace ^= world->trace >> 29;
+}
+
+void sim_say(const char *format, ...)
+{
+    if (!tracing)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    printf("%12.6f ", (double)world->now_us / 1e6);
+    vprintf(format, arguments);
+    putchar('\n');
+    va_end(arguments);
+}
+
+void sim_fail(struct text aggregate, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(world->failure, sizeof world->failure, format, arguments);
+    va_end(arguments);
+    snprintf(world->aggregate, sizeof world->aggregate, "%.*s", (int)aggregate.bytes,
+             aggregate.data ? aggregate.data : "");
+    sim_say("VIOLATION %s", world->failure);
+    world->failed = true;
+    world->current = NULL;
+    _longjmp(world->verdict, 1);
+}
+
+void domain_assert_failed(const char *condition, const char *file, int line)
+{
+    sim_fail((struct text){0}, "assertion failed: %s (%s:%d)", condition, file, line);
+}

@@ -1,0 +1,30 @@
+/*
+ * tests/sim/table.h - states by key, for the store and for the checker's own fold.
+ *
+ * Rows live as long as the world; table_release() before it ends.
+ */
+#ifndef SIM_TABLE_H
+#define SIM_TABLE_H
+
+#include "domain/entity.h"
+
+struct table_row {
+    struct entity_key key;
+    struct entity entity;
+    uint64_t hash;
+};
+
+struct table {
+    struct table_row **rows; /* in the order of adding */
+    size_t count, capacity;
+    uint32_t *slots; /* place in rows + 1; 0: free */
+    size_t slot_count;
+};
+
+/* NULL: there is none. */
+struct table_row *table_find(const struct table *table, const struct entity_key *key);
+/* Adds an absent one where there is none; the key is copied. */
+struct table_row *table_row(struct table *table, const struct entity_key *key);
+void table_release(struct table *table);
+
+#endif
