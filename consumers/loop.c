@@ -438,14 +438,6 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
     if (!core_close(loop->core, &sink, batch->offsets, &batch->offset_count, &batch->total))
         return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
 
-    enum ol_class class = OL_OK;
-    if (ol_producer_tainted(producer)) {
-        ol_log(OL_LOG_WARN, "worker", "producer made anew",
-               ol_kv("context", context_name(loop->context)),
-               ol_kv("reason", ol_producer_taint_reason(producer)));
-        ol_series_add(loop->metrics.renewed, 1);
-        class = ol_producer_renew(producer, reterr);
-    }
     struct ol_offset offsets[2 * PARTITIONS_MAX];
     for (size_t i = 0; i < batch->offset_count; i++) {
         const struct core_offset *next = &batch->offsets[i];
@@ -454,8 +446,7 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
         offsets[2 * i + 1] =
             (struct ol_offset){loop->topics[STREAM_STEPS].text, next->partition, next->steps_next};
     }
-    if (!class)
-        class = ol_producer_begin(producer, reterr);
+    enum ol_class class = ol_producer_begin(producer, reterr);
     ol_kill_point("worker_begun");
     if (!class)
         class = ol_producer_produce(producer, batch->records, batch->record_count, reterr);
@@ -496,6 +487,22 @@ static void count_batch(struct loop *loop, const struct batch *batch)
     ol_series_set(metrics->overlay_bytes, (int64_t)stats.bytes);
 }
 
+/*
+ * Before the other producer's next transaction: until the epoch is bumped, late copies of this one's
+ * requests could still open a transaction of their own and put the group's offsets where they were.
+ */
+static enum ol_class renew_if_tainted(struct loop *loop, struct ol_producer *producer,
+                                      struct ol_error *reterr)
+{
+    if (!ol_producer_tainted(producer))
+        return OL_OK;
+    ol_log(OL_LOG_WARN, "worker", "producer made anew",
+           ol_kv("context", context_name(loop->context)),
+           ol_kv("reason", ol_producer_taint_reason(producer)));
+    ol_series_add(loop->metrics.renewed, 1);
+    return ol_producer_renew(producer, reterr);
+}
+
 /* Waits for the commit under way. Its batch is over either way. */
 static enum ol_class land(struct loop *loop, struct ol_error *reterr)
 {
@@ -512,7 +519,7 @@ static enum ol_class land(struct loop *loop, struct ol_error *reterr)
     count_batch(loop, loop->flying);
     batch_clear(loop->flying);
     loop->flying = NULL;
-    return OL_OK;
+    return renew_if_tainted(loop, loop->producers[loop->flying_with], reterr);
 }
 
 /* ---- the group ---- */

@@ -1,5 +1,6 @@
 #include "lib/ol_arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,10 @@ void *ol_arena_alloc(struct ol_arena *arena, size_t bytes)
         (bytes > arena->budget_bytes || arena->used_bytes > arena->budget_bytes - bytes))
         return NULL;
 
-    struct ol_arena_block *block = arena->current;
+    /* What is larger than a block gets one of its own, and small ones go on where they were: looking
+     * for a place for it among the ordinary blocks would leave those behind, batch after batch. */
+    bool large = bytes > arena->block_bytes;
+    struct ol_arena_block *block = large ? NULL : arena->current;
     while (block && block->size_bytes - block->used_bytes < bytes && block->next) {
         block = block->next;
         arena->current = block;
@@ -78,7 +82,8 @@ void *ol_arena_alloc(struct ol_arena *arena, size_t bytes)
         block = block_new(arena, bytes);
         if (!block)
             return NULL;
-        arena->current = block;
+        if (!large || !arena->current)
+            arena->current = block;
     }
     void *memory = block->data + block->used_bytes;
     block->used_bytes += bytes;

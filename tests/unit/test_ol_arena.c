@@ -58,6 +58,25 @@ Test(ol_arena_clear, keeps_ordinary_blocks_and_loses_no_memory)
     ol_arena_release(&arena);
 }
 
+/* Else each large one leaves blocks behind, and the next round takes new ones. */
+Test(ol_arena_alloc, goes_on_in_the_same_block_after_a_large_one)
+{
+    struct ol_arena arena;
+    ol_arena_init(&arena, 256, 0);
+    unsigned char *first[40];
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 40; i++) {
+            unsigned char *small = ol_arena_alloc(&arena, 64);
+            if (round == 0)
+                first[i] = small;
+            cr_assert_eq(small, first[i], "round %d, %d", round, i);
+            cr_assert(ol_arena_alloc(&arena, 5000));
+        }
+        ol_arena_clear(&arena);
+    }
+    ol_arena_release(&arena);
+}
+
 Test(ol_arena_copy, puts_a_nul_behind)
 {
     struct ol_arena arena;
