@@ -149,6 +149,11 @@ static enum ol_class load_open_sagas(struct loop *loop, void *argument, struct o
         size_t count;
         enum ol_class class = load_deadlines(loop->load, partition, &takeover->arena, &deadlines,
                                              &count, progress, reterr);
+        if (!class &&
+            progress[partition].next_offset < takeover->partitions[i].progress.next_offset)
+            class = ol_fail(reterr, OL_VIOLATED,
+                            "the projection of %s partition %d went back meanwhile",
+                            loop->topics[STREAM_EVENTS].text, partition);
         if (class)
             return class;
         for (size_t j = 0; j < count; j++)
@@ -165,6 +170,8 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
     struct loop *loop = takeover->loop;
     struct load_progress progress[PARTITIONS_MAX];
     enum ol_class class = loop_load(loop, NULL, 0, &takeover->arena, progress, reterr);
+    for (size_t i = 0; i < takeover->count && !class; i++)
+        takeover->partitions[i].progress = progress[takeover->partitions[i].partition];
     if (!class && loop->context == CONTEXT_ORDERS)
         class = loop_with_database(loop, load_open_sagas, takeover, reterr);
     if (class)
@@ -172,7 +179,6 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
 
     for (size_t i = 0; i < takeover->count; i++) {
         struct taking *taking = &takeover->partitions[i];
-        taking->progress = progress[taking->partition];
         core_partition_begin(loop->core, taking->partition,
                              taking->progress.has_receipt ? &taking->progress.receipt : NULL);
         if (taking->progress.next_offset <= taking->events_end || !PROTECTED(log_end_checked))
