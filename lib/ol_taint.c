@@ -32,7 +32,6 @@ void ol_taint_set(struct ol_taint *taint, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start() has set it */
     vsnprintf(taint->reason, sizeof taint->reason, format, arguments);
     va_end(arguments);
     taint->tainted = true;
