@@ -162,7 +162,16 @@ static const struct stock_cell *cell_of(const struct reservation *state,
     return cell;
 }
 
-/* The first line that fails; in one line, from the most basic. No SKU stands in two lines. */
+/* An order has no SKU twice, so that only a step of another's making can: one state, two lines. */
+static bool stands_before(const struct product *const *products, size_t line)
+{
+    for (size_t i = 0; i < line; i++)
+        if (products[i] == products[line])
+            return true;
+    return false;
+}
+
+/* The first line that fails; in one line, from the most basic. */
 static struct refusal check_lines(const struct product *const *products,
                                   const struct inventory_step *step)
 {
@@ -171,6 +180,8 @@ static struct refusal check_lines(const struct product *const *products,
         const struct product *product = products[i];
         domain_assert(line->quantity >= 1);
         domain_assert(product->reserved <= product->on_hand);
+        if (stands_before(products, i))
+            return refused(REFUSED_SKU_TWICE, line->sku);
         if (!product->listed)
             return refused(REFUSED_PRODUCT_UNKNOWN, line->sku);
         if (!currency_is(product->currency, step->currency))

@@ -41,6 +41,8 @@ static const struct {
      {&a, &euro}, REFUSED_CURRENCY_MISMATCH, "e"},
     {"all there is", {{TEXT("a"), 1, 0}, {TEXT("b"), INT64_MAX, 0}},
      {&a, &b}, REFUSED_STOCK_SHORT, "b"},
+    {"one product in two lines", {{TEXT("a"), 1, 0}, {TEXT("a"), 1, 0}},
+     {&a, &a}, REFUSED_SKU_TWICE, "a"},
 };
 /* clang-format on */
 
