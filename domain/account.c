@@ -181,6 +181,8 @@ void payment_apply(struct payment *payment, const struct payment_event *event)
         return;
     case PAYMENT_DECLINED:
         domain_assert(before == PAYMENT_IS_NOTHING || before == PAYMENT_IS_VOIDED);
+        if (before == PAYMENT_IS_VOIDED)
+            return; /* it stays so, with what was held and given back */
         *payment = (struct payment){PAYMENT_IS_DECLINED, event->amount_minor, 0};
         return;
     case PAYMENT_CAPTURED:

@@ -147,9 +147,11 @@ static enum ol_class fold_payment(const struct taken *taken, struct payment_chan
         change->authorised_version = event->version;
         break;
     case PAYMENT_DECLINED:
+        change->reason = event->code;
+        if (event->code == REFUSED_PAYMENT_EXISTS)
+            break; /* it was voided, and stays so */
         change->status = PAYMENT_IS_DECLINED;
         change->amount_minor = event->amount_minor;
-        change->reason = event->code;
         break;
     case PAYMENT_CAPTURED:
         change->status = PAYMENT_IS_CAPTURED;

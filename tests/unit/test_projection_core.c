@@ -511,6 +511,19 @@ Test(core_payments, leave_the_wallet_alone_where_nothing_moves, .fini = done)
     poison(payment_event(PAYMENT_VOIDED, 3, 0), "moves nothing");
 }
 
+Test(core_payments, leave_a_voided_payment_as_it_is_when_it_is_asked_for_again, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    given(payment_event(PAYMENT_AUTHORISED, 3, 70));
+    given(payment_event(PAYMENT_VOIDED, 4, 70));
+    struct event_message declined = payment_event(PAYMENT_DECLINED, 0, 9);
+    declined.payment.code = REFUSED_PAYMENT_EXISTS;
+    given(declined);
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_VOIDED);
+    cr_assert_eq(payment_change()->amount_minor, 70);
+    cr_assert_eq(payment_change()->voided_version, 4);
+}
+
 Test(core_payments, know_whether_a_payment_has_a_row, .fini = done)
 {
     static const struct {
