@@ -422,7 +422,8 @@ Test(batch_full, before_the_arena_is_spent)
         cr_assert_eq(batch.inputs[batch.count - 1].kind, INPUT_COMMAND);
     }
     cr_assert_geq(batch.count, 1u);
-    cr_assert_geq(batch.arena.budget_bytes - batch.arena.used_bytes, (size_t)BATCH_ARENA_BYTES * 3 / 4);
+    cr_assert_geq(batch.arena.budget_bytes - batch.arena.used_bytes,
+                  (size_t)BATCH_ARENA_BYTES * 3 / 4);
 }
 
 Test(batch_full, at_so_many_bytes_out)
