@@ -145,7 +145,7 @@ enum txn_state { TXN_NONE, TXN_ONGOING, TXN_COMMITTING, TXN_ABORTING, TXN_OVER }
 
 struct member_id {
     uint32_t id;
-    int32_t generation;
+    int32_t generation, slot;
 };
 
 struct txn {
@@ -336,6 +336,9 @@ void client_forget(struct ol_consumer *client);
 void store_begin(void);
 void store_end(void);
 void store_crash(void);
+void store_lose_last(void); /* the commit before is the last one again */
+struct ol_pg;
+void store_disconnect(struct ol_pg *db); /* the server ends the connection */
 /* Projects the whole log anew, in batches of other sizes, and compares (P17). */
 void store_replay(void);
 int64_t store_next(enum context context, int32_t partition);
