@@ -124,14 +124,14 @@ static struct table_row *change(struct writing *writing, const struct entity_key
 {
     struct table_row *row = table_row(&world->store->tables[writing->context], key);
     writing->commit->undos[writing->commit->undo_count++] = (struct undo){row, row->entity};
-    world->store->digests[writing->context][key->partition] -= entity_digest(key, &row->entity);
+    world->store->digests[writing->context][key->partition] -= entity_digest(row, &row->entity);
     return row;
 }
 
 static void changed(struct writing *writing, const struct entity_key *key,
                     const struct table_row *row)
 {
-    world->store->digests[writing->context][key->partition] += entity_digest(key, &row->entity);
+    world->store->digests[writing->context][key->partition] += entity_digest(row, &row->entity);
 }
 
 static void write_command(struct writing *writing, int32_t partition, struct text aggregate,

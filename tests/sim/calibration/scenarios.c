@@ -84,7 +84,8 @@ static struct ol_producer *open_producer(struct stage *stage, size_t row, char w
 /* A tainted one is renewed first, as a worker does. */
 static bool begin(struct stage *stage, struct ol_producer *producer)
 {
-    if (ol_producer_tainted(producer) && !can(stage, "renew", ol_producer_renew(producer, &stage->error)))
+    if (ol_producer_tainted(producer) &&
+        !can(stage, "renew", ol_producer_renew(producer, &stage->error)))
         return false;
     return can(stage, "begin", ol_producer_begin(producer, &stage->error));
 }
@@ -129,7 +130,8 @@ static bool open_reader(struct stage *stage)
 {
     struct ol_kafka_settings settings = stage_settings(stage);
     const struct ol_offset start = {events_of(stage), 0, 0};
-    enum ol_class class = ol_reader_open(&settings, OL_READ_COMMITTED, 1, &stage->reader, &stage->error);
+    enum ol_class class =
+        ol_reader_open(&settings, OL_READ_COMMITTED, 1, &stage->reader, &stage->error);
     if (!class)
         class = ol_reader_assign(stage->reader, &start, 1, &stage->error);
     return can(stage, "reader", class);
@@ -143,7 +145,8 @@ static void read_until(struct stage *stage, int64_t wanted)
     for (int64_t until = deadline(); ol_clock_monotonic_us() < until;) {
         struct ol_message messages[16];
         size_t count = 0;
-        if (!can(stage, "read", ol_reader_poll(stage->reader, 200, messages, 16, &count, &stage->error)))
+        if (!can(stage, "read",
+                 ol_reader_poll(stage->reader, 200, messages, 16, &count, &stage->error)))
             return;
         for (size_t i = 0; i < count; i++)
             say(stage, "%.*s at %lld", (int)messages[i].value_bytes,
@@ -476,9 +479,8 @@ static struct writer *open_writer(struct stage *stage, size_t row)
     stage->databases[row] = stage_database(stage);
     if (!stage->databases[row])
         return NULL;
-    stage->writers[row] =
-        writer_new(stage->databases[row], CONTEXT_PAYMENTS,
-                   stage_topic(stage, CONTEXT_PAYMENTS, STREAM_EVENTS));
+    stage->writers[row] = writer_new(stage->databases[row], CONTEXT_PAYMENTS,
+                                     stage_topic(stage, CONTEXT_PAYMENTS, STREAM_EVENTS));
     return can(stage, "writer",
                writer_begin(stage->writers[row], STAGE_PARTITIONS, progress, &stage->error))
                ? stage->writers[row]
@@ -562,9 +564,8 @@ static void load_end(struct stage *stage)
     ol_arena_init(&arena, 4096, 0);
     if (can(stage, "load",
             load_receive(stage->load, STAGE_WAIT_MS, &arena, &entity, progress, &stage->error)))
-        say(stage, "loaded version %lld balance %lld next %lld",
-            (long long)entity.account.version, (long long)entity.account.balance_minor,
-            (long long)progress[0].next_offset);
+        say(stage, "loaded version %lld balance %lld next %lld", (long long)entity.account.version,
+            (long long)entity.account.balance_minor, (long long)progress[0].next_offset);
     ol_arena_release(&arena);
 }
 
@@ -615,7 +616,7 @@ static enum ol_class await_write(struct stage *stage, size_t row)
 {
     struct write_outcome outcome;
     return write_thread_outcome(stage->threads[row], STAGE_WAIT_MS, &outcome) ? outcome.class
-                                                                               : OL_FATAL;
+                                                                              : OL_FATAL;
 }
 
 /* Which of them is the database's choice. */
@@ -684,7 +685,10 @@ static void database_went_back(struct stage *stage)
     }
 }
 
-#define SCENARIO(name) {#name, name}
+#define SCENARIO(name)                                                                             \
+    {                                                                                              \
+#name, name                                                                                \
+    }
 const struct scenario scenarios[] = {
     SCENARIO(commit_then_read),
     SCENARIO(abort_then_read),
