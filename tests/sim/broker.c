@@ -354,10 +354,11 @@ enum broker_answer broker_produce(int32_t writer, int32_t epoch, struct part *pa
     return BROKER_OK;
 }
 
+/* Aborted ones behind it don't count: nobody rests on them. */
 static int64_t last_record(const struct part *part)
 {
     int64_t last = part->count - 1;
-    while (last >= 0 && part->slots[last].kind != SLOT_RECORD)
+    while (last >= 0 && !broker_committed(&part->slots[last]))
         last--;
     return last;
 }

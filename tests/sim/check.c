@@ -289,8 +289,7 @@ static void fold(struct part *part, const struct event_message *event)
         struct entity before = row->entity;
         if (keys[i].kind == ENTITY_ORDER)
             check_order(event, &before.order);
-        snprintf(world->aggregate, sizeof world->aggregate, "%.*s", (int)keys[i].id.bytes,
-                 keys[i].id.data); /* for an assertion of the fold */
+        world->folding = keys[i].id;
         entity_apply(&row->entity, &keys[i], event);
         if (keys[i].kind == ENTITY_ORDER && before.order.version == 0)
             row->entity.order.customer_id = sim_text(row->entity.order.customer_id);
@@ -304,9 +303,9 @@ static void fold(struct part *part, const struct event_message *event)
             reservation->lines = lines;
         }
         check_state(&keys[i], &before, &row->entity);
-        book->digest += entity_digest(&keys[i], &row->entity) - entity_digest(&keys[i], &before);
+        book->digest += entity_digest(row, &row->entity) - entity_digest(row, &before);
     }
-    world->aggregate[0] = 0;
+    world->folding = nothing;
     if (event->body == EVENT_BODY_DOMAIN)
         check_sums(event);
     const struct checks *checks = world->checks;

@@ -20,6 +20,7 @@
 
 #define SOCKET_TIMEOUT_US (5 * SEC)
 #define TXN_JOB_US        (20 * SEC)
+#define LINGER_US         (5 * MS)
 #define NEVER             INT64_MAX
 
 static bool is_dead(void)
@@ -55,6 +56,7 @@ struct request {
     size_t offset_count;
     struct member_id member;
     struct group *group;
+    bool aborts; /* OL_TAINT_END */
     struct fiber *owner;
     enum broker_answer answer;
     int32_t ret_epoch;
@@ -66,7 +68,11 @@ struct ol_producer {
     int32_t writer, epoch;
     uint32_t txn;
     struct ol_taint taint;
-    bool in_transaction, started, done, closing, broken;
+    bool in_transaction, started, done, closing;
+    bool sent, sending, cut,
+        offsets_sent; /* before the commit; cut: what is under way is dropped */
+    enum broker_answer sent_answer;
+    int64_t linger_until;
     struct fiber *fiber;
     struct group *group;
     uint64_t parts[CONTEXT_COUNT][STREAM_COUNT];
@@ -100,7 +106,9 @@ static enum broker_answer effect(struct request *request)
         answer = group_offsets(request->group, request->writer, request->epoch, request->member,
                                request->offsets, request->offset_count);
         break;
-    case OL_TAINT_END: answer = broker_end(request->writer, request->epoch, true); break;
+    case OL_TAINT_END:
+        answer = broker_end(request->writer, request->epoch, !request->aborts);
+        break;
     case OL_TAINT_REQUESTS: abort();
     }
     return answer;
@@ -136,7 +144,8 @@ static void arrive(void *self, uint64_t argument)
         return;
     note_late(request);
     request->answer = effect(request);
-    if (request->kind == OL_TAINT_ADD_PARTITIONS && !request->answer)
+    if ((request->kind == OL_TAINT_ADD_PARTITIONS || request->kind == OL_TAINT_ADD_OFFSETS) &&
+        !request->init && !request->answer)
         request->producer->txn = world->writers[request->writer].txn;
     sim_trace((uint64_t)request->kind << 8 | (uint64_t)request->answer);
     if (sim_has(FAULT_LOST_ANSWER) && sim_chance((uint64_t)world->knobs.lost_ppm)) {
@@ -165,7 +174,7 @@ static enum broker_answer call(struct ol_producer *producer, const struct reques
                                int64_t until_us)
 {
     int64_t back_off_us = 5 * MS;
-    while (!is_dead() && world->now_us < until_us) {
+    while (!is_dead() && !producer->cut && world->now_us < until_us) {
         struct request *request = sim_alloc(sizeof *request);
         *request = *wanted;
         request->producer = producer;
@@ -177,7 +186,7 @@ static enum broker_answer call(struct ol_producer *producer, const struct reques
             ol_taint_sent(&producer->taint, request->kind, nobody);
         sim_at(world->now_us + request_delay(), arrive, request, 0);
         int64_t timeout_us = world->now_us + SOCKET_TIMEOUT_US;
-        while (!request->answered && world->now_us < timeout_us && !is_dead())
+        while (!request->answered && world->now_us < timeout_us && !is_dead() && !producer->cut)
             sim_block(timeout_us);
         if (!request->answered) {
             request->abandoned = true;
@@ -238,29 +247,42 @@ static enum broker_answer produce_all(struct ol_producer *producer, int64_t unti
     return answer;
 }
 
+/* The library sends what it was given after a moment, whether a commit was asked for or not. */
+static void send_records(struct ol_producer *producer)
+{
+    int64_t until_us = world->now_us + TXN_JOB_US;
+    const struct request request = {.kind = OL_TAINT_ADD_PARTITIONS, .parts = producer->parts};
+    producer->sending = producer->sent = true;
+    enum broker_answer answer = call(producer, &request, until_us);
+    if (!answer)
+        answer = produce_all(producer, until_us);
+    producer->sent_answer = answer;
+    producer->sending = false;
+}
+
+static enum broker_answer send_offsets(struct ol_producer *producer, int64_t until_us)
+{
+    struct request request = {.kind = OL_TAINT_ADD_OFFSETS};
+    enum broker_answer answer = call(producer, &request, until_us);
+    request = (struct request){.kind = OL_TAINT_OFFSETS,
+                               .offsets = producer->offsets,
+                               .offset_count = producer->offset_count,
+                               .member = producer->member,
+                               .group = producer->group};
+    producer->offsets_sent = true;
+    return answer ? answer : call(producer, &request, until_us);
+}
+
 static void run_commit(struct ol_producer *producer)
 {
     int64_t until_us = world->now_us + TXN_JOB_US;
-    struct request request = {.kind = OL_TAINT_ADD_PARTITIONS, .parts = producer->parts};
-    enum broker_answer answer = BROKER_OK;
-    if (producer->produced_count)
-        answer = call(producer, &request, until_us);
-    if (!answer)
-        answer = produce_all(producer, until_us);
-    if (producer->offset_count) {
-        request = (struct request){.kind = OL_TAINT_ADD_OFFSETS};
-        if (!answer)
-            answer = call(producer, &request, until_us);
-        request = (struct request){.kind = OL_TAINT_OFFSETS,
-                                   .offsets = producer->offsets,
-                                   .offset_count = producer->offset_count,
-                                   .member = producer->member,
-                                   .group = producer->group};
-        if (!answer)
-            answer = call(producer, &request, until_us);
-    }
+    if (producer->produced_count && !producer->sent)
+        send_records(producer);
+    enum broker_answer answer = producer->sent_answer;
+    if (!answer && producer->offset_count && !producer->offsets_sent)
+        answer = send_offsets(producer, until_us);
     uint32_t txn = producer->txn;
-    request = (struct request){.kind = OL_TAINT_END};
+    const struct request request = {.kind = OL_TAINT_END};
     if (!answer && (producer->produced_count || producer->offset_count))
         answer = call(producer, &request, until_us);
     if (answer && txn && world->txns[txn].committed)
@@ -274,12 +296,16 @@ static void producer_main(void *argument)
 {
     struct ol_producer *producer = argument;
     while (!producer->closing && !is_dead()) {
+        bool unsent = producer->in_transaction && producer->produced_count && !producer->sent;
         if (producer->started && !producer->done) {
             run_commit(producer);
             producer->done = true;
             sim_wake(producer->actor->fiber);
+        } else if (unsent && world->now_us >= producer->linger_until) {
+            send_records(producer);
+            sim_wake(producer->actor->fiber);
         } else {
-            sim_block(NEVER);
+            sim_block(unsent ? producer->linger_until : NEVER);
         }
     }
 }
@@ -308,10 +334,18 @@ enum ol_class ol_producer_open(const struct ol_kafka_settings *settings,
     return OL_OK;
 }
 
+/* Waits for a started commit; what else is under way is dropped, and may still arrive. */
 static void settle(struct ol_producer *producer)
 {
     while (producer->started && !producer->done && !is_dead())
         sim_block(NEVER);
+    producer->in_transaction = false;
+    while (producer->sending && !is_dead()) {
+        producer->cut = true;
+        sim_wake(producer->fiber);
+        sim_block(NEVER);
+    }
+    producer->cut = false;
 }
 
 bool ol_producer_close(struct ol_producer *producer)
@@ -330,7 +364,7 @@ enum ol_class ol_producer_renew(struct ol_producer *producer, struct ol_error *r
     if (is_dead())
         return fail_dead(reterr);
     count(COUNT_TAINTED);
-    producer->in_transaction = producer->started = false;
+    producer->started = false;
     return init_producer(producer, reterr);
 }
 
@@ -348,6 +382,9 @@ enum ol_class ol_producer_begin(struct ol_producer *producer, struct ol_error *r
     assert(!producer->in_transaction && !producer->started && !producer->taint.tainted);
     producer->in_transaction = true;
     producer->txn = 0;
+    producer->sent = producer->offsets_sent = false;
+    producer->sent_answer = BROKER_OK;
+    producer->produced_count = producer->offset_count = 0;
     memset(producer->parts, 0, sizeof producer->parts);
     return OL_OK;
 }
@@ -381,6 +418,7 @@ enum ol_class ol_producer_produce(struct ol_producer *producer, const struct ol_
 {
     if (is_dead())
         return fail_dead(reterr);
+    assert(producer->in_transaction && !producer->produced_count);
     uint32_t counts[CONTEXT_COUNT * STREAM_COUNT][SIM_PARTITIONS_MAX] = {0};
     int8_t rows[CONTEXT_COUNT * STREAM_COUNT][SIM_PARTITIONS_MAX];
     size_t used = 0;
@@ -406,6 +444,8 @@ enum ol_class ol_producer_produce(struct ol_producer *producer, const struct ol_
             &producer->produced[rows[records[i].topic][records[i].partition]];
         keep_record(&produced->records[produced->count++], &records[i]);
     }
+    producer->linger_until = world->now_us + LINGER_US;
+    sim_wake(producer->fiber);
     return OL_OK;
 }
 
@@ -413,34 +453,102 @@ struct ol_group {
     struct member_id member;
 };
 
+struct ol_group *ol_group_copy(const struct ol_group *group)
+{
+    return memcpy(sim_alloc(sizeof *group), group, sizeof *group);
+}
+
+void ol_group_free(struct ol_group *group)
+{
+    (void)group;
+}
+
+static enum ol_class take_offsets(struct ol_producer *producer, const struct ol_offset *offsets,
+                                  size_t offset_count, const struct ol_group *group,
+                                  struct ol_error *reterr)
+{
+    assert(producer->in_transaction && !producer->started);
+    enum ol_class class = ol_offsets_check("producer", offsets, offset_count, reterr);
+    if (class)
+        return class;
+    producer->offsets = sim_alloc((offset_count + 1) * sizeof *offsets);
+    for (size_t i = 0; i < offset_count; i++) {
+        const struct part *part = broker_part(offsets[i].topic, 0);
+        producer->offsets[i] = offsets[i];
+        producer->offsets[i].topic = broker_topic(part->context, part->stream);
+    }
+    producer->offset_count = offset_count;
+    producer->member = group ? group->member : (struct member_id){.generation = -1};
+    return OL_OK;
+}
+
+static void count_commit(const struct ol_producer *producer)
+{
+    struct actor *actor = producer->actor;
+    if (!producer->parts[actor->context][STREAM_EVENTS])
+        count(COUNT_TIMEOUTS_ALONE);
+    uint64_t evictions = overlay_stats(core_overlay(actor->loop->core)).evictions;
+    counters[COUNT_EVICTIONS] += evictions - actor->evictions;
+    actor->evictions = evictions;
+}
+
+static void start_commit(struct ol_producer *producer)
+{
+    producer->started = true;
+    producer->done = false;
+    sim_wake(producer->fiber);
+}
+
 enum ol_class ol_producer_commit_start(struct ol_producer *producer,
                                        const struct ol_offset *offsets, size_t offset_count,
                                        const struct ol_group *group, struct ol_error *reterr)
 {
     if (is_dead())
         return fail_dead(reterr);
-    assert(producer->in_transaction && !producer->started);
-    enum ol_class class = ol_offsets_check("producer", offsets, offset_count, reterr);
+    enum ol_class class = take_offsets(producer, offsets, offset_count, group, reterr);
     if (class)
         return class;
-    if (!producer->parts[producer->actor->context][STREAM_EVENTS])
-        count(COUNT_TIMEOUTS_ALONE);
-    struct actor *actor = producer->actor;
-    uint64_t evictions = overlay_stats(core_overlay(actor->loop->core)).evictions;
-    counters[COUNT_EVICTIONS] += evictions - actor->evictions;
-    actor->evictions = evictions;
-    producer->offsets = sim_alloc((offset_count + 1) * sizeof *offsets);
-    memcpy(producer->offsets, offsets, offset_count * sizeof *offsets);
-    for (size_t i = 0; i < offset_count; i++) {
-        const struct part *part = broker_part(offsets[i].topic, 0);
-        producer->offsets[i].topic = broker_topic(part->context, part->stream);
-    }
-    producer->offset_count = offset_count;
-    producer->member = group ? group->member : (struct member_id){0, -1};
-    producer->started = true;
-    producer->done = false;
-    sim_wake(producer->fiber);
+    if (producer->actor->loop)
+        count_commit(producer);
+    start_commit(producer);
     return OL_OK;
+}
+
+enum ol_class ol_producer_send_offsets(struct ol_producer *producer,
+                                       const struct ol_offset *offsets, size_t offset_count,
+                                       const struct ol_group *group, struct ol_error *reterr)
+{
+    enum ol_class class = take_offsets(producer, offsets, offset_count, group, reterr);
+    if (class)
+        return class;
+    class = fail_answer(send_offsets(producer, world->now_us + TXN_JOB_US), reterr, "offsets");
+    if (class)
+        ol_taint_set(&producer->taint, "offsets failed");
+    return class;
+}
+
+enum ol_class ol_producer_commit(struct ol_producer *producer, uint64_t *ret_us,
+                                 struct ol_error *reterr)
+{
+    assert(producer->in_transaction && !producer->started);
+    start_commit(producer);
+    return ol_producer_commit_wait(producer, ret_us, reterr);
+}
+
+/* What has not arrived by then is ended by the next init. */
+enum ol_class ol_producer_abort(struct ol_producer *producer, struct ol_error *reterr)
+{
+    const struct request request = {.kind = OL_TAINT_END, .aborts = true};
+    settle(producer);
+    ol_taint_set(&producer->taint, "aborted");
+    if (!producer->txn)
+        return OL_OK;
+    return fail_answer(call(producer, &request, world->now_us + TXN_JOB_US), reterr, "abort");
+}
+
+void ol_producer_taint(struct ol_producer *producer, const char *reason)
+{
+    ol_taint_set(&producer->taint, "%s", reason);
 }
 
 int ol_producer_fd(const struct ol_producer *producer)
@@ -625,6 +733,7 @@ static bool has_records(const struct ol_inbox *inbox)
 struct ol_consumer {
     struct actor *actor;
     struct group *group;
+    int32_t slot;
     enum stream streams[2];
     size_t stream_count;
     bool closed, joining, expelled, fenced, is_assigned;
@@ -642,7 +751,7 @@ struct ol_consumer {
 
 int32_t client_slot(const struct ol_consumer *client)
 {
-    return client->actor->slot;
+    return client->slot;
 }
 
 uint32_t client_member(const struct ol_consumer *client)
@@ -747,6 +856,7 @@ enum ol_class ol_consumer_open(const struct ol_kafka_settings *settings,
     struct ol_consumer *client = memset(sim_alloc(sizeof *client), 0, sizeof *client);
     client->actor = sim_actor();
     client->group = &world->groups[client->actor->projector][client->actor->context];
+    client->slot = (int32_t)strtol(strpbrk(options->instance, "0123456789"), NULL, 10);
     client->stream_count = options->topic_count;
     for (size_t i = 0; i < options->topic_count; i++)
         client->streams[i] = broker_part(options->topics[i], 0)->stream;

@@ -6,7 +6,6 @@
 #include "lib/ol_hash.h"
 #include "tests/sim/codec.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct clients {
@@ -26,10 +25,13 @@ int64_t clients_made(void)
 
 static struct text name(char prefix, int64_t number)
 {
-    char text[40];
-    int bytes = snprintf(text, sizeof text, "%c%lld", prefix, (long long)number);
-    return (struct text){memcpy(sim_alloc((size_t)bytes + 1), text, (size_t)bytes + 1),
-                         (uint32_t)bytes};
+    char digits[24];
+    uint32_t at = sizeof digits;
+    for (uint64_t rest = (uint64_t)number; rest || at == sizeof digits; rest /= 10)
+        digits[--at] = (char)('0' + rest % 10);
+    digits[--at] = prefix;
+    uint32_t bytes = (uint32_t)sizeof digits - at;
+    return (struct text){memcpy(sim_alloc(bytes), digits + at, bytes), bytes};
 }
 
 static void publish(void *self, uint64_t argument)

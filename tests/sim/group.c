@@ -20,6 +20,11 @@ void group_begin(struct group *group, enum context context, bool projector)
 
 /* ---- rebalancing ---- */
 
+static struct member_id id_of(const struct group *group, const struct member *member)
+{
+    return (struct member_id){member->id, group->generation, member->slot};
+}
+
 static void complete(struct group *group)
 {
     int32_t there = 0, row = 0, partitions = world->knobs.partitions;
@@ -45,8 +50,7 @@ static void complete(struct group *group)
         next += share;
         row++;
         if (member->client)
-            client_assigned(member->client, (struct member_id){member->id, group->generation},
-                            member->parts);
+            client_assigned(member->client, id_of(group, member), member->parts);
     }
 }
 
@@ -87,7 +91,7 @@ void group_join(struct group *group, struct ol_consumer *client, uint32_t member
     if (!same)
         member->id = ++world->members_made;
     if (known && !same && group->state == GROUP_STABLE) { /* the slot is back: nothing moves */
-        client_assigned(client, (struct member_id){member->id, group->generation}, member->parts);
+        client_assigned(client, id_of(group, member), member->parts);
         return;
     }
     prepare(group);
@@ -155,6 +159,13 @@ static bool is_member(const struct group *group, struct member_id member)
     return false;
 }
 
+/* Another process has the member's slot: the broker names that before it looks at generations. */
+static bool is_replaced(const struct group *group, struct member_id member)
+{
+    const struct member *now = &group->members[member.slot % SIM_WORKERS_MAX];
+    return now->there && now->id != member.id;
+}
+
 enum broker_answer group_offsets(struct group *group, int32_t writer, int32_t epoch,
                                  struct member_id member, const struct ol_offset *offsets,
                                  size_t offset_count)
@@ -170,7 +181,7 @@ enum broker_answer group_offsets(struct group *group, int32_t writer, int32_t ep
     /* Offsets without a member's name are taken from anybody. */
     if (member.id && !is_member(group, member)) {
         count(COUNT_GENERATION_FENCED);
-        return BROKER_INVALID;
+        return is_replaced(group, member) ? BROKER_FENCED : BROKER_INVALID;
     }
     txn->member = member;
     txn->place = ++group->places;

@@ -81,21 +81,27 @@ static void end_connections(void)
     memset(store->locks, 0, sizeof store->locks);
 }
 
+void store_lose_last(void)
+{
+    struct store *store = world->store;
+    struct pg_commit *commit = store->last;
+    for (size_t i = commit->undo_count; i-- > 0;)
+        commit->undos[i].row->entity = commit->undos[i].before;
+    for (uint64_t bits = commit->parts; bits; bits &= bits - 1) {
+        int32_t i = __builtin_ctzll(bits);
+        store->progress[commit->context][i] = commit->progress[i];
+        store->digests[commit->context][i] = commit->digests[i];
+    }
+    store->last = commit->before;
+}
+
 /* Everything not flushed is as if it had never been. */
 void store_crash(void)
 {
     struct store *store = world->store;
     bool lost = false;
     while (store->last && store->last->at_us > world->now_us - FLUSHED_US && sim_chance(900000)) {
-        struct pg_commit *commit = store->last;
-        for (size_t i = commit->undo_count; i-- > 0;)
-            commit->undos[i].row->entity = commit->undos[i].before;
-        for (uint64_t bits = commit->parts; bits; bits &= bits - 1) {
-            int32_t i = __builtin_ctzll(bits);
-            store->progress[commit->context][i] = commit->progress[i];
-            store->digests[commit->context][i] = commit->digests[i];
-        }
-        store->last = commit->before;
+        store_lose_last();
         lost = true;
     }
     if (lost)
@@ -118,14 +124,14 @@ static struct table_row *change(struct writing *writing, const struct entity_key
 {
     struct table_row *row = table_row(&world->store->tables[writing->context], key);
     writing->commit->undos[writing->commit->undo_count++] = (struct undo){row, row->entity};
-    world->store->digests[writing->context][key->partition] -= entity_digest(key, &row->entity);
+    world->store->digests[writing->context][key->partition] -= entity_digest(row, &row->entity);
     return row;
 }
 
 static void changed(struct writing *writing, const struct entity_key *key,
                     const struct table_row *row)
 {
-    world->store->digests[writing->context][key->partition] += entity_digest(key, &row->entity);
+    world->store->digests[writing->context][key->partition] += entity_digest(row, &row->entity);
 }
 
 static void write_command(struct writing *writing, int32_t partition, struct text aggregate,
@@ -323,6 +329,11 @@ enum ol_class ol_pg_open(const struct ol_pg_options *options, struct ol_pg **ret
     return class;
 }
 
+void store_disconnect(struct ol_pg *db)
+{
+    db->lost = true;
+}
+
 void ol_pg_free(struct ol_pg *db)
 {
     (void)db;
@@ -351,6 +362,8 @@ struct load {
     int32_t partitions;
     const struct entity_key *keys;
     size_t count;
+    struct entity *early; /* the snapshot, if it was taken at once; NULL: it is taken late */
+    struct load_progress progress[SIM_PARTITIONS_MAX];
 };
 
 struct load *load_new(struct ol_pg *db, enum context context, const char *topic,
@@ -367,18 +380,37 @@ void load_free(struct load *load)
     (void)load;
 }
 
+static void read_progress(const struct load *load, struct load_progress *ret_progress)
+{
+    memcpy(ret_progress, world->store->progress[load->context],
+           (size_t)load->partitions * sizeof *ret_progress);
+}
+
+static void read_snapshot(const struct load *load, struct entity *ret_entities,
+                          struct load_progress *ret_progress)
+{
+    for (size_t i = 0; i < load->count; i++) {
+        const struct table_row *row =
+            table_find(&world->store->tables[load->context], &load->keys[i]);
+        ret_entities[i] = row ? row->entity : (struct entity){.kind = load->keys[i].kind};
+    }
+    read_progress(load, ret_progress);
+}
+
+/* The server takes the snapshot when it has read the question, which may be before or after what the
+ * asker does next. */
 enum ol_class load_send(struct load *load, const struct entity_key *keys, size_t key_count,
                         struct ol_error *reterr)
 {
     load->keys = keys;
     load->count = key_count;
-    return check_connection(load->db, reterr);
-}
-
-static void read_progress(const struct load *load, struct load_progress *ret_progress)
-{
-    memcpy(ret_progress, world->store->progress[load->context],
-           (size_t)load->partitions * sizeof *ret_progress);
+    load->early = NULL;
+    enum ol_class class = check_connection(load->db, reterr);
+    if (!class && sim_chance(300000)) {
+        load->early = sim_alloc((key_count + 1) * sizeof *load->early);
+        read_snapshot(load, load->early, load->progress);
+    }
+    return class;
 }
 
 enum ol_class load_receive(struct load *load, int timeout_ms, struct ol_arena *arena,
@@ -390,12 +422,12 @@ enum ol_class load_receive(struct load *load, int timeout_ms, struct ol_arena *a
     enum ol_class class = check_connection(load->db, reterr);
     if (class)
         return class;
-    for (size_t i = 0; i < load->count; i++) {
-        const struct table_row *row =
-            table_find(&world->store->tables[load->context], &load->keys[i]);
-        ret_entities[i] = row ? row->entity : (struct entity){.kind = load->keys[i].kind};
+    if (load->early) {
+        memcpy(ret_entities, load->early, load->count * sizeof *ret_entities);
+        memcpy(ret_progress, load->progress, (size_t)load->partitions * sizeof *ret_progress);
+    } else {
+        read_snapshot(load, ret_entities, ret_progress);
     }
-    read_progress(load, ret_progress);
     if (sim_has(FAULT_DELAY) && sim_chance(20000)) /* an old snapshot comes late */
         sim_sleep(sim_delay(SEC));
     return check_connection(load->db, reterr);

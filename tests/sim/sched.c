@@ -1,5 +1,6 @@
 #include "tests/sim/sim.h"
 
+#include "consumers/loop.h"
 #include "domain/assert.h"
 
 #include <assert.h>
@@ -322,7 +323,22 @@ void sim_fail(struct text aggregate, const char *format, ...)
     _longjmp(world->verdict, 1);
 }
 
+/* Whose input the worker that runs is deciding, or what the checker folds. */
+static struct text working_on(void)
+{
+    const struct actor *actor = sim_actor();
+    const struct batch *batch = actor && actor->loop ? actor->loop->building : NULL;
+    const struct core_input *input = batch ? batch->current : NULL;
+    if (world->folding.bytes || !input)
+        return world->folding;
+    switch (input->kind) {
+    case INPUT_COMMAND: return command_aggregate(&input->command);
+    case INPUT_STEP: return step_aggregate(&input->step);
+    default: return (struct text){0};
+    }
+}
+
 void domain_assert_failed(const char *condition, const char *file, int line)
 {
-    sim_fail((struct text){0}, "assertion failed: %s (%s:%d)", condition, file, line);
+    sim_fail(working_on(), "assertion failed: %s (%s:%d)", condition, file, line);
 }

@@ -325,6 +325,16 @@ static void happen(void *self, uint64_t fault)
            NULL, fault);
 }
 
+static void begin_faults(void *self, uint64_t argument)
+{
+    (void)self, (void)argument;
+    world->faults_on = true;
+    for (int i = 0; i < FAULTS; i++)
+        if (fault_events[i] && world->knobs.faults >> i & 1)
+            sim_at(world->now_us + (int64_t)sim_below((uint64_t)(2 * world->knobs.every_us)),
+                   happen, NULL, (uint64_t)i);
+}
+
 /* Faults stop: whoever sleeps wakes, clocks are set, the servers are up. */
 static void heal(void *self, uint64_t argument)
 {
@@ -342,11 +352,10 @@ static int64_t last_virtual_us;
 
 static void begin_world(const struct knobs *knobs)
 {
-    world->faults_on = true;
+    world->faults_on = knobs->faults_from_us == 0;
     world->now_us = 0;
     world->wall_us = INT64_C(1700000000) * SEC;
     memset(world->slot_actor, -1, sizeof world->slot_actor);
-    (void)knobs;
     broker_begin();
     store_begin();
     checks_begin();
@@ -363,10 +372,10 @@ static void begin_world(const struct knobs *knobs)
     clients_begin();
     sim_at(world->knobs.faults_us, heal, NULL, 0);
     sim_at(100 * MS, look_after, NULL, 0);
-    for (int i = 0; i < FAULTS; i++)
-        if (fault_events[i] && world->knobs.faults >> i & 1)
-            sim_at((int64_t)sim_below((uint64_t)(2 * world->knobs.every_us)), happen, NULL,
-                   (uint64_t)i);
+    if (world->faults_on)
+        begin_faults(NULL, 0);
+    else
+        sim_at(knobs->faults_from_us, begin_faults, NULL, 0);
 }
 
 static void tell_actors(void)
@@ -506,7 +515,25 @@ static void print_faults(uint32_t faults)
             printf(" %s", fault_names[i]);
 }
 
-/* Drops fault families, then actors, then orders, as long as it still fails. */
+/* The span of time in which there are faults, by halves: the later goes first. */
+static void shrink_span(struct knobs *knobs)
+{
+    while (knobs->faults_us - knobs->faults_from_us > 50 * MS) {
+        int64_t middle_us = knobs->faults_from_us + (knobs->faults_us - knobs->faults_from_us) / 2;
+        struct knobs less = *knobs;
+        less.faults_us = middle_us;
+        if (run_knobs(&less, false)) {
+            less = *knobs;
+            less.faults_from_us = middle_us;
+            if (run_knobs(&less, false))
+                return;
+        }
+        *knobs = less;
+    }
+}
+
+/* Drops fault families, then actors, then orders, then the time of faults, as long as it still
+ * fails. */
 static struct knobs shrink(struct knobs knobs)
 {
     uint64_t kept[COUNTERS];
@@ -531,6 +558,7 @@ static struct knobs shrink(struct knobs knobs)
             break;
         knobs = less;
     }
+    shrink_span(&knobs);
     memcpy(counters, kept, sizeof kept);
     return knobs;
 }
@@ -545,7 +573,8 @@ static void tell_failure(const struct knobs *knobs, bool shrinks)
     printf("  shrunk to: orders %d, partitions %d, workers %d, projectors %d, faults:",
            small.orders, small.partitions, small.workers, small.projectors);
     print_faults(small.faults);
-    putchar('\n');
+    printf(" (from %.3f s to %.3f s)\n", (double)small.faults_from_us / 1e6,
+           (double)small.faults_us / 1e6);
     if (!run_knobs(&small, true))
         printf("  there: %s\n", the_world.failure);
     printf("  repeat: %s --seed %llu --orders %d%s%s --trace\n", binary,

@@ -67,6 +67,7 @@ struct knobs {
     int32_t lines_max, stock, batch_inputs, projector_events;
     int64_t overlay_bytes, overlay_bytes_max, deadline_ms;
     int64_t spread_us;           /* orders come within this */
+    int64_t faults_from_us;      /* the shrinker's: none before */
     int64_t faults_us;           /* faults stop then */
     int64_t every_us;            /* mean time between two faults of a family */
     int64_t latency_us;          /* of one message, mean */
@@ -145,7 +146,7 @@ enum txn_state { TXN_NONE, TXN_ONGOING, TXN_COMMITTING, TXN_ABORTING, TXN_OVER }
 
 struct member_id {
     uint32_t id;
-    int32_t generation;
+    int32_t generation, slot;
 };
 
 struct txn {
@@ -217,6 +218,7 @@ struct world {
     sigjmp_buf scheduler_at, verdict;
     bool verdict_set, failed;
     char failure[2048], aggregate[160];
+    struct text folding; /* what the checker is at */
 
     struct part parts[CONTEXT_COUNT][STREAM_COUNT][SIM_PARTITIONS_MAX];
     struct txn *txns;
@@ -336,11 +338,13 @@ void client_forget(struct ol_consumer *client);
 void store_begin(void);
 void store_end(void);
 void store_crash(void);
+void store_lose_last(void); /* the commit before is the last one again */
+struct ol_pg;
+void store_disconnect(struct ol_pg *db); /* the server ends the connection */
 /* Projects the whole log anew, in batches of other sizes, and compares (P17). */
 void store_replay(void);
 int64_t store_next(enum context context, int32_t partition);
 uint64_t store_digest(enum context context, int32_t partition);
-uint64_t entity_digest(const struct entity_key *key, const struct entity *entity);
 
 /* ---- codec.c ---- */
 

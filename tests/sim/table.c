@@ -118,12 +118,11 @@ static uint64_t add_reservation(uint64_t digest, const struct reservation *reser
     return digest;
 }
 
-/* 0 for what is not there, so that knowing of nothing changes nothing. */
-uint64_t entity_digest(const struct entity_key *key, const struct entity *entity)
+uint64_t entity_digest(const struct table_row *row, const struct entity *entity)
 {
     if (entity_is_absent(entity))
         return 0;
-    uint64_t digest = hash_of(key);
+    uint64_t digest = row->hash;
     switch (entity->kind) {
     case ENTITY_ORDER: return add_order(digest, &entity->order);
     case ENTITY_PRODUCT:

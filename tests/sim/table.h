@@ -25,6 +25,9 @@ struct table {
 struct table_row *table_find(const struct table *table, const struct entity_key *key);
 /* Adds an absent one where there is none; the key is copied. */
 struct table_row *table_row(struct table *table, const struct entity_key *key);
+/* Of the row with this state. 0 for what is not there: knowing of nothing changes nothing. */
+uint64_t entity_digest(const struct table_row *row, const struct entity *entity);
+
 void table_release(struct table *table);
 
 #endif
