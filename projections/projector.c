@@ -180,7 +180,7 @@ static enum ol_class open_shared(struct projector *projector, struct ol_error *r
         class = ol_admin_open(&projector->kafka.settings, &projector->admin, reterr);
     if (!class)
         class = installation_check(options, projector->admin, reterr);
-    return class;
+    return class ? class : installation_check_topics(options, projector->admin, reterr);
 }
 
 static enum ol_class start_threads(struct projector *projector, struct ol_error *reterr)
