@@ -712,7 +712,8 @@ enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
                ol_kv("error", reterr->text));
         ol_series_add(
             ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)), 1);
-        bool lived = ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
+        /* Ten times as long as it was waited for: not the same trouble again. */
+        bool lived = ol_clock_monotonic_us() - began_us > 10 * back_off_ms * INT64_C(1000);
         back_off_ms = lived ? BACK_OFF_MIN_MS : back_off_ms;
         if (ol_run_sleep(back_off_ms)) {
             set_status(loop, LOOP_IS_STOPPED);

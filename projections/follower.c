@@ -683,7 +683,8 @@ enum ol_class follower_run(struct follower *follower, struct ol_error *reterr)
         ol_log(OL_LOG_WARN, "projector", "starting from scratch", ol_kv("context", name),
                ol_kv("class", ol_class_name(class)), ol_kv("error", reterr->text));
         ol_series_add(ol_metric(OL_METRIC_RESTARTS, name, ol_class_name(class)), 1);
-        bool lived = ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
+        /* Ten times as long as it was waited for: not the same trouble again. */
+        bool lived = ol_clock_monotonic_us() - began_us > 10 * back_off_ms * INT64_C(1000);
         back_off_ms = lived || class == OL_VIOLATED ? BACK_OFF_MIN_MS : back_off_ms;
         if (ol_run_sleep(back_off_ms))
             return stopped(follower, OL_OK);
