@@ -514,6 +514,7 @@ static enum ol_class land(struct loop *loop, struct ol_error *reterr)
         return class; /* the batch stays as it is until the producers are closed */
     }
     ol_kill_point("worker_committed");
+    loop->did_commit = true;
     ol_series_add(loop->metrics.committed, 1);
     ol_series_observe(loop->metrics.commit_time, ol_clock_monotonic_us() - loop->flying_since_us);
     count_batch(loop, loop->flying);
@@ -665,6 +666,7 @@ static enum ol_class live(struct loop *loop, struct ol_error *reterr)
     set_status(loop, LOOP_IS_STARTING);
     drop_batches(loop);
     loop->building_with = 0;
+    loop->did_commit = false;
     enum ol_class class = open_database(loop, reterr);
     if (!class)
         class = open_producers(loop, reterr);
@@ -712,7 +714,9 @@ enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
                ol_kv("error", reterr->text));
         ol_series_add(
             ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)), 1);
-        bool lived = ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
+        /* A life that got something done, or lasted, does not wait for those before it. */
+        bool lived = loop->did_commit ||
+                     ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
         back_off_ms = lived ? BACK_OFF_MIN_MS : back_off_ms;
         if (ol_run_sleep(back_off_ms)) {
             set_status(loop, LOOP_IS_STOPPED);

@@ -69,6 +69,7 @@ struct loop {
     enum ol_consumer_event news; /* of the group, not answered yet */
     bool deciding;               /* taken over: nobody but us may write our partitions' events */
     bool interrupted;            /* a wait was given up because we stop or the group has news */
+    bool did_commit;             /* in this life */
     uint64_t owned, halted;      /* partitions, as bits */
     int64_t projected[PARTITIONS_MAX]; /* the highest progress seen: it never goes back */
     int64_t projection_asked_us, timeouts_asked_us;

@@ -58,7 +58,8 @@ static void halt(struct takeover *takeover, struct taking *taking, const char *r
                                        loop->topics[STREAM_COMMANDS].text, taking->partition),
                   1);
     ol_log(OL_LOG_ERROR, "worker", "partition halted",
-           ol_kv("context", context_name(loop->context)), ol_kv("partition", taking->partition),
+           ol_kv("context", context_name(loop->context)),
+           ol_kv("topic", loop->topics[STREAM_EVENTS].text), ol_kv("partition", taking->partition),
            ol_kv("reason", reason));
 }
 
@@ -366,6 +367,32 @@ static void tell_waiting(struct takeover *takeover, int64_t *told_us)
     }
 }
 
+/* A damaged batch, or an offset that the log does not have: that partition alone stops. OL_OK: so it
+ * was, and the others can be read on. */
+static enum ol_class halt_unreadable(struct takeover *takeover, enum ol_class class)
+{
+    if (class != OL_VIOLATED && class != OL_POISON && class != OL_FATAL)
+        return class;
+    struct ol_inbox *inboxes;
+    size_t count = ol_reader_inboxes(takeover->loop->reader, &inboxes);
+    for (size_t i = 0; i < count; i++) {
+        struct ol_inbox *inbox = &inboxes[i];
+        if (!inbox->error.class || inbox->ignored)
+            continue;
+        struct taking *taking = taking_of(takeover, inbox->partition);
+        if (!taking->halted) {
+            char reason[sizeof inbox->error.text + 64];
+            snprintf(reason, sizeof reason, "the event log can't be read: %s; see docs/runbook.md",
+                     inbox->error.text);
+            halt(takeover, taking, reason);
+        }
+        inbox->ignored = true;
+        inbox->error = (struct ol_error){0};
+        class = OL_OK;
+    }
+    return class;
+}
+
 /* 5. Read committed: it waits for transactions that are still open, which their own end or their
  * timeout bounds. */
 static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct ol_error *reterr)
@@ -379,6 +406,7 @@ static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct o
         size_t count = 0;
         class =
             ol_reader_poll(loop->reader, READ_WAIT_MS, messages, CHUNK_MESSAGES, &count, reterr);
+        class = halt_unreadable(takeover, class);
         if (!class && count)
             class = fold_chunk(takeover, messages, count, reterr);
         ol_messages_release(messages, count);

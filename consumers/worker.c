@@ -68,36 +68,6 @@ static enum ol_class init_loops(struct worker *worker, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* Equal numbers of partitions are what puts an aggregate's commands, steps and events together. */
-static enum ol_class check_topics(struct worker *worker, struct ol_error *reterr)
-{
-    struct topic_name names[CONTEXT_COUNT * STREAM_COUNT];
-    struct ol_topic_state topics[CONTEXT_COUNT * STREAM_COUNT];
-    size_t count = 0;
-    for (int i = 0; i < CONTEXT_COUNT; i++)
-        for (int j = 0; j < STREAM_COUNT; j++, count++) {
-            names[count] =
-                topic_name(worker->options->topic_prefix, (enum context)i, (enum stream)j);
-            topics[count] = (struct ol_topic_state){.name = names[count].text};
-        }
-    enum ol_class class = ol_admin_describe_topics(worker->admin, topics, count, PING_MS, reterr);
-    if (class)
-        return class;
-    for (size_t i = 0; i < count; i++) {
-        if (topics[i].partition_count == 0)
-            return ol_fail(reterr, OL_NOT_FOUND,
-                           "there is no topic %s; run 'orderlog topics apply --execute'",
-                           topics[i].name);
-        if (topics[i].partition_count != (int32_t)worker->options->partitions)
-            return ol_fail(reterr, OL_VIOLATED,
-                           "topic %s has %d partitions, but --partitions says %lld; the number "
-                           "must never change under a running installation",
-                           topics[i].name, topics[i].partition_count,
-                           (long long)worker->options->partitions);
-    }
-    return OL_OK;
-}
-
 static void *run_thread(void *argument)
 {
     struct worker_thread *thread = argument;
@@ -138,7 +108,10 @@ static enum ol_class open_shared(struct worker *worker, struct ol_error *reterr)
         class = ol_admin_open(&worker->kafka.settings, &worker->admin, reterr);
     if (!class)
         class = installation_check(worker->options, worker->admin, reterr);
-    return class ? class : check_topics(worker, reterr);
+    if (!class)
+        class = installation_check_topics(worker->options, worker->admin, reterr);
+    /* A server that is just going or coming is away all the same. */
+    return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
 }
 
 static enum ol_class start_threads(struct worker *worker, struct ol_error *reterr)

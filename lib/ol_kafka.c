@@ -372,7 +372,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *words, void *opaque)
 {
     (void)rk;
     struct ol_kafka_voice *voice = opaque;
-    if (voice->reading && ol_kafka_class(code) != OL_RETRY)
+    if (voice->reading && ol_kafka_class(code) != OL_RETRY && !voice->reading->error.class)
         ol_kafka_fail(&voice->reading->error, code, words, "read");
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
         return; /* says less than the lines before it */

@@ -424,6 +424,7 @@ static void note_positions(struct follower *follower)
 static void count_batch(struct follower *follower, const struct projection *batch,
                         const struct write_outcome *outcome)
 {
+    follower->did_commit = true;
     ol_series_add(follower->committed, 1);
     ol_series_observe(follower->transaction_time, outcome->duration_us);
     ol_series_add(follower->events, (int64_t)batch->event_count);
@@ -635,6 +636,7 @@ static enum ol_class serve(struct follower *follower, struct ol_error *reterr)
 
 static enum ol_class live(struct follower *follower, struct ol_error *reterr)
 {
+    follower->did_commit = false;
     enum ol_class class = open_database(follower, reterr);
     if (!class)
         class = open_consumer(follower, reterr);
@@ -683,7 +685,9 @@ enum ol_class follower_run(struct follower *follower, struct ol_error *reterr)
         ol_log(OL_LOG_WARN, "projector", "starting from scratch", ol_kv("context", name),
                ol_kv("class", ol_class_name(class)), ol_kv("error", reterr->text));
         ol_series_add(ol_metric(OL_METRIC_RESTARTS, name, ol_class_name(class)), 1);
-        bool lived = ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
+        /* A life that got something done, or lasted, does not wait for those before it. */
+        bool lived = follower->did_commit ||
+                     ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
         back_off_ms = lived || class == OL_VIOLATED ? BACK_OFF_MIN_MS : back_off_ms;
         if (ol_run_sleep(back_off_ms))
             return stopped(follower, OL_OK);

@@ -75,6 +75,7 @@ struct follower {
     int64_t compared_us;            /* ... the rows' progress compared with what was written */
     double rate;                    /* events a second, smoothed over batches */
     size_t next_inbox;
+    bool did_commit; /* in this life */
 
     /* Looking for an event that the database refuses. */
     bool isolating;

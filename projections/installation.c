@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "domain/topic.h"
+
 #define CLUSTER_MS 10000
+#define TOPICS_MS  10000
 
 static const struct ol_pg_statement installation_read = {
     .name = "installation/read",
@@ -109,4 +112,33 @@ enum ol_class installation_check(const struct ol_options *options, struct ol_adm
         .dsn = options->pg_dsn, .application_name = "orderlog-installation", .read_only = true};
     enum ol_class class = ol_pg_open(&connection, &db, reterr);
     return class ? class : installation_compare(options, admin, db, reterr);
+}
+
+enum ol_class installation_check_topics(const struct ol_options *options, struct ol_admin *admin,
+                                        struct ol_error *reterr)
+{
+    struct topic_name names[CONTEXT_COUNT * STREAM_COUNT];
+    struct ol_topic_state topics[CONTEXT_COUNT * STREAM_COUNT];
+    size_t count = 0;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int j = 0; j < STREAM_COUNT; j++, count++) {
+            names[count] = topic_name(options->topic_prefix, (enum context)i, (enum stream)j);
+            topics[count] = (struct ol_topic_state){.name = names[count].text};
+        }
+    enum ol_class class = ol_admin_describe_topics(admin, topics, count, TOPICS_MS, reterr);
+    if (class)
+        return class;
+    for (size_t i = 0; i < count; i++) {
+        if (topics[i].partition_count == 0)
+            return ol_fail(reterr, OL_NOT_FOUND,
+                           "there is no topic %s; run 'orderlog topics apply --execute'",
+                           topics[i].name);
+        if (topics[i].partition_count != (int32_t)options->partitions)
+            return ol_fail(reterr, OL_VIOLATED,
+                           "topic %s has %d partitions, but --partitions says %lld; the number "
+                           "must never change under a running installation",
+                           topics[i].name, topics[i].partition_count,
+                           (long long)options->partitions);
+    }
+    return OL_OK;
 }

@@ -19,7 +19,13 @@
 enum ol_class installation_check(const struct ol_options *options, struct ol_admin *admin,
                                  struct ol_error *reterr);
 
-/* The same over `db`. */
+/* For the start of a role: every topic is there, each with --partitions partitions; equal numbers are
+ * what puts an aggregate's commands, steps and events together. OL_NOT_FOUND, OL_VIOLATED: the text
+ * names the topic. */
+enum ol_class installation_check_topics(const struct ol_options *options, struct ol_admin *admin,
+                                        struct ol_error *reterr);
+
+/* installation_check over `db`. */
 enum ol_class installation_compare(const struct ol_options *options, struct ol_admin *admin,
                                    struct ol_pg *db, struct ol_error *reterr);
 

@@ -9,6 +9,9 @@
 #   servers.sh env DIR                   shell lines with ORDERLOG_KAFKA_BROKERS, ORDERLOG_PG_DSN
 #   servers.sh pid DIR kafka|pg          the server's pid, for tests that stop and continue it
 #
+# ORDERLOG_KAFKA_LINKS="name:port:advertised ..." gives the broker more listeners, each on `port`, and
+# tells its clients to come to `advertised`: where a test has a proxy in between.
+#
 # Can also be sourced: each line above is a function servers_start, servers_stop, ...
 # Loopback only, ports of their own; any number of state folders run side by side. In DIR:
 #
@@ -32,16 +35,24 @@ READY_SECONDS=60
 kafka_pid() { proc_of "$1/kafka/proc" "$1/kafka/server.properties"; }
 
 kafka_write_properties() {
-    local home=$1/kafka port=$2 controller=$3
+    local home=$1/kafka port=$2 controller=$3 link name at advertised
+    local listeners='' advertisements='' protocols='' threads=''
+    for link in ${ORDERLOG_KAFKA_LINKS:-}; do
+        IFS=: read -r name at advertised <<<"$link"
+        listeners+=,$name://127.0.0.1:$at
+        advertisements+=,$name://127.0.0.1:$advertised
+        protocols+=,$name:PLAINTEXT
+        threads+=listener.name.${name,,}.num.network.threads=1$'\n'
+    done
     cat >"$home/server.properties.new" <<EOF
 # Written by deploy/local/servers.sh at every start.
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller
-listeners=BROKER://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
-advertised.listeners=BROKER://127.0.0.1:$port
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=BROKER
+listeners=BROKER://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller$listeners
+advertised.listeners=BROKER://127.0.0.1:$port$advertisements
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT$protocols
+${threads}inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 log.dirs=$home/data
 

@@ -89,11 +89,11 @@ def read(topic, partitions):
 class Publisher:
     """Another client's producer, with a partitioner of its choice."""
 
-    def __init__(self, pipeline, partitioner="murmur2"):
+    def __init__(self, pipeline, partitioner="murmur2", **more):
         self.pipeline, self.places = pipeline, []
         self.producer = Producer({"bootstrap.servers": os.environ["ORDERLOG_KAFKA_BROKERS"],
                                   "partitioner": partitioner, "enable.idempotence": True,
-                                  "linger.ms": 20, "queue.buffering.max.messages": 1000000})
+                                  "linger.ms": 20, "queue.buffering.max.messages": 1000000, **more})
 
     def publish(self, context, key, value, partition=-1, headers=None, stream="commands"):
         """value: bytes, or a message. Its place is appended to `places` when it is there."""
