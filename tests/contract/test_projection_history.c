@@ -326,6 +326,7 @@ static void withdraw_product(struct history_world *world, int64_t number)
 static void open_account(struct history_world *world, int64_t number)
 {
     struct text customer = customer_of(world, number);
+    bool is_poor = world->history->settings.odd_percent && number == 0; /* some are declined */
     struct command open = {
         .context = CONTEXT_PAYMENTS,
         .metadata =
@@ -338,7 +339,7 @@ static void open_account(struct history_world *world, int64_t number)
             world, name(world, "account/%.*s/funds", (int)customer.bytes, customer.data)),
         .payment = {.kind = FUNDS_DEPOSIT,
                     .customer_id = customer,
-                    .amount_minor = opening(world, world->history->settings.funds),
+                    .amount_minor = is_poor ? 1 : opening(world, world->history->settings.funds),
                     .currency = TEXT("USD")},
     };
     submit(world, open);
