@@ -323,7 +323,8 @@ call lag --json
 same 'drained is 0, whatever markers lie at the end' "$(jq -s 'map(.lag_records | tonumber) | add' <<<"$OUT")" 0
 same 'there are markers at the end' "$(jq -s 'any(.[]; (.end | tonumber) > (.position // "0" | tonumber))' <<<"$OUT")" true
 same 'every partition has an owner' "$(jq -s 'map(select(.owner == null)) | length' <<<"$OUT")" 0
-timeout --preserve-status -s INT 3 "$BIN" lag --watch --json >"$DIR/watched" 2>&1
+# In the foreground: else it sends the signal twice, and the second means "at once".
+timeout --foreground --preserve-status -s INT 3 "$BIN" lag --watch --json >"$DIR/watched" 2>&1
 same 'watching ends politely' $? 0
 same 'and shows it again and again' "$(($(wc -l <"$DIR/watched") >= 72))" 1
 
