@@ -1,5 +1,7 @@
 #include "cli/session.h"
 
+#include "projections/installation.h"
+
 #define ARENA_BLOCK_BYTES (64 * 1024)
 #define PING_MS           5000
 
@@ -76,24 +78,16 @@ void session_release(struct session *session)
 enum ol_class session_partitions(struct session *session, int32_t *ret_partitions,
                                  struct ol_error *reterr)
 {
-    struct topic_name names[CONTEXT_COUNT * STREAM_COUNT];
-    struct ol_topic_state topics[CONTEXT_COUNT * STREAM_COUNT];
-    size_t count = 0;
-    for (int context = 0; context < CONTEXT_COUNT; context++)
-        for (int stream = 0; stream < STREAM_COUNT; stream++, count++) {
-            names[count] = topic_name(session->options->topic_prefix, (enum context)context,
-                                      (enum stream)stream);
-            topics[count] = (struct ol_topic_state){.name = names[count].text};
-        }
-    enum ol_class class =
-        ol_admin_describe_topics(session->admin, topics, count, session->timeout_ms, reterr);
+    struct installation_topics all;
+    const struct ol_topic_state *topics = all.states;
+    enum ol_class class = installation_describe_topics(
+        session->options->topic_prefix, session->admin, session->timeout_ms, &all, reterr);
     if (class)
         return class;
-    for (size_t i = 0; i < count; i++) {
-        if (topics[i].partition_count == 0)
-            return ol_fail(reterr, OL_NOT_FOUND,
-                           "there is no topic %s; run 'orderlog topics apply --execute'",
-                           topics[i].name);
+    for (size_t i = 0; i < INSTALLATION_TOPICS; i++) {
+        class = installation_topic_exists(&topics[i], reterr);
+        if (class)
+            return class;
         if (topics[i].partition_count != topics[0].partition_count)
             return ol_fail(reterr, OL_VIOLATED, "topic %s has %d partitions, but %s has %d",
                            topics[i].name, topics[i].partition_count, topics[0].name,

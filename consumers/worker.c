@@ -108,8 +108,6 @@ static enum ol_class open_shared(struct worker *worker, struct ol_error *reterr)
         class = ol_admin_open(&worker->kafka.settings, &worker->admin, reterr);
     if (!class)
         class = installation_check(worker->options, worker->admin, reterr);
-    if (!class)
-        class = installation_check_topics(worker->options, worker->admin, reterr);
     /* A server that is just going or coming is away all the same. */
     return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
 }

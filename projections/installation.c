@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "domain/topic.h"
-
 #define CLUSTER_MS 10000
 #define TOPICS_MS  10000
 
@@ -104,6 +102,47 @@ enum ol_class installation_record(const struct ol_options *options, struct ol_ad
     return compare(options, admin, db, true, reterr);
 }
 
+enum ol_class installation_describe_topics(const char *prefix, struct ol_admin *admin,
+                                           int timeout_ms, struct installation_topics *ret_topics,
+                                           struct ol_error *reterr)
+{
+    size_t count = 0;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int j = 0; j < STREAM_COUNT; j++, count++) {
+            ret_topics->names[count] = topic_name(prefix, (enum context)i, (enum stream)j);
+            ret_topics->states[count] =
+                (struct ol_topic_state){.name = ret_topics->names[count].text};
+        }
+    return ol_admin_describe_topics(admin, ret_topics->states, count, timeout_ms, reterr);
+}
+
+enum ol_class installation_topic_exists(const struct ol_topic_state *topic, struct ol_error *reterr)
+{
+    if (topic->partition_count == 0)
+        return ol_fail(reterr, OL_NOT_FOUND,
+                       "there is no topic %s; run 'orderlog topics apply --execute'", topic->name);
+    return OL_OK;
+}
+
+/* Equal numbers are what puts an aggregate's commands, steps and events together. */
+static enum ol_class check_topics(const struct ol_options *options, struct ol_admin *admin,
+                                  struct ol_error *reterr)
+{
+    struct installation_topics topics;
+    enum ol_class class =
+        installation_describe_topics(options->topic_prefix, admin, TOPICS_MS, &topics, reterr);
+    for (size_t i = 0; i < INSTALLATION_TOPICS && !class; i++) {
+        const struct ol_topic_state *topic = &topics.states[i];
+        class = installation_topic_exists(topic, reterr);
+        if (!class && topic->partition_count != (int32_t)options->partitions)
+            class = ol_fail(reterr, OL_VIOLATED,
+                            "topic %s has %d partitions, but --partitions says %lld; the number "
+                            "must never change under a running installation",
+                            topic->name, topic->partition_count, (long long)options->partitions);
+    }
+    return class;
+}
+
 enum ol_class installation_check(const struct ol_options *options, struct ol_admin *admin,
                                  struct ol_error *reterr)
 {
@@ -111,34 +150,7 @@ enum ol_class installation_check(const struct ol_options *options, struct ol_adm
     struct ol_pg_options connection = {
         .dsn = options->pg_dsn, .application_name = "orderlog-installation", .read_only = true};
     enum ol_class class = ol_pg_open(&connection, &db, reterr);
-    return class ? class : installation_compare(options, admin, db, reterr);
-}
-
-enum ol_class installation_check_topics(const struct ol_options *options, struct ol_admin *admin,
-                                        struct ol_error *reterr)
-{
-    struct topic_name names[CONTEXT_COUNT * STREAM_COUNT];
-    struct ol_topic_state topics[CONTEXT_COUNT * STREAM_COUNT];
-    size_t count = 0;
-    for (int i = 0; i < CONTEXT_COUNT; i++)
-        for (int j = 0; j < STREAM_COUNT; j++, count++) {
-            names[count] = topic_name(options->topic_prefix, (enum context)i, (enum stream)j);
-            topics[count] = (struct ol_topic_state){.name = names[count].text};
-        }
-    enum ol_class class = ol_admin_describe_topics(admin, topics, count, TOPICS_MS, reterr);
-    if (class)
-        return class;
-    for (size_t i = 0; i < count; i++) {
-        if (topics[i].partition_count == 0)
-            return ol_fail(reterr, OL_NOT_FOUND,
-                           "there is no topic %s; run 'orderlog topics apply --execute'",
-                           topics[i].name);
-        if (topics[i].partition_count != (int32_t)options->partitions)
-            return ol_fail(reterr, OL_VIOLATED,
-                           "topic %s has %d partitions, but --partitions says %lld; the number "
-                           "must never change under a running installation",
-                           topics[i].name, topics[i].partition_count,
-                           (long long)options->partitions);
-    }
-    return OL_OK;
+    if (!class)
+        class = installation_compare(options, admin, db, reterr);
+    return class ? class : check_topics(options, admin, reterr);
 }

@@ -8,24 +8,37 @@
 #ifndef PROJECTIONS_INSTALLATION_H
 #define PROJECTIONS_INSTALLATION_H
 
+#include "domain/topic.h"
 #include "lib/ol_error.h"
 #include "lib/ol_kafka_admin.h"
 #include "lib/ol_options.h"
 #include "lib/ol_pg.h"
 
+#define INSTALLATION_TOPICS (CONTEXT_COUNT * STREAM_COUNT)
+
+/* All topics of an installation, by context and stream; the states point to the names. */
+struct installation_topics {
+    struct topic_name names[INSTALLATION_TOPICS];
+    struct ol_topic_state states[INSTALLATION_TOPICS];
+};
+
+/* Asks the broker for them. */
+enum ol_class installation_describe_topics(const char *prefix, struct ol_admin *admin,
+                                           int timeout_ms, struct installation_topics *ret_topics,
+                                           struct ol_error *reterr);
+
+/* OL_NOT_FOUND: it does not, and the text says what to run. */
+enum ol_class installation_topic_exists(const struct ol_topic_state *topic,
+                                        struct ol_error *reterr);
+
 /* For the start of a role: --partitions, --topic-prefix and the cluster against the row, over a
- * connection of its own. OL_VIOLATED: they differ. OL_NOT_FOUND: there is no row (or no schema) yet,
- * the text says what to run. Others as ol_pg_open and ol_admin_cluster_id. */
+ * connection of its own; then every topic is there, with --partitions partitions. OL_VIOLATED: they
+ * differ. OL_NOT_FOUND: there is no row (no schema, no topic) yet, the text says what to run. Others
+ * as ol_pg_open, ol_admin_cluster_id and ol_admin_describe_topics. */
 enum ol_class installation_check(const struct ol_options *options, struct ol_admin *admin,
                                  struct ol_error *reterr);
 
-/* For the start of a role: every topic is there, each with --partitions partitions; equal numbers are
- * what puts an aggregate's commands, steps and events together. OL_NOT_FOUND, OL_VIOLATED: the text
- * names the topic. */
-enum ol_class installation_check_topics(const struct ol_options *options, struct ol_admin *admin,
-                                        struct ol_error *reterr);
-
-/* installation_check over `db`. */
+/* The row alone, over `db`. */
 enum ol_class installation_compare(const struct ol_options *options, struct ol_admin *admin,
                                    struct ol_pg *db, struct ol_error *reterr);
 

@@ -180,8 +180,6 @@ static enum ol_class open_shared(struct projector *projector, struct ol_error *r
         class = ol_admin_open(&projector->kafka.settings, &projector->admin, reterr);
     if (!class)
         class = installation_check(options, projector->admin, reterr);
-    if (!class)
-        class = installation_check_topics(options, projector->admin, reterr);
     /* A server that is just going or coming is away all the same. */
     return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
 }
