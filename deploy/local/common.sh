@@ -59,13 +59,14 @@ with_lock() {
 
 # ---- processes ---------------------------------------------------------------------------
 
-# Start time of a process in clock ticks since boot; fails when there is none or it is a zombie.
+# Start time of a process in clock ticks since boot; fails when there is none or only a zombie is left.
 proc_start() {
     local stat='' fields
     # Not $(<file): where the file is gone, that ends a shell with set -e whatever stands behind.
     { IFS= read -r -d '' stat <"/proc/$1/stat"; } 2>/dev/null || [[ -n $stat ]] || return 1
     read -r -a fields <<<"${stat##*) }"
-    [[ ${fields[0]} != [ZX] ]] || return 1
+    # Where only its first thread has ended, the others still hold what it had open.
+    [[ ${fields[0]} != [ZX] ]] || ((fields[17] > 1)) || return 1
     printf '%s\n' "${fields[19]}"
 }
 

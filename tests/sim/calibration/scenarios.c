@@ -386,7 +386,7 @@ static void offsets_of_an_old_generation(struct stage *stage)
         return;
     const struct ol_group *old = keep_group(stage, 0);
     if (!join(stage, 1, "slot-1") || !settle(stage, (const size_t[]){0, 1}, 2, SHARED) ||
-        !write_one(stage, producer, "old"))
+        !write_one(stage, producer, "old") || !await_high(stage, 1))
         return;
     did(stage, "old commit", commit_offsets(stage, producer, 3, old));
     tell_committed(stage, 0, STAGE_WAIT_MS);
