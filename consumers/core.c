@@ -190,11 +190,10 @@ bool core_lacks_for_event(struct core *core, const struct event_message *event, 
 {
     struct entity_key named[EVENT_ENTITIES_MAX];
     size_t named_count = event_entities(event, partition, named, EVENT_ENTITIES_MAX);
-    for (size_t i = 0; i < named_count; i++) {
-        if (!overlay_has(core->overlay, &named[i]) &&
-            !keys_add(arena, keys, count, capacity, &named[i]))
+    size_t lacking_count = overlay_lacking(core->overlay, named, named_count);
+    for (size_t i = 0; i < lacking_count; i++)
+        if (!keys_add(arena, keys, count, capacity, &named[i]))
             return false;
-    }
     return true;
 }
 
@@ -260,22 +259,36 @@ enum ol_class core_replay(struct core *core, const struct event_message *event, 
 
 /* ---- which states an input needs ---- */
 
+#define NAMED_AT_ONCE 64
+
 struct lacking {
     struct core *core;
     struct ol_arena *arena;
     struct entity_key *keys;
     size_t count, capacity;
+    struct entity_key named[NAMED_AT_ONCE]; /* not looked up yet */
+    size_t named_count;
     bool failed;
 };
+
+/* Looks up what was named. */
+static void look_up_named(struct lacking *lacking)
+{
+    size_t count = overlay_lacking(lacking->core->overlay, lacking->named, lacking->named_count);
+    for (size_t i = 0; i < count; i++)
+        if (!keys_add(lacking->arena, &lacking->keys, &lacking->count, &lacking->capacity,
+                      &lacking->named[i]))
+            lacking->failed = true;
+    lacking->named_count = 0;
+}
 
 static void lack(struct lacking *lacking, enum entity_kind kind, int32_t partition, struct text id,
                  struct text second)
 {
-    struct entity_key key = {.kind = kind, .partition = partition, .id = id, .second = second};
-    if (overlay_has(lacking->core->overlay, &key))
-        return;
-    if (!keys_add(lacking->arena, &lacking->keys, &lacking->count, &lacking->capacity, &key))
-        lacking->failed = true;
+    lacking->named[lacking->named_count++] =
+        (struct entity_key){.kind = kind, .partition = partition, .id = id, .second = second};
+    if (lacking->named_count == NAMED_AT_ONCE)
+        look_up_named(lacking);
 }
 
 static enum entity_kind aggregate_kind(enum context context)
@@ -400,6 +413,7 @@ bool core_lacks(struct core *core, const struct core_input *inputs, size_t count
         else if (inputs[i].kind == INPUT_STEP)
             lack_for_step(&lacking, &inputs[i]);
     }
+    look_up_named(&lacking);
     *ret_keys = lacking.keys;
     *ret_count = core_keys_unique(lacking.keys, lacking.count);
     return !lacking.failed;

@@ -12,7 +12,7 @@
 #define KEY_BYTES_MAX  (KEY_HEAD_BYTES + 2 * ID_BYTES_MAX)
 
 struct entry {
-    struct entry *older, *newer; /* by last use */
+    struct entry *older, *newer; /* by when they were put, or had their second chance */
     struct entity entity;
     int64_t base_offset;
     uint64_t batch; /* of its partition: the one of its last event; 0: as it was loaded */
@@ -21,6 +21,7 @@ struct entry {
     uint32_t owned_bytes;
     uint32_t hash;
     int16_t partition;
+    bool used; /* since eviction came by */
     uint16_t key_bytes;
     unsigned char key[];
 };
@@ -155,28 +156,20 @@ static void index_remove(struct overlay *overlay, const struct entry *entry)
     overlay->slots[gap] = (struct slot){0};
 }
 
-/* ---- order of use ---- */
+/* ---- order of eviction ---- */
 
-static void use_unlink(struct overlay *overlay, struct entry *entry)
+static void order_unlink(struct overlay *overlay, struct entry *entry)
 {
     *(entry->older ? &entry->older->newer : &overlay->oldest) = entry->newer;
     *(entry->newer ? &entry->newer->older : &overlay->newest) = entry->older;
 }
 
-static void use_append(struct overlay *overlay, struct entry *entry)
+static void order_append(struct overlay *overlay, struct entry *entry)
 {
     entry->older = overlay->newest;
     entry->newer = NULL;
     *(overlay->newest ? &overlay->newest->newer : &overlay->oldest) = entry;
     overlay->newest = entry;
-}
-
-static void use_now(struct overlay *overlay, struct entry *entry)
-{
-    if (overlay->newest == entry)
-        return;
-    use_unlink(overlay, entry);
-    use_append(overlay, entry);
 }
 
 /* ---- what an entry owns ---- */
@@ -254,7 +247,7 @@ static bool own(struct overlay *overlay, struct entry *entry)
 static void entry_remove(struct overlay *overlay, struct entry *entry)
 {
     index_remove(overlay, entry);
-    use_unlink(overlay, entry);
+    order_unlink(overlay, entry);
     overlay->stats.entries--;
     overlay->stats.bytes -= entry_bytes(entry);
     free(entry->owned);
@@ -312,7 +305,7 @@ struct entity *overlay_get(struct overlay *overlay, const struct entity_key *key
         return NULL;
     }
     overlay->stats.hits++;
-    use_now(overlay, entry);
+    entry->used = true;
     return &entry->entity;
 }
 
@@ -321,6 +314,30 @@ bool overlay_has(const struct overlay *overlay, const struct entity_key *key)
     struct flat_key flat;
     key_flatten(key, &flat);
     return find(overlay, &flat) != NULL;
+}
+
+#define AT_ONCE 16 /* keys: enough to overlap their misses, few enough for the first cache */
+
+size_t overlay_lacking(const struct overlay *overlay, struct entity_key *keys, size_t count)
+{
+    struct flat_key flat[AT_ONCE];
+    size_t mask = overlay->slot_count - 1, kept = 0;
+    for (size_t first = 0; first < count; first += AT_ONCE) {
+        size_t some = count - first < AT_ONCE ? count - first : AT_ONCE;
+        for (size_t i = 0; i < some; i++) {
+            key_flatten(&keys[first + i], &flat[i]);
+            __builtin_prefetch(&overlay->slots[flat[i].hash & mask]);
+        }
+        for (size_t i = 0; i < some; i++) {
+            const struct entry *entry = overlay->slots[flat[i].hash & mask].entry;
+            if (entry)
+                __builtin_prefetch(entry->key);
+        }
+        for (size_t i = 0; i < some; i++)
+            if (!find(overlay, &flat[i]))
+                keys[kept++] = keys[first + i];
+    }
+    return kept;
 }
 
 static struct entity *put_flat(struct overlay *overlay, const struct flat_key *flat,
@@ -342,7 +359,7 @@ static struct entity *put_flat(struct overlay *overlay, const struct flat_key *f
         free(entry);
         return NULL;
     }
-    use_append(overlay, entry);
+    order_append(overlay, entry);
     overlay->stats.entries++;
     overlay->stats.bytes += entry_bytes(entry);
     if (!own(overlay, entry)) {
@@ -368,7 +385,7 @@ struct entity *overlay_get_or_absent(struct overlay *overlay, const struct entit
     key_flatten(key, &flat);
     struct entry *entry = find(overlay, &flat);
     if (entry) {
-        use_now(overlay, entry);
+        entry->used = true;
         return &entry->entity;
     }
     struct entity absent = {.kind = key->kind};
@@ -391,7 +408,7 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
             continue;
         entity_apply(&entry->entity, &keys[i], event);
         entry->batch = overlay->partitions[partition].open;
-        use_now(overlay, entry);
+        entry->used = true;
         if (!own(overlay, entry))
             return false;
     }
@@ -445,10 +462,17 @@ void overlay_settle(struct overlay *overlay, int32_t partition, const struct rec
     }
 }
 
+/* Each is put off once at most: then its mark is gone. */
 void overlay_evict(struct overlay *overlay)
 {
     while (overlay->stats.bytes > overlay->limits.bytes && overlay->oldest) {
         struct entry *entry = overlay->oldest;
+        if (entry->used) {
+            entry->used = false;
+            order_unlink(overlay, entry);
+            order_append(overlay, entry);
+            continue;
+        }
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): entry_remove() has unlinked the one before */
         if (entry->batch > overlay->partitions[entry->partition].settled && PROTECTED(settled))
             break;

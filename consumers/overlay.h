@@ -9,8 +9,9 @@
  * overlay_batch_close() ends that with its receipt, overlay_settle() says up to which receipt the
  * projection has come.
  *
- * Memory is counted; eviction takes the entry unused for longest and stops at the first that the
- * projection has not caught up with. Pure but for malloc. One thread.
+ * Memory is counted; eviction goes from the oldest entry on: one that was used since it was last come
+ * by is put behind the newest instead (second chance: a use writes to its own entry only), and it stops
+ * at the first that the projection has not caught up with. Pure but for malloc. One thread.
  */
 #ifndef CONSUMERS_OVERLAY_H
 #define CONSUMERS_OVERLAY_H
@@ -44,6 +45,10 @@ struct entity *overlay_get(struct overlay *overlay, const struct entity_key *key
 
 /* Is it here? Does not count as use. */
 bool overlay_has(const struct overlay *overlay, const struct entity_key *key);
+
+/* Moves those of the keys that are not here to the front, in their order, and returns how many they
+ * are. Many at once cost less than one by one: their cache misses overlap. Does not count as use. */
+size_t overlay_lacking(const struct overlay *overlay, struct entity_key *keys, size_t count);
 
 /*
  * Puts a loaded state (absent ones too: knowing that there is nothing is knowledge). base_offset:

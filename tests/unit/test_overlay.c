@@ -303,6 +303,28 @@ Test(overlay_apply, asserts_that_all_are_here, .signal = SIGABRT)
     apply_added("s", 0, OVERLAY_NOW);
 }
 
+Test(overlay_lacking, keeps_those_that_are_not_here_in_their_order)
+{
+    enum { KEYS = 100 }; /* several strides, and a part of one */
+    static char skus[KEYS][8];
+    static struct entity_key keys[KEYS];
+    overlay = overlay_new(PARTITIONS, roomy);
+    for (int every = 1; every <= KEYS; every++) { /* each `every`th is not here */
+        overlay_clear(overlay);
+        for (int i = 0; i < KEYS; i++) {
+            snprintf(skus[i], sizeof skus[i], "s-%d", i);
+            keys[i] = key_of(ENTITY_PRODUCT, 0, skus[i], NULL);
+            if (i % every)
+                put_product(skus[i], 0, 0);
+        }
+        size_t count = overlay_lacking(overlay, keys, KEYS);
+        cr_assert_eq(count, (size_t)((KEYS - 1) / every + 1));
+        for (size_t i = 0; i < count; i++)
+            cr_assert_eq(keys[i].id.data, skus[i * (size_t)every], "every %d, row %zu", every, i);
+    }
+    cr_assert_eq(overlay_lacking(overlay, keys, 0), 0u);
+}
+
 /* ---- batches, settling, eviction ---- */
 
 static void close_batch(int32_t partition, int64_t commands_next, int64_t steps_next)
@@ -407,29 +429,28 @@ Test(overlay_settle, keeps_the_order_while_the_ring_turns_and_grows)
         close_batch(0, closed, closed / 2);
         settle(0, settled, settled / 2);
     }
-    get(ENTITY_PRODUCT, 0, "a"); /* the newest now; of the first batch */
+    overlay_evict(overlay); /* all had been used: each is put behind the others, in their order */
     for (; settled <= closed; settled++) {
         settle(0, settled, settled / 2);
         overlay_evict(overlay);
-        size_t kept = (size_t)(closed - settled);
-        cr_assert_eq(overlay_stats(overlay).entries, kept ? kept + 1 : 0);
+        cr_assert_eq(overlay_stats(overlay).entries, (size_t)(closed - settled));
     }
 }
 
-/* What a product with an id of one byte takes. */
-static size_t product_bytes(void)
+/* What a product with this id takes. */
+static size_t product_bytes(const char *sku)
 {
     overlay = overlay_new(PARTITIONS, roomy);
-    put_product("a", 0, 0);
+    put_product(sku, 0, 0);
     size_t bytes = overlay_stats(overlay).bytes;
     cr_assert_gt(bytes, sizeof(struct entity));
     overlay_free(overlay);
     return bytes;
 }
 
-Test(overlay_evict, takes_the_longest_unused_down_to_the_soft_limit)
+Test(overlay_evict, takes_the_oldest_down_to_the_soft_limit_but_those_in_use)
 {
-    size_t one = product_bytes();
+    size_t one = product_bytes("a");
     overlay = overlay_new(PARTITIONS, (struct overlay_limits){3 * one, 1 << 30});
     for (char name[] = "a"; *name <= 'e'; ++*name)
         put_product(name, 0, 0);
@@ -438,6 +459,11 @@ Test(overlay_evict, takes_the_longest_unused_down_to_the_soft_limit)
     cr_assert_str_eq(left(0), "ade");
     cr_assert_eq(overlay_stats(overlay).evictions, 2u);
     cr_assert_str_eq(left(0), "ade", "nothing above the limit: nothing goes");
+    put_product("f", 0, 0);
+    put_product("g", 0, 0);
+    cr_assert_str_eq(left(0), "afg", "a had its chance after e was put");
+    put_product("h", 0, 0);
+    cr_assert_str_eq(left(0), "fgh", "and was not used since");
 }
 
 Test(overlay_evict, stops_at_the_first_that_is_not_settled)
@@ -448,62 +474,63 @@ Test(overlay_evict, stops_at_the_first_that_is_not_settled)
     cr_assert(apply_increased("b", 0, 2, 1, OVERLAY_NOW));
     get(ENTITY_PRODUCT, 0, "d");
     get(ENTITY_PRODUCT, 0, "e");
-    cr_assert_str_eq(left(0), "bde", "a and c were used before b");
+    cr_assert_str_eq(left(0), "bde", "b was put back before d and e");
     close_batch(0, 1, 0);
     settle(0, 1, 0);
     cr_assert_str_eq(left(0), "");
 }
 
-/* Puts, gets and evicts at random, and a plain array beside it: found is what is there. */
+/* Puts, gets and evicts at random, and a plain queue beside it: found is what is there. */
 Test(overlay_evict, leaves_all_others_to_be_found)
 {
-    enum { KEYS = 6000, MOVES = 300000 };
-    static bool here[KEYS];
-    static uint32_t used_at[KEYS];
+    enum { KEYS = 6000, ROOM = 2000, MOVES = 300000 };
+    static bool here[KEYS], used[KEYS];
+    static size_t queue[MOVES + 100 * KEYS]; /* each round puts each off once at most */
     struct rng rng = rng_from(rng_seed("overlay"));
-    size_t one = product_bytes(), count = 0;
-    overlay = overlay_new(PARTITIONS, (struct overlay_limits){2000 * one, 1 << 30});
+    size_t one = product_bytes("sku-0000"), count = 0, first = 0, end = 0;
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){ROOM * one, 1 << 30});
     for (uint32_t move = 1; move <= MOVES; move++) {
         char sku[24];
         size_t number = rng_below(&rng, KEYS);
         struct entity_key key = {ENTITY_PRODUCT, (int32_t)(number % PARTITIONS), {0}, {0}};
-        key.id = (struct text){sku, (uint32_t)sprintf(sku, "sku-%zu", number)};
+        key.id = (struct text){sku, (uint32_t)sprintf(sku, "sku-%04zu", number)};
         struct entity *entity = overlay_get(overlay, &key);
         cr_assert_eq(entity != NULL, here[number], "move %u", move);
         if (entity) {
             cr_assert_eq(entity->product.version, (int64_t)number);
+            used[number] = true;
         } else {
             struct entity state = {.kind = ENTITY_PRODUCT, .product.version = (int64_t)number};
             cr_assert(overlay_put(overlay, &key, &state, 0));
             here[number] = true;
+            queue[end++] = number;
             count++;
         }
-        used_at[number] = move;
         cr_assert_eq(overlay_stats(overlay).entries, count);
-        if (move % 20000)
+        if (move % 3000)
             continue;
         overlay_evict(overlay);
-        count = overlay_stats(overlay).entries;
-        uint32_t oldest_left = UINT32_MAX, newest_gone = 0;
+        for (; count > ROOM; first++) {
+            size_t oldest = queue[first];
+            if (used[oldest])
+                queue[end++] = oldest;
+            else
+                count--;
+            here[oldest] = used[oldest];
+            used[oldest] = false;
+        }
         for (size_t i = 0; i < KEYS; i++) {
             key.partition = (int32_t)(i % PARTITIONS);
-            key.id.bytes = (uint32_t)sprintf(sku, "sku-%zu", i);
-            bool left = overlay_has(overlay, &key);
-            cr_assert(here[i] || !left);
-            if (left && used_at[i] < oldest_left)
-                oldest_left = used_at[i];
-            if (here[i] && !left && used_at[i] > newest_gone)
-                newest_gone = used_at[i];
-            here[i] = left;
+            key.id.bytes = (uint32_t)sprintf(sku, "sku-%04zu", i);
+            cr_assert_eq(overlay_has(overlay, &key), here[i], "move %u, key %zu", move, i);
         }
-        cr_assert_lt(newest_gone, oldest_left);
     }
     cr_assert_gt(overlay_stats(overlay).evictions, 1000u);
 }
 
 Test(overlay_full, is_above_the_hard_limit_while_the_projection_is_behind)
 {
-    size_t one = product_bytes();
+    size_t one = product_bytes("a");
     overlay = overlay_new(PARTITIONS, (struct overlay_limits){0, 2 * one});
     put_product("a", 0, 0);
     put_product("b", 0, 0);
