@@ -6,7 +6,8 @@
 
 #include "lib/ol_kafka_internal.h"
 
-#define CLOSE_MS 5000
+#define CLOSE_MS     5000
+#define ASK_AGAIN_MS 2000
 
 struct ol_admin {
     struct ol_kafka_settings settings;
@@ -332,9 +333,9 @@ static enum ol_class group_result(const rd_kafka_group_result_t **results, size_
     return OL_OK;
 }
 
-enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
-                                     struct ol_offset *places, size_t count, int timeout_ms,
-                                     struct ol_error *reterr)
+static enum ol_class ask_group_offsets(struct ol_admin *admin, const char *group,
+                                       struct ol_offset *places, size_t count, int timeout_ms,
+                                       struct ol_error *reterr)
 {
     OL_AUTO(call) struct call call;
     call_init(&call, admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, "group offsets",
@@ -355,6 +356,21 @@ enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
         rd_kafka_event_ListConsumerGroupOffsets_result(call.event), &result_count);
     class = group_result(results, result_count, group, &found, reterr);
     return class ? class : ol_kafka_list_read(found, places, count, "committed offset", reterr);
+}
+
+/* Where no group was ever, the broker makes its coordinator upon the first question, and librdkafka
+ * 2.0.2 does not ask again within one call. */
+enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
+                                     struct ol_offset *places, size_t count, int timeout_ms,
+                                     struct ol_error *reterr)
+{
+    enum ol_class class;
+    do {
+        int once_ms = timeout_ms < ASK_AGAIN_MS ? timeout_ms : ASK_AGAIN_MS;
+        class = ask_group_offsets(admin, group, places, count, once_ms, reterr);
+        timeout_ms -= once_ms;
+    } while (class == OL_UNREACHABLE && timeout_ms > 0);
+    return class;
 }
 
 enum ol_class ol_admin_set_group_offsets(struct ol_admin *admin, const char *group,
