@@ -502,14 +502,13 @@ static struct text step_id(struct ol_arena *arena, struct text stem, int64_t ver
     return (struct text){ol_arena_copy(arena, id, bytes), (uint32_t)bytes};
 }
 
-/* "<id>/r" */
+/* "<id>/r". A step without an id is poison to the codec. */
 static struct text reply_id(struct ol_arena *arena, struct text asked)
 {
     char *id = ol_arena_alloc(arena, asked.bytes + 2);
     if (!id)
         return (struct text){0};
-    if (asked.bytes)
-        memcpy(id, asked.data, asked.bytes);
+    memcpy(id, asked.data, asked.bytes);
     memcpy(id + asked.bytes, "/r", 2);
     return (struct text){id, asked.bytes + 2};
 }

@@ -272,12 +272,14 @@ static struct refusal check_command(const struct payment_command *command)
     return accepted();
 }
 
-/* True when the wallet can take `amount_minor` more, should all that is held come back to it. */
+/* True when the wallet can take `amount_minor` more, should all that is held come back to it. What
+ * it holds by now was let in by this. */
 static bool has_room(const struct account *account, int64_t amount_minor)
 {
     int64_t sum_minor;
-    return amount_add(account->balance_minor, account->held_minor, &sum_minor) &&
-           amount_add(sum_minor, amount_minor, &sum_minor);
+    bool fits = amount_add(account->balance_minor, account->held_minor, &sum_minor);
+    domain_assert(fits);
+    return amount_add(sum_minor, amount_minor, &sum_minor);
 }
 
 static struct refusal open_wallet(const struct account *account, const struct payment *payment,

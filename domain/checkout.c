@@ -85,6 +85,7 @@ static int row_kind(const struct checkout_row *row, enum checkout_move move)
     case CHECKOUT_MOVE_NONE:
     case CHECKOUT_MOVE_COUNT: break;
     }
+    domain_assert(!"a turn has a move");
     return 0;
 }
 

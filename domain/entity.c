@@ -104,13 +104,12 @@ static void product_entity_apply(struct product *product, const struct entity_ke
         product_apply(product, event);
         return;
     }
-    for (size_t i = 0; i < event->line_count; i++) {
-        if (text_equal(event->lines[i].sku, key->id)) {
-            product_apply_line(product, event->kind, &event->lines[i]);
-            return;
-        }
+    size_t i = 0;
+    while (!text_equal(event->lines[i].sku, key->id)) {
+        i++;
+        domain_assert(i < event->line_count); /* the event names the product */
     }
-    domain_assert(!"the event names the product");
+    product_apply_line(product, event->kind, &event->lines[i]);
 }
 
 static void command_apply(struct command_record *record, const struct event_message *event)

@@ -85,7 +85,7 @@ const char *command_kind_name(const struct command *command)
     case CONTEXT_ORDERS: kind = command->order.kind; break;
     case CONTEXT_INVENTORY: kind = command->inventory.kind; break;
     case CONTEXT_PAYMENTS: kind = command->payment.kind; break;
-    case CONTEXT_COUNT: break;
+    case CONTEXT_COUNT: domain_assert(!"a command of no context");
     }
     return name_at(command_names[command->context], KINDS_MAX, kind);
 }
@@ -98,7 +98,7 @@ const char *step_kind_name(const struct step_message *step)
     case CONTEXT_ORDERS: kind = step->order.kind; break;
     case CONTEXT_INVENTORY: kind = step->inventory.kind; break;
     case CONTEXT_PAYMENTS: kind = step->payment.kind; break;
-    case CONTEXT_COUNT: break;
+    case CONTEXT_COUNT: domain_assert(!"a step of no context");
     }
     return name_at(step_names[step->context], KINDS_MAX, kind);
 }
@@ -111,6 +111,7 @@ static size_t domain_event_kind(const struct event_message *event)
     case CONTEXT_PAYMENTS: return event->payment.kind;
     case CONTEXT_COUNT: break;
     }
+    domain_assert(!"an event of no context");
     return 0;
 }
 

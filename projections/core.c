@@ -8,9 +8,6 @@
 
 #define BLOCK_BYTES (1u << 20)
 
-/* For messages: the id, and how much of it. */
-#define SHOWN(text) (int)((text).bytes), (text).data ? (text).data : ""
-
 static const struct text no_text;
 
 /* ---- the batch ------------------------------------------------------------------------------- */
@@ -130,8 +127,9 @@ enum ol_class core_origin(const struct taken *taken, struct row_origin *ret_orig
                           struct ol_error *reterr)
 {
     const struct event_message *event = taken->event;
-    if (!core_settles_command(taken) || event->metadata.command_id.bytes == 0)
+    if (!core_settles_command(taken))
         return ol_fail(reterr, OL_POISON, "it makes something new, but no command is its cause");
+    assert(event->metadata.command_id.bytes > 0); /* core_check_command() has seen to it */
     *ret_origin =
         (struct row_origin){.digest = event->body_digest, .recorded_us = event->recorded_at_us};
     if (!core_copy(taken->projection, event->metadata.command_id, &ret_origin->command_id))

@@ -9,6 +9,9 @@
 
 #include "projections/core.h"
 
+/* For messages: how much there is of an id that is not empty, and the id. */
+#define SHOWN(text) (int)((text).bytes), (text).data
+
 /* An event and where it lies. */
 struct taken {
     struct projection *projection;
@@ -28,7 +31,8 @@ enum ol_class core_check_version(const char *what, struct text id, int64_t befor
 /* The event is a command's first: its outcome. */
 bool core_settles_command(const struct taken *taken);
 
-/* The event makes an aggregate: it must be the first of a command. Fills the origin. */
+/* The event makes an aggregate: it must be the first of a command. Fills the origin. Asked only after
+ * the check of the command. */
 enum ol_class core_origin(const struct taken *taken, struct row_origin *ret_origin,
                           struct ol_error *reterr);
 

@@ -3,8 +3,6 @@
 #include "domain/money.h"
 #include "projections/core_internal.h"
 
-#define SHOWN(text) (int)((text).bytes), (text).data ? (text).data : ""
-
 static const struct text no_text;
 
 /* What a product's own event is called in the table of commands. */
@@ -149,7 +147,9 @@ static enum ol_class check_reservation(const struct taken *taken,
                                        struct ol_error *reterr)
 {
     const struct inventory_event *event = &taken->event->inventory;
-    if (event->order_id.bytes == 0 || event->partition != taken->partition)
+    if (event->order_id.bytes == 0)
+        return ol_fail(reterr, OL_POISON, "a group without an order id");
+    if (event->partition != taken->partition)
         return ol_fail(reterr, OL_POISON, "a group of partition %d of order %.*s", event->partition,
                        SHOWN(event->order_id));
     if (event->kind == STOCK_REFUSED && event->code == ACCEPTED)
@@ -208,7 +208,8 @@ static bool fold_reservation(const struct taken *taken, struct reservation_chang
     }
 }
 
-static bool fold_lines(const struct taken *taken, struct product_change **changes)
+static enum ol_class fold_lines(const struct taken *taken, struct product_change **changes,
+                                struct ol_error *reterr)
 {
     const struct inventory_event *event = &taken->event->inventory;
     for (size_t i = 0; i < event->line_count; i++) {
@@ -218,14 +219,14 @@ static bool fold_lines(const struct taken *taken, struct product_change **change
         if (!change)
             change = product_add(taken, line->sku, ROW_UPDATE, line->version);
         if (!change)
-            return false;
+            return core_no_memory(reterr);
         change->version = line->version;
         change->event_offset = taken->offset;
         int64_t sign = event->kind == STOCK_RESERVED ? 1 : -1;
         if (!amount_add(change->reserved, sign * line->quantity, &change->reserved))
-            return false;
+            return ol_fail(reterr, OL_FATAL, "the units of %.*s do not fit", SHOWN(line->sku));
     }
-    return true;
+    return OL_OK;
 }
 
 static enum ol_class take_group(const struct taken *taken, struct ol_error *reterr)
@@ -235,7 +236,7 @@ static enum ol_class take_group(const struct taken *taken, struct ol_error *rete
     struct reservation_change *change = (struct reservation_change *)rowset_find(
         &taken->projection->parts, event->order_id, reservation_key(taken->partition));
     enum ol_class class = check_reservation(taken, change, reterr);
-    if (!class && event->kind != STOCK_REFUSED)
+    if (!class)
         class = check_lines(taken, changes, reterr);
     if (class)
         return class;
@@ -243,9 +244,7 @@ static enum ol_class take_group(const struct taken *taken, struct ol_error *rete
         change = reservation_add(taken);
     if (!change || !fold_reservation(taken, change))
         return core_no_memory(reterr);
-    if (event->kind != STOCK_REFUSED && !fold_lines(taken, changes))
-        return core_no_memory(reterr);
-    return OL_OK;
+    return fold_lines(taken, changes, reterr);
 }
 
 enum ol_class core_inventory(const struct taken *taken, struct ol_error *reterr)

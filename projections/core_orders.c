@@ -2,8 +2,6 @@
 
 #include "projections/core_internal.h"
 
-#define SHOWN(text) (int)((text).bytes), (text).data ? (text).data : ""
-
 _Static_assert(ORDER_PAYMENT_COUNT <= 8, "three bits hold a payment state");
 
 /* ---- maps of payment states ------------------------------------------------------------------ */

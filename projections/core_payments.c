@@ -3,8 +3,6 @@
 #include "domain/money.h"
 #include "projections/core_internal.h"
 
-#define SHOWN(text) (int)((text).bytes), (text).data ? (text).data : ""
-
 static const struct text no_text;
 
 /* ---- accounts -------------------------------------------------------------------------------- */
@@ -90,9 +88,12 @@ static enum row_mode mode_of(const struct payment_event *event)
     }
 }
 
+/* The kinds of a payment are the last ones. */
+_Static_assert(PAYMENT_REFUNDED + 1 == PAYMENT_EVENT_KIND_COUNT, "no kind behind them");
+
 static bool is_of_payment(const struct payment_event *event)
 {
-    return event->kind >= PAYMENT_AUTHORISED && event->kind <= PAYMENT_REFUNDED;
+    return event->kind >= PAYMENT_AUTHORISED;
 }
 
 static enum ol_class check_payment(const struct taken *taken, const struct payment_change *change,

@@ -107,7 +107,7 @@ struct row *rowset_add(struct rowset *set, struct ol_arena *arena, size_t row_by
 static int compare_texts(struct text a, struct text b)
 {
     uint32_t bytes = a.bytes < b.bytes ? a.bytes : b.bytes;
-    int order = bytes ? memcmp(a.data, b.data, bytes) : 0;
+    int order = memcmp(a.data, b.data, bytes); /* of rows, whose texts have a place even if empty */
     return order ? order : (a.bytes > b.bytes) - (a.bytes < b.bytes);
 }
 

@@ -209,7 +209,8 @@ static bool encode(write_function *write, const void *message, struct ol_arena *
     struct wire_writer writer = {.end = scratch + sizeof scratch, .size = sizeof scratch};
     write(&writer, message);
     size_t size = writer.used;
-    uint8_t *wire = ol_arena_alloc(arena, size ? size : 1);
+    assert(size > 0); /* a body is written even if empty */
+    uint8_t *wire = ol_arena_alloc(arena, size);
     if (!wire)
         return false;
     if (size <= sizeof scratch) {
@@ -455,6 +456,7 @@ static bool place_head(struct event_message *event, const struct event_head *hea
     case CONTEXT_PAYMENTS: event->payment.version = version; return true;
     case CONTEXT_COUNT: break;
     }
+    assert(!"an event has a context");
     return false;
 }
 
@@ -488,8 +490,10 @@ static bool decode_event(struct wire_reader *reader, struct bytes wire, struct e
             return false;
     if (!check_event(reader, event, &body, span.end))
         return false;
-    return place_head(event, &head) ||
-           wire_poison(reader, NULL, span.end, "version, status or saga_state do not fit the body");
+    if (!place_head(event, &head))
+        return wire_poison(reader, NULL, span.end,
+                           "version, status or saga_state do not fit the body");
+    return true;
 }
 
 enum ol_class codec_decode_event(enum context context, struct bytes wire, struct ol_arena *arena,
@@ -520,6 +524,7 @@ static struct event_head head_of(const struct event_message *event)
     case CONTEXT_PAYMENTS: return (struct event_head){.version = (uint64_t)event->payment.version};
     case CONTEXT_COUNT: break;
     }
+    assert(!"an event has a context");
     return (struct event_head){0};
 }
 

@@ -15,22 +15,22 @@
 
 /* ---- faults ---- */
 
+/* The tables' longest path fits: tests/unit/test_codec_tables.c. */
 static void path_text(const struct wire_reader *reader, const char *name, char *ret_path)
 {
     size_t used = 0;
     ret_path[0] = '\0';
-    for (int i = 0; i <= reader->depth && used < WIRE_PATH_BYTES; i++) {
+    for (int i = 0; i <= reader->depth; i++) {
         const char *part = i < reader->depth ? reader->path[i].name : name;
-        int written = 0;
         if (!part)
             continue;
-        written = snprintf(ret_path + used, WIRE_PATH_BYTES - used, "%s%s", used ? "." : "", part);
-        used += (size_t)written;
-        if (i < reader->depth && reader->path[i].index >= 0 && used < WIRE_PATH_BYTES) {
-            written = snprintf(ret_path + used, WIRE_PATH_BYTES - used, "[%lld]",
-                               (long long)reader->path[i].index);
-            used += (size_t)written;
-        }
+        used += (size_t)snprintf(ret_path + used, WIRE_PATH_BYTES - used, "%s%s", used ? "." : "",
+                                 part);
+        assert(used < WIRE_PATH_BYTES);
+        if (i < reader->depth && reader->path[i].index >= 0)
+            used += (size_t)snprintf(ret_path + used, WIRE_PATH_BYTES - used, "[%lld]",
+                                     (long long)reader->path[i].index);
+        assert(used < WIRE_PATH_BYTES);
     }
 }
 
@@ -65,6 +65,7 @@ static bool text_fault(struct wire_reader *reader, const struct wire_field *fiel
 
 /* ---- bytes ---- */
 
+/* What get_varint() leaves: the first byte has the high bit set, or there is none. */
 static bool get_long_varint(struct wire_reader *reader, struct wire_span *span, uint64_t *ret_value)
 {
     const uint8_t *at = span->at;
@@ -72,7 +73,7 @@ static bool get_long_varint(struct wire_reader *reader, struct wire_span *span, 
     for (unsigned i = 0; i < VARINT_BYTES_MAX && at < span->end; i++, at++) {
         value |= (uint64_t)(*at & 0x7f) << (7 * i);
         if (*at < 0x80) {
-            if ((*at == 0 && i > 0) || (i == 9 && *at > 1))
+            if (*at == 0 || (i == 9 && *at > 1))
                 reader->canonical = false;
             *ret_value = value;
             span->at = at + 1;
@@ -134,15 +135,18 @@ bool wire_skip(struct wire_reader *reader, struct wire_span *span, uint32_t tag)
     }
     default: break;
     }
-    return good || wire_poison(reader, NULL, at, "a field of an unknown kind or cut off");
+    if (!good)
+        return wire_poison(reader, NULL, at, "a field of an unknown kind or cut off");
+    return true;
 }
 
 static inline bool read_varint(struct wire_reader *reader, struct wire_span *span, const char *name,
                                uint64_t *ret_value)
 {
     const uint8_t *at = span->at;
-    return get_varint(reader, span, ret_value) ||
-           wire_poison(reader, name, at, "a number is cut off or too long");
+    if (!get_varint(reader, span, ret_value))
+        return wire_poison(reader, name, at, "a number is cut off or too long");
+    return true;
 }
 
 bool wire_read_varint(struct wire_reader *reader, struct wire_span *span, const char *name,
@@ -168,8 +172,9 @@ static inline bool read_bytes(struct wire_reader *reader, struct wire_span *span
                               struct wire_span *ret_span)
 {
     const uint8_t *at = span->at;
-    return get_bytes(reader, span, ret_span) ||
-           wire_poison(reader, name, at, "longer than the message");
+    if (!get_bytes(reader, span, ret_span))
+        return wire_poison(reader, name, at, "longer than the message");
+    return true;
 }
 
 bool wire_read_bytes(struct wire_reader *reader, struct wire_span *span, const char *name,
@@ -280,8 +285,9 @@ static bool read_text(struct wire_reader *reader, const struct wire_field *field
     if (size == 0) {
         reader->canonical = false;
         *ret_text = (struct text){0};
-        return !(field->flags & WIRE_KEY) ||
-               wire_poison(reader, field->name, bytes.at, "an id is empty");
+        if (field->flags & WIRE_KEY)
+            return wire_poison(reader, field->name, bytes.at, "an id is empty");
+        return true;
     }
     bool long_one = size > field->limit && field->limit != WIRE_NO_LIMIT;
     if (!long_one && text_is_plain(bytes.at, size))
@@ -468,6 +474,7 @@ static bool read_field(struct wire_reader *reader, const struct wire_field *fiel
                read_line(reader, field, bytes, *span, target);
     case WIRE_TYPE_NONE: break;
     }
+    assert(!"a field has a type");
     return false;
 }
 
@@ -515,8 +522,9 @@ bool wire_decode(struct wire_reader *reader, const struct wire_message *message,
             return false;
     }
     uint32_t missing = message->required & ~seen;
-    return !missing ||
-           wire_poison(reader, message->fields[__builtin_ctz(missing)].name, start, "missing");
+    if (missing)
+        return wire_poison(reader, message->fields[__builtin_ctz(missing)].name, start, "missing");
+    return true;
 }
 
 /* ---- encoding ---- */
@@ -648,7 +656,7 @@ static void put_field(struct wire_writer *writer, const struct wire_field *field
     case WIRE_TIME: wire_put_time(writer, number, *(const int64_t *)value); break;
     case WIRE_MESSAGE: wire_put_message(writer, number, field->message, value, false); break;
     case WIRE_LINES: put_lines(writer, field, source); break;
-    case WIRE_TYPE_NONE: break;
+    case WIRE_TYPE_NONE: assert(!"a field has a type");
     }
 }
 

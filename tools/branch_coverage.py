@@ -3,9 +3,16 @@
 
 usage: branch_coverage.py BUILD SOURCE_ROOT [--missed] FILE...
 
-Left out are branches of assertions: a statement that begins with domain_assert( or assert( says what
-can't be, so its other way out can't be taken, nor can what stands in one line with it ("case X_COUNT:
-domain_assert(...)"). Ends with 1 if a FILE was never run.
+Left out are, and nothing else:
+
+  - branches of assertions: a statement that begins with domain_assert( or assert( says what can't be;
+  - of a switch, the case that leads to an assertion of !"..." and to nothing else ("case X_COUNT:
+    assert(!"an x has a kind")", or "case X_COUNT: break;" with that assertion behind the switch);
+  - of a switch over an enum without default, the way that a value takes which the enum has not: that
+    each value it has is named is the compiler's to see (-Wswitch);
+  - what uthash's macros (HASH_...) branch to within themselves.
+
+Ends with 1 if a FILE was never run, or gcov sees other ways out of a switch than the source shows.
 """
 import json
 import re
@@ -14,17 +21,67 @@ import sys
 from pathlib import Path
 
 ASSERTS = re.compile(r"\b(domain_assert|assert)\(")
+NEVER = re.compile(r'\s*(domain_assert|assert)\(!"')
+FOREIGN = re.compile(r"^\s*HASH_[A-Z_]+\(")
+SWITCH = re.compile(r"^(\s*)switch \(")
+ENUM_LABEL = re.compile(r"\s*case [A-Z][A-Z0-9_]*:")
 
 
-def assert_lines(source):
-    """The numbers of lines that belong to assertions, which may span some."""
+def skipped_lines(source):
+    """The numbers of lines that belong to assertions, which may span some, or to others' macros."""
     lines, inside = set(), False
-    for number, line in enumerate(source.read_text().splitlines(), 1):
+    for number, line in enumerate(source, 1):
         inside = inside or ASSERTS.search(line) is not None
         if inside:
             lines.add(number)
             inside = not line.rstrip().endswith(";")
+        if FOREIGN.match(line):
+            lines.add(number)
     return lines
+
+
+def arms_of(body, indent):
+    """What each arm of a switch begins with; labels one below the other are one arm."""
+    label = re.compile(rf"^{indent}(case [^:]+|default):(.*)$")
+    arms, open_label = [], False
+    for line in body:
+        found = label.match(line)
+        if found:
+            if not open_label:
+                arms.append("")
+            open_label = found[2].strip() == ""
+            arms[-1] = found[2]
+        elif open_label:
+            arms[-1], open_label = line, False
+    return arms
+
+
+def switches_of(source):
+    """Line number of each switch -> how many ways lead out, and which of them nothing takes.
+
+    gcov names them in the order of the source, the one for values without a case last."""
+    switches = {}
+    for number, line in enumerate(source, 1):
+        opening = SWITCH.match(line)
+        if not opening:
+            continue
+        indent, end, depth = opening[1], number, 1
+        while depth > 0:
+            depth += source[end].count("{") - source[end].count("}")
+            end += 1
+        body = source[number:end - 1]
+        arms = arms_of(body, indent)
+        asserted = NEVER.match(source[end]) is not None
+        never = {index for index, arm in enumerate(arms)
+                 if NEVER.match(arm) or (asserted and arm.strip() == "break;")}
+        count = len(arms)
+        if not any(line.startswith(indent + "default:") for line in body):
+            labels = [line for line in body if line.startswith(indent + "case ")]
+            if all(ENUM_LABEL.match(line) for line in labels):
+                never.add(count)
+            count += 1
+        switches[number] = count, never
+    return switches
 
 
 def gcov_of(build, name):
@@ -42,15 +99,22 @@ def gcov_of(build, name):
 
 
 def branches_of(build, root, name):
-    """(line, index) -> times taken, without assertions."""
-    skipped = assert_lines(root / name)
+    """(line, index) -> times taken, without what nothing takes."""
+    source = (root / name).read_text().splitlines()
+    skipped, switches = skipped_lines(source), switches_of(source)
     taken = {}
     for lines in gcov_of(build, name):
         for line in lines:
-            if line["line_number"] in skipped:
+            number, branches = line["line_number"], line["branches"]
+            if number in skipped:
                 continue
-            for index, branch in enumerate(line["branches"]):
-                place = (line["line_number"], index)
+            count, never = switches.get(number, (len(branches), set()))
+            if len(branches) != count:
+                sys.exit(f"{name}:{number}: {len(branches)} ways out of this switch, not {count}")
+            for index, branch in enumerate(branches):
+                if index in never:
+                    continue
+                place = (number, index)
                 taken[place] = taken.get(place, 0) + branch["count"]
     return taken
 

@@ -2,19 +2,22 @@
  * tests/checks/threads.c - many threads at once over what says that it may be: for ThreadSanitizer.
  *
  * Log, metrics, the HTTP responder and its scraper, and on each thread a codec, JSON and a worker's
- * core of its own, between which nothing may be shared. A program without a test framework:
- * Criterion's arena lies where ThreadSanitizer keeps its shadow.
+ * core of its own, between which nothing may be shared; and a projector that fills one batch while its
+ * write thread has the other. A program without a test framework: Criterion's arena lies where
+ * ThreadSanitizer keeps its shadow.
  */
 #include "consumers/core.h"
 #include "lib/ol_clock.h"
 #include "lib/ol_http.h"
 #include "lib/ol_log.h"
 #include "lib/ol_metrics.h"
+#include "projections/write_thread.h"
 #include "proto/json.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -117,6 +120,95 @@ static void *work(void *self)
     return NULL;
 }
 
+/* ---- a projector and its write thread ---- */
+
+#define EVENTS_PER_BATCH 6
+#define LOST_EACH        7 /* so many batches, one is somebody else's */
+
+/* Without guards of their own: the write thread's until the outcome is taken, the owner's then. */
+static struct {
+    size_t batches, events, rows;
+} written;
+static atomic_size_t done_count;
+
+/* In place of the one that knows PostgreSQL: reads all that a batch has. */
+enum ol_class writer_write(struct writer *writer, struct projection *projection, uint64_t *ret_lost,
+                           struct ol_error *reterr)
+{
+    (void)writer;
+    written.batches++;
+    written.events += projection->event_count;
+    must(projection->counts.sorted, "a batch that is not sealed");
+    for (size_t i = 0; i < projection->counts.count; i++) {
+        const struct command_count *row = (const struct command_count *)projection->counts.rows[i];
+        written.rows += text_equal(row->row.id, TEXT("o")) && row->duplicates == 1;
+    }
+    if (written.batches % LOST_EACH)
+        return OL_OK;
+    *ret_lost = written.batches;
+    return ol_fail(reterr, OL_CONFLICT, "lost");
+}
+
+static void count_done(void *context)
+{
+    atomic_fetch_add((atomic_size_t *)context, 1);
+}
+
+static void fill(struct projection *batch)
+{
+    projection_clear(batch);
+    projection_start(batch, 0, &(struct load_progress){.last_offset = -1});
+    for (int i = 0; i < EVENTS_PER_BATCH; i++) {
+        char id[8];
+        struct ol_error error;
+        struct event_message event = {.context = CONTEXT_ORDERS,
+                                      .recorded_at_us = 1,
+                                      .cause_source = CAUSE_COMMANDS,
+                                      .body = EVENT_BODY_REPEATED,
+                                      .repeated.aggregate_id = TEXT("o")};
+        event.metadata.command_id = (struct text){id, (uint32_t)snprintf(id, sizeof id, "k-%d", i)};
+        must(projection_apply(batch, &event, 0, i, &error) == OL_OK, "apply");
+    }
+}
+
+/* Takes the outcome of batch number `number`: now by looking, now by waiting. */
+static void take_outcome(struct write_thread *thread, size_t number)
+{
+    struct write_outcome outcome = {0};
+    bool lost = number % LOST_EACH == 0;
+    while (!write_thread_outcome(thread, number % 2 ? 1000 : 0, &outcome))
+        must(write_thread_batch(thread), "the batch is gone before its outcome");
+    must(!write_thread_batch(thread), "the outcome is taken, and the batch is there");
+    must(written.batches == number, "another batch was written");
+    must(outcome.class == (lost ? OL_CONFLICT : OL_OK), "another class");
+    must(outcome.lost == (lost ? number : 0), "other partitions lost");
+}
+
+static void *project(void *self)
+{
+    static struct projection batches[2];
+    struct write_thread *thread = write_thread_start(NULL, count_done, self);
+    struct write_outcome outcome;
+    must(thread, "a write thread");
+    for (size_t i = 0; i < 2; i++)
+        projection_init(&batches[i], CONTEXT_ORDERS);
+    must(!write_thread_outcome(thread, 0, &outcome), "an outcome of nothing");
+    for (size_t number = 1; number <= ROUNDS; number++) {
+        struct projection *batch = &batches[number % 2];
+        fill(batch); /* while the other is being written */
+        if (number > 1)
+            take_outcome(thread, number - 1);
+        write_thread_submit(thread, batch);
+    }
+    write_thread_stop(thread); /* with the last one under way */
+    for (size_t i = 0; i < 2; i++)
+        projection_release(&batches[i]);
+    must(written.batches == ROUNDS, "a batch was not written");
+    must(written.events == (size_t)ROUNDS * EVENTS_PER_BATCH, "an event was not written");
+    must(written.rows == written.events, "a row was not written");
+    return NULL;
+}
+
 /* ---- scraping meanwhile ---- */
 
 static bool scrape(void)
@@ -148,7 +240,7 @@ static void *scrape_often(void *self)
 int main(void)
 {
     static char names[THREADS][8];
-    pthread_t threads[THREADS + 1];
+    pthread_t threads[THREADS + 2];
     struct ol_error error;
     size_t scrapes = 0;
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -160,12 +252,14 @@ int main(void)
         must(pthread_create(&threads[i], NULL, work, names[i]) == 0, "a thread");
     }
     must(pthread_create(&threads[THREADS], NULL, scrape_often, &scrapes) == 0, "a thread");
-    for (int i = 0; i <= THREADS; i++)
+    must(pthread_create(&threads[THREADS + 1], NULL, project, &done_count) == 0, "a thread");
+    for (int i = 0; i < THREADS + 2; i++)
         pthread_join(threads[i], NULL);
     ol_http_stop(http);
     int64_t counted = ol_series_value(ol_metric(OL_METRIC_KAFKA_TRANSACTIONS, "all", "committed"));
     must(counted == THREADS * ROUNDS, "a transaction was not counted");
     must(scrapes > 0, "nothing was scraped");
+    must(done_count == ROUNDS, "a batch's end was not told");
     printf("%d threads, %d rounds each, %zu scrapes\n", THREADS, ROUNDS, scrapes);
     return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * tests/unit/test_codec.c - what is encoded comes back, and is what protobuf would have written.
  */
+#include "lib/ol_hash.h"
 #include "proto/descriptors.h"
 #include "proto/json.h"
 #include "tests/unit/codec_random.h"
@@ -152,6 +153,21 @@ Test(codec, decodes_more_lines_than_an_order_may_have)
     cr_assert(same_command(&before, &after));
 }
 
+/* The domain refuses it, with the line that has it. */
+Test(codec, decodes_an_id_of_any_length)
+{
+    enum { BYTES = 70000 };
+    struct command before = order_of(2), after;
+    struct bytes wire;
+    char *sku = ol_arena_alloc(&arena, BYTES);
+    memset(sku, 'x', BYTES);
+    ((struct order_line *)before.order.lines)[1].sku = (struct text){sku, BYTES};
+    cr_assert(codec_encode_command(&before, &arena, &wire));
+    cr_assert_eq(codec_decode_command(CONTEXT_ORDERS, wire, &arena, &after, &error), OL_OK);
+    cr_expect_eq(after.refused.code, ACCEPTED);
+    cr_assert(same_command(&before, &after));
+}
+
 Test(codec, refuses_what_is_larger_than_a_message_and_keeps_its_ids)
 {
     struct command before = order_of(30000), after;
@@ -281,15 +297,27 @@ Test(codec, leaves_the_wire_bytes_to_the_caller)
 
 /* ---- digests ---- */
 
-static uint64_t digest(const char *wire, size_t size)
+static uint64_t digest(enum context context, const char *wire, size_t size)
 {
     struct command command;
-    cr_assert_eq(codec_decode_command(CONTEXT_ORDERS, (struct bytes){(const uint8_t *)wire, size},
-                                      &arena, &command, &error),
+    cr_assert_eq(codec_decode_command(context, (struct bytes){(const uint8_t *)wire, size}, &arena,
+                                      &command, &error),
                  OL_OK, "%s", error.text);
     return command.body_digest;
 }
-#define DIGEST(wire) digest(wire, sizeof wire - 1)
+#define DIGEST(wire) digest(CONTEXT_ORDERS, wire, sizeof wire - 1)
+
+/* 0 says that no command is the cause. The id was searched for: XXH3-64 of this body is 0. */
+Test(codec, digests_no_command_to_0)
+{
+#define BODY                                                                                       \
+    "\x1a\x7e\x0a\x7c"                                                                             \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaapkeacalgcjcmpiomanjfiflamnjpmclf"                                 \
+    "hdjbococonjfnapichifgddhiiolblclaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    cr_assert_eq(ol_hash(BODY, sizeof BODY - 1), 0u);
+    cr_expect_eq(DIGEST(META BODY), 1u);
+#undef BODY
+}
 
 Test(codec, digests_the_body_and_not_how_it_was_written)
 {
@@ -341,6 +369,12 @@ Test(codec, digests_the_body_and_not_how_it_was_written)
     cr_expect_neq(plain, DIGEST(META "\x12\x0e\x0a\x01"
                                      "o\x12\x01"
                                      "k\x22\x02\x10\x05\x22\x02\x10\x05"));
+    /* a message that holds nothing, and none */
+#define INVENTORY(wire) digest(CONTEXT_INVENTORY, wire, sizeof wire - 1)
+    cr_expect_eq(INVENTORY(META "\x12\x03\x0a\x01"
+                                "s"),
+                 INVENTORY(META "\x12\x05\x0a\x01"
+                                "s\x12\x00"));
     /* the same content, another command */
     cr_expect_neq(DIGEST(META "\x12\x03\x0a\x01"
                               "o"),

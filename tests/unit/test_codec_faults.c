@@ -480,6 +480,11 @@ Test(codec_faults, structure)
         ROW("a number without an end",
             META ORDER "\x48\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", OL_POISON),
         ROW("a group", META ORDER "\x4b\x4c", OL_POISON),
+        /* 16 bytes, as much as its place in the arena: what reads on is seen */
+        ROW("a line cut off behind its tag",
+            META "\x12\x09\x0a\x04"
+                 "oooo\x22\x00\x22",
+            OL_POISON),
         ROW("unknown: a number", META ORDER "\x48\x07", OL_OK),
         ROW("unknown: bytes", META ORDER "\x4a\x02zz", OL_OK),
         ROW("unknown: 32 bits",
@@ -548,6 +553,14 @@ Test(codec_faults, a_claimed_time_beyond_all_years_is_no_time)
         ROW("the year 10000",
             "\x0c\x0a\x01"
             "c\x2a\x07\x08\x80\x83\xd1\xff\xaf\x07",
+            TIME_NONE),
+        ROW("the first second of 1",
+            "\x10\x0a\x01"
+            "c\x2a\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01",
+            -62135596800000000),
+        ROW("the year 0",
+            "\x10\x0a\x01"
+            "c\x2a\x0b\x08\xff\x91\xb8\xc3\x98\xfe\xff\xff\xff\x01",
             TIME_NONE),
 #undef ROW
     };
@@ -677,6 +690,24 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
     }
 }
 
+Test(codec_faults, a_version_that_no_state_has_is_poison)
+{
+    static const char *const names[] = {"OrderConfirmed", "StockReserved", "PaymentCaptured"};
+    for (int i = 0; i < CONTEXT_COUNT; i++) {
+        struct sample sample = copy_of(sample_of(names[i], (enum context)i)), decoded;
+        int64_t *version = i == CONTEXT_ORDERS      ? &sample.event.order.version
+                           : i == CONTEXT_INVENTORY ? &sample.event.inventory.version
+                                                    : &sample.event.payment.version;
+        struct bytes wire;
+        *version = INT64_MAX;
+        cr_assert(encode(&sample, &wire));
+        cr_expect_eq(decode_again(&sample, wire, &decoded), OL_OK, "%s: %s", names[i], error.text);
+        *version = INT64_MIN; /* one more, as it travels */
+        cr_assert(encode(&sample, &wire));
+        cr_expect_eq(decode_again(&sample, wire, &decoded), OL_POISON, "%s", names[i]);
+    }
+}
+
 /* The decision asserts that there is an amount: such a step would end every worker that meets it. */
 Test(codec_faults, an_authorisation_of_nothing_is_poison)
 {
@@ -703,16 +734,52 @@ Test(codec_faults, an_unknown_code_is_poison)
 
 Test(codec_faults, a_refusal_is_no_aggregates_event)
 {
-    static const uint8_t version[] = {0x20, 0x01};
+    static const struct {
+        const char *what;
+        uint8_t field[2];
+    } rows[] = {{"version", {0x20, 0x01}}, {"status", {0x30, 0x01}}, {"saga state", {0x38, 0x01}}};
     struct sample decoded;
     struct bytes wire;
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         const struct sample *sample = sample_of("CommandRejected", (enum context)i);
-        cr_assert(encode(sample, &wire));
-        uint8_t *longer = ol_arena_alloc(&arena, wire.size + sizeof version);
-        memcpy(longer, wire.data, wire.size);
-        memcpy(longer + wire.size, version, sizeof version);
-        wire = (struct bytes){longer, wire.size + sizeof version};
-        cr_expect_eq(decode_again(sample, wire, &decoded), OL_POISON);
+        for (size_t k = 0; k < (i == CONTEXT_ORDERS ? 3 : 1); k++) {
+            cr_assert(encode(sample, &wire));
+            uint8_t *longer = ol_arena_alloc(&arena, wire.size + sizeof rows[k].field);
+            memcpy(longer, wire.data, wire.size);
+            memcpy(longer + wire.size, rows[k].field, sizeof rows[k].field);
+            wire = (struct bytes){longer, wire.size + sizeof rows[k].field};
+            cr_expect_eq(decode_again(sample, wire, &decoded), OL_POISON, "%s", rows[k].what);
+            cr_expect(strstr(error.text, "do not fit the body"), "%s", error.text);
+        }
+    }
+}
+
+/* ---- drafts ---- */
+
+/* A draft comes from a person's text: its bytes are nobody's, and the id may still be to come. */
+Test(codec_faults, a_draft_needs_no_id_and_has_no_bytes)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        enum ol_class class;
+        const char *text;
+    } rows[] = {
+#define ROW(bytes, class, text) {bytes, sizeof bytes - 1, class, text}
+        ROW(META ORDER, OL_OK, NULL),
+        ROW(ORDER, OL_OK, NULL),
+        ROW(META, OL_POISON, "body: missing"),
+        ROW(ORDER "\x12\x02\x0a\x00", OL_POISON, "place_order.order_id: an id is empty"),
+#undef ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct command command;
+        const struct bytes wire = {(const uint8_t *)rows[i].bytes, rows[i].size};
+        cr_assert_eq(codec_decode_draft(CONTEXT_ORDERS, wire, &arena, &command, &error),
+                     rows[i].class, "row %zu", i);
+        if (rows[i].class)
+            cr_expect_str_eq(error.text, rows[i].text);
+        else
+            cr_expect(text_equal(command.order.order_id, TEXT("o")));
     }
 }

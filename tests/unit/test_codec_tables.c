@@ -97,6 +97,43 @@ Test(codec_tables, know_every_body_of_every_context)
     }
 }
 
+/* Of the longest "field.field[index].field" below a message, with an index of as many digits as a
+ * message has bytes. */
+static size_t longest_path(const struct wire_message *message)
+{
+    size_t longest = 0;
+    for (unsigned i = 0; i < message->field_count; i++) {
+        const struct wire_field *field = &message->fields[i];
+        size_t bytes = strlen(field->name);
+        if (field->type == WIRE_LINES)
+            bytes += strlen("[262144]");
+        if (field->message)
+            bytes += 1 + longest_path(field->message);
+        if (bytes > longest)
+            longest = bytes;
+    }
+    return longest;
+}
+
+/* Where a fault is told, the path to it is whole: wire.c asserts it. */
+Test(codec_tables, have_paths_that_fit)
+{
+    _Static_assert(MESSAGE_BYTES_MAX <= 262144, "no more lines than this");
+    cr_expect_lt(strlen("metadata.") + longest_path(&codec_metadata), WIRE_PATH_BYTES);
+    cr_expect_lt(strlen("cause.") + longest_path(&codec_cause), WIRE_PATH_BYTES);
+    for (int i = 0; i < CONTEXT_COUNT; i++) {
+        const struct codec_bodies *all[] = {&codec_contexts[i]->commands, &codec_contexts[i]->steps,
+                                            &codec_contexts[i]->events, &codec_common_events};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+            for (uint32_t kind = 1; kind < all[k]->count; kind++) {
+                const struct wire_body *body = &all[k]->rows[kind];
+                if (body->message)
+                    cr_expect_lt(strlen(body->name) + 1 + longest_path(body->message),
+                                 WIRE_PATH_BYTES, "%s", body->name);
+            }
+    }
+}
+
 Test(codec_tables, know_metadata_and_cause)
 {
     check_message(&codec_metadata, &orderlog__common__v1__metadata__descriptor);

@@ -61,6 +61,29 @@ Test(core_lacks, names_a_state_once_and_in_order)
     cr_assert_str_eq(lacks_of(inputs, 4), "order n order o command o p1 command o p2");
 }
 
+Test(core_lacks, names_as_many_states_as_there_are)
+{
+    enum { MANY = 700 };
+    struct core_input inputs[MANY];
+    struct entity_key *keys;
+    size_t count;
+    char line[32];
+    begin(CONTEXT_ORDERS);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(line, sizeof line, "cancel c o-%03d", i);
+        inputs[i] = read_input(line, 0);
+    }
+    cr_assert(core_lacks(session.core, inputs, MANY, &session.arena, &keys, &count));
+    cr_assert_eq(count, 2u * MANY);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(line, sizeof line, "o-%03d", i);
+        cr_assert_eq(keys[i].kind, ENTITY_ORDER);
+        cr_assert(text_equal(keys[i].id, text_of(line)), "%s", line);
+        cr_assert_eq(keys[MANY + i].kind, ENTITY_COMMAND);
+        cr_assert(text_equal(keys[MANY + i].id, text_of(line)), "%s", line);
+    }
+}
+
 Test(core_lacks, a_text_fault_needs_the_command_alone)
 {
     begin(CONTEXT_ORDERS);
@@ -250,6 +273,18 @@ Test(core_run, a_misrouted_command_is_passed_on_once_and_then_put_aside)
     again.passed_on = true;
     run_input(&again);
     cr_assert_str_eq(said(), "no ORDER_UNKNOWN");
+}
+
+Test(core_run, a_misrouted_command_that_is_too_large_is_put_aside)
+{
+    begin_with(CONTEXT_ORDERS, 4);
+    struct core_input input = read_input("cancel c o", (partition_of(TEXT("o"), 4) + 1) % 4);
+    input.command.refused.code = REFUSED_MESSAGE_TOO_LARGE;
+    run_input(&input);
+    cr_assert_str_eq(said(), "dead MISROUTED_TOO_LARGE");
+    close_batch();
+    cr_assert_eq(session.total.dead_lettered, 1);
+    cr_assert_eq(session.total.passed_on, 0);
 }
 
 Test(core_run, a_misplaced_step_is_put_aside)
@@ -509,6 +544,19 @@ Test(core_run, derived_ids_of_long_orders_differ)
     cr_assert_not(text_equal(ids[0], ids[1]));
 }
 
+Test(core_run, the_steps_of_an_order_of_many_groups_are_numbered)
+{
+    char line[256], expected[32];
+    int used = snprintf(line, sizeof line, "place p o anna");
+    begin_with(CONTEXT_ORDERS, 64);
+    for (int i = 0; i < 20; i++)
+        used += snprintf(line + used, sizeof line - (size_t)used, " s%d:1:5", i);
+    run_on(line, partition_of(TEXT("o"), 64));
+    cr_assert_geq(session.step_count, 10u);
+    snprintf(expected, sizeof expected, "o/1/%zu", session.step_count);
+    cr_assert(text_equal(last_step()->metadata.command_id, text_of(expected)));
+}
+
 Test(core_run, fails_when_the_sink_does)
 {
     static const struct {
@@ -602,6 +650,18 @@ Test(core_close, is_for_partitions_that_had_inputs)
     cr_assert_eq(close_batch(), 0u);
 }
 
+Test(core_close, is_for_partitions_that_are_owned)
+{
+    begin_with(CONTEXT_ORDERS, 4);
+    core_clear(session.core);
+    core_partition_begin(session.core, C, NULL);
+    core_partition_bootstrap(session.core, C, 0, 0);
+    run_on("cancel c c", C);
+    cr_assert_eq(close_batch(), 1u);
+    cr_assert_eq(session.closed[0].partition, C);
+    cr_assert_eq(session.total.refused, 1);
+}
+
 Test(core_close, a_passed_on_command_counts_where_it_was_taken)
 {
     int32_t wrong = (partition_of(TEXT("o"), 4) + 1) % 4;
@@ -676,6 +736,19 @@ Test(core_propose_timeouts, at_most_so_many_at_once)
     cr_assert_eq(propose(DUE_US, 1, 4), 4u);
     cr_assert_eq(propose(DUE_US, 1, 4), 2u);
     cr_assert_eq(propose(DUE_US, 1, 4), 0u);
+}
+
+Test(core_propose_timeouts, fails_when_the_sink_does_and_proposes_again)
+{
+    size_t count;
+    begin(CONTEXT_ORDERS);
+    run("place p o anna s:1:5");
+    session.full = true;
+    cr_assert_not(
+        core_propose_timeouts(session.core, DUE_US, 1, 10, &session.arena, &session.sink, &count));
+    cr_assert_eq(count, 0u);
+    session.full = false;
+    cr_assert_eq(propose(DUE_US, 1, 10), 1u);
 }
 
 Test(core_propose_timeouts, follows_the_saga)
@@ -780,6 +853,10 @@ Test(core_replay, brings_states_and_deadlines_back)
     key_count = core_keys_unique(keys, key_count);
     cr_assert_eq(key_count, 5u, "two orders, three commands");
     load(keys, key_count);
+    for (size_t i = 0; i < count; i++)
+        cr_assert(core_lacks_for_event(session.core, &log[i], 0, &session.arena, &keys, &key_count,
+                                       &capacity));
+    cr_assert_eq(key_count, 5u, "once here, nothing lacks");
     for (size_t i = 0; i < count; i++)
         cr_assert_eq(core_replay(session.core, &log[i], 0, (int64_t)i, &error), OL_OK);
     cr_assert_eq(deadlines_count(core_deadlines(session.core)), 1u);

@@ -17,6 +17,8 @@
 
 #define START_US INT64_C(1700000000000000)
 
+#define COUNT(array) (sizeof array / sizeof *array)
+
 /* ---- codec ---- */
 
 struct coding {
@@ -82,6 +84,52 @@ Test(exhaustion, codec)
     ol_arena_release(&arena);
 }
 
+static size_t exhaust_decoding(const struct sample *sample, struct bytes wire)
+{
+    struct coding coding = {sample, wire};
+    return exhaust(encode_and_decode, &coding);
+}
+
+/* What a refusal keeps is copied too, and a body in another form is encoded for its digest. */
+Test(exhaustion, codec_of_commands_that_are_refused_or_not_canonical)
+{
+    enum { LINES = 30000 };
+    static const uint8_t pieces[] = "\x0a\x03\x0a\x01"
+                                    "c\x12\x03\x0a\x01"
+                                    "o\x12\x03\x0a\x01"
+                                    "o";
+    static struct order_line lines[LINES];
+    struct sample sample = {.name = "PlaceOrder",
+                            .stream = STREAM_COMMANDS,
+                            .command = {.context = CONTEXT_ORDERS,
+                                        .metadata = {.command_id = TEXT("c"),
+                                                     .correlation_id = TEXT("chain"),
+                                                     .causation_id = TEXT("cause"),
+                                                     .actor = TEXT("anna"),
+                                                     .occurred_at_us = TIME_NONE},
+                                        .order = {ORDER_PLACE, .order_id = TEXT("o")}}};
+    struct ol_arena arena;
+    struct bytes wire;
+    ol_arena_init(&arena, 1 << 20, 0);
+    const size_t encodings = 1, copies = 1;
+    cr_expect_eq(exhaust_decoding(&sample, (struct bytes){pieces, sizeof pieces - 1}),
+                 encodings + copies + 1, "the body once more");
+
+    sample.command.metadata.actor = TEXT("\xff");
+    cr_assert(encode(&sample, &arena, &wire));
+    cr_expect_eq(exhaust_decoding(&sample, wire), encodings + copies + 1, "the fault's path");
+
+    sample.command.metadata.actor = TEXT("anna");
+    for (size_t i = 0; i < LINES; i++)
+        lines[i] = (struct order_line){TEXT("sku"), 1, 1, 0};
+    sample.command.order.lines = lines;
+    sample.command.order.line_count = LINES;
+    cr_assert(encode(&sample, &arena, &wire));
+    cr_assert_gt(wire.size, MESSAGE_BYTES_MAX);
+    cr_expect_eq(exhaust_decoding(&sample, wire), encodings + 5, "the ids and the actor");
+    ol_arena_release(&arena);
+}
+
 static bool print_and_read(void *self)
 {
     const struct coding *coding = self;
@@ -125,7 +173,11 @@ Test(exhaustion, json, .timeout = 60)
 
 /* ---- worker ---- */
 
-#define ORDER  .order_id = TEXT("o-1")
+#define ORDER .order_id = TEXT("o-1")
+#define SHORT .order_id = TEXT("o-3")
+/* 120 bytes: the ids of its steps begin with a stem */
+#define DOZEN  "orders-id-12"
+#define LONG   .order_id = TEXT(DOZEN DOZEN DOZEN DOZEN DOZEN DOZEN DOZEN DOZEN DOZEN DOZEN)
 #define WALLET .customer_id = TEXT("c-1")
 #define PLN    .currency = TEXT("PLN")
 
@@ -165,10 +217,17 @@ static const struct given orders[] = {
          .order = {ORDER_PAYMENT_DECLINED_REPLY, ORDER, .code = REFUSED_FUNDS_SHORT}),
     STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RELEASED_REPLY, ORDER}),
     COMMAND(CONTEXT_ORDERS, "k-2", .order = {ORDER_CANCEL, .order_id = TEXT("o-2")}),
+    COMMAND(CONTEXT_ORDERS, "k-3",
+            .order = {ORDER_PLACE, SHORT, WALLET, PLN, .lines = basket, .line_count = 2}),
+    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_REFUSED_REPLY, SHORT, .code = REFUSED_STOCK_SHORT,
+                                   .sku = TEXT("s-2")}),
+    COMMAND(CONTEXT_ORDERS, "k-4",
+            .order = {ORDER_PLACE, LONG, WALLET, PLN, .lines = basket, .line_count = 2}),
 };
 static const struct given inventory[] = {
     COMMAND(CONTEXT_INVENTORY, "k-1",
-            .inventory = {PRODUCT_ADD, TEXT("s-1"), .details = {.name = TEXT("Kawa"), PLN}}),
+            .inventory = {PRODUCT_ADD, TEXT("s-1"),
+                          .details = {TEXT("Kawa"), TEXT("food"), TEXT("Astra"), 5, TEXT("PLN")}}),
     COMMAND(CONTEXT_INVENTORY, "k-2",
             .inventory = {PRODUCT_ADD, TEXT("s-2"), .details = {.name = TEXT("Tea"), PLN}}),
     COMMAND(CONTEXT_INVENTORY, "k-3", .inventory = {STOCK_INCREASE, TEXT("s-1"), .quantity = 9}),
@@ -193,7 +252,7 @@ struct working {
     enum context context;
     const struct given *given;
     size_t given_count;
-    struct bytes wires[8]; /* of the given */
+    struct bytes wires[12]; /* of the given */
 };
 
 static const struct batch_topics topics = {
@@ -262,7 +321,7 @@ static bool work(void *self)
                                            .partitions = 1,
                                            .order_deadline_us = 1,
                                            .overlay = {1 << 20, 1 << 20}};
-    const struct batch_limits limits = {8, 1 << 20};
+    const struct batch_limits limits = {COUNT(working->wires), 1 << 20};
     struct batch batch;
     if (!batch_init(&batch, working->context, limits, &topics))
         return false;
@@ -293,8 +352,6 @@ static void exhaust_worker(enum context context, const struct given *given, size
     cr_expect_gt(exhaust(work, &working), 5 * count);
     ol_arena_release(&arena);
 }
-
-#define COUNT(array) (sizeof array / sizeof *array)
 
 Test(exhaustion, worker_of_orders)
 {
@@ -330,6 +387,28 @@ static bool grow_overlay(void *self)
     return good;
 }
 
+/* A state whose texts come along. */
+static bool put_order(void *self)
+{
+    const struct entity *state = self;
+    const struct entity_key key = {ENTITY_ORDER, 0, TEXT("o-1"), {0}};
+    struct overlay *overlay = overlay_new(1, (struct overlay_limits){1 << 24, 1 << 24});
+    bool good = overlay && overlay_put(overlay, &key, state, 0);
+    if (overlay) {
+        cr_assert_eq(overlay_has(overlay, &key), good);
+        cr_assert_eq(overlay_stats(overlay).entries, (size_t)good);
+        cr_assert_eq(overlay_stats(overlay).bytes > 0, good);
+    }
+    overlay_free(overlay);
+    return good;
+}
+
+Test(exhaustion, a_state_with_texts)
+{
+    struct entity order = {.kind = ENTITY_ORDER, .order = {.version = 1, WALLET}};
+    cr_expect_geq(exhaust(put_order, &order), 2u, "the overlay and the text");
+}
+
 static bool grow_deadlines(void *self)
 {
     int many = *(const int *)self;
@@ -356,7 +435,7 @@ Test(exhaustion, tables_that_grow)
 struct projecting {
     enum context context;
     struct event_message events[32];
-    size_t count;
+    size_t count, first; /* those before the first are in an older batch */
     struct ol_arena arena;
 };
 
@@ -445,13 +524,46 @@ static bool project(void *self)
     projection_init(&batch, projecting->context);
     batch.arena.block_bytes = 1;
     projection_start(&batch, 0, &(struct load_progress){.last_offset = -1});
-    for (size_t i = 0; i < projecting->count && !class; i++) {
+    for (size_t i = projecting->first; i < projecting->count && !class; i++) {
         class = projection_apply(&batch, &projecting->events[i], 0, (int64_t)i, &error);
         cr_assert(class == OL_OK || class == OL_FATAL, "%s", error.text);
     }
     projection_seal(&batch);
     bool good = !class && bind_sets(&batch);
     projection_release(&batch);
+    return good;
+}
+
+/* A worker that takes over reads the same events. */
+static bool replay(void *self)
+{
+    const struct projecting *projecting = self;
+    const struct core_settings settings = {
+        .context = projecting->context, .partitions = 1, .overlay = {1 << 20, 1 << 20}};
+    struct core *core = core_new(&settings);
+    struct ol_arena arena;
+    ol_arena_init(&arena, 1, 0);
+    bool good = core != NULL;
+    if (good)
+        core_partition_begin(core, 0, NULL);
+    for (size_t i = 0; good && i < projecting->count; i++) {
+        const struct event_message *event = &projecting->events[i];
+        struct entity_key *keys = NULL;
+        size_t count = 0, capacity = 0;
+        struct ol_error error;
+        good = core_lacks_for_event(core, event, 0, &arena, &keys, &count, &capacity);
+        for (size_t k = 0; good && k < count; k++) {
+            struct entity absent = {.kind = keys[k].kind};
+            good = core_put(core, &keys[k], &absent, 0);
+        }
+        if (!good)
+            break;
+        enum ol_class class = core_replay(core, event, 0, (int64_t)i, &error);
+        cr_assert(class == OL_OK || class == OL_FATAL, "%s", error.text);
+        good = !class;
+    }
+    core_free(core);
+    ol_arena_release(&arena);
     return good;
 }
 
@@ -463,20 +575,23 @@ static void exhaust_projector(enum context context, const struct given *given, s
     decide_events(&projecting, given, count);
     cr_assert_gt(projecting.count, count);
     cr_expect_gt(exhaust(project, &projecting), 3 * count);
+    while (++projecting.first < projecting.count)
+        cr_expect_gt(exhaust(project, &projecting), projecting.count - projecting.first);
+    cr_expect_gt(exhaust(replay, &projecting), 2 * count);
     ol_arena_release(&projecting.arena);
 }
 
-Test(exhaustion, projector_of_orders)
+Test(exhaustion, projector_and_take_over_of_orders, .timeout = 60)
 {
     exhaust_projector(CONTEXT_ORDERS, orders, COUNT(orders));
 }
 
-Test(exhaustion, projector_of_inventory)
+Test(exhaustion, projector_and_take_over_of_inventory, .timeout = 60)
 {
     exhaust_projector(CONTEXT_INVENTORY, inventory, COUNT(inventory));
 }
 
-Test(exhaustion, projector_of_payments)
+Test(exhaustion, projector_and_take_over_of_payments, .timeout = 60)
 {
     exhaust_projector(CONTEXT_PAYMENTS, payments, COUNT(payments));
 }

@@ -129,6 +129,7 @@ Test(overlay_get, tells_keys_apart_by_every_part)
         {ENTITY_COMMAND, 1, "a", "bc"},   {ENTITY_PAYMENT, 0, "a", "bc"},
         {ENTITY_COMMAND, 0, "abc", NULL}, {ENTITY_PRODUCT, 0, "abc", NULL},
         {ENTITY_PRODUCT, 3, "abc", NULL}, {ENTITY_ORDER, 3, "ABC", NULL},
+        {ENTITY_COMMAND, 0, "", "abc"},
     };
     const size_t count = sizeof rows / sizeof *rows;
     struct entity *put[sizeof rows / sizeof *rows];
@@ -143,6 +144,23 @@ Test(overlay_get, tells_keys_apart_by_every_part)
     for (size_t i = 0; i < count; i++) {
         struct entity_key key = key_of(rows[i].kind, rows[i].partition, rows[i].id, rows[i].second);
         cr_assert_eq(overlay_get(overlay, &key), put[i], "row %zu", i);
+    }
+}
+
+/* Of so many keys some have the same 32 bits of hash, whatever is hashed. */
+Test(overlay_get, tells_many_keys_apart)
+{
+    enum { MANY = 300000 };
+    char id[16];
+    overlay = overlay_new(PARTITIONS, roomy);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        cr_assert_not(has(ENTITY_PRODUCT, 0, id), "%s", id);
+        put_product(id, 0, i);
+    }
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        cr_assert_eq(get(ENTITY_PRODUCT, 0, id)->product.on_hand, i, "%s", id);
     }
 }
 

@@ -50,6 +50,14 @@ static void poison(struct event_message event, const char *words)
     next_offset--;
 }
 
+/* The batch is spoilt, for this reason. */
+static void fatal(struct event_message event, const char *words)
+{
+    struct ol_error error = {0};
+    cr_assert_eq(apply(event, &error), OL_FATAL, "%s", error.text);
+    cr_assert(strstr(error.text, words), "%s", error.text);
+}
+
 static struct row *row_of(const struct rowset *set, const char *id, struct text second)
 {
     struct row *row = rowset_find(set, text_of(id), second);
@@ -216,12 +224,25 @@ Test(core_orders, refuses_what_can_not_follow, .fini = done)
     poison(gap, "version 3 of order o-1 follows version 1");
     poison(placed("o-1"), "version 1 of order o-1 follows version 1");
     poison(RESERVED(2, 64, ORDER_IS_PLACED), "partition 64");
+    poison(RESERVED(2, -1, ORDER_IS_PLACED), "partition -1");
     poison(RESERVED(2, 0, ORDER_STATUS_COUNT), "no status");
+    poison(order_event(2, ORDER_UNDO_OVERDUE, ORDER_IS_PLACED, SAGA_STATE_COUNT, 0), "no status");
+    poison(order_event(2, ORDER_EVENT_NONE, ORDER_IS_PLACED, SAGA_IS_RUNNING, 0), "no kind");
+    poison(order_event(2, ORDER_EVENT_KIND_COUNT, ORDER_IS_PLACED, SAGA_IS_RUNNING, 0), "no kind");
+    poison(placed(""), "without an order id");
     without.cause_source = CAUSE_STEPS;
+    poison(without, "no command is its cause");
+    without = placed("o-2");
+    without.cause_index = 1;
     poison(without, "no command is its cause");
     without = placed("o-2");
     without.order.line_count = 0;
     poison(without, "0 lines");
+    without.order.line_count = ORDER_LINES_MAX + 1;
+    poison(without, "257 lines");
+    without = placed("o-2");
+    without.order.lines = (struct order_line[]){{TEXT("A"), 2, 300, 64}, {TEXT("B"), 1, 50, 5}};
+    poison(without, "partition 64");
     without = placed("o-2");
     without.recorded_at_us = TIME_NONE;
     poison(without, "when it was recorded");
@@ -282,7 +303,20 @@ Test(core_commands, refuse_a_second_outcome, .fini = done)
     poison(rejected("o-1", "x", REFUSED_ORDER_EXISTS), "an outcome already");
     poison(rejected("o-1", "basket/1", REFUSED_ORDER_EXISTS), "an outcome already");
     poison(rejected("o-1", "y", ACCEPTED), "without a code");
+    poison(rejected("o-1", "", REFUSED_ORDER_EXISTS), "the command has no id");
     given(rejected("o-2", "x", REFUSED_ORDER_UNKNOWN));
+}
+
+Test(core_commands, count_no_further_than_a_row_can, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    given(repeated("o-1", "older"));
+    struct command_count *count =
+        (struct command_count *)row_of(&batch.counts, "o-1", TEXT("older"));
+    count->duplicates = INT32_MAX - 1;
+    given(repeated("o-1", "older"));
+    given(repeated("o-1", "older"));
+    cr_assert_eq(count->duplicates, INT32_MAX);
 }
 
 /* ---- receipts and offsets ---- */
@@ -298,6 +332,7 @@ static struct event_message receipt(int64_t commands_first, int64_t commands_nex
 Test(core_receipts, chain_without_a_gap, .fini = done)
 {
     start(CONTEXT_ORDERS);
+    poison(receipt(-1, 15, 7, 7), "commands go from -1 to 15");
     given(receipt(10, 15, 7, 7));
     poison(receipt(16, 17, 7, 8), "commands begin at 16");
     poison(receipt(15, 17, 6, 8), "steps begin at 6");
@@ -402,6 +437,44 @@ Test(core_inventory, leaves_all_lines_when_one_can_not_follow, .fini = done)
     struct event_message elsewhere = stock_event(STOCK_RESERVED, "o-3", gap, 1);
     elsewhere.inventory.partition = 1;
     poison(elsewhere, "partition 1");
+}
+
+Test(core_inventory, refuses_what_is_no_event, .fini = done)
+{
+    const struct stock_line line[] = {{TEXT("A"), 2, 8}}, nameless[] = {{TEXT(""), 2, 8}},
+                            empty[] = {{TEXT("A"), 0, 8}};
+    struct event_message without = product_event(STOCK_INCREASED, 2, 5);
+    start(CONTEXT_INVENTORY);
+    without.inventory.sku = TEXT("");
+    poison(without, "without SKU");
+    poison(product_event(STOCK_INCREASED, 2, -1), "units below 0");
+    poison(product_event(STOCK_INCREASED, 0, 5), "begins with another event");
+    poison(product_event(INVENTORY_EVENT_NONE, 2, 5), "no kind");
+    poison(product_event(INVENTORY_EVENT_KIND_COUNT, 2, 5), "no kind");
+    poison(stock_event(STOCK_RESERVED, "", line, 1), "without an order id");
+    poison(stock_event(STOCK_RESERVED, "o-1", line, ORDER_LINES_MAX + 1), "257 lines");
+    poison(stock_event(STOCK_RESERVED, "o-1", nameless, 1), "a line without SKU");
+    poison(stock_event(STOCK_RELEASED, "o-1", empty, 1), "without units");
+    struct event_message refused = stock_event(STOCK_REFUSED, "o-1", NULL, 0);
+    poison(refused, "without a code");
+    refused.inventory.code = REFUSED_STOCK_SHORT;
+    refused.inventory.lines = line;
+    refused.inventory.line_count = 1;
+    poison(refused, "a group of 1 lines");
+}
+
+Test(core_inventory, stops_where_units_do_not_fit, .fini = done)
+{
+    const struct stock_line most[] = {{TEXT("A"), INT64_MAX, 8}}, more[] = {{TEXT("A"), 1, 9}};
+    struct event_message second = product_event(STOCK_INCREASED, 6, 1);
+    second.metadata.command_id = TEXT("p/2");
+    start(CONTEXT_INVENTORY);
+    given(product_event(STOCK_INCREASED, 5, INT64_MAX));
+    fatal(second, "the units of A do not fit");
+    done();
+    start(CONTEXT_INVENTORY);
+    given(stock_event(STOCK_RESERVED, "o-1", most, 1));
+    fatal(stock_event(STOCK_RESERVED, "o-2", more, 1), "the units of A do not fit");
 }
 
 /* Whether the row is there can be told from the event; or not, and then both are well. */
@@ -564,6 +637,42 @@ Test(core_payments, refuse_what_can_not_follow, .fini = done)
     poison(opened, "no command is its cause");
 }
 
+Test(core_payments, refuse_what_is_no_event, .fini = done)
+{
+    struct event_message without = payment_event(PAYMENT_AUTHORISED, 4, 5);
+    start(CONTEXT_PAYMENTS);
+    poison(payment_event(PAYMENT_EVENT_NONE, 4, 5), "no kind");
+    poison(payment_event(PAYMENT_EVENT_KIND_COUNT, 4, 5), "no kind");
+    poison(payment_event(PAYMENT_CAPTURED, 0, 5), "begins with another event");
+    poison(payment_event(PAYMENT_DECLINED, 0, 5), "without a code");
+    poison(payment_event(PAYMENT_CAPTURED, 0, 0), "a payment of nothing");
+    without.payment.payment_id = TEXT("");
+    poison(without, "without a payment id");
+    without.payment.customer_id = TEXT("");
+    poison(without, "without a customer id");
+}
+
+Test(core_payments, stop_where_amounts_do_not_fit, .fini = done)
+{
+    static const struct {
+        enum payment_event_kind kinds[3];
+        const char *words;
+    } cases[] = {
+        {{FUNDS_DEPOSITED, FUNDS_DEPOSITED}, "the amounts of wallet c-1 do not fit"},
+        {{FUNDS_WITHDRAWN, FUNDS_WITHDRAWN}, "the amounts of wallet c-1 do not fit"},
+        {{PAYMENT_REFUNDED, FUNDS_WITHDRAWN, PAYMENT_REFUNDED}, "the refunds of o-1 do not fit"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t last = cases[i].kinds[2] ? 2 : 1; /* the one that is too much */
+        if (i)
+            done();
+        start(CONTEXT_PAYMENTS);
+        for (size_t k = 0; k < last; k++)
+            given(payment_event(cases[i].kinds[k], 5 + (int64_t)k, INT64_MAX));
+        fatal(payment_event(cases[i].kinds[last], 5 + (int64_t)last, INT64_MAX), cases[i].words);
+    }
+}
+
 Test(core_payments, keep_what_a_command_moved_beside_the_wallet, .fini = done)
 {
     start(CONTEXT_PAYMENTS);
@@ -582,6 +691,20 @@ Test(core_payments, keep_what_a_command_moved_beside_the_wallet, .fini = done)
         (struct command_change *)row_of(&batch.commands, "c-1", TEXT("pay-in"));
     cr_assert_str_eq(command->kind, "DEPOSIT");
     cr_assert_eq(command->moved, 40);
+    event.metadata.command_id = TEXT("pay-out");
+    event.payment.kind = FUNDS_WITHDRAWN;
+    event.payment.version = 3;
+    given(event);
+    command = (struct command_change *)row_of(&batch.commands, "c-1", TEXT("pay-out"));
+    cr_assert_str_eq(command->kind, "WITHDRAW");
+    event.metadata.command_id = TEXT("give-back");
+    event.payment.kind = PAYMENT_REFUNDED;
+    event.payment.version = 4;
+    event.payment.payment_id = TEXT("o-1");
+    given(event);
+    command = (struct command_change *)row_of(&batch.commands, "c-1", TEXT("give-back"));
+    cr_assert_str_eq(command->kind, "REFUND");
+    cr_assert(text_equal(command->subject, TEXT("o-1")));
 }
 
 /* ---- the batch ---- */
@@ -604,6 +727,33 @@ Test(core, copies_what_it_needs, .fini = done)
     cr_assert(text_equal(order->lines[0].sku, TEXT("SKU-1")));
     cr_assert_eq(order->lines[0].amount_minor, 350);
     cr_assert(text_equal(order->customer_id, TEXT("c-9")));
+}
+
+Test(core, refuses_what_has_no_body_that_is_known, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    for (int i = 0; i < 2; i++) {
+        struct ol_error error = {0};
+        struct event_message event = placed("o-1");
+        event.context = CONTEXT_ORDERS;
+        event.recorded_at_us = NOW_US;
+        event.body = i ? (enum event_body)(EVENT_BODY_RECEIPT + 1) : EVENT_BODY_NONE;
+        cr_assert_eq(projection_apply(&batch, &event, PARTITION, 100, &error), OL_POISON);
+        cr_assert(strstr(error.text, "an event of no kind"), "%s", error.text);
+        cr_assert_eq(projection_row_count(&batch), 0);
+    }
+}
+
+Test(core, has_lost_the_partitions_that_did_not_move, .fini = done)
+{
+    const uint64_t own = UINT64_C(1) << PARTITION, other = UINT64_C(1) << 7;
+    start(CONTEXT_ORDERS);
+    projection_start(&batch, 7, &(struct load_progress){.next_offset = 9});
+    cr_assert_eq(projection_lost(&batch, 0), 0, "nothing is written there");
+    given(placed("o-1"));
+    cr_assert_eq(projection_lost(&batch, 0), own);
+    cr_assert_eq(projection_lost(&batch, other), own);
+    cr_assert_eq(projection_lost(&batch, own), 0);
 }
 
 Test(core, is_empty_after_clear, .fini = done)

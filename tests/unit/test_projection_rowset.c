@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/ol_hash.h"
 #include "projections/rowset.h"
 
 static struct ol_arena arena;
@@ -28,6 +29,24 @@ Test(rowset, finds_what_was_added_and_nothing_else, .init = begin, .fini = end)
     cr_assert_null(rowset_find(&set, TEXT("a"), none));
     cr_assert_null(rowset_find(&set, TEXT("b"), TEXT("a")));
     cr_assert_null(rowset_find(&set, TEXT("ab"), none));
+}
+
+/* Found by search: XXH3-64 gives both the same digest. */
+Test(rowset, tells_keys_of_one_hash_apart, .init = begin, .fini = end)
+{
+    const struct text a = TEXT("cholmiialjnllfge"), b = TEXT("dokkifjljjidbobh");
+    cr_assert_eq(ol_hash(a.data, a.bytes), ol_hash(b.data, b.bytes));
+    struct row *first = rowset_add(&set, &arena, sizeof *first, a, none);
+    cr_assert_null(rowset_find(&set, b, none));
+    struct row *second = rowset_add(&set, &arena, sizeof *second, b, none);
+    cr_assert_eq(rowset_find(&set, a, none), first);
+    cr_assert_eq(rowset_find(&set, b, none), second);
+
+    first = rowset_add(&set, &arena, sizeof *first, TEXT("o-1"), a);
+    cr_assert_null(rowset_find(&set, TEXT("o-1"), b));
+    second = rowset_add(&set, &arena, sizeof *second, TEXT("o-1"), b);
+    cr_assert_eq(rowset_find(&set, TEXT("o-1"), a), first);
+    cr_assert_eq(rowset_find(&set, TEXT("o-1"), b), second);
 }
 
 Test(rowset, keeps_a_copy_of_the_key, .init = begin, .fini = end)
