@@ -21,7 +21,6 @@
 #define SOCKET_TIMEOUT_US (5 * SEC)
 #define TXN_JOB_US        (20 * SEC)
 #define LINGER_US         (5 * MS)
-#define NEVER             INT64_MAX
 
 static bool is_dead(void)
 {
@@ -305,7 +304,7 @@ static void producer_main(void *argument)
             send_records(producer);
             sim_wake(producer->actor->fiber);
         } else {
-            sim_block(unsent ? producer->linger_until : NEVER);
+            sim_block(unsent ? producer->linger_until : SIM_NEVER);
         }
     }
 }
@@ -338,12 +337,12 @@ enum ol_class ol_producer_open(const struct ol_kafka_settings *settings,
 static void settle(struct ol_producer *producer)
 {
     while (producer->started && !producer->done && !is_dead())
-        sim_block(NEVER);
+        sim_block(SIM_NEVER);
     producer->in_transaction = false;
     while (producer->sending && !is_dead()) {
         producer->cut = true;
         sim_wake(producer->fiber);
-        sim_block(NEVER);
+        sim_block(SIM_NEVER);
     }
     producer->cut = false;
 }

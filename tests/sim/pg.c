@@ -694,7 +694,7 @@ static void write_main(void *argument)
     struct write_thread *thread = argument;
     while (!thread->stopping) {
         if (!thread->under_way) {
-            sim_block(INT64_MAX);
+            sim_block(SIM_NEVER);
             continue;
         }
         projection_seal(thread->batch);

@@ -76,9 +76,9 @@ void *sim_alloc(size_t bytes)
 
 void *sim_copy(const void *data, size_t bytes)
 {
-    const char *at = data;
-    if (!at || !bytes || (at >= memory && at < memory + memory_used))
-        return (void *)at;
+    bool ours = (uintptr_t)data - (uintptr_t)memory < memory_used;
+    if (ours || !data || !bytes)
+        return (void *)(uintptr_t)data;
     return memcpy(sim_alloc(bytes), data, bytes);
 }
 
@@ -99,8 +99,7 @@ static bool is_before(const struct event *a, const struct event *b)
     return a->at_us < b->at_us || (a->at_us == b->at_us && a->tie < b->tie);
 }
 
-/* Events of one moment come in any order, but in the same one each time. */
-void sim_at(int64_t at_us, void (*run)(void *, uint64_t), void *self, uint64_t argument)
+static void heap_add(struct event event)
 {
     if (world->heap_count == world->heap_capacity) {
         world->heap_capacity = world->heap_capacity ? 2 * world->heap_capacity : 1024;
@@ -108,12 +107,17 @@ void sim_at(int64_t at_us, void (*run)(void *, uint64_t), void *self, uint64_t a
         if (!world->heap)
             abort();
     }
-    struct event event = {at_us < world->now_us ? world->now_us : at_us, sim_random(), run, self,
-                          argument};
     size_t at = world->heap_count++;
     for (; at && is_before(&event, &world->heap[(at - 1) / 2]); at = (at - 1) / 2)
         world->heap[at] = world->heap[(at - 1) / 2];
     world->heap[at] = event;
+}
+
+/* Events of one moment come in any order, but in the same one each time. */
+void sim_at(int64_t at_us, void (*run)(void *, uint64_t), void *self, uint64_t argument)
+{
+    heap_add((struct event){at_us < world->now_us ? world->now_us : at_us, sim_random(), run, self,
+                            argument});
 }
 
 static struct event take_first(void)
@@ -146,6 +150,7 @@ struct fiber *sim_fiber(void (*main)(void *), void *argument, struct actor *acto
     fiber->main = main;
     fiber->argument = argument;
     fiber->actor = actor;
+    fiber->alarm.at_us = SIM_NEVER;
     fiber->stack = stack_count ? stacks[--stack_count] : malloc(STACK_BYTES);
     if (!fiber->stack)
         abort();
@@ -235,13 +240,41 @@ void sim_wake(struct fiber *fiber)
     fiber->signalled = true;
 }
 
+static void arm(struct fiber *fiber);
+
+/* The alarm rings: for the block that the fiber is in, or for one that a wake has ended since, then
+ * it is set anew. */
+static void ring(void *self, uint64_t tie)
+{
+    struct fiber *fiber = self;
+    if (fiber->done || tie != fiber->alarm.tie)
+        return; /* an earlier one was set behind it */
+    fiber->alarm.at_us = SIM_NEVER;
+    if (fiber->until.tie == tie)
+        wake_up(fiber, fiber->token);
+    else if (fiber->blocked)
+        arm(fiber);
+}
+
+/* Most blocks end by a wake, long before their time: so a fiber has one event in the heap, that of
+ * an earlier block as long as it comes first, and not one for each block. */
+static void arm(struct fiber *fiber)
+{
+    if (fiber->until.at_us == SIM_NEVER || fiber->alarm.at_us < fiber->until.at_us)
+        return;
+    fiber->alarm = fiber->until;
+    heap_add((struct event){fiber->alarm.at_us, fiber->alarm.tie, ring, fiber, fiber->alarm.tie});
+}
+
 static void block(int64_t until_us)
 {
     struct fiber *fiber = world->current;
     assert(fiber);
     fiber->blocked = true;
     fiber->token = ++world->block_token;
-    sim_at(until_us, wake_up, fiber, fiber->token);
+    fiber->until.at_us = until_us < world->now_us ? world->now_us : until_us;
+    fiber->until.tie = sim_random();
+    arm(fiber);
     leave(fiber);
 }
 

@@ -32,6 +32,7 @@
 #define US                 INT64_C(1)
 #define MS                 (1000 * US)
 #define SEC                (1000 * MS)
+#define SIM_NEVER          INT64_MAX
 
 /* ---- rare states: counted, and a run in which one never occurred fails ---- */
 
@@ -82,6 +83,12 @@ struct knobs {
 
 struct actor;
 
+/* A place in the order of events. */
+struct moment {
+    int64_t at_us;
+    uint64_t tie;
+};
+
 struct fiber {
     ucontext_t start;
     sigjmp_buf at;
@@ -90,6 +97,8 @@ struct fiber {
     void *argument;
     struct actor *actor; /* whose crash is its crash; NULL: nobody's */
     uint64_t token;      /* of the block it is in */
+    struct moment until; /* when that ends by itself */
+    struct moment alarm; /* when an event looks after that; SIM_NEVER: none */
     bool begun, done, blocked, signalled;
     struct fiber *next;
 };
