@@ -14,6 +14,7 @@
 #include "lib/ol_taint.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -623,13 +624,13 @@ bool ol_message_header_named(const struct ol_message *message, const char *name,
 static void inbox_init(struct ol_inbox *inbox, struct part *part, int32_t topic_index,
                        int64_t position)
 {
-    *inbox = (struct ol_inbox){.topic = broker_topic(part->context, part->stream),
-                               .topic_index = topic_index,
-                               .partition = part->number,
-                               .position = position,
-                               .end = -1,
-                               .last = -1,
-                               .queue = part};
+    memset(inbox, 0, offsetof(struct ol_inbox, slots)); /* slots: as they are filled */
+    inbox->topic = broker_topic(part->context, part->stream);
+    inbox->topic_index = topic_index;
+    inbox->partition = part->number;
+    inbox->position = position;
+    inbox->end = inbox->last = -1;
+    inbox->queue = part;
     if (position > part->count)
         ol_fail(&inbox->error, OL_VIOLATED, "offset %lld is out of range", (long long)position);
 }
@@ -668,7 +669,7 @@ static void refill(struct ol_inbox *inbox)
         return;
     }
     while (inbox->position < end && inbox->count < OL_INBOX_SLOTS) {
-        const struct slot *slot = &part->slots[inbox->position];
+        const struct slot *slot = part_slot(part, inbox->position);
         if (slot->kind == SLOT_RECORD && (broker_committed(slot) || !committed)) {
             inbox->last = inbox->position;
             inbox->slots[inbox->count++] = (struct ol_message){
@@ -936,7 +937,7 @@ enum ol_class ol_consumer_assign(struct ol_consumer *client, const struct ol_off
         return fail_dead(reterr);
     drop_inboxes(client);
     assert(position_count == client->assignment.count);
-    client->inboxes = calloc(position_count + 1, sizeof *client->inboxes);
+    client->inboxes = malloc((position_count + 1) * sizeof *client->inboxes);
     if (!client->inboxes)
         abort();
     for (size_t i = 0; i < position_count; i++)
@@ -1060,7 +1061,7 @@ enum ol_class ol_reader_assign(struct ol_reader *reader, const struct ol_offset 
     if (is_dead())
         return fail_dead(reterr);
     free(reader->inboxes);
-    reader->inboxes = calloc(position_count + 1, sizeof *reader->inboxes);
+    reader->inboxes = malloc((position_count + 1) * sizeof *reader->inboxes);
     if (!reader->inboxes)
         abort();
     reader->count = position_count;

@@ -136,20 +136,26 @@ struct slot {
     uint32_t seen; /* the checker's: decided how often */
 };
 
+#define SLOTS_CHUNK 64
 #define WRITERS_MAX (CONTEXT_COUNT * SIM_WORKERS_MAX * 2)
 
 struct part {
     enum context context;
     enum stream stream;
     int32_t number;
-    struct slot *slots;
-    int64_t count, capacity, stable; /* stable: the last stable offset */
-    int64_t open_at[WRITERS_MAX];    /* first offset of the writer's open transaction; -1 */
+    struct slot **chunks;               /* each of SLOTS_CHUNK; a slot stays where it is */
+    int64_t count, chunk_count, stable; /* stable: the last stable offset */
+    int64_t open_at[WRITERS_MAX];       /* first offset of the writer's open transaction; -1 */
     uint32_t open_txn[WRITERS_MAX];
     int32_t epoch[WRITERS_MAX], sequence[WRITERS_MAX];
     uint64_t readers; /* actors to wake, as bits of their number */
     int64_t checked;  /* the checker has read up to here */
 };
+
+static inline struct slot *part_slot(const struct part *part, int64_t offset)
+{
+    return &part->chunks[offset / SLOTS_CHUNK][offset % SLOTS_CHUNK];
+}
 
 enum txn_state { TXN_NONE, TXN_ONGOING, TXN_COMMITTING, TXN_ABORTING, TXN_OVER };
 
