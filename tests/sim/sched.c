@@ -56,47 +56,53 @@ int64_t sim_delay(int64_t mean_us)
 
 /* ---- memory ---- */
 
-static char *memory;
-static size_t memory_used;
+char *sim_memory;
+size_t sim_memory_used;
 
 void *sim_alloc(size_t bytes)
 {
-    if (!memory) {
-        memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED)
+    if (!sim_memory) {
+        sim_memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (sim_memory == MAP_FAILED)
             abort();
     }
-    char *at = memory + memory_used;
-    memory_used += (bytes + 15) & ~(size_t)15;
-    if (memory_used > MEMORY_BYTES)
+    char *at = sim_memory + sim_memory_used;
+    sim_memory_used += (bytes + 15) & ~(size_t)15;
+    if (sim_memory_used > MEMORY_BYTES)
         abort();
     return at;
 }
 
-void *sim_copy(const void *data, size_t bytes)
+void *sim_copy_in(const void *data, size_t bytes)
 {
-    bool ours = (uintptr_t)data - (uintptr_t)memory < memory_used;
-    if (ours || !data || !bytes)
-        return (void *)(uintptr_t)data;
     return memcpy(sim_alloc(bytes), data, bytes);
-}
-
-struct text sim_text(struct text text)
-{
-    return (struct text){sim_copy(text.data, text.bytes), text.bytes};
 }
 
 void sim_memory_reset(void)
 {
-    memory_used = 0;
+    sim_memory_used = 0;
 }
 
 /* ---- the heap of events ---- */
 
+static unsigned __int128 place_of(const struct event *event)
+{
+    return (unsigned __int128)(uint64_t)event->at_us << 64 | event->tie;
+}
+
 static bool is_before(const struct event *a, const struct event *b)
 {
-    return a->at_us < b->at_us || (a->at_us == b->at_us && a->tie < b->tie);
+    return place_of(a) < place_of(b);
+}
+
+/* Puts the event into the hole at `at`, or above it. */
+static void rise(size_t at, const struct event *event)
+{
+    struct event *heap = world->heap;
+    for (; at && is_before(event, &heap[(at - 1) / 2]); at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = *event;
 }
 
 static void heap_add(struct event event)
@@ -107,10 +113,7 @@ static void heap_add(struct event event)
         if (!world->heap)
             abort();
     }
-    size_t at = world->heap_count++;
-    for (; at && is_before(&event, &world->heap[(at - 1) / 2]); at = (at - 1) / 2)
-        world->heap[at] = world->heap[(at - 1) / 2];
-    world->heap[at] = event;
+    rise(world->heap_count++, &event);
 }
 
 /* Events of one moment come in any order, but in the same one each time. */
@@ -120,20 +123,22 @@ void sim_at(int64_t at_us, void (*run)(void *, uint64_t), void *self, uint64_t a
                             argument});
 }
 
+/* The hole goes down to the bottom, where the last event nearly always belongs. */
 static struct event take_first(void)
 {
-    struct event first = world->heap[0], last = world->heap[--world->heap_count];
-    size_t at = 0, child;
-    while ((child = 2 * at + 1) < world->heap_count) {
-        if (child + 1 < world->heap_count &&
-            is_before(&world->heap[child + 1], &world->heap[child]))
-            child++;
-        if (!is_before(&world->heap[child], &last))
-            break;
-        world->heap[at] = world->heap[child];
+    struct event *heap = world->heap, first = heap[0], last = heap[--world->heap_count];
+    size_t count = world->heap_count, at = 0;
+    while (2 * at + 2 < count) {
+        size_t child = 2 * at + 1;
+        child += is_before(&heap[child + 1], &heap[child]);
+        heap[at] = heap[child];
         at = child;
     }
-    world->heap[at] = last;
+    if (2 * at + 1 < count) {
+        heap[at] = heap[2 * at + 1];
+        at = 2 * at + 1;
+    }
+    rise(at, &last);
     return first;
 }
 

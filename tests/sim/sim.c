@@ -219,7 +219,7 @@ static void start_actor(void *self, uint64_t place)
     }
     world->slot_actor[place] = actor->number;
     if (actor->projector)
-        actor->follower = calloc(1, sizeof *actor->follower);
+        actor->follower = malloc(sizeof *actor->follower); /* large, and cleared by its init */
     else
         actor->loop = calloc(1, sizeof *actor->loop);
     fill_options(&actor_options[actor->number], actor);
@@ -382,7 +382,7 @@ static void tell_actors(void)
 {
     for (int32_t i = 0; i < world->actor_count; i++) {
         const struct actor *actor = world->actors[i];
-        if (actor->running)
+        if (actor->running && actor->fiber->begun)
             sim_say("actor %d: %s %s %d, status %d, dead %d, blocked %d, signalled %d, until %.3f",
                     actor->number, context_name(actor->context),
                     actor->projector ? "projector" : "worker", actor->slot,

@@ -289,7 +289,23 @@ void sim_run(int64_t until_us);
 /* ---- memory: as long as the seed ---- */
 
 void *sim_alloc(size_t bytes);
-void *sim_copy(const void *data, size_t bytes); /* what is the world's already is not copied */
+void *sim_copy_in(const void *data, size_t bytes);
+
+extern char *sim_memory;
+extern size_t sim_memory_used;
+
+/* What is the world's already is not copied. */
+static inline void *sim_copy(const void *data, size_t bytes)
+{
+    bool ours = (uintptr_t)data - (uintptr_t)sim_memory < sim_memory_used;
+    return ours || !bytes ? (void *)(uintptr_t)data : sim_copy_in(data, bytes);
+}
+
+static inline struct text sim_text(struct text text)
+{
+    return (struct text){sim_copy(text.data, text.bytes), text.bytes};
+}
+
 void sim_memory_reset(void);
 
 /* ---- verdicts ---- */
@@ -360,11 +376,6 @@ void store_disconnect(struct ol_pg *db); /* the server ends the connection */
 void store_replay(void);
 int64_t store_next(enum context context, int32_t partition);
 uint64_t store_digest(enum context context, int32_t partition);
-
-/* ---- codec.c ---- */
-
-struct bytes;
-struct text sim_text(struct text text);
 
 /* ---- clients.c ---- */
 
