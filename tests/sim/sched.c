@@ -175,10 +175,17 @@ void sim_fiber_free(struct fiber *fiber)
     fiber->stack = NULL;
 }
 
-static void leave(struct fiber *fiber)
+/* The compiler's own jumps: libc's look for handlers of threads and signals on the way. One may not
+ * be called where the other is. */
+static __attribute__((noinline, noreturn)) void jump(void **to)
 {
-    if (!_setjmp(fiber->at))
-        _longjmp(world->scheduler_at, 1);
+    __builtin_longjmp(to, 1);
+}
+
+static __attribute__((noinline)) void leave(struct fiber *fiber)
+{
+    if (!__builtin_setjmp(fiber->at))
+        jump(world->scheduler_at);
 }
 
 static void enter_first(void)
@@ -189,25 +196,37 @@ static void enter_first(void)
     leave(fiber);
 }
 
+static _Noreturn void begin(struct fiber *fiber)
+{
+    fiber->begun = true;
+    getcontext(&fiber->start);
+    fiber->start.uc_stack.ss_sp = fiber->stack;
+    fiber->start.uc_stack.ss_size = STACK_BYTES;
+    fiber->start.uc_link = NULL;
+    makecontext(&fiber->start, enter_first, 0);
+    setcontext(&fiber->start);
+    abort();
+}
+
+/* Returns when it leaves. */
+static __attribute__((noinline)) void enter(struct fiber *fiber)
+{
+    if (__builtin_setjmp(world->scheduler_at))
+        return;
+    if (fiber->begun)
+        jump(fiber->at);
+    begin(fiber);
+}
+
 /* Fibers are entered from the scheduler, or from another fiber (unwinding a crashed one). */
 static void resume(struct fiber *fiber)
 {
     struct fiber *before = world->current;
-    sigjmp_buf outer;
+    void *outer[SIM_JUMP_WORDS];
     memcpy(outer, world->scheduler_at, sizeof outer);
     world->current = fiber;
     fiber->blocked = false;
-    if (!_setjmp(world->scheduler_at)) {
-        if (fiber->begun)
-            _longjmp(fiber->at, 1);
-        fiber->begun = true;
-        getcontext(&fiber->start);
-        fiber->start.uc_stack.ss_sp = fiber->stack;
-        fiber->start.uc_stack.ss_size = STACK_BYTES;
-        fiber->start.uc_link = NULL;
-        makecontext(&fiber->start, enter_first, 0);
-        setcontext(&fiber->start);
-    }
+    enter(fiber);
     memcpy(world->scheduler_at, outer, sizeof outer);
     world->current = before;
     if (fiber->done)

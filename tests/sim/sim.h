@@ -89,9 +89,11 @@ struct moment {
     uint64_t tie;
 };
 
+#define SIM_JUMP_WORDS 5 /* __builtin_setjmp's */
+
 struct fiber {
     ucontext_t start;
-    sigjmp_buf at;
+    void *at[SIM_JUMP_WORDS];
     char *stack;
     void (*main)(void *argument);
     void *argument;
@@ -229,8 +231,8 @@ struct world {
     uint64_t events_run, trace, block_token;
     bool faults_on, healed;
     struct fiber *current, *fibers;
-    ucontext_t scheduler;
-    sigjmp_buf scheduler_at, verdict;
+    void *scheduler_at[SIM_JUMP_WORDS];
+    sigjmp_buf verdict;
     bool verdict_set, failed;
     char failure[2048], aggregate[160];
     struct text folding; /* what the checker is at */

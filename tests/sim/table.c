@@ -42,10 +42,16 @@ static uint64_t hash_of(const struct entity_key *key)
     return mix(hash + (uint64_t)key->kind * 64 + (uint64_t)key->partition);
 }
 
+/* Mostly it is one text: what is the world's is not copied. */
+static bool same_text(struct text a, struct text b)
+{
+    return a.data == b.data ? a.bytes == b.bytes : text_equal(a, b);
+}
+
 static bool same_key(const struct entity_key *a, const struct entity_key *b)
 {
-    return a->kind == b->kind && a->partition == b->partition && text_equal(a->id, b->id) &&
-           text_equal(a->second, b->second);
+    return a->kind == b->kind && a->partition == b->partition && same_text(a->id, b->id) &&
+           same_text(a->second, b->second);
 }
 
 /* The index: by the hash's lower half, so that a table of 2^32 slots is the largest. */
