@@ -6,8 +6,8 @@
  *
  * The production shells and cores are linked unchanged; what is replaced, at link time, is what the
  * headers lib/ol_kafka_*.h, lib/ol_run.h, lib/ol_clock.h, lib/ol_log.h, lib/ol_metrics.h,
- * projections/load.h, writer.h and write_thread.h promise: here they are models (client.c, pg.c,
- * ports.c). One thread; each actor runs on a stack of its own (fiber) and gives way only inside a
+ * projections/load.h, writer.h and write_thread.h promise: here they are models (producer.c,
+ * consumer.c, inbox.c, reader.c, pg.c, ports.c). One thread; each actor runs on a stack of its own (fiber) and gives way only inside a
  * port, where virtual time passes. A crash makes all of an actor's ports dead and lets it unwind:
  * what it does then has no effect, so that its memory is given back.
  */
@@ -356,7 +356,7 @@ void group_join(struct group *group, struct ol_consumer *client, uint32_t member
 bool group_take_back(struct group *group, int32_t partition);
 void group_leave(struct group *group, uint32_t member_id);
 
-/* client.c, told by the group */
+/* consumer.c, told by the group */
 struct ol_consumer;
 void client_assigned(struct ol_consumer *client, struct member_id member, uint64_t parts);
 void client_rebalance(struct ol_consumer *client);
