@@ -111,17 +111,23 @@ static void note_stable(struct part *part)
     part->readers = 0;
 }
 
+static void add_chunk(struct part *part)
+{
+    int64_t count = part->chunk_count++;
+    if ((count & (count - 1)) == 0) { /* a power of two: full */
+        struct slot **chunks = sim_alloc((count ? 2 * (size_t)count : 1) * sizeof(struct slot *));
+        if (count)
+            memcpy(chunks, part->chunks, (size_t)count * sizeof(struct slot *));
+        part->chunks = chunks;
+    }
+    part->chunks[count] = sim_alloc(SLOTS_CHUNK * sizeof(struct slot));
+}
+
 int64_t broker_append(struct part *part, const struct slot *slot)
 {
-    if (part->count == part->capacity) {
-        int64_t capacity = part->capacity ? 2 * part->capacity : 64;
-        struct slot *slots = sim_alloc((size_t)capacity * sizeof *slots);
-        if (part->count)
-            memcpy(slots, part->slots, (size_t)part->count * sizeof *slots);
-        part->slots = slots;
-        part->capacity = capacity;
-    }
-    struct slot *kept = &part->slots[part->count];
+    if (part->count == part->chunk_count * SLOTS_CHUNK)
+        add_chunk(part);
+    struct slot *kept = part_slot(part, part->count);
     *kept = *slot;
     kept->at_us = (world->wall_us + world->now_us) / MS * MS;
     sim_trace((uint64_t)slot->kind << 32 | (uint64_t)part->count);
@@ -358,7 +364,7 @@ enum broker_answer broker_produce(int32_t writer, int32_t epoch, struct part *pa
 static int64_t last_record(const struct part *part)
 {
     int64_t last = part->count - 1;
-    while (last >= 0 && !broker_committed(&part->slots[last]))
+    while (last >= 0 && !broker_committed(part_slot(part, last)))
         last--;
     return last;
 }
@@ -379,10 +385,11 @@ bool broker_change(enum context context, int32_t partition)
     int64_t last = last_record(part);
     if (last < 0)
         return false;
-    unsigned char *value = sim_alloc(part->slots[last].value_bytes);
-    memcpy(value, part->slots[last].value, part->slots[last].value_bytes);
-    value[part->slots[last].value_bytes - 1] ^= 1;
-    part->slots[last].value = value;
+    struct slot *slot = part_slot(part, last);
+    unsigned char *value = sim_alloc(slot->value_bytes);
+    memcpy(value, slot->value, slot->value_bytes);
+    value[slot->value_bytes - 1] ^= 1;
+    slot->value = value;
     return true;
 }
 

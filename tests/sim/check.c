@@ -155,7 +155,7 @@ static void check_cause(const struct part *part, const struct event_message *eve
     struct part *inputs = inputs_of(part->context, event->cause_source, part->number);
     if (event->cause_offset < 0 || event->cause_offset >= inputs->stable)
         sim_fail(aggregate, "P10: an event of an input that nobody could read");
-    struct slot *slot = &inputs->slots[event->cause_offset];
+    struct slot *slot = part_slot(inputs, event->cause_offset);
     if (!broker_committed(slot))
         sim_fail(aggregate, "P10: an event of an aborted input");
     if (event->cause_index > 0)
@@ -179,7 +179,7 @@ static int64_t inputs_between(struct part *part, int64_t first, int64_t next)
     if (next > part->stable)
         sim_fail(nothing, "P4: a receipt beyond what could be read");
     for (int64_t i = first; i < next; i++)
-        found += broker_committed(&part->slots[i]);
+        found += broker_committed(part_slot(part, i));
     return found;
 }
 
@@ -286,7 +286,8 @@ static void fold(struct part *part, const struct event_message *event)
     size_t key_count = event_entities(event, part->number, keys, EVENT_ENTITIES_MAX);
     for (size_t i = 0; i < key_count; i++) {
         struct table_row *row = table_row(&world->checks->tables[part->context], &keys[i]);
-        struct entity before = row->entity;
+        struct entity before;
+        entity_copy(&before, &row->entity);
         if (keys[i].kind == ENTITY_ORDER)
             check_order(event, &before.order);
         world->folding = keys[i].id;
@@ -303,7 +304,9 @@ static void fold(struct part *part, const struct event_message *event)
             reservation->lines = lines;
         }
         check_state(&keys[i], &before, &row->entity);
-        book->digest += entity_digest(row, &row->entity) - entity_digest(row, &before);
+        book->digest -= row->digest;
+        row->digest = table_digest(row);
+        book->digest += row->digest;
     }
     world->folding = nothing;
     if (event->body == EVENT_BODY_DOMAIN)
@@ -331,7 +334,7 @@ static void keep_digest(struct account_book *book, int64_t offset)
 static void check_event(struct part *part, int64_t offset)
 {
     struct account_book *book = &world->checks->books[part->context][part->number];
-    const struct slot *slot = &part->slots[offset];
+    const struct slot *slot = part_slot(part, offset);
     struct event_message event;
     struct ol_arena arena;
     struct ol_error error;
@@ -382,14 +385,14 @@ void check_stable(struct part *part)
     if (part->stream == STREAM_EVENTS) {
         struct account_book *book = &world->checks->books[part->context][part->number];
         for (; part->checked < part->stable; part->checked++) {
-            if (broker_committed(&part->slots[part->checked]))
+            if (broker_committed(part_slot(part, part->checked)))
                 check_event(part, part->checked);
             keep_digest(book, part->checked);
         }
     } else if (part->stream == STREAM_STEPS) {
         for (; part->checked < part->stable; part->checked++)
-            if (broker_committed(&part->slots[part->checked]))
-                check_step(part, &part->slots[part->checked]);
+            if (broker_committed(part_slot(part, part->checked)))
+                check_step(part, part_slot(part, part->checked));
     }
 }
 
@@ -451,7 +454,7 @@ void check_halted(const struct actor *actor, int64_t partition, const char *reas
 static int64_t last_record(const struct part *part)
 {
     for (int64_t i = part->count - 1; i >= 0; i--)
-        if (broker_committed(&part->slots[i]))
+        if (broker_committed(part_slot(part, i)))
             return i;
     return -1;
 }
@@ -546,7 +549,7 @@ static bool names(const struct slot *slot, struct text id)
 
 static void tell_slot(const struct part *part, int64_t offset)
 {
-    const struct slot *slot = &part->slots[offset];
+    const struct slot *slot = part_slot(part, offset);
     struct ol_arena arena;
     struct ol_error error;
     struct bytes wire = {slot->value, slot->value_bytes};
@@ -594,12 +597,12 @@ void check_timeline(const char *aggregate)
                 for (int32_t k = 0; k < world->knobs.partitions; k++) {
                     struct part *part = &world->parts[i][j][k];
                     int64_t *at = &next[i][j][k];
-                    while (*at < part->count &&
-                           (part->slots[*at].kind != SLOT_RECORD || !names(&part->slots[*at], id)))
+                    while (*at < part->count && (part_slot(part, *at)->kind != SLOT_RECORD ||
+                                                 !names(part_slot(part, *at), id)))
                         ++*at;
-                    if (*at < part->count && part->slots[*at].at_us < first_us) {
+                    if (*at < part->count && part_slot(part, *at)->at_us < first_us) {
                         first = part;
-                        first_us = part->slots[*at].at_us;
+                        first_us = part_slot(part, *at)->at_us;
                     }
                 }
         if (!first)

@@ -141,9 +141,8 @@ bool sim_encode_command(const struct command *command, struct ol_arena *arena,
 {
     if (world->knobs.codec)
         return codec_encode_command(command, arena, ret_wire);
-    struct command *kept = sim_alloc(sizeof *kept);
-    *kept = *command; /* the clients' texts are the world's already */
-    *ret_wire = (struct bytes){(const uint8_t *)kept, sizeof *kept};
+    /* The clients' commands and their texts are the world's already. */
+    *ret_wire = (struct bytes){sim_copy(command, sizeof *command), sizeof *command};
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include "tests/sim/codec.h"
 #include "tests/sim/table.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,19 +19,24 @@
 #define FLUSHED_US      (600 * MS) /* what is older survives a crash */
 
 struct undo {
+    struct undo *earlier;
     struct table_row *row;
-    struct entity before;
+    struct entity before; /* entity_bytes() of it */
+};
+
+/* A partition as it was. */
+struct part_before {
+    struct load_progress progress;
+    uint64_t digest;
 };
 
 struct pg_commit {
     enum context context;
     int64_t at_us;
-    struct undo *undos;
-    size_t undo_count;
-    uint64_t parts;
-    struct load_progress progress[SIM_PARTITIONS_MAX];
-    uint64_t digests[SIM_PARTITIONS_MAX];
+    struct undo *undos; /* the last one first */
     struct pg_commit *before;
+    uint64_t touched;
+    struct part_before parts[]; /* those touched, by number */
 };
 
 struct lock {
@@ -81,17 +87,26 @@ static void end_connections(void)
     memset(store->locks, 0, sizeof store->locks);
 }
 
+/* Rows and digests are as before it. */
+static void undo(const struct pg_commit *commit)
+{
+    for (const struct undo *undo = commit->undos; undo; undo = undo->earlier) {
+        entity_copy(&undo->row->entity, &undo->before);
+        undo->row->digest = table_digest(undo->row);
+    }
+    for (uint64_t bits = commit->touched; bits; bits &= bits - 1)
+        world->store->digests[commit->context][__builtin_ctzll(bits)] =
+            commit->parts[__builtin_ctzll(bits)].digest;
+}
+
 void store_lose_last(void)
 {
     struct store *store = world->store;
     struct pg_commit *commit = store->last;
-    for (size_t i = commit->undo_count; i-- > 0;)
-        commit->undos[i].row->entity = commit->undos[i].before;
-    for (uint64_t bits = commit->parts; bits; bits &= bits - 1) {
-        int32_t i = __builtin_ctzll(bits);
-        store->progress[commit->context][i] = commit->progress[i];
-        store->digests[commit->context][i] = commit->digests[i];
-    }
+    undo(commit);
+    for (uint64_t bits = commit->touched; bits; bits &= bits - 1)
+        store->progress[commit->context][__builtin_ctzll(bits)] =
+            commit->parts[__builtin_ctzll(bits)].progress;
     store->last = commit->before;
 }
 
@@ -123,15 +138,19 @@ struct writing {
 static struct table_row *change(struct writing *writing, const struct entity_key *key)
 {
     struct table_row *row = table_row(&world->store->tables[writing->context], key);
-    writing->commit->undos[writing->commit->undo_count++] = (struct undo){row, row->entity};
-    world->store->digests[writing->context][key->partition] -= entity_digest(row, &row->entity);
+    struct undo *undo = sim_alloc(offsetof(struct undo, before) + entity_bytes(key->kind));
+    undo->earlier = writing->commit->undos;
+    undo->row = row;
+    entity_copy(&undo->before, &row->entity);
+    writing->commit->undos = undo;
     return row;
 }
 
-static void changed(struct writing *writing, const struct entity_key *key,
-                    const struct table_row *row)
+static void changed(struct writing *writing, struct table_row *row)
 {
-    world->store->digests[writing->context][key->partition] += entity_digest(row, &row->entity);
+    uint64_t before = row->digest;
+    row->digest = table_digest(row);
+    world->store->digests[writing->context][row->key.partition] += row->digest - before;
 }
 
 static void write_command(struct writing *writing, int32_t partition, struct text aggregate,
@@ -145,7 +164,7 @@ static void write_command(struct writing *writing, int32_t partition, struct tex
         .code = code,
         .body_digest = origin->digest,
     };
-    changed(writing, &key, row);
+    changed(writing, row);
 }
 
 static void write_order(struct writing *writing, const struct order_change *order)
@@ -172,7 +191,7 @@ static void write_order(struct writing *writing, const struct order_change *orde
     state->groups_released |= order->groups_released;
     if (order->deadline_us != TIME_NONE)
         state->deadline_us = order->deadline_us;
-    changed(writing, &key, row);
+    changed(writing, row);
     if (order->mode == ROW_INSERT)
         write_command(writing, order->partition, order->row.id, &order->origin, ACCEPTED);
 }
@@ -193,7 +212,7 @@ static void write_product(struct writing *writing, const struct product_change *
         state->details_hash = product->details_hash;
         state->currency = currency_of(product->details.currency);
     }
-    changed(writing, &key, row);
+    changed(writing, row);
     if (product->mode == ROW_INSERT)
         write_command(writing, product->partition, product->row.id, &product->origin, ACCEPTED);
 }
@@ -216,7 +235,7 @@ static void write_reservation(struct writing *writing, const struct reservation_
         state->lines = lines;
         state->line_count = change_->line_count;
     }
-    changed(writing, &key, row);
+    changed(writing, row);
 }
 
 static void write_account(struct writing *writing, const struct account_change *account)
@@ -231,7 +250,7 @@ static void write_account(struct writing *writing, const struct account_change *
     state->version = account->version;
     state->balance_minor += account->balance_minor;
     state->held_minor += account->held_minor;
-    changed(writing, &key, row);
+    changed(writing, row);
     if (account->mode == ROW_INSERT)
         write_command(writing, account->partition, account->row.id, &account->origin, ACCEPTED);
 }
@@ -251,7 +270,7 @@ static void write_payment(struct writing *writing, const struct payment_change *
     state->refunded_minor += payment->refunded_minor;
     if (payment->refunded_minor && state->refunded_minor == state->amount_minor)
         state->status = PAYMENT_IS_REFUNDED;
-    changed(writing, &key, row);
+    changed(writing, row);
 }
 
 static void write_rows(struct writing *writing)
@@ -278,16 +297,6 @@ static void write_rows(struct writing *writing)
         write_command(writing, command->partition, command->row.id, &command->origin,
                       command->code);
     }
-}
-
-static void take_back(struct writing *writing)
-{
-    struct pg_commit *commit = writing->commit;
-    for (size_t i = commit->undo_count; i-- > 0;)
-        commit->undos[i].row->entity = commit->undos[i].before;
-    for (uint64_t bits = commit->parts; bits; bits &= bits - 1)
-        world->store->digests[writing->context][__builtin_ctzll(bits)] =
-            commit->digests[__builtin_ctzll(bits)];
 }
 
 /* ---- connections ---- */
@@ -392,7 +401,9 @@ static void read_snapshot(const struct load *load, struct entity *ret_entities,
     for (size_t i = 0; i < load->count; i++) {
         const struct table_row *row =
             table_find(&world->store->tables[load->context], &load->keys[i]);
-        ret_entities[i] = row ? row->entity : (struct entity){.kind = load->keys[i].kind};
+        ret_entities[i] = (struct entity){.kind = load->keys[i].kind};
+        if (row)
+            entity_copy(&ret_entities[i], &row->entity);
     }
     read_progress(load, ret_progress);
 }
@@ -567,22 +578,19 @@ static enum ol_class commit(struct writer *writer, const struct projection *proj
                             uint64_t touched, struct ol_error *reterr)
 {
     struct store *store = world->store;
-    struct pg_commit *done = memset(sim_alloc(sizeof *done), 0, sizeof *done);
+    struct pg_commit *done =
+        sim_alloc(sizeof *done + (size_t)world->knobs.partitions * sizeof *done->parts);
     struct writing writing = {done, projection, writer->context, false};
-    size_t rows =
-        2 * projection->aggregates.count + projection->parts.count + projection->commands.count;
-    done->context = writer->context;
-    done->at_us = world->now_us;
-    done->parts = touched;
-    done->undos = sim_alloc((rows + 1) * sizeof *done->undos);
+    *done =
+        (struct pg_commit){.context = writer->context, .at_us = world->now_us, .touched = touched};
     for (uint64_t bits = touched; bits; bits &= bits - 1) {
         int32_t i = __builtin_ctzll(bits);
-        done->progress[i] = store->progress[writer->context][i];
-        done->digests[i] = store->digests[writer->context][i];
+        done->parts[i] = (struct part_before){store->progress[writer->context][i],
+                                              store->digests[writer->context][i]};
     }
     write_rows(&writing);
     if (writing.violated) {
-        take_back(&writing);
+        undo(done);
         return ol_fail(reterr, OL_VIOLATED, "rows are not as the events build on");
     }
     for (uint64_t bits = touched; bits; bits &= bits - 1) {
@@ -607,7 +615,7 @@ static int64_t replay_batch(struct writer *writer, struct projection *projection
     projection_start(projection, part->number,
                      &world->store->progress[part->context][part->number]);
     while (offset < part->count && projection->event_count < most) {
-        const struct slot *slot = &part->slots[offset++];
+        const struct slot *slot = part_slot(part, offset++);
         struct bytes wire = {slot->value, slot->value_bytes};
         struct event_message event;
         if (!broker_committed(slot))
@@ -694,7 +702,7 @@ static void write_main(void *argument)
     struct write_thread *thread = argument;
     while (!thread->stopping) {
         if (!thread->under_way) {
-            sim_block(INT64_MAX);
+            sim_block(SIM_NEVER);
             continue;
         }
         projection_seal(thread->batch);

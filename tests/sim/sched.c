@@ -56,51 +56,56 @@ int64_t sim_delay(int64_t mean_us)
 
 /* ---- memory ---- */
 
-static char *memory;
-static size_t memory_used;
+char *sim_memory;
+size_t sim_memory_used;
 
 void *sim_alloc(size_t bytes)
 {
-    if (!memory) {
-        memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED)
+    if (!sim_memory) {
+        sim_memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (sim_memory == MAP_FAILED)
             abort();
     }
-    char *at = memory + memory_used;
-    memory_used += (bytes + 15) & ~(size_t)15;
-    if (memory_used > MEMORY_BYTES)
+    char *at = sim_memory + sim_memory_used;
+    sim_memory_used += (bytes + 15) & ~(size_t)15;
+    if (sim_memory_used > MEMORY_BYTES)
         abort();
     return at;
 }
 
-void *sim_copy(const void *data, size_t bytes)
+void *sim_copy_in(const void *data, size_t bytes)
 {
-    const char *at = data;
-    if (!at || !bytes || (at >= memory && at < memory + memory_used))
-        return (void *)at;
     return memcpy(sim_alloc(bytes), data, bytes);
-}
-
-struct text sim_text(struct text text)
-{
-    return (struct text){sim_copy(text.data, text.bytes), text.bytes};
 }
 
 void sim_memory_reset(void)
 {
-    memory_used = 0;
+    sim_memory_used = 0;
 }
 
 /* ---- the heap of events ---- */
 
-static bool is_before(const struct event *a, const struct event *b)
+static unsigned __int128 place_of(const struct event *event)
 {
-    return a->at_us < b->at_us || (a->at_us == b->at_us && a->tie < b->tie);
+    return (unsigned __int128)(uint64_t)event->at_us << 64 | event->tie;
 }
 
-/* Events of one moment come in any order, but in the same one each time. */
-void sim_at(int64_t at_us, void (*run)(void *, uint64_t), void *self, uint64_t argument)
+static bool is_before(const struct event *a, const struct event *b)
+{
+    return place_of(a) < place_of(b);
+}
+
+/* Puts the event into the hole at `at`, or above it. */
+static void rise(size_t at, const struct event *event)
+{
+    struct event *heap = world->heap;
+    for (; at && is_before(event, &heap[(at - 1) / 2]); at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = *event;
+}
+
+static void heap_add(struct event event)
 {
     if (world->heap_count == world->heap_capacity) {
         world->heap_capacity = world->heap_capacity ? 2 * world->heap_capacity : 1024;
@@ -108,28 +113,32 @@ void sim_at(int64_t at_us, void (*run)(void *, uint64_t), void *self, uint64_t a
         if (!world->heap)
             abort();
     }
-    struct event event = {at_us < world->now_us ? world->now_us : at_us, sim_random(), run, self,
-                          argument};
-    size_t at = world->heap_count++;
-    for (; at && is_before(&event, &world->heap[(at - 1) / 2]); at = (at - 1) / 2)
-        world->heap[at] = world->heap[(at - 1) / 2];
-    world->heap[at] = event;
+    rise(world->heap_count++, &event);
 }
 
+/* Events of one moment come in any order, but in the same one each time. */
+void sim_at(int64_t at_us, void (*run)(void *, uint64_t), void *self, uint64_t argument)
+{
+    heap_add((struct event){at_us < world->now_us ? world->now_us : at_us, sim_random(), run, self,
+                            argument});
+}
+
+/* The hole goes down to the bottom, where the last event nearly always belongs. */
 static struct event take_first(void)
 {
-    struct event first = world->heap[0], last = world->heap[--world->heap_count];
-    size_t at = 0, child;
-    while ((child = 2 * at + 1) < world->heap_count) {
-        if (child + 1 < world->heap_count &&
-            is_before(&world->heap[child + 1], &world->heap[child]))
-            child++;
-        if (!is_before(&world->heap[child], &last))
-            break;
-        world->heap[at] = world->heap[child];
+    struct event *heap = world->heap, first = heap[0], last = heap[--world->heap_count];
+    size_t count = world->heap_count, at = 0;
+    while (2 * at + 2 < count) {
+        size_t child = 2 * at + 1;
+        child += is_before(&heap[child + 1], &heap[child]);
+        heap[at] = heap[child];
         at = child;
     }
-    world->heap[at] = last;
+    if (2 * at + 1 < count) {
+        heap[at] = heap[2 * at + 1];
+        at = 2 * at + 1;
+    }
+    rise(at, &last);
     return first;
 }
 
@@ -146,6 +155,7 @@ struct fiber *sim_fiber(void (*main)(void *), void *argument, struct actor *acto
     fiber->main = main;
     fiber->argument = argument;
     fiber->actor = actor;
+    fiber->alarm.at_us = SIM_NEVER;
     fiber->stack = stack_count ? stacks[--stack_count] : malloc(STACK_BYTES);
     if (!fiber->stack)
         abort();
@@ -165,10 +175,17 @@ void sim_fiber_free(struct fiber *fiber)
     fiber->stack = NULL;
 }
 
-static void leave(struct fiber *fiber)
+/* The compiler's own jumps: libc's look for handlers of threads and signals on the way. One may not
+ * be called where the other is. */
+static __attribute__((noinline, noreturn)) void jump(void **to)
 {
-    if (!_setjmp(fiber->at))
-        _longjmp(world->scheduler_at, 1);
+    __builtin_longjmp(to, 1);
+}
+
+static __attribute__((noinline)) void leave(struct fiber *fiber)
+{
+    if (!__builtin_setjmp(fiber->at))
+        jump(world->scheduler_at);
 }
 
 static void enter_first(void)
@@ -179,25 +196,37 @@ static void enter_first(void)
     leave(fiber);
 }
 
+static _Noreturn void begin(struct fiber *fiber)
+{
+    fiber->begun = true;
+    getcontext(&fiber->start);
+    fiber->start.uc_stack.ss_sp = fiber->stack;
+    fiber->start.uc_stack.ss_size = STACK_BYTES;
+    fiber->start.uc_link = NULL;
+    makecontext(&fiber->start, enter_first, 0);
+    setcontext(&fiber->start);
+    abort();
+}
+
+/* Returns when it leaves. */
+static __attribute__((noinline)) void enter(struct fiber *fiber)
+{
+    if (__builtin_setjmp(world->scheduler_at))
+        return;
+    if (fiber->begun)
+        jump(fiber->at);
+    begin(fiber);
+}
+
 /* Fibers are entered from the scheduler, or from another fiber (unwinding a crashed one). */
 static void resume(struct fiber *fiber)
 {
     struct fiber *before = world->current;
-    sigjmp_buf outer;
+    void *outer[SIM_JUMP_WORDS];
     memcpy(outer, world->scheduler_at, sizeof outer);
     world->current = fiber;
     fiber->blocked = false;
-    if (!_setjmp(world->scheduler_at)) {
-        if (fiber->begun)
-            _longjmp(fiber->at, 1);
-        fiber->begun = true;
-        getcontext(&fiber->start);
-        fiber->start.uc_stack.ss_sp = fiber->stack;
-        fiber->start.uc_stack.ss_size = STACK_BYTES;
-        fiber->start.uc_link = NULL;
-        makecontext(&fiber->start, enter_first, 0);
-        setcontext(&fiber->start);
-    }
+    enter(fiber);
     memcpy(world->scheduler_at, outer, sizeof outer);
     world->current = before;
     if (fiber->done)
@@ -235,13 +264,41 @@ void sim_wake(struct fiber *fiber)
     fiber->signalled = true;
 }
 
+static void arm(struct fiber *fiber);
+
+/* The alarm rings: for the block that the fiber is in, or for one that a wake has ended since, then
+ * it is set anew. */
+static void ring(void *self, uint64_t tie)
+{
+    struct fiber *fiber = self;
+    if (fiber->done || tie != fiber->alarm.tie)
+        return; /* an earlier one was set behind it */
+    fiber->alarm.at_us = SIM_NEVER;
+    if (fiber->until.tie == tie)
+        wake_up(fiber, fiber->token);
+    else if (fiber->blocked)
+        arm(fiber);
+}
+
+/* Most blocks end by a wake, long before their time: so a fiber has one event in the heap, that of
+ * an earlier block as long as it comes first, and not one for each block. */
+static void arm(struct fiber *fiber)
+{
+    if (fiber->until.at_us == SIM_NEVER || fiber->alarm.at_us < fiber->until.at_us)
+        return;
+    fiber->alarm = fiber->until;
+    heap_add((struct event){fiber->alarm.at_us, fiber->alarm.tie, ring, fiber, fiber->alarm.tie});
+}
+
 static void block(int64_t until_us)
 {
     struct fiber *fiber = world->current;
     assert(fiber);
     fiber->blocked = true;
     fiber->token = ++world->block_token;
-    sim_at(until_us, wake_up, fiber, fiber->token);
+    fiber->until.at_us = until_us < world->now_us ? world->now_us : until_us;
+    fiber->until.tie = sim_random();
+    arm(fiber);
     leave(fiber);
 }
 

@@ -6,8 +6,8 @@
  *
  * The production shells and cores are linked unchanged; what is replaced, at link time, is what the
  * headers lib/ol_kafka_*.h, lib/ol_run.h, lib/ol_clock.h, lib/ol_log.h, lib/ol_metrics.h,
- * projections/load.h, writer.h and write_thread.h promise: here they are models (client.c, pg.c,
- * ports.c). One thread; each actor runs on a stack of its own (fiber) and gives way only inside a
+ * projections/load.h, writer.h and write_thread.h promise: here they are models (producer.c,
+ * consumer.c, inbox.c, reader.c, pg.c, ports.c). One thread; each actor runs on a stack of its own (fiber) and gives way only inside a
  * port, where virtual time passes. A crash makes all of an actor's ports dead and lets it unwind:
  * what it does then has no effect, so that its memory is given back.
  */
@@ -32,6 +32,7 @@
 #define US                 INT64_C(1)
 #define MS                 (1000 * US)
 #define SEC                (1000 * MS)
+#define SIM_NEVER          INT64_MAX
 
 /* ---- rare states: counted, and a run in which one never occurred fails ---- */
 
@@ -82,14 +83,24 @@ struct knobs {
 
 struct actor;
 
+/* A place in the order of events. */
+struct moment {
+    int64_t at_us;
+    uint64_t tie;
+};
+
+#define SIM_JUMP_WORDS 5 /* __builtin_setjmp's */
+
 struct fiber {
     ucontext_t start;
-    sigjmp_buf at;
+    void *at[SIM_JUMP_WORDS];
     char *stack;
     void (*main)(void *argument);
     void *argument;
     struct actor *actor; /* whose crash is its crash; NULL: nobody's */
     uint64_t token;      /* of the block it is in */
+    struct moment until; /* when that ends by itself */
+    struct moment alarm; /* when an event looks after that; SIM_NEVER: none */
     bool begun, done, blocked, signalled;
     struct fiber *next;
 };
@@ -127,20 +138,26 @@ struct slot {
     uint32_t seen; /* the checker's: decided how often */
 };
 
+#define SLOTS_CHUNK 64
 #define WRITERS_MAX (CONTEXT_COUNT * SIM_WORKERS_MAX * 2)
 
 struct part {
     enum context context;
     enum stream stream;
     int32_t number;
-    struct slot *slots;
-    int64_t count, capacity, stable; /* stable: the last stable offset */
-    int64_t open_at[WRITERS_MAX];    /* first offset of the writer's open transaction; -1 */
+    struct slot **chunks;               /* each of SLOTS_CHUNK; a slot stays where it is */
+    int64_t count, chunk_count, stable; /* stable: the last stable offset */
+    int64_t open_at[WRITERS_MAX];       /* first offset of the writer's open transaction; -1 */
     uint32_t open_txn[WRITERS_MAX];
     int32_t epoch[WRITERS_MAX], sequence[WRITERS_MAX];
     uint64_t readers; /* actors to wake, as bits of their number */
     int64_t checked;  /* the checker has read up to here */
 };
+
+static inline struct slot *part_slot(const struct part *part, int64_t offset)
+{
+    return &part->chunks[offset / SLOTS_CHUNK][offset % SLOTS_CHUNK];
+}
 
 enum txn_state { TXN_NONE, TXN_ONGOING, TXN_COMMITTING, TXN_ABORTING, TXN_OVER };
 
@@ -214,8 +231,8 @@ struct world {
     uint64_t events_run, trace, block_token;
     bool faults_on, healed;
     struct fiber *current, *fibers;
-    ucontext_t scheduler;
-    sigjmp_buf scheduler_at, verdict;
+    void *scheduler_at[SIM_JUMP_WORDS];
+    sigjmp_buf verdict;
     bool verdict_set, failed;
     char failure[2048], aggregate[160];
     struct text folding; /* what the checker is at */
@@ -274,7 +291,23 @@ void sim_run(int64_t until_us);
 /* ---- memory: as long as the seed ---- */
 
 void *sim_alloc(size_t bytes);
-void *sim_copy(const void *data, size_t bytes); /* what is the world's already is not copied */
+void *sim_copy_in(const void *data, size_t bytes);
+
+extern char *sim_memory;
+extern size_t sim_memory_used;
+
+/* What is the world's already is not copied. */
+static inline void *sim_copy(const void *data, size_t bytes)
+{
+    bool ours = (uintptr_t)data - (uintptr_t)sim_memory < sim_memory_used;
+    return ours || !bytes ? (void *)(uintptr_t)data : sim_copy_in(data, bytes);
+}
+
+static inline struct text sim_text(struct text text)
+{
+    return (struct text){sim_copy(text.data, text.bytes), text.bytes};
+}
+
 void sim_memory_reset(void);
 
 /* ---- verdicts ---- */
@@ -323,7 +356,7 @@ void group_join(struct group *group, struct ol_consumer *client, uint32_t member
 bool group_take_back(struct group *group, int32_t partition);
 void group_leave(struct group *group, uint32_t member_id);
 
-/* client.c, told by the group */
+/* consumer.c, told by the group */
 struct ol_consumer;
 void client_assigned(struct ol_consumer *client, struct member_id member, uint64_t parts);
 void client_rebalance(struct ol_consumer *client);
@@ -345,11 +378,6 @@ void store_disconnect(struct ol_pg *db); /* the server ends the connection */
 void store_replay(void);
 int64_t store_next(enum context context, int32_t partition);
 uint64_t store_digest(enum context context, int32_t partition);
-
-/* ---- codec.c ---- */
-
-struct bytes;
-struct text sim_text(struct text text);
 
 /* ---- clients.c ---- */
 

@@ -3,8 +3,29 @@
 #include "lib/ol_hash.h"
 #include "tests/sim/sim.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+size_t entity_bytes(enum entity_kind kind)
+{
+#define BYTES(member) (offsetof(struct entity, member) + sizeof((struct entity *)0)->member)
+    static const size_t bytes[ENTITY_KIND_COUNT] = {
+        [ENTITY_ORDER] = BYTES(order),
+        [ENTITY_PRODUCT] = BYTES(product),
+        [ENTITY_RESERVATION] = BYTES(reservation),
+        [ENTITY_ACCOUNT] = BYTES(account),
+        [ENTITY_PAYMENT] = BYTES(payment),
+        [ENTITY_COMMAND] = BYTES(command),
+    };
+#undef BYTES
+    return bytes[kind];
+}
+
+void entity_copy(struct entity *to, const struct entity *from)
+{
+    memcpy(to, from, entity_bytes(from->kind));
+}
 
 static uint64_t mix(uint64_t x)
 {
@@ -21,66 +42,86 @@ static uint64_t hash_of(const struct entity_key *key)
     return mix(hash + (uint64_t)key->kind * 64 + (uint64_t)key->partition);
 }
 
-static bool same_key(const struct entity_key *a, const struct entity_key *b)
+/* Mostly it is one text: what is the world's is not copied. */
+static bool same_text(struct text a, struct text b)
 {
-    return a->kind == b->kind && a->partition == b->partition && text_equal(a->id, b->id) &&
-           text_equal(a->second, b->second);
+    return a.data == b.data ? a.bytes == b.bytes : text_equal(a, b);
 }
 
-static uint32_t *slot_of(const struct table *table, const struct entity_key *key, uint64_t hash)
+static bool same_key(const struct entity_key *a, const struct entity_key *b)
+{
+    return a->kind == b->kind && a->partition == b->partition && same_text(a->id, b->id) &&
+           same_text(a->second, b->second);
+}
+
+/* The index: by the hash's lower half, so that a table of 2^32 slots is the largest. */
+static struct table_slot *slot_of(const struct table *table, const struct entity_key *key,
+                                  uint64_t hash)
 {
     size_t mask = table->slot_count - 1;
     for (size_t at = hash & mask;; at = (at + 1) & mask) {
-        uint32_t place = table->slots[at];
-        if (!place)
-            return &table->slots[at];
-        const struct table_row *row = table->rows[place - 1];
-        if (row->hash == hash && same_key(&row->key, key))
-            return &table->slots[at];
+        struct table_slot *slot = &table->slots[at];
+        if (!slot->place ||
+            (slot->hash == hash >> 32 && same_key(&table->rows[slot->place - 1]->key, key)))
+            return slot;
     }
 }
 
-static void grow(struct table *table)
+static void grow_rows(struct table *table)
 {
-    if (table->count == table->capacity) {
-        table->capacity = table->capacity ? 2 * table->capacity : 256;
-        table->rows = realloc(table->rows, table->capacity * sizeof(struct table_row *));
-        if (!table->rows)
-            abort();
-    }
-    if (2 * (table->count + 1) <= table->slot_count)
-        return;
-    table->slot_count = table->slot_count ? 2 * table->slot_count : 512;
+    table->capacity = table->capacity ? 2 * table->capacity : 512;
+    table->rows = realloc(table->rows, table->capacity * sizeof(struct table_row *));
+    if (!table->rows)
+        abort();
+}
+
+static void grow_slots(struct table *table)
+{
+    table->slot_count = table->slot_count ? 2 * table->slot_count : 1024;
     free(table->slots);
     table->slots = calloc(table->slot_count, sizeof *table->slots);
     if (!table->slots)
         abort();
-    for (size_t i = 0; i < table->count; i++)
-        *slot_of(table, &table->rows[i]->key, table->rows[i]->hash) = (uint32_t)i + 1;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct table_row *row = table->rows[i];
+        *slot_of(table, &row->key, row->hash) =
+            (struct table_slot){(uint32_t)i + 1, (uint32_t)(row->hash >> 32)};
+    }
 }
 
 struct table_row *table_find(const struct table *table, const struct entity_key *key)
 {
     if (!table->slot_count)
         return NULL;
-    uint32_t place = *slot_of(table, key, hash_of(key));
+    uint32_t place = slot_of(table, key, hash_of(key))->place;
     return place ? table->rows[place - 1] : NULL;
+}
+
+static struct table_row *row_new(const struct entity_key *key, uint64_t hash)
+{
+    size_t bytes = offsetof(struct table_row, entity) + entity_bytes(key->kind);
+    struct table_row *row = memset(sim_alloc(bytes), 0, bytes);
+    row->key = *key;
+    row->key.id = sim_text(key->id);
+    row->key.second = sim_text(key->second);
+    row->hash = hash;
+    row->entity.kind = key->kind;
+    return row;
 }
 
 struct table_row *table_row(struct table *table, const struct entity_key *key)
 {
-    grow(table);
+    if (table->count == table->capacity)
+        grow_rows(table);
+    if (2 * (table->count + 1) > table->slot_count)
+        grow_slots(table);
     uint64_t hash = hash_of(key);
-    uint32_t *slot = slot_of(table, key, hash);
-    if (!*slot) {
-        struct table_row *row = sim_alloc(sizeof *row);
-        *row = (struct table_row){.key = *key, .entity = {.kind = key->kind}, .hash = hash};
-        row->key.id = sim_text(key->id);
-        row->key.second = sim_text(key->second);
-        table->rows[table->count++] = row;
-        *slot = (uint32_t)table->count;
+    struct table_slot *slot = slot_of(table, key, hash);
+    if (!slot->place) {
+        table->rows[table->count++] = row_new(key, hash);
+        *slot = (struct table_slot){(uint32_t)table->count, (uint32_t)(hash >> 32)};
     }
-    return table->rows[*slot - 1];
+    return table->rows[slot->place - 1];
 }
 
 void table_release(struct table *table)
@@ -118,8 +159,9 @@ static uint64_t add_reservation(uint64_t digest, const struct reservation *reser
     return digest;
 }
 
-uint64_t entity_digest(const struct table_row *row, const struct entity *entity)
+uint64_t table_digest(const struct table_row *row)
 {
+    const struct entity *entity = &row->entity;
     if (entity_is_absent(entity))
         return 0;
     uint64_t digest = row->hash;

@@ -1,38 +1,20 @@
-/* What lib/ol_kafka_producer.h, _consumer.h, _inbox.h, _reader.h and _admin.h promise, over the
- * model of the broker. Requests and answers travel apart: an answer may be lost after the effect, a
- * request may linger and arrive behind its own retry, as librdkafka's do. Whether a producer is
- * tainted, production's own lib/ol_taint.c says. */
-#include "tests/sim/sim.h"
+/* What lib/ol_kafka_producer.h promises, over the model of the broker. Requests and answers travel
+ * apart: an answer may be lost after the effect, a request may linger and arrive behind its own
+ * retry, as librdkafka's do. Whether a producer is tainted, production's own lib/ol_taint.c says. */
+#include "tests/sim/client.h"
 
 #include "consumers/loop.h"
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_consumer.h"
 #include "lib/ol_kafka_producer.h"
-#include "lib/ol_kafka_reader.h"
 #include "lib/ol_offsets.h"
-#include "lib/ol_protected.h"
 #include "lib/ol_taint.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SOCKET_TIMEOUT_US (5 * SEC)
 #define TXN_JOB_US        (20 * SEC)
 #define LINGER_US         (5 * MS)
-#define NEVER             INT64_MAX
-
-static bool is_dead(void)
-{
-    const struct actor *actor = sim_actor();
-    return actor && actor->dead;
-}
-
-static enum ol_class fail_dead(struct ol_error *reterr)
-{
-    return ol_fail(reterr, OL_FATAL, "the process is dead");
-}
 
 /* ---- requests of a producer ---- */
 
@@ -174,7 +156,7 @@ static enum broker_answer call(struct ol_producer *producer, const struct reques
                                int64_t until_us)
 {
     int64_t back_off_us = 5 * MS;
-    while (!is_dead() && !producer->cut && world->now_us < until_us) {
+    while (!client_is_dead() && !producer->cut && world->now_us < until_us) {
         struct request *request = sim_alloc(sizeof *request);
         *request = *wanted;
         request->producer = producer;
@@ -186,7 +168,8 @@ static enum broker_answer call(struct ol_producer *producer, const struct reques
             ol_taint_sent(&producer->taint, request->kind, nobody);
         sim_at(world->now_us + request_delay(), arrive, request, 0);
         int64_t timeout_us = world->now_us + SOCKET_TIMEOUT_US;
-        while (!request->answered && world->now_us < timeout_us && !is_dead() && !producer->cut)
+        while (!request->answered && world->now_us < timeout_us && !client_is_dead() &&
+               !producer->cut)
             sim_block(timeout_us);
         if (!request->answered) {
             request->abandoned = true;
@@ -295,7 +278,7 @@ static void run_commit(struct ol_producer *producer)
 static void producer_main(void *argument)
 {
     struct ol_producer *producer = argument;
-    while (!producer->closing && !is_dead()) {
+    while (!producer->closing && !client_is_dead()) {
         bool unsent = producer->in_transaction && producer->produced_count && !producer->sent;
         if (producer->started && !producer->done) {
             run_commit(producer);
@@ -305,7 +288,7 @@ static void producer_main(void *argument)
             send_records(producer);
             sim_wake(producer->actor->fiber);
         } else {
-            sim_block(unsent ? producer->linger_until : NEVER);
+            sim_block(unsent ? producer->linger_until : SIM_NEVER);
         }
     }
 }
@@ -323,8 +306,8 @@ enum ol_class ol_producer_open(const struct ol_kafka_settings *settings,
     producer->writer = ((int32_t)context * SIM_WORKERS_MAX + producer->actor->slot) * 2 +
                        (transactional_id[bytes - 1] - 'a');
     producer->group = &world->groups[0][context];
-    if (is_dead())
-        return fail_dead(reterr);
+    if (client_is_dead())
+        return client_fail_dead(reterr);
     enum ol_class class = init_producer(producer, reterr);
     if (class)
         return class;
@@ -337,13 +320,13 @@ enum ol_class ol_producer_open(const struct ol_kafka_settings *settings,
 /* Waits for a started commit; what else is under way is dropped, and may still arrive. */
 static void settle(struct ol_producer *producer)
 {
-    while (producer->started && !producer->done && !is_dead())
-        sim_block(NEVER);
+    while (producer->started && !producer->done && !client_is_dead())
+        sim_block(SIM_NEVER);
     producer->in_transaction = false;
-    while (producer->sending && !is_dead()) {
+    while (producer->sending && !client_is_dead()) {
         producer->cut = true;
         sim_wake(producer->fiber);
-        sim_block(NEVER);
+        sim_block(SIM_NEVER);
     }
     producer->cut = false;
 }
@@ -361,8 +344,8 @@ bool ol_producer_close(struct ol_producer *producer)
 enum ol_class ol_producer_renew(struct ol_producer *producer, struct ol_error *reterr)
 {
     settle(producer);
-    if (is_dead())
-        return fail_dead(reterr);
+    if (client_is_dead())
+        return client_fail_dead(reterr);
     count(COUNT_TAINTED);
     producer->started = false;
     return init_producer(producer, reterr);
@@ -377,8 +360,8 @@ int32_t ol_producer_topic(struct ol_producer *producer, const char *name)
 
 enum ol_class ol_producer_begin(struct ol_producer *producer, struct ol_error *reterr)
 {
-    if (is_dead())
-        return fail_dead(reterr);
+    if (client_is_dead())
+        return client_fail_dead(reterr);
     assert(!producer->in_transaction && !producer->started && !producer->taint.tainted);
     producer->in_transaction = true;
     producer->txn = 0;
@@ -416,8 +399,8 @@ static void keep_record(struct slot *slot, const struct ol_record *record)
 enum ol_class ol_producer_produce(struct ol_producer *producer, const struct ol_record *records,
                                   size_t record_count, struct ol_error *reterr)
 {
-    if (is_dead())
-        return fail_dead(reterr);
+    if (client_is_dead())
+        return client_fail_dead(reterr);
     assert(producer->in_transaction && !producer->produced_count);
     uint32_t counts[CONTEXT_COUNT * STREAM_COUNT][SIM_PARTITIONS_MAX] = {0};
     int8_t rows[CONTEXT_COUNT * STREAM_COUNT][SIM_PARTITIONS_MAX];
@@ -448,10 +431,6 @@ enum ol_class ol_producer_produce(struct ol_producer *producer, const struct ol_
     sim_wake(producer->fiber);
     return OL_OK;
 }
-
-struct ol_group {
-    struct member_id member;
-};
 
 struct ol_group *ol_group_copy(const struct ol_group *group)
 {
@@ -503,8 +482,8 @@ enum ol_class ol_producer_commit_start(struct ol_producer *producer,
                                        const struct ol_offset *offsets, size_t offset_count,
                                        const struct ol_group *group, struct ol_error *reterr)
 {
-    if (is_dead())
-        return fail_dead(reterr);
+    if (client_is_dead())
+        return client_fail_dead(reterr);
     enum ol_class class = take_offsets(producer, offsets, offset_count, group, reterr);
     if (class)
         return class;
@@ -559,7 +538,7 @@ int ol_producer_fd(const struct ol_producer *producer)
 
 bool ol_producer_commit_done(const struct ol_producer *producer)
 {
-    return producer->done || is_dead();
+    return producer->done || client_is_dead();
 }
 
 enum ol_class ol_producer_commit_wait(struct ol_producer *producer, uint64_t *ret_us,
@@ -567,8 +546,8 @@ enum ol_class ol_producer_commit_wait(struct ol_producer *producer, uint64_t *re
 {
     (void)ret_us;
     settle(producer);
-    if (is_dead())
-        return fail_dead(reterr);
+    if (client_is_dead())
+        return client_fail_dead(reterr);
     producer->in_transaction = producer->started = false;
     if (producer->result.class)
         return ol_fail(reterr, producer->result.class, "%s", producer->result.text);
@@ -583,563 +562,4 @@ bool ol_producer_tainted(const struct ol_producer *producer)
 const char *ol_producer_taint_reason(const struct ol_producer *producer)
 {
     return producer->taint.reason;
-}
-
-/* ---- messages ---- */
-
-void ol_message_release(struct ol_message *message)
-{
-    message->handle = NULL;
-}
-
-void ol_messages_release(struct ol_message *messages, size_t message_count)
-{
-    for (size_t i = 0; i < message_count; i++)
-        ol_message_release(&messages[i]);
-}
-
-bool ol_message_header(const struct ol_message *message, size_t index, struct ol_header *ret_header)
-{
-    const struct slot *slot = message->handle;
-    if (index >= slot->header_count)
-        return false;
-    *ret_header = slot->headers[index];
-    return true;
-}
-
-bool ol_message_header_named(const struct ol_message *message, const char *name,
-                             struct ol_header *ret_header)
-{
-    const struct slot *slot = message->handle;
-    for (uint32_t i = slot->header_count; i-- > 0;)
-        if (strcmp(slot->headers[i].name, name) == 0) {
-            *ret_header = slot->headers[i];
-            return true;
-        }
-    return false;
-}
-
-/* ---- inboxes ---- */
-
-static void inbox_init(struct ol_inbox *inbox, struct part *part, int32_t topic_index,
-                       int64_t position)
-{
-    *inbox = (struct ol_inbox){.topic = broker_topic(part->context, part->stream),
-                               .topic_index = topic_index,
-                               .partition = part->number,
-                               .position = position,
-                               .end = -1,
-                               .last = -1,
-                               .queue = part};
-    if (position > part->count)
-        ol_fail(&inbox->error, OL_VIOLATED, "offset %lld is out of range", (long long)position);
-}
-
-static void wake_actor(void *self, uint64_t argument)
-{
-    (void)argument;
-    struct actor *actor = self;
-    if (actor->running && !actor->dead)
-        sim_wake(actor->fiber);
-}
-
-static void wait_for_records(struct ol_inbox *inbox, struct part *part)
-{
-    struct actor *actor = sim_actor();
-    part->readers |= UINT64_C(1) << actor->number;
-    (void)inbox;
-}
-
-static void refill(struct ol_inbox *inbox)
-{
-    struct part *part = inbox->queue;
-    bool committed = OL_PROTECTED(read_committed);
-    int64_t end = committed ? part->stable : part->count;
-    inbox->head = 0;
-    if (is_dead() || inbox->error.class)
-        return;
-    if (!broker_is_up()) {
-        wait_for_records(inbox, part);
-        return;
-    }
-    if (inbox->position < end && sim_has(FAULT_FETCH) && sim_chance(20000)) {
-        sim_at(world->now_us + sim_delay(sim_chance(100000) ? SEC : 20 * MS), wake_actor,
-               sim_actor(), 0);
-        inbox->end = -1;
-        return;
-    }
-    while (inbox->position < end && inbox->count < OL_INBOX_SLOTS) {
-        const struct slot *slot = &part->slots[inbox->position];
-        if (slot->kind == SLOT_RECORD && (broker_committed(slot) || !committed)) {
-            inbox->last = inbox->position;
-            inbox->slots[inbox->count++] = (struct ol_message){
-                .topic = inbox->topic,
-                .topic_index = inbox->topic_index,
-                .partition = inbox->partition,
-                .offset = inbox->position,
-                .timestamp_ms = slot->at_us / 1000,
-                .key = slot->key,
-                .value = slot->value,
-                .key_bytes = slot->key_bytes,
-                .value_bytes = slot->value_bytes,
-                .handle = (void *)(uintptr_t)slot,
-            };
-        } else if (slot->kind == SLOT_RECORD) {
-            count(COUNT_ABORTED_RECORDS);
-        }
-        inbox->position++;
-    }
-    inbox->end = inbox->position >= end ? end : -1;
-    inbox->refill_bytes = (size_t)inbox->position; /* behind the slots */
-    if (inbox->count)
-        inbox->position = inbox->slots[0].offset;
-    else
-        wait_for_records(inbox, part);
-}
-
-const struct ol_message *ol_inbox_peek(struct ol_inbox *inbox)
-{
-    if (!inbox->count)
-        refill(inbox);
-    return inbox->count ? &inbox->slots[inbox->head] : NULL;
-}
-
-bool ol_inbox_take(struct ol_inbox *inbox, struct ol_message *ret_message)
-{
-    if (!ol_inbox_peek(inbox))
-        return false;
-    *ret_message = inbox->slots[inbox->head++];
-    inbox->count--;
-    inbox->position =
-        inbox->count ? inbox->slots[inbox->head].offset : (int64_t)inbox->refill_bytes;
-    return true;
-}
-
-bool ol_inbox_at_end(const struct ol_inbox *inbox)
-{
-    const struct part *part = inbox->queue;
-    return !inbox->count && inbox->end >= 0 && inbox->position >= inbox->end &&
-           inbox->position >= part->stable;
-}
-
-static bool has_records(const struct ol_inbox *inbox)
-{
-    const struct part *part = inbox->queue;
-    return inbox->count || inbox->error.class || (inbox->position < part->stable && broker_is_up());
-}
-
-/* ---- a member of a group ---- */
-
-struct ol_consumer {
-    struct actor *actor;
-    struct group *group;
-    int32_t slot;
-    enum stream streams[2];
-    size_t stream_count;
-    bool closed, joining, expelled, fenced, is_assigned;
-    int64_t expelled_until;
-    struct member_id member; /* as the group says */
-    uint64_t parts;
-    enum ol_consumer_event event;
-    uint64_t event_serial;
-    struct ol_assignment assignment;
-    struct ol_group taken; /* in the assign callback */
-    struct ol_offset places[2 * SIM_PARTITIONS_MAX];
-    struct ol_inbox *inboxes;
-    size_t inbox_count;
-};
-
-int32_t client_slot(const struct ol_consumer *client)
-{
-    return client->slot;
-}
-
-uint32_t client_member(const struct ol_consumer *client)
-{
-    return client->member.id;
-}
-
-bool client_is_heard(const struct ol_consumer *client)
-{
-    const struct actor *actor = client->actor;
-    return !client->closed && actor->running && !actor->dead &&
-           actor->paused_until <= world->now_us;
-}
-
-static void join_arrives(void *self, uint64_t argument)
-{
-    (void)argument;
-    struct ol_consumer *client = self;
-    if (!broker_is_up()) {
-        sim_at(world->broker_down_until + sim_delay(200 * MS), join_arrives, client, 0);
-        return;
-    }
-    client->joining = false;
-    if (client_is_heard(client))
-        group_join(client->group, client, client->member.id);
-    else if (!client->closed && client->actor->running && !client->actor->dead) {
-        client->joining = true;
-        sim_at(client->actor->paused_until + MS, join_arrives, client, 0);
-    }
-}
-
-static void join(struct ol_consumer *client)
-{
-    if (client->joining || client->closed)
-        return;
-    client->joining = true;
-    sim_at(world->now_us + sim_delay(world->knobs.latency_us), join_arrives, client, 0);
-}
-
-static void tell(struct ol_consumer *client, enum ol_consumer_event event)
-{
-    client->event = event;
-    sim_wake(client->actor->fiber);
-}
-
-/* The answer to a join is on its way; a later one overtakes it. */
-static void assigned_arrives(void *self, uint64_t generation)
-{
-    struct ol_consumer *client = self;
-    if (client->closed || client->member.generation != (int32_t)generation || client->expelled ||
-        client->is_assigned)
-        return;
-    client->is_assigned = true;
-    client->taken.member = client->member;
-    client->assignment = (struct ol_assignment){
-        .serial = client->assignment.serial + 1, .places = client->places, .group = &client->taken};
-    for (size_t i = 0; i < client->stream_count; i++)
-        for (uint64_t bits = client->parts; bits; bits &= bits - 1)
-            client->places[client->assignment.count++] =
-                (struct ol_offset){broker_topic(client->group->context, client->streams[i]),
-                                   __builtin_ctzll(bits), -1};
-    tell(client, OL_CONSUMER_ASSIGNED);
-}
-
-void client_assigned(struct ol_consumer *client, struct member_id member, uint64_t parts)
-{
-    client->member = member;
-    client->parts = parts;
-    sim_at(world->now_us + sim_delay(world->knobs.latency_us), assigned_arrives, client,
-           (uint64_t)member.generation);
-}
-
-void client_rebalance(struct ol_consumer *client)
-{
-    if (client->is_assigned && client->event != OL_CONSUMER_REVOKED)
-        tell(client, OL_CONSUMER_REVOKED);
-    else if (!client->is_assigned)
-        join(client);
-}
-
-void client_lost(struct ol_consumer *client, bool fenced)
-{
-    client->fenced |= fenced;
-    client->expelled = true;
-    client->expelled_until = 0;
-}
-
-static void drop_inboxes(struct ol_consumer *client)
-{
-    free(client->inboxes);
-    client->inboxes = NULL;
-    client->inbox_count = 0;
-}
-
-enum ol_class ol_consumer_open(const struct ol_kafka_settings *settings,
-                               const struct ol_consumer_options *options,
-                               struct ol_consumer **ret_consumer, struct ol_error *reterr)
-{
-    (void)settings;
-    if (is_dead())
-        return fail_dead(reterr);
-    struct ol_consumer *client = memset(sim_alloc(sizeof *client), 0, sizeof *client);
-    client->actor = sim_actor();
-    client->group = &world->groups[client->actor->projector][client->actor->context];
-    client->slot = (int32_t)strtol(strpbrk(options->instance, "0123456789"), NULL, 10);
-    client->stream_count = options->topic_count;
-    for (size_t i = 0; i < options->topic_count; i++)
-        client->streams[i] = broker_part(options->topics[i], 0)->stream;
-    join(client);
-    *ret_consumer = client;
-    return OL_OK;
-}
-
-/* A member that the group has dropped learns of it by its next heartbeat. */
-enum ol_class ol_consumer_poll(struct ol_consumer *client, enum ol_consumer_event *ret_event,
-                               struct ol_error *reterr)
-{
-    *ret_event = OL_CONSUMER_NOTHING;
-    if (is_dead())
-        return fail_dead(reterr);
-    if (client->expelled && !client->expelled_until)
-        client->expelled_until = world->now_us + (int64_t)sim_below(300 * MS);
-    if (client->expelled && world->now_us >= client->expelled_until) {
-        if (client->fenced)
-            return ol_fail(reterr, OL_CONFLICT, "the slot is taken by another process");
-        *ret_event = OL_CONSUMER_LOST;
-        return OL_OK;
-    }
-    *ret_event = client->event;
-    client->event = OL_CONSUMER_NOTHING;
-    return OL_OK;
-}
-
-static bool has_news(const struct ol_consumer *client)
-{
-    if (client->event || is_dead())
-        return true;
-    for (size_t i = 0; i < client->inbox_count; i++) {
-        if (client->inboxes[i].ignored)
-            continue;
-        if (has_records(&client->inboxes[i]))
-            return true;
-        wait_for_records(&client->inboxes[i], client->inboxes[i].queue);
-    }
-    return false;
-}
-
-bool ol_consumer_wait(struct ol_consumer *client, int fd, int timeout_ms)
-{
-    (void)fd;
-    int64_t until_us = world->now_us + timeout_ms * MS;
-    if (client->expelled && client->expelled_until > world->now_us &&
-        client->expelled_until < until_us)
-        until_us = client->expelled_until;
-    /* What waits at the last look is taken in the next turn, after what a fetch takes. */
-    if (has_news(client))
-        until_us = world->now_us + world->knobs.latency_us / 4;
-    sim_block(until_us);
-    return true;
-}
-
-void ol_consumer_wake(struct ol_consumer *client)
-{
-    if (!client->closed)
-        sim_wake(client->actor->fiber);
-}
-
-const struct ol_assignment *ol_consumer_assignment(const struct ol_consumer *client)
-{
-    return client->is_assigned ? &client->assignment : NULL;
-}
-
-bool ol_consumer_assignment_is_aligned(const struct ol_consumer *client)
-{
-    (void)client;
-    return true;
-}
-
-enum ol_class ol_consumer_assign(struct ol_consumer *client, const struct ol_offset *positions,
-                                 size_t position_count, struct ol_error *reterr)
-{
-    if (is_dead())
-        return fail_dead(reterr);
-    drop_inboxes(client);
-    assert(position_count == client->assignment.count);
-    client->inboxes = calloc(position_count + 1, sizeof *client->inboxes);
-    if (!client->inboxes)
-        abort();
-    for (size_t i = 0; i < position_count; i++)
-        inbox_init(&client->inboxes[i], broker_part(positions[i].topic, positions[i].partition),
-                   (int32_t)(i / (position_count / client->stream_count)), positions[i].offset);
-    client->inbox_count = position_count;
-    return OL_OK;
-}
-
-enum ol_class ol_consumer_unassign(struct ol_consumer *client, struct ol_error *reterr)
-{
-    (void)reterr;
-    drop_inboxes(client);
-    client->is_assigned = false;
-    if (!is_dead())
-        join(client);
-    return OL_OK;
-}
-
-size_t ol_consumer_inboxes(struct ol_consumer *client, struct ol_inbox **ret_inboxes)
-{
-    *ret_inboxes = client->inboxes;
-    return client->inbox_count;
-}
-
-static bool is_stable(const struct group *group, const struct ol_offset *places, size_t place_count)
-{
-    for (size_t i = 0; i < place_count; i++)
-        if (group->pending[places[i].partition])
-            return !OL_PROTECTED(stable_offsets);
-    return true;
-}
-
-enum ol_class ol_consumer_committed(struct ol_consumer *client, struct ol_offset *places,
-                                    size_t place_count, int timeout_ms, struct ol_error *reterr)
-{
-    int64_t until_us = world->now_us + timeout_ms * MS;
-    bool waited = false;
-    for (;;) {
-        sim_sleep(sim_delay(world->knobs.latency_us));
-        if (is_dead())
-            return fail_dead(reterr);
-        if (broker_is_up() && is_stable(client->group, places, place_count))
-            break;
-        if (world->now_us >= until_us)
-            return ol_fail(reterr, OL_RETRY, "no stable offsets in time");
-        if (broker_is_up() && !waited)
-            count(COUNT_UNSTABLE_OFFSETS);
-        waited |= broker_is_up();
-        sim_sleep(100 * MS);
-    }
-    for (size_t i = 0; i < place_count; i++) {
-        int source = broker_part(places[i].topic, 0)->stream == STREAM_COMMANDS ? 0 : 1;
-        places[i].offset = client->group->committed[places[i].partition][source];
-    }
-    sim_sleep(sim_delay(world->knobs.latency_us));
-    return OL_OK;
-}
-
-void ol_consumer_note_offsets(struct ol_consumer *client, const struct ol_offset *positions,
-                              size_t position_count)
-{
-    (void)client, (void)positions, (void)position_count;
-}
-
-static bool close_client(struct ol_consumer *client)
-{
-    drop_inboxes(client);
-    client->closed = true;
-    for (int i = 0; i < SIM_WORKERS_MAX; i++)
-        if (client->group->members[i].client == client)
-            client->group->members[i].client = NULL;
-    return true;
-}
-
-bool ol_consumer_leave(struct ol_consumer *client, int timeout_ms)
-{
-    (void)timeout_ms;
-    if (!client)
-        return true;
-    if (!is_dead())
-        group_leave(client->group, client->member.id);
-    return close_client(client);
-}
-
-bool ol_consumer_abandon(struct ol_consumer *client, int timeout_ms)
-{
-    (void)timeout_ms;
-    return !client || close_client(client);
-}
-
-/* ---- a reader ---- */
-
-struct ol_reader {
-    struct ol_inbox *inboxes;
-    size_t count;
-};
-
-enum ol_class ol_reader_open(const struct ol_kafka_settings *settings, enum ol_isolation isolation,
-                             size_t partition_count, struct ol_reader **ret_reader,
-                             struct ol_error *reterr)
-{
-    (void)settings, (void)isolation, (void)partition_count;
-    if (is_dead())
-        return fail_dead(reterr);
-    *ret_reader = calloc(1, sizeof **ret_reader);
-    return *ret_reader ? OL_OK : ol_fail(reterr, OL_FATAL, "no memory");
-}
-
-bool ol_reader_close(struct ol_reader *reader)
-{
-    if (reader)
-        free(reader->inboxes);
-    free(reader);
-    return true;
-}
-
-enum ol_class ol_reader_assign(struct ol_reader *reader, const struct ol_offset *positions,
-                               size_t position_count, struct ol_error *reterr)
-{
-    if (is_dead())
-        return fail_dead(reterr);
-    free(reader->inboxes);
-    reader->inboxes = calloc(position_count + 1, sizeof *reader->inboxes);
-    if (!reader->inboxes)
-        abort();
-    reader->count = position_count;
-    for (size_t i = 0; i < position_count; i++)
-        inbox_init(&reader->inboxes[i], broker_part(positions[i].topic, positions[i].partition),
-                   (int32_t)i, positions[i].offset);
-    return OL_OK;
-}
-
-static size_t read_some(struct ol_reader *reader, struct ol_message *messages, size_t max)
-{
-    size_t taken = 0;
-    for (size_t i = 0; i < reader->count; i++)
-        while (taken < max && ol_inbox_take(&reader->inboxes[i], &messages[taken]))
-            taken++;
-    return taken;
-}
-
-enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol_message *messages,
-                             size_t max, size_t *ret_count, struct ol_error *reterr)
-{
-    int64_t until_us = world->now_us + timeout_ms * MS;
-    sim_sleep(sim_delay(world->knobs.latency_us));
-    *ret_count = read_some(reader, messages, max);
-    if (!*ret_count && !ol_reader_at_end(reader)) {
-        sim_block(until_us);
-        *ret_count = read_some(reader, messages, max);
-    } else if (!*ret_count) {
-        sim_block(until_us);
-    }
-    if (is_dead())
-        return fail_dead(reterr);
-    if (*ret_count > 1)
-        count(COUNT_REPLAYED);
-    for (size_t i = 0; i < reader->count; i++)
-        if (reader->inboxes[i].error.class)
-            return ol_fail(reterr, OL_VIOLATED, "%s", reader->inboxes[i].error.text);
-    return OL_OK;
-}
-
-size_t ol_reader_inboxes(struct ol_reader *reader, struct ol_inbox **ret_inboxes)
-{
-    *ret_inboxes = reader->inboxes;
-    return reader->count;
-}
-
-int64_t ol_reader_position(const struct ol_reader *reader, size_t index)
-{
-    return reader->inboxes[index].position;
-}
-
-bool ol_reader_at_end(const struct ol_reader *reader)
-{
-    for (size_t i = 0; i < reader->count; i++)
-        if (!ol_inbox_at_end(&reader->inboxes[i]))
-            return false;
-    return true;
-}
-
-/* ---- look-ups ---- */
-
-enum ol_class ol_admin_watermarks(struct ol_admin *admin, const char *topic, int32_t partition,
-                                  int timeout_ms, int64_t *ret_low, int64_t *ret_high,
-                                  struct ol_error *reterr)
-{
-    (void)admin;
-    int64_t until_us = world->now_us + timeout_ms * MS;
-    do {
-        sim_sleep(sim_delay(world->knobs.latency_us));
-        if (is_dead())
-            return fail_dead(reterr);
-        if (world->now_us >= until_us)
-            return ol_fail(reterr, OL_RETRY, "the broker is away");
-    } while (!broker_is_up());
-    const struct part *part = broker_part(topic, partition);
-    *ret_low = 0;
-    *ret_high = part->count;
-    if (part->count > part->stable)
-        count(COUNT_STABLE_BELOW_HIGH);
-    return OL_OK;
 }
