@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* kind, partition, length of id: what stands before the two texts in a key's bytes. */
-#define KEY_HEAD_BYTES 4
-#define KEY_BYTES_MAX  (KEY_HEAD_BYTES + 2 * ID_BYTES_MAX)
-
 struct entry {
     struct entry *older, *newer; /* by when they were put, or had their second chance */
     struct entity entity;
@@ -22,8 +18,8 @@ struct entry {
     uint32_t hash;
     int16_t partition;
     bool used; /* since eviction came by */
-    uint16_t key_bytes;
-    unsigned char key[];
+    uint16_t id_bytes, second_bytes;
+    char texts[]; /* of the key: the id, the second behind it */
 };
 
 /* One transaction of a partition that the projection may not have seen yet. */
@@ -64,48 +60,53 @@ struct overlay {
     struct batches partitions[PARTITIONS_MAX];
 };
 
-struct flat_key {
-    size_t bytes;
+/* A key with its hash. */
+struct hashed_key {
+    const struct entity_key *key;
     uint32_t hash;
-    unsigned char data[KEY_BYTES_MAX];
 };
 
-static void key_flatten(const struct entity_key *key, struct flat_key *ret_flat)
+static struct hashed_key hashed(const struct entity_key *key)
 {
     domain_assert(key->kind > ENTITY_NONE && key->kind < ENTITY_KIND_COUNT);
     domain_assert(key->id.bytes <= ID_BYTES_MAX && key->second.bytes <= ID_BYTES_MAX);
 
-    unsigned char *at = ret_flat->data;
-    *at++ = (unsigned char)key->kind;
-    *at++ = (unsigned char)key->partition;
-    *at++ = (unsigned char)(key->id.bytes & 0xff);
-    *at++ = (unsigned char)(key->id.bytes >> 8);
-    if (key->id.bytes)
-        at = mempcpy(at, key->id.data, key->id.bytes);
+    static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = ol_hash(key->id.data, key->id.bytes);
     if (key->second.bytes)
-        at = mempcpy(at, key->second.data, key->second.bytes);
-    ret_flat->bytes = (size_t)(at - ret_flat->data);
-    ret_flat->hash = (uint32_t)ol_hash(ret_flat->data, ret_flat->bytes);
+        hash = hash * odd ^ ol_hash(key->second.data, key->second.bytes);
+    hash +=
+        (uint64_t)(key->kind << 8 | key->partition) * odd; /* no two the same, modulo 2^32 too */
+    return (struct hashed_key){key, (uint32_t)hash};
 }
 
 /* ---- the index ---- */
 
-static struct slot *slot_of(const struct overlay *overlay, const struct flat_key *flat)
+/* For an entry with the key's hash. */
+static bool is_of(const struct entry *entry, const struct entity_key *key)
+{
+    struct text id = {entry->texts, entry->id_bytes};
+    struct text second = {entry->texts + entry->id_bytes, entry->second_bytes};
+    if (!text_equal(id, key->id) || !text_equal(second, key->second))
+        return false;
+    /* With the same texts, another kind or partition makes another hash. */
+    domain_assert(entry->entity.kind == key->kind && entry->partition == key->partition);
+    return true;
+}
+
+static struct slot *slot_of(const struct overlay *overlay, const struct hashed_key *key)
 {
     size_t mask = overlay->slot_count - 1;
-    for (size_t at = flat->hash & mask;; at = (at + 1) & mask) {
+    for (size_t at = key->hash & mask;; at = (at + 1) & mask) {
         struct slot *slot = &overlay->slots[at];
-        if (!slot->entry)
-            return slot;
-        if (slot->hash == flat->hash && slot->entry->key_bytes == flat->bytes &&
-            memcmp(slot->entry->key, flat->data, flat->bytes) == 0)
+        if (!slot->entry || (slot->hash == key->hash && is_of(slot->entry, key->key)))
             return slot;
     }
 }
 
-static struct entry *find(const struct overlay *overlay, const struct flat_key *flat)
+static struct entry *find(const struct overlay *overlay, const struct hashed_key *key)
 {
-    return slot_of(overlay, flat)->entry;
+    return slot_of(overlay, key)->entry;
 }
 
 static bool slots_grow(struct overlay *overlay)
@@ -129,13 +130,13 @@ static bool slots_grow(struct overlay *overlay)
     return true;
 }
 
-static bool index_add(struct overlay *overlay, const struct flat_key *flat, struct entry *entry)
+static bool index_add(struct overlay *overlay, const struct hashed_key *key, struct entry *entry)
 {
     if (2 * (overlay->stats.entries + 1) > overlay->slot_count && !slots_grow(overlay))
         return false;
-    struct slot *slot = slot_of(overlay, flat);
+    struct slot *slot = slot_of(overlay, key);
     domain_assert(!slot->entry);
-    *slot = (struct slot){entry, flat->hash};
+    *slot = (struct slot){entry, key->hash};
     return true;
 }
 
@@ -178,21 +179,15 @@ static void order_append(struct overlay *overlay, struct entry *entry)
  * what no eviction gives back would keep the overlay full for ever. */
 static size_t entry_bytes(const struct entry *entry)
 {
-    return sizeof *entry + SLOTS_PER_ENTRY * sizeof(struct slot) + entry->key_bytes +
-           entry->owned_bytes;
-}
-
-static bool points_into(const struct entry *entry, const void *data)
-{
-    const char *start = entry->owned, *at = data;
-    return start && at >= start && at < start + entry->owned_bytes;
+    return sizeof *entry + SLOTS_PER_ENTRY * sizeof(struct slot) + entry->id_bytes +
+           entry->second_bytes + entry->owned_bytes;
 }
 
 /* The lines of a reservation and their SKUs: the array first, the texts behind it. */
 static bool own_lines(struct entry *entry)
 {
     struct reservation *reservation = &entry->entity.reservation;
-    if (reservation->line_count == 0 || points_into(entry, reservation->lines))
+    if (reservation->line_count == 0 || reservation->lines == entry->owned)
         return true;
     domain_assert(!entry->owned); /* lines are set once */
 
@@ -217,7 +212,7 @@ static bool own_lines(struct entry *entry)
 
 static bool own_text(struct entry *entry, struct text *text)
 {
-    if (text->bytes == 0 || points_into(entry, text->data))
+    if (text->bytes == 0 || text->data == entry->owned)
         return true;
     domain_assert(!entry->owned); /* an order's customer is set once */
 
@@ -297,9 +292,8 @@ void overlay_free(struct overlay *overlay)
 
 struct entity *overlay_get(struct overlay *overlay, const struct entity_key *key)
 {
-    struct flat_key flat;
-    key_flatten(key, &flat);
-    struct entry *entry = find(overlay, &flat);
+    const struct hashed_key sought = hashed(key);
+    struct entry *entry = find(overlay, &sought);
     if (!entry) {
         overlay->stats.misses++;
         return NULL;
@@ -311,51 +305,55 @@ struct entity *overlay_get(struct overlay *overlay, const struct entity_key *key
 
 bool overlay_has(const struct overlay *overlay, const struct entity_key *key)
 {
-    struct flat_key flat;
-    key_flatten(key, &flat);
-    return find(overlay, &flat) != NULL;
+    const struct hashed_key sought = hashed(key);
+    return find(overlay, &sought) != NULL;
 }
 
 #define AT_ONCE 16 /* keys: enough to overlap their misses, few enough for the first cache */
 
 size_t overlay_lacking(const struct overlay *overlay, struct entity_key *keys, size_t count)
 {
-    struct flat_key flat[AT_ONCE];
+    struct hashed_key sought[AT_ONCE];
     size_t mask = overlay->slot_count - 1, kept = 0;
     for (size_t first = 0; first < count; first += AT_ONCE) {
         size_t some = count - first < AT_ONCE ? count - first : AT_ONCE;
         for (size_t i = 0; i < some; i++) {
-            key_flatten(&keys[first + i], &flat[i]);
-            __builtin_prefetch(&overlay->slots[flat[i].hash & mask]);
+            sought[i] = hashed(&keys[first + i]);
+            __builtin_prefetch(&overlay->slots[sought[i].hash & mask]);
         }
         for (size_t i = 0; i < some; i++) {
-            const struct entry *entry = overlay->slots[flat[i].hash & mask].entry;
+            const struct entry *entry = overlay->slots[sought[i].hash & mask].entry;
             if (entry)
-                __builtin_prefetch(entry->key);
+                __builtin_prefetch(entry->texts);
         }
         for (size_t i = 0; i < some; i++)
-            if (!find(overlay, &flat[i]))
+            if (!find(overlay, &sought[i]))
                 keys[kept++] = keys[first + i];
     }
     return kept;
 }
 
-static struct entity *put_flat(struct overlay *overlay, const struct flat_key *flat,
-                               int32_t partition, const struct entity *state, int64_t base_offset)
+static struct entity *put_hashed(struct overlay *overlay, const struct hashed_key *key,
+                                 const struct entity *state, int64_t base_offset)
 {
+    const struct text *id = &key->key->id, *second = &key->key->second;
+    int32_t partition = key->key->partition;
     domain_assert(partition >= 0 && partition < overlay->partition_count);
-    struct entry *entry = malloc(sizeof *entry + flat->bytes);
+    struct entry *entry = malloc(sizeof *entry + id->bytes + second->bytes);
     if (!entry)
         return NULL;
     *entry = (struct entry){
         .entity = *state,
         .base_offset = base_offset,
-        .hash = flat->hash,
+        .hash = key->hash,
         .partition = (int16_t)partition,
-        .key_bytes = (uint16_t)flat->bytes,
+        .id_bytes = (uint16_t)id->bytes,
+        .second_bytes = (uint16_t)second->bytes,
     };
-    memcpy(entry->key, flat->data, flat->bytes);
-    if (!index_add(overlay, flat, entry)) {
+    memcpy(entry->texts, id->bytes ? id->data : "", id->bytes);
+    if (second->bytes)
+        memcpy(entry->texts + id->bytes, second->data, second->bytes);
+    if (!index_add(overlay, key, entry)) {
         free(entry);
         return NULL;
     }
@@ -373,23 +371,21 @@ struct entity *overlay_put(struct overlay *overlay, const struct entity_key *key
                            const struct entity *state, int64_t base_offset)
 {
     domain_assert(state->kind == key->kind);
-    struct flat_key flat;
-    key_flatten(key, &flat);
-    domain_assert(!find(overlay, &flat));
-    return put_flat(overlay, &flat, key->partition, state, base_offset);
+    const struct hashed_key sought = hashed(key);
+    domain_assert(!find(overlay, &sought));
+    return put_hashed(overlay, &sought, state, base_offset);
 }
 
 struct entity *overlay_get_or_absent(struct overlay *overlay, const struct entity_key *key)
 {
-    struct flat_key flat;
-    key_flatten(key, &flat);
-    struct entry *entry = find(overlay, &flat);
+    const struct hashed_key sought = hashed(key);
+    struct entry *entry = find(overlay, &sought);
     if (entry) {
         entry->used = true;
         return &entry->entity;
     }
     struct entity absent = {.kind = key->kind};
-    return put_flat(overlay, &flat, key->partition, &absent, 0);
+    return put_hashed(overlay, &sought, &absent, 0);
 }
 
 bool overlay_apply(struct overlay *overlay, const struct event_message *event, int32_t partition,
@@ -400,9 +396,8 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
     domain_assert(count <= EVENT_ENTITIES_MAX);
 
     for (size_t i = 0; i < count; i++) {
-        struct flat_key flat;
-        key_flatten(&keys[i], &flat);
-        struct entry *entry = find(overlay, &flat);
+        const struct hashed_key sought = hashed(&keys[i]);
+        struct entry *entry = find(overlay, &sought);
         domain_assert(entry);
         if (offset < entry->base_offset && PROTECTED(base_offset))
             continue;
@@ -465,8 +460,8 @@ void overlay_settle(struct overlay *overlay, int32_t partition, const struct rec
 /* Each is put off once at most: then its mark is gone. */
 void overlay_evict(struct overlay *overlay)
 {
-    while (overlay->stats.bytes > overlay->limits.bytes && overlay->oldest) {
-        struct entry *entry = overlay->oldest;
+    while (overlay->stats.bytes > overlay->limits.bytes) {
+        struct entry *entry = overlay->oldest; /* all bytes are those of entries */
         if (entry->used) {
             entry->used = false;
             order_unlink(overlay, entry);

@@ -5,7 +5,7 @@
 
 #include "lib/ol_hash.h"
 
-#define ROWSET_ROWS_MIN 1024
+#define ROWSET_ROWS_MIN 64
 
 static uint64_t key_hash(struct text id, struct text second)
 {

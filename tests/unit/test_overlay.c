@@ -164,6 +164,26 @@ Test(overlay_get, tells_many_keys_apart)
     }
 }
 
+Test(overlay_get, tells_many_second_texts_apart)
+{
+    enum { MANY = 300000 };
+    static struct entity *put[MANY];
+    struct entity state = {.kind = ENTITY_COMMAND};
+    char id[16];
+    overlay = overlay_new(PARTITIONS, roomy);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        struct entity_key key = key_of(ENTITY_COMMAND, 0, "order-1", id);
+        cr_assert_not(overlay_has(overlay, &key), "%s", id);
+        put[i] = overlay_put(overlay, &key, &state, 0);
+    }
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "%d", i);
+        struct entity_key key = key_of(ENTITY_COMMAND, 0, "order-1", id);
+        cr_assert_eq(overlay_get(overlay, &key), put[i], "%s", id);
+    }
+}
+
 Test(overlay_get, counts_what_it_finds_and_has_does_not)
 {
     overlay = overlay_new(PARTITIONS, roomy);
