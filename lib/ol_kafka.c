@@ -155,7 +155,7 @@ struct ol_kafka_settings ol_kafka_defaults(const char *brokers, const char *clie
         .poll_timeout_ms = 60000,
         .fetch_wait_ms = 50,
         .linger_us = 5000,
-        .fetch_budget_bytes = 32 << 20,
+        .fetch_budget_bytes = 16 << 20,
         .send_budget_bytes = 32 << 20,
     };
 }

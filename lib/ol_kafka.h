@@ -37,7 +37,7 @@ struct ol_kafka_settings {
     int poll_timeout_ms;    /* a member that does not poll leaves the group: 60,000 */
     int fetch_wait_ms;      /* broker holds an empty fetch this long: 50 */
     int linger_us;          /* a batch waits this long for more, unless flushed: 5,000 */
-    size_t fetch_budget_bytes; /* prefetched payload over all partitions of a handle: 32 MiB */
+    size_t fetch_budget_bytes; /* prefetched payload over all partitions of a handle: 16 MiB */
     size_t send_budget_bytes;  /* queued payload of a producer: 32 MiB */
     ol_kafka_log *log;         /* NULL: quiet */
     void *log_opaque;
