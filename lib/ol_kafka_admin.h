@@ -83,11 +83,6 @@ enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
                                      struct ol_offset *places, size_t count, int timeout_ms,
                                      struct ol_error *reterr);
 
-/* Sets them, for a group that has no members (OL_CONFLICT: it has). */
-enum ol_class ol_admin_set_group_offsets(struct ol_admin *admin, const char *group,
-                                         const struct ol_offset *places, size_t count,
-                                         int timeout_ms, struct ol_error *reterr);
-
 /* Who owns what; rows in the arena. An unknown group has no rows. */
 enum ol_class ol_admin_group_owners(struct ol_admin *admin, const char *group, int timeout_ms,
                                     struct ol_arena *arena, struct ol_group_owner **ret_owners,
