@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct entry {
-    struct entry *older, *newer; /* by when they were put, or had their second chance */
+    struct entry *newer; /* put after this one, or had its second chance after it */
     struct entity entity;
     int64_t base_offset;
     uint64_t batch; /* of its partition: the one of its last event; 0: as it was loaded */
@@ -157,20 +157,20 @@ static void index_remove(struct overlay *overlay, const struct entry *entry)
     overlay->slots[gap] = (struct slot){0};
 }
 
-/* ---- order of eviction ---- */
+/* ---- order of eviction: a queue ---- */
 
-static void order_unlink(struct overlay *overlay, struct entry *entry)
+static void queue_append(struct overlay *overlay, struct entry *entry)
 {
-    *(entry->older ? &entry->older->newer : &overlay->oldest) = entry->newer;
-    *(entry->newer ? &entry->newer->older : &overlay->newest) = entry->older;
+    entry->newer = NULL;
+    *(overlay->oldest ? &overlay->newest->newer : &overlay->oldest) = entry;
+    overlay->newest = entry;
 }
 
-static void order_append(struct overlay *overlay, struct entry *entry)
+static struct entry *queue_take(struct overlay *overlay)
 {
-    entry->older = overlay->newest;
-    entry->newer = NULL;
-    *(overlay->newest ? &overlay->newest->newer : &overlay->oldest) = entry;
-    overlay->newest = entry;
+    struct entry *oldest = overlay->oldest;
+    overlay->oldest = oldest->newer;
+    return oldest;
 }
 
 /* ---- what an entry owns ---- */
@@ -227,22 +227,19 @@ static bool own_text(struct entry *entry, struct text *text)
 }
 
 /* After a put or an apply the state may point into a batch: take what it points to along. */
-static bool own(struct overlay *overlay, struct entry *entry)
+static bool own(struct entry *entry)
 {
-    uint32_t before = entry->owned_bytes;
-    bool owned = true;
     if (entry->entity.kind == ENTITY_ORDER)
-        owned = own_text(entry, &entry->entity.order.customer_id);
-    else if (entry->entity.kind == ENTITY_RESERVATION)
-        owned = own_lines(entry);
-    overlay->stats.bytes += entry->owned_bytes - before;
-    return owned;
+        return own_text(entry, &entry->entity.order.customer_id);
+    if (entry->entity.kind == ENTITY_RESERVATION)
+        return own_lines(entry);
+    return true;
 }
 
-static void entry_remove(struct overlay *overlay, struct entry *entry)
+static void remove_oldest(struct overlay *overlay)
 {
+    struct entry *entry = queue_take(overlay);
     index_remove(overlay, entry);
-    order_unlink(overlay, entry);
     overlay->stats.entries--;
     overlay->stats.bytes -= entry_bytes(entry);
     free(entry->owned);
@@ -272,7 +269,7 @@ struct overlay *overlay_new(int32_t partition_count, struct overlay_limits limit
 void overlay_clear(struct overlay *overlay)
 {
     while (overlay->oldest)
-        entry_remove(overlay, overlay->oldest);
+        remove_oldest(overlay);
     for (int32_t i = 0; i < overlay->partition_count; i++) {
         free(overlay->partitions[i].ring);
         overlay->partitions[i] = (struct batches){.open = 1};
@@ -353,17 +350,14 @@ static struct entity *put_hashed(struct overlay *overlay, const struct hashed_ke
     memcpy(entry->texts, id->bytes ? id->data : "", id->bytes);
     if (second->bytes)
         memcpy(entry->texts + id->bytes, second->data, second->bytes);
-    if (!index_add(overlay, key, entry)) {
+    if (!own(entry) || !index_add(overlay, key, entry)) {
+        free(entry->owned);
         free(entry);
         return NULL;
     }
-    order_append(overlay, entry);
+    queue_append(overlay, entry);
     overlay->stats.entries++;
     overlay->stats.bytes += entry_bytes(entry);
-    if (!own(overlay, entry)) {
-        entry_remove(overlay, entry);
-        return NULL;
-    }
     return &entry->entity;
 }
 
@@ -404,7 +398,10 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
         entity_apply(&entry->entity, &keys[i], event);
         entry->batch = overlay->partitions[partition].open;
         entry->used = true;
-        if (!own(overlay, entry))
+        overlay->stats.bytes -= entry->owned_bytes;
+        bool owned = own(entry);
+        overlay->stats.bytes += entry->owned_bytes;
+        if (!owned)
             return false;
     }
     return true;
@@ -457,21 +454,19 @@ void overlay_settle(struct overlay *overlay, int32_t partition, const struct rec
     }
 }
 
-/* Each is put off once at most: then its mark is gone. */
+/* Each is put off once at most: then its mark is gone. All bytes are those of entries. */
 void overlay_evict(struct overlay *overlay)
 {
     while (overlay->stats.bytes > overlay->limits.bytes) {
-        struct entry *entry = overlay->oldest; /* all bytes are those of entries */
+        struct entry *entry = overlay->oldest;
         if (entry->used) {
             entry->used = false;
-            order_unlink(overlay, entry);
-            order_append(overlay, entry);
+            queue_append(overlay, queue_take(overlay));
             continue;
         }
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): entry_remove() has unlinked the one before */
         if (entry->batch > overlay->partitions[entry->partition].settled && PROTECTED(settled))
             break;
-        entry_remove(overlay, entry);
+        remove_oldest(overlay);
         overlay->stats.evictions++;
     }
 }
