@@ -12,6 +12,8 @@
 #define READERS   (OL_KIND_CONSUMER | OL_KIND_READER)
 #define ALL       (PRODUCERS | READERS | OL_KIND_ADMIN)
 
+#define LEADER_AGAIN_MS 50
+
 /* What every handle of a kind is made with. 
  * See docs/exactly-once.md and docs/traps.md. */
 static const struct {
@@ -647,9 +649,16 @@ enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t par
                                   int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                   struct ol_error *reterr)
 {
-    int64_t low, high;
-    rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(rk, topic, partition, &low, &high, timeout_ms);
+    int64_t low, high, until = ol_kafka_now_ms() + timeout_ms;
+    rd_kafka_resp_err_t code;
+    for (;;) {
+        code = rd_kafka_query_watermark_offsets(rk, topic, partition, &low, &high, timeout_ms);
+        bool leader_comes = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+                            code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        if (!leader_comes || ol_kafka_now_ms() >= until)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = LEADER_AGAIN_MS * 1000000L}, NULL);
+    }
     if (code)
         return ol_kafka_fail(reterr, code, NULL, "watermarks of %s [%d]", topic, partition);
     *ret_low = low;

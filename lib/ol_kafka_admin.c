@@ -123,9 +123,11 @@ enum ol_class ol_admin_cluster_id(struct ol_admin *admin, int timeout_ms, struct
     return OL_OK;
 }
 
-/* The partitions that have a leader: what is being made or deleted does not count yet. */
-static void describe_topic(const struct rd_kafka_metadata *metadata, struct ol_topic_state *state)
+/* The partitions that have a leader: what is being made or deleted does not count yet. False: some
+ * have none. */
+static bool describe_topic(const struct rd_kafka_metadata *metadata, struct ol_topic_state *state)
 {
+    bool led = true;
     state->partition_count = 0;
     state->replication_factor = 0;
     for (int i = 0; i < metadata->topic_cnt; i++) {
@@ -136,20 +138,46 @@ static void describe_topic(const struct rd_kafka_metadata *metadata, struct ol_t
             state->partition_count += topic->partitions[j].leader >= 0;
         if (topic->partition_cnt)
             state->replication_factor = topic->partitions[0].replica_cnt;
+        led = state->partition_count == topic->partition_cnt;
     }
+    return led;
 }
 
-enum ol_class ol_admin_describe_topics(struct ol_admin *admin, struct ol_topic_state *topics,
-                                       size_t count, int timeout_ms, struct ol_error *reterr)
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+/* *ret_leaderless: one of the topics with a partition that has no leader; NULL: none. */
+static enum ol_class look_at_topics(struct ol_admin *admin, struct ol_topic_state *topics,
+                                    size_t count, int timeout_ms, const char **ret_leaderless,
+                                    struct ol_error *reterr)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t code = rd_kafka_metadata(admin->rk, 1, NULL, &metadata, timeout_ms);
     if (code)
         return fail(admin, code, reterr, "describe topics");
+    *ret_leaderless = NULL;
     for (size_t i = 0; i < count; i++)
-        describe_topic(metadata, &topics[i]);
+        if (!describe_topic(metadata, &topics[i]))
+            *ret_leaderless = topics[i].name;
     rd_kafka_metadata_destroy(metadata);
     return OL_OK;
+}
+
+enum ol_class ol_admin_describe_topics(struct ol_admin *admin, struct ol_topic_state *topics,
+                                       size_t count, int timeout_ms, struct ol_error *reterr)
+{
+    const char *leaderless;
+    for (int64_t until = ol_kafka_now_ms() + timeout_ms;; pause_ms(ASK_AGAIN_MS)) {
+        enum ol_class class = look_at_topics(admin, topics, count, timeout_ms, &leaderless, reterr);
+        if (class || !leaderless)
+            return class;
+        if (ol_kafka_now_ms() >= until)
+            return ol_fail(reterr, OL_UNREACHABLE,
+                           "topic %s has partitions without a leader: is its broker up?",
+                           leaderless);
+    }
 }
 
 static enum ol_class copy_settings(const rd_kafka_ConfigResource_t *resource,
@@ -233,16 +261,17 @@ static enum ol_class send_topics(struct ol_admin *admin, rd_kafka_NewTopic_t **t
 static enum ol_class await_topic(struct ol_admin *admin, const char *name, bool wanted,
                                  int64_t until, struct ol_error *reterr)
 {
-    for (long pause_ms = 5;; pause_ms = pause_ms < 200 ? pause_ms * 2 : 200) {
+    const char *leaderless;
+    for (long pause = 5;; pause = pause < 200 ? pause * 2 : 200) {
         struct ol_topic_state state = {.name = name};
         int64_t left_ms = until - ol_kafka_now_ms();
         if (left_ms <= 0)
             return ol_fail(reterr, OL_RETRY, "topic %s is not %s yet", name,
                            wanted ? "there" : "gone");
-        enum ol_class class = ol_admin_describe_topics(admin, &state, 1, (int)left_ms, reterr);
-        if (class || (state.partition_count > 0) == wanted)
+        enum ol_class class = look_at_topics(admin, &state, 1, (int)left_ms, &leaderless, reterr);
+        if (class || (!leaderless && (state.partition_count > 0) == wanted))
             return class;
-        nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000}, NULL);
+        pause_ms(pause);
     }
 }
 

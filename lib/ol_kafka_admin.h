@@ -49,7 +49,8 @@ bool ol_admin_close(struct ol_admin *admin);
 enum ol_class ol_admin_cluster_id(struct ol_admin *admin, int timeout_ms, struct ol_arena *arena,
                                   const char **ret_id, struct ol_error *reterr);
 
-/* Fills partition_count and replication_factor of each named row. */
+/* Fills partition_count (0: there is no such topic) and replication_factor of each named row. While a
+ * broker comes back its partitions have no leader: that is waited for. */
 enum ol_class ol_admin_describe_topics(struct ol_admin *admin, struct ol_topic_state *topics,
                                        size_t count, int timeout_ms, struct ol_error *reterr);
 
