@@ -184,17 +184,25 @@ static bool keys_add(struct ol_arena *arena, struct entity_key **keys, size_t *c
     return true;
 }
 
+/* Adds those of the named keys that are not in the overlay; `named` is in another order then. */
+static bool keys_add_lacking(const struct core *core, struct ol_arena *arena,
+                             struct entity_key *named, size_t named_count, struct entity_key **keys,
+                             size_t *count, size_t *capacity)
+{
+    size_t lacking_count = overlay_lacking(core->overlay, named, named_count);
+    for (size_t i = 0; i < lacking_count; i++)
+        if (!keys_add(arena, keys, count, capacity, &named[i]))
+            return false;
+    return true;
+}
+
 bool core_lacks_for_event(struct core *core, const struct event_message *event, int32_t partition,
                           struct ol_arena *arena, struct entity_key **keys, size_t *count,
                           size_t *capacity)
 {
     struct entity_key named[EVENT_ENTITIES_MAX];
     size_t named_count = event_entities(event, partition, named, EVENT_ENTITIES_MAX);
-    size_t lacking_count = overlay_lacking(core->overlay, named, named_count);
-    for (size_t i = 0; i < lacking_count; i++)
-        if (!keys_add(arena, keys, count, capacity, &named[i]))
-            return false;
-    return true;
+    return keys_add_lacking(core, arena, named, named_count, keys, count, capacity);
 }
 
 /* An order's deadline follows its state: there while the saga is open. */
@@ -274,11 +282,9 @@ struct lacking {
 /* Looks up what was named. */
 static void look_up_named(struct lacking *lacking)
 {
-    size_t count = overlay_lacking(lacking->core->overlay, lacking->named, lacking->named_count);
-    for (size_t i = 0; i < count; i++)
-        if (!keys_add(lacking->arena, &lacking->keys, &lacking->count, &lacking->capacity,
-                      &lacking->named[i]))
-            lacking->failed = true;
+    if (!keys_add_lacking(lacking->core, lacking->arena, lacking->named, lacking->named_count,
+                          &lacking->keys, &lacking->count, &lacking->capacity))
+        lacking->failed = true;
     lacking->named_count = 0;
 }
 

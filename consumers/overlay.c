@@ -71,12 +71,9 @@ static struct hashed_key hashed(const struct entity_key *key)
     domain_assert(key->kind > ENTITY_NONE && key->kind < ENTITY_KIND_COUNT);
     domain_assert(key->id.bytes <= ID_BYTES_MAX && key->second.bytes <= ID_BYTES_MAX);
 
-    static const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t hash = ol_hash(key->id.data, key->id.bytes);
-    if (key->second.bytes)
-        hash = hash * odd ^ ol_hash(key->second.data, key->second.bytes);
-    hash +=
-        (uint64_t)(key->kind << 8 | key->partition) * odd; /* no two the same, modulo 2^32 too */
+    uint64_t hash = ol_hash_pair(key->id.data, key->id.bytes, key->second.data, key->second.bytes);
+    /* Times an odd number: no two kinds and partitions add the same, modulo 2^32 either. */
+    hash += (uint64_t)(key->kind << 8 | key->partition) * UINT64_C(0x9e3779b97f4a7c15);
     return (struct hashed_key){key, (uint32_t)hash};
 }
 

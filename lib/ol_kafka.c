@@ -12,7 +12,7 @@
 #define READERS   (OL_KIND_CONSUMER | OL_KIND_READER)
 #define ALL       (PRODUCERS | READERS | OL_KIND_ADMIN)
 
-#define LEADER_AGAIN_MS 50
+#define ASK_AGAIN_MS 50
 
 /* What every handle of a kind is made with. 
  * See docs/exactly-once.md and docs/traps.md. */
@@ -601,6 +601,20 @@ int64_t ol_kafka_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int ol_kafka_left_ms(int64_t until_ms)
+{
+    int64_t left_ms = until_ms - ol_kafka_now_ms();
+    return left_ms > 1 ? (int)left_ms : 1;
+}
+
+bool ol_kafka_ask_again(int64_t until_ms)
+{
+    if (ol_kafka_now_ms() >= until_ms)
+        return false;
+    nanosleep(&(struct timespec){.tv_nsec = ASK_AGAIN_MS * 1000000L}, NULL);
+    return true;
+}
+
 bool ol_kafka_grow(void **array, size_t *capacity, size_t count, size_t size)
 {
     if (count <= *capacity)
@@ -651,14 +665,13 @@ enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t par
 {
     int64_t low, high, until = ol_kafka_now_ms() + timeout_ms;
     rd_kafka_resp_err_t code;
-    for (;;) {
-        code = rd_kafka_query_watermark_offsets(rk, topic, partition, &low, &high, timeout_ms);
-        bool leader_comes = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-                            code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-        if (!leader_comes || ol_kafka_now_ms() >= until)
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = LEADER_AGAIN_MS * 1000000L}, NULL);
-    }
+    bool leader_comes;
+    do {
+        code = rd_kafka_query_watermark_offsets(rk, topic, partition, &low, &high,
+                                                ol_kafka_left_ms(until));
+        leader_comes = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+                       code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    } while (leader_comes && ol_kafka_ask_again(until));
     if (code)
         return ol_kafka_fail(reterr, code, NULL, "watermarks of %s [%d]", topic, partition);
     *ret_low = low;

@@ -6,8 +6,7 @@
 
 #include "lib/ol_kafka_internal.h"
 
-#define CLOSE_MS     5000
-#define ASK_AGAIN_MS 100
+#define CLOSE_MS 5000
 
 struct ol_admin {
     struct ol_kafka_settings settings;
@@ -143,11 +142,6 @@ static bool describe_topic(const struct rd_kafka_metadata *metadata, struct ol_t
     return led;
 }
 
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
-}
-
 /* *ret_leaderless: one of the topics with a partition that has no leader; NULL: none. */
 static enum ol_class look_at_topics(struct ol_admin *admin, struct ol_topic_state *topics,
                                     size_t count, int timeout_ms, const char **ret_leaderless,
@@ -169,15 +163,15 @@ enum ol_class ol_admin_describe_topics(struct ol_admin *admin, struct ol_topic_s
                                        size_t count, int timeout_ms, struct ol_error *reterr)
 {
     const char *leaderless;
-    for (int64_t until = ol_kafka_now_ms() + timeout_ms;; pause_ms(ASK_AGAIN_MS)) {
-        enum ol_class class = look_at_topics(admin, topics, count, timeout_ms, &leaderless, reterr);
+    int64_t until = ol_kafka_now_ms() + timeout_ms;
+    do {
+        enum ol_class class =
+            look_at_topics(admin, topics, count, ol_kafka_left_ms(until), &leaderless, reterr);
         if (class || !leaderless)
             return class;
-        if (ol_kafka_now_ms() >= until)
-            return ol_fail(reterr, OL_UNREACHABLE,
-                           "topic %s has partitions without a leader: is its broker up?",
-                           leaderless);
-    }
+    } while (ol_kafka_ask_again(until));
+    return ol_fail(reterr, OL_UNREACHABLE,
+                   "topic %s has partitions without a leader: is its broker up?", leaderless);
 }
 
 static enum ol_class copy_settings(const rd_kafka_ConfigResource_t *resource,
@@ -262,7 +256,7 @@ static enum ol_class await_topic(struct ol_admin *admin, const char *name, bool 
                                  int64_t until, struct ol_error *reterr)
 {
     const char *leaderless;
-    for (long pause = 5;; pause = pause < 200 ? pause * 2 : 200) {
+    for (long pause_ms = 5;; pause_ms = pause_ms < 200 ? pause_ms * 2 : 200) {
         struct ol_topic_state state = {.name = name};
         int64_t left_ms = until - ol_kafka_now_ms();
         if (left_ms <= 0)
@@ -271,7 +265,7 @@ static enum ol_class await_topic(struct ol_admin *admin, const char *name, bool 
         enum ol_class class = look_at_topics(admin, &state, 1, (int)left_ms, &leaderless, reterr);
         if (class || (!leaderless && (state.partition_count > 0) == wanted))
             return class;
-        pause_ms(pause);
+        nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000}, NULL);
     }
 }
 
@@ -376,9 +370,9 @@ enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
     rd_kafka_resp_err_t code;
     int64_t until = ol_kafka_now_ms() + timeout_ms;
     do {
-        code = rd_kafka_committed(rk, list, timeout_ms);
-        rd_kafka_poll(rk, code ? ASK_AGAIN_MS : 0); /* the errors' texts come this way */
-    } while (coordinator_comes(code) && ol_kafka_now_ms() < until);
+        code = rd_kafka_committed(rk, list, ol_kafka_left_ms(until));
+    } while (coordinator_comes(code) && ol_kafka_ask_again(until));
+    rd_kafka_poll(rk, 0); /* the errors' texts come this way */
     enum ol_class class =
         code ? ol_kafka_fail_reach(&admin->settings, voice, code, reterr, "group offsets")
              : ol_kafka_list_read(list, places, count, "committed offset", reterr);
@@ -473,12 +467,12 @@ enum ol_class ol_admin_group_owners(struct ol_admin *admin, const char *group, i
                                     size_t *ret_count, struct ol_error *reterr)
 {
     int64_t until = ol_kafka_now_ms() + timeout_ms;
-    for (;;) {
-        rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-        enum ol_class class =
-            ask_group_owners(admin, group, timeout_ms, arena, ret_owners, ret_count, &code, reterr);
-        if (!class || !coordinator_comes(code) || ol_kafka_now_ms() >= until)
-            return class;
-        rd_kafka_poll(admin->rk, ASK_AGAIN_MS);
-    }
+    rd_kafka_resp_err_t code;
+    enum ol_class class;
+    do {
+        code = RD_KAFKA_RESP_ERR_NO_ERROR;
+        class = ask_group_owners(admin, group, ol_kafka_left_ms(until), arena, ret_owners,
+                                 ret_count, &code, reterr);
+    } while (coordinator_comes(code) && ol_kafka_ask_again(until));
+    return class;
 }

@@ -85,6 +85,12 @@ enum ol_class ol_kafka_fail_reach(const struct ol_kafka_settings *settings,
 
 int64_t ol_kafka_now_ms(void); /* monotonic */
 
+/* What is left until then, at least 1 ms: for a call's timeout. */
+int ol_kafka_left_ms(int64_t until_ms);
+
+/* For questions to a broker that is coming: waits a moment and is true, until the time is over. */
+bool ol_kafka_ask_again(int64_t until_ms);
+
 /* A list for the library; offsets included. NULL: no memory. */
 rd_kafka_topic_partition_list_t *ol_kafka_list(const struct ol_offset *places, size_t count);
 

@@ -198,8 +198,7 @@ static enum ol_class run_call(struct ol_producer *producer, enum job job)
 {
     int64_t until = ol_kafka_now_ms() + job_timeout_ms(producer, job);
     for (;;) {
-        int64_t left_ms = until - ol_kafka_now_ms();
-        rd_kafka_error_t *error = call_library(producer, job, left_ms > 1 ? (int)left_ms : 1);
+        rd_kafka_error_t *error = call_library(producer, job, ol_kafka_left_ms(until));
         if (!error)
             return OL_OK;
         bool again = !rd_kafka_error_is_fatal(error) && !rd_kafka_error_txn_requires_abort(error) &&

@@ -9,10 +9,7 @@
 
 static uint64_t key_hash(struct text id, struct text second)
 {
-    uint64_t hash = ol_hash(id.data, id.bytes);
-    if (second.bytes)
-        hash = hash * UINT64_C(0x9e3779b97f4a7c15) ^ ol_hash(second.data, second.bytes);
-    return hash;
+    return ol_hash_pair(id.data, id.bytes, second.data, second.bytes);
 }
 
 static uint64_t key_prefix(struct text id)
