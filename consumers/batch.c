@@ -2,6 +2,7 @@
 
 #include "consumers/dead_letter.h"
 #include "domain/assert.h"
+#include "lib/ol_hash.h"
 #include "proto/codec.h"
 
 #include <stdio.h>
@@ -170,6 +171,9 @@ static bool sink_event(void *self, int32_t partition, struct text key,
     record.value = wire.data;
     record.value_bytes = wire.size;
     batch->events++;
+    if (event->body == EVENT_BODY_RECEIPT)
+        batch->receipts[partition] =
+            ol_hash_record(record.key, record.key_bytes, record.value, record.value_bytes);
     return add_traced(batch, &record);
 }
 

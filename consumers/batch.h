@@ -45,6 +45,7 @@ struct batch {
     struct ol_header trace;           /* of the current input; name NULL: none */
     struct core_offset offsets[PARTITIONS_MAX];
     size_t offset_count;
+    uint64_t receipts[PARTITIONS_MAX]; /* digests (ol_hash_record) of those that were written */
     struct receipt total;
 };
 

@@ -77,17 +77,44 @@ static enum ol_class load_once(struct loop *loop, void *argument, struct ol_erro
                         call->progress, reterr);
 }
 
-/* Receipts that we have not written: the partition went to another owner and we were not told yet.
- * Rows of its making must not meet states of ours. */
-static bool is_outrun(const struct loop *loop, int32_t partition,
-                      const struct load_progress *progress)
+/* Is there more in the rows than what has landed? Receipts are compared, and their digests: rows may
+ * be of a part of a transaction, of which the receipt comes last. */
+static bool is_beyond(const struct loop_landed *landed, const struct load_progress *progress)
 {
-    if (!loop->deciding || !progress->has_receipt || (loop->halted >> partition & 1) ||
-        !PROTECTED(outrun))
-        return false;
-    const struct receipt *ours = core_receipt(loop->core, partition);
-    return progress->receipt.commands_next > ours->commands_next ||
-           progress->receipt.steps_next > ours->steps_next;
+    const struct receipt *seen = &progress->receipt;
+    if (!progress->has_receipt)
+        return landed->commands_next < 0 && progress->last_offset >= 0;
+    if (seen->commands_next == landed->commands_next && seen->steps_next == landed->steps_next)
+        return progress->last_digest != landed->digest;
+    return seen->commands_next > landed->commands_next || seen->steps_next > landed->steps_next;
+}
+
+/* The first of our partitions whose rows are beyond; -1: none. */
+static int32_t find_beyond(const struct loop *loop, const struct load_progress *progress)
+{
+    for (int32_t i = 0; i < loop->partitions; i++)
+        if ((loop->owned & ~loop->halted) >> i & 1 && is_beyond(&loop->landed[i], &progress[i]))
+            return i;
+    return -1;
+}
+
+/* Rows that are neither of what we took over nor of what we committed: the partition went to another
+ * owner and we were not told yet. They must not meet states of ours. What is under way might be
+ * theirs, in which case it has landed by now, or soon. */
+static enum ol_class check_owner(struct loop *loop, const struct load_progress *progress,
+                                 struct ol_error *reterr)
+{
+    if (!loop->deciding || find_beyond(loop, progress) < 0 || !PROTECTED(outrun))
+        return OL_OK;
+    enum ol_class class = loop_land(loop, reterr);
+    if (class)
+        return class;
+    int32_t beyond = find_beyond(loop, progress);
+    return beyond < 0 ? OL_OK
+                      : ol_fail(reterr, OL_VIOLATED,
+                                "the projection of %s partition %d is ahead of what we wrote: the "
+                                "partition has another owner",
+                                loop->topics[STREAM_EVENTS].text, beyond);
 }
 
 /* What the projection has come to: never less than before, or the rows we built on are gone. */
@@ -103,11 +130,6 @@ static enum ol_class note_progress(struct loop *loop, const struct load_progress
                            "(a database crash with synchronous_commit off, or a failover)",
                            loop->topics[STREAM_EVENTS].text, i, (long long)loop->projected[i],
                            (long long)progress[i].next_offset);
-        if (is_outrun(loop, i, &progress[i]))
-            return ol_fail(reterr, OL_VIOLATED,
-                           "the projection of %s partition %d is ahead of what we wrote: the "
-                           "partition has another owner",
-                           loop->topics[STREAM_EVENTS].text, i);
         loop->projected[i] = progress[i].next_offset;
         overlay_settle(core_overlay(loop->core), i,
                        progress[i].has_receipt ? &progress[i].receipt : NULL);
@@ -125,6 +147,8 @@ static enum ol_class load_some(struct loop *loop, const struct entity_key *keys,
     if (!call.entities)
         return ol_fail(reterr, OL_FATAL, "out of memory for a load of %zu states", count);
     enum ol_class class = loop_with_database(loop, load_once, &call, reterr);
+    if (!class)
+        class = check_owner(loop, progress, reterr);
     if (!class)
         class = note_progress(loop, progress, reterr);
     if (class)

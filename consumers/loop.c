@@ -503,8 +503,19 @@ static enum ol_class renew_if_tainted(struct loop *loop, struct ol_producer *pro
     return ol_producer_renew(producer, reterr);
 }
 
-/* Waits for the commit under way. Its batch is over either way. */
-static enum ol_class land(struct loop *loop, struct ol_error *reterr)
+/* Timeouts alone leave no receipt. */
+static void note_landed(struct loop *loop, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->offset_count; i++) {
+        const struct core_offset *next = &batch->offsets[i];
+        struct loop_landed *landed = &loop->landed[next->partition];
+        if (landed->commands_next != next->commands_next || landed->steps_next != next->steps_next)
+            *landed = (struct loop_landed){next->commands_next, next->steps_next,
+                                           batch->receipts[next->partition]};
+    }
+}
+
+enum ol_class loop_land(struct loop *loop, struct ol_error *reterr)
 {
     if (!loop->flying)
         return OL_OK;
@@ -518,6 +529,7 @@ static enum ol_class land(struct loop *loop, struct ol_error *reterr)
     ol_series_add(loop->metrics.committed, 1);
     ol_series_observe(loop->metrics.commit_time, ol_clock_monotonic_us() - loop->flying_since_us);
     count_batch(loop, loop->flying);
+    note_landed(loop, loop->flying);
     batch_clear(loop->flying);
     loop->flying = NULL;
     return renew_if_tainted(loop, loop->producers[loop->flying_with], reterr);
@@ -528,7 +540,7 @@ static enum ol_class land(struct loop *loop, struct ol_error *reterr)
 /* What is decided but not begun is forgotten: the next owner decides it. */
 static enum ol_class give_up_partitions(struct loop *loop, struct ol_error *reterr)
 {
-    enum ol_class class = land(loop, reterr);
+    enum ol_class class = loop_land(loop, reterr);
     if (class)
         return class;
     drop_batches(loop);
@@ -623,11 +635,11 @@ static enum ol_class turn(struct loop *loop, struct ol_error *reterr)
         struct ol_producer *producer = loop->producers[loop->flying_with];
         bool no_room = batch_full(loop->building) || loop->held.handle;
         if (ol_producer_commit_done(producer) || no_room)
-            return land(loop, reterr);
+            return loop_land(loop, reterr);
         /* What is there is decided; what comes meanwhile is taken in one go once the commit is over,
          * so that a busy loop wakes once a transaction and not once a fetch. */
         if (!moved && !batch_empty(loop->building))
-            return land(loop, reterr);
+            return loop_land(loop, reterr);
         if (!moved)
             wait_for_work(loop, full);
         return OL_OK;
@@ -658,7 +670,7 @@ static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
         if (class)
             return class;
     }
-    return land(loop, reterr);
+    return loop_land(loop, reterr);
 }
 
 static enum ol_class live(struct loop *loop, struct ol_error *reterr)

@@ -43,6 +43,13 @@ struct loop_metrics {
     struct ol_series *takeovers, *overlay_entries, *overlay_bytes, *overlay_wait;
 };
 
+/* The last receipt of a partition that is in the log for certain: what we took over, or committed
+ * and saw committed. Offsets -1: there is none yet. */
+struct loop_landed {
+    int64_t commands_next, steps_next;
+    uint64_t digest; /* ol_hash_record() of it, as projection_progress has it */
+};
+
 struct loop {
     const struct ol_options *options;
     enum context context;
@@ -72,6 +79,7 @@ struct loop {
     bool did_commit;             /* in this life */
     uint64_t owned, halted;      /* partitions, as bits */
     int64_t projected[PARTITIONS_MAX]; /* the highest progress seen: it never goes back */
+    struct loop_landed landed[PARTITIONS_MAX];
     int64_t projection_asked_us, timeouts_asked_us;
     uint32_t next_inbox; /* whose turn it is */
 
@@ -104,15 +112,20 @@ const char *loop_status_name(enum loop_status status);
 enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
                         struct ol_error *reterr);
 
+/* Waits for the commit under way, if there is one. Its batch is over either way; on failure, so is
+ * this life. */
+enum ol_class loop_land(struct loop *loop, struct ol_error *reterr);
+
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
  * (takeover.c). A partition that can't be taken over is halted, loudly, and the others go on.
  * loop->interrupted with any failure: the assignment changed meanwhile, or the loop is to stop. */
 enum ol_class take_over(struct loop *loop, struct ol_error *reterr);
 
 /* Loads what the keys name, puts it into the core and settles what the projection has seen
- * (loading.c). Waits as long as the database is away, while the group is served. count 0: only
- * the progress. ret_progress may be NULL; else room for PARTITIONS_MAX.
- * loop->interrupted as above. OL_VIOLATED: the database went back; take over anew. */
+ * (loading.c). Waits as long as the database is away, while the group is served, and for the commit
+ * under way when only that can tell whose rows these are. count 0: only the progress. ret_progress may be NULL; else room for PARTITIONS_MAX.
+ * loop->interrupted as above. OL_VIOLATED: the database went back, or another owner wrote;
+ * take over anew. */
 enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t count,
                         struct ol_arena *arena, struct load_progress *ret_progress,
                         struct ol_error *reterr);

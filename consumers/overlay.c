@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Most entities are small beside an order: an entry is as long as its kind needs, with the texts of its
+ * key (the id, the second behind it) after that. */
 struct entry {
     struct entry *newer; /* put after this one, or had its second chance after it */
-    struct entity entity;
     int64_t base_offset;
     uint64_t batch; /* of its partition: the one of its last event; 0: as it was loaded */
     void *owned;    /* the texts and lines that entity points to, if they aren't in the projection's
@@ -19,8 +20,18 @@ struct entry {
     int16_t partition;
     bool used; /* since eviction came by */
     uint16_t id_bytes, second_bytes;
-    char texts[]; /* of the key: the id, the second behind it */
+    struct entity entity; /* only entity_bytes() of it are here */
 };
+
+static char *texts_of(struct entry *entry)
+{
+    return (char *)&entry->entity + entity_bytes(entry->entity.kind);
+}
+
+static size_t bytes_of(enum entity_kind kind, size_t id_bytes, size_t second_bytes)
+{
+    return offsetof(struct entry, entity) + entity_bytes(kind) + id_bytes + second_bytes;
+}
 
 /* One transaction of a partition that the projection may not have seen yet. */
 struct batch {
@@ -80,10 +91,10 @@ static struct hashed_key hashed(const struct entity_key *key)
 /* ---- the index ---- */
 
 /* For an entry with the key's hash. */
-static bool is_of(const struct entry *entry, const struct entity_key *key)
+static bool is_of(struct entry *entry, const struct entity_key *key)
 {
-    struct text id = {entry->texts, entry->id_bytes};
-    struct text second = {entry->texts + entry->id_bytes, entry->second_bytes};
+    struct text id = {texts_of(entry), entry->id_bytes};
+    struct text second = {id.data + entry->id_bytes, entry->second_bytes};
     if (!text_equal(id, key->id) || !text_equal(second, key->second))
         return false;
     /* With the same texts, another kind or partition makes another hash. */
@@ -176,8 +187,8 @@ static struct entry *queue_take(struct overlay *overlay)
  * what no eviction gives back would keep the overlay full for ever. */
 static size_t entry_bytes(const struct entry *entry)
 {
-    return sizeof *entry + SLOTS_PER_ENTRY * sizeof(struct slot) + entry->id_bytes +
-           entry->second_bytes + entry->owned_bytes;
+    return bytes_of(entry->entity.kind, entry->id_bytes, entry->second_bytes) +
+           SLOTS_PER_ENTRY * sizeof(struct slot) + entry->owned_bytes;
 }
 
 /* The lines of a reservation and their SKUs: the array first, the texts behind it. */
@@ -318,7 +329,7 @@ size_t overlay_lacking(const struct overlay *overlay, struct entity_key *keys, s
         for (size_t i = 0; i < some; i++) {
             const struct entry *entry = overlay->slots[sought[i].hash & mask].entry;
             if (entry)
-                __builtin_prefetch(entry->texts);
+                __builtin_prefetch(&entry->entity.kind);
         }
         for (size_t i = 0; i < some; i++)
             if (!find(overlay, &sought[i]))
@@ -333,20 +344,19 @@ static struct entity *put_hashed(struct overlay *overlay, const struct hashed_ke
     const struct text *id = &key->key->id, *second = &key->key->second;
     int32_t partition = key->key->partition;
     domain_assert(partition >= 0 && partition < overlay->partition_count);
-    struct entry *entry = malloc(sizeof *entry + id->bytes + second->bytes);
+    struct entry *entry = malloc(bytes_of(state->kind, id->bytes, second->bytes));
     if (!entry)
         return NULL;
-    *entry = (struct entry){
-        .entity = *state,
-        .base_offset = base_offset,
-        .hash = key->hash,
-        .partition = (int16_t)partition,
-        .id_bytes = (uint16_t)id->bytes,
-        .second_bytes = (uint16_t)second->bytes,
-    };
-    memcpy(entry->texts, id->bytes ? id->data : "", id->bytes);
+    memset(entry, 0, offsetof(struct entry, entity));
+    entry->base_offset = base_offset;
+    entry->hash = key->hash;
+    entry->partition = (int16_t)partition;
+    entry->id_bytes = (uint16_t)id->bytes;
+    entry->second_bytes = (uint16_t)second->bytes;
+    char *texts = mempcpy(&entry->entity, state, entity_bytes(state->kind));
+    texts = mempcpy(texts, id->bytes ? id->data : "", id->bytes);
     if (second->bytes)
-        memcpy(entry->texts + id->bytes, second->data, second->bytes);
+        memcpy(texts, second->data, second->bytes);
     if (!own(entry) || !index_add(overlay, key, entry)) {
         free(entry->owned);
         free(entry);

@@ -140,6 +140,22 @@ static enum ol_class confirm(struct takeover *takeover, const struct taking *tak
     return OL_OK;
 }
 
+/* Rows of what is not in the log up to H: of another log, or of another owner's by now. */
+static enum ol_class check_end(struct takeover *takeover, struct taking *taking,
+                               const struct load_progress *progress, struct ol_error *reterr)
+{
+    if (taking->halted || progress->next_offset <= taking->events_end ||
+        !PROTECTED(log_end_checked))
+        return OL_OK;
+    enum ol_class class = confirm(takeover, taking, reterr);
+    if (class)
+        return class;
+    halt(takeover, taking,
+         "the projection is ahead of the event log: the log was cut, the topic was made "
+         "anew, or this is another cluster; see docs/runbook.md");
+    return OL_OK;
+}
+
 static enum ol_class load_open_sagas(struct loop *loop, void *argument, struct ol_error *reterr)
 {
     struct takeover *takeover = argument;
@@ -171,8 +187,13 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
     struct loop *loop = takeover->loop;
     struct load_progress progress[PARTITIONS_MAX];
     enum ol_class class = loop_load(loop, NULL, 0, &takeover->arena, progress, reterr);
-    for (size_t i = 0; i < takeover->count && !class; i++)
-        takeover->partitions[i].progress = progress[takeover->partitions[i].partition];
+    for (size_t i = 0; i < takeover->count && !class; i++) {
+        struct taking *taking = &takeover->partitions[i];
+        taking->progress = progress[taking->partition];
+        /* If nothing comes behind it, that is a receipt. */
+        loop->landed[taking->partition] =
+            (struct loop_landed){-1, -1, taking->progress.last_digest};
+    }
     if (!class && loop->context == CONTEXT_ORDERS)
         class = loop_with_database(loop, load_open_sagas, takeover, reterr);
     if (class)
@@ -182,14 +203,9 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
         struct taking *taking = &takeover->partitions[i];
         core_partition_begin(loop->core, taking->partition,
                              taking->progress.has_receipt ? &taking->progress.receipt : NULL);
-        if (taking->progress.next_offset <= taking->events_end || !PROTECTED(log_end_checked))
-            continue;
-        class = confirm(takeover, taking, reterr);
+        class = check_end(takeover, taking, &taking->progress, reterr);
         if (class)
             return class;
-        halt(takeover, taking,
-             "the projection is ahead of the event log: the log was cut, the topic was made "
-             "anew, or this is another cluster; see docs/runbook.md");
     }
     return OL_OK;
 }
@@ -214,6 +230,11 @@ static enum ol_class start_reading(struct takeover *takeover, struct ol_error *r
     return ol_reader_assign(loop->reader, positions, takeover->count, reterr);
 }
 
+static uint64_t digest_of(const struct ol_message *message)
+{
+    return ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
+}
+
 /* The first message read of a partition must be the one that the projection saw last. */
 static bool is_last_projected(struct takeover *takeover, struct taking *taking,
                               const struct ol_message *message)
@@ -221,10 +242,8 @@ static bool is_last_projected(struct takeover *takeover, struct taking *taking,
     if (taking->digest_checked)
         return false;
     taking->digest_checked = true;
-    uint64_t digest =
-        ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
-    bool same =
-        message->offset == taking->progress.last_offset && digest == taking->progress.last_digest;
+    bool same = message->offset == taking->progress.last_offset &&
+                digest_of(message) == taking->progress.last_digest;
     if (!same && PROTECTED(digest_checked)) {
         halt(takeover, taking,
              "the last event that the projection saw is not in the log any more, or another is in "
@@ -259,6 +278,8 @@ static enum ol_class decode_chunk(struct takeover *takeover, const struct ol_mes
         }
         if (class)
             return class;
+        if (event->body == EVENT_BODY_RECEIPT)
+            takeover->loop->landed[message->partition].digest = digest_of(message);
         ret_events[i] = event;
     }
     return OL_OK;
@@ -276,7 +297,15 @@ static enum ol_class load_for_chunk(struct takeover *takeover, const struct ol_m
                                                &takeover->arena, &keys, &key_count, &capacity))
             return ol_fail(reterr, OL_FATAL, "out of memory");
     key_count = core_keys_unique(keys, key_count);
-    return key_count ? loop_load(loop, keys, key_count, &takeover->arena, NULL, reterr) : OL_OK;
+    if (!key_count)
+        return OL_OK;
+    struct load_progress progress[PARTITIONS_MAX];
+    enum ol_class class = loop_load(loop, keys, key_count, &takeover->arena, progress, reterr);
+    for (size_t i = 0; i < takeover->count && !class; i++) {
+        struct taking *taking = &takeover->partitions[i];
+        class = check_end(takeover, taking, &progress[taking->partition], reterr);
+    }
+    return class;
 }
 
 static enum ol_class fold_chunk(struct takeover *takeover, const struct ol_message *messages,
@@ -459,6 +488,8 @@ static enum ol_class check_receipt(struct takeover *takeover, struct taking *tak
     if (receipt->commands_next < 0)
         return bootstrap(takeover, taking, reterr);
     const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
+    loop->landed[taking->partition].commands_next = next[0];
+    loop->landed[taking->partition].steps_next = next[1];
     for (int i = 0; i < 2; i++) {
         if (taking->committed[i] < 0) {
             ol_log(OL_LOG_WARN, "worker", "offset missing in the group, taken from the receipts",

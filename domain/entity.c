@@ -2,6 +2,27 @@
 
 #include "domain/assert.h"
 
+#include <stddef.h>
+
+#define BYTES(member)                                                                              \
+    (offsetof(struct entity, member) + sizeof(((const struct entity *)NULL)->member))
+
+static const uint8_t kind_bytes[ENTITY_KIND_COUNT] = {
+    [ENTITY_ORDER] = BYTES(order),
+    [ENTITY_PRODUCT] = BYTES(product),
+    [ENTITY_RESERVATION] = BYTES(reservation),
+    [ENTITY_ACCOUNT] = BYTES(account),
+    [ENTITY_PAYMENT] = BYTES(payment),
+    [ENTITY_COMMAND] = BYTES(command),
+};
+_Static_assert(sizeof(struct entity) <= UINT8_MAX, "the bytes fit");
+
+size_t entity_bytes(enum entity_kind kind)
+{
+    domain_assert(kind > ENTITY_NONE && kind < ENTITY_KIND_COUNT);
+    return kind_bytes[kind];
+}
+
 bool entity_is_absent(const struct entity *entity)
 {
     switch (entity->kind) {

@@ -58,6 +58,10 @@ struct entity {
     };
 };
 
+/* How much of a struct entity states of the kind need, in bytes from its start: where many are kept, the
+ * rest may be left out. A command's record is a fifth of an order. */
+size_t entity_bytes(enum entity_kind kind);
+
 /* True when the state says that there is no such thing (version 0, status nothing, no outcome). */
 bool entity_is_absent(const struct entity *entity);
 

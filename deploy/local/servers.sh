@@ -83,6 +83,9 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=1000
 log.cleaner.dedupe.buffer.size=33554432
+# Each partition has two indexes of this size, mapped, which large read-aheads fill with zeros: 10 MiB by
+# default. One is full at 357 MiB of log, which begins a new segment.
+log.index.size.max.bytes=1048576
 EOF
     mv "$home/server.properties.new" "$home/server.properties"
 }

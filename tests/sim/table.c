@@ -7,21 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t entity_bytes(enum entity_kind kind)
-{
-#define BYTES(member) (offsetof(struct entity, member) + sizeof((struct entity *)0)->member)
-    static const size_t bytes[ENTITY_KIND_COUNT] = {
-        [ENTITY_ORDER] = BYTES(order),
-        [ENTITY_PRODUCT] = BYTES(product),
-        [ENTITY_RESERVATION] = BYTES(reservation),
-        [ENTITY_ACCOUNT] = BYTES(account),
-        [ENTITY_PAYMENT] = BYTES(payment),
-        [ENTITY_COMMAND] = BYTES(command),
-    };
-#undef BYTES
-    return bytes[kind];
-}
-
 void entity_copy(struct entity *to, const struct entity *from)
 {
     memcpy(to, from, entity_bytes(from->kind));

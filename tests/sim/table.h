@@ -27,8 +27,6 @@ struct table {
     size_t slot_count;
 };
 
-/* The kind and that kind's part of the union: a command's record is a fifth of an order. */
-size_t entity_bytes(enum entity_kind kind);
 /* Of one kind into room for that kind. */
 void entity_copy(struct entity *to, const struct entity *from);
 

@@ -64,7 +64,7 @@ Test(ol_options_init, gives_defaults_that_lie_within_their_bounds)
     cr_expect_str_eq(options.kafka_brokers.items[0], "127.0.0.1:9092");
     cr_expect_eq(options.partitions, 4);
     cr_expect_eq(options.commands_retention_ms, -1);
-    cr_expect_eq(options.batch_output_bytes, 8 << 20);
+    cr_expect_eq(options.batch_output_bytes, 4 << 20);
     cr_expect_eq(options.order_deadline_ms, 900000);
     cr_expect_eq(options.context.count, 3);
     cr_expect_str_eq(options.context.items[2], "payments");
@@ -208,7 +208,7 @@ Test(ol_options_init, refuses_with_a_sentence_that_names_the_source)
         {"--no-help=true", "--no-help takes no value"},
         {"--min-insync 2", "--min-insync (2) is above --replication-factor (1)"},
         {"--overlay-bytes 1GiB",
-         "--overlay-bytes (1073741824) is above --overlay-bytes-max (100663296)"},
+         "--overlay-bytes (1073741824) is above --overlay-bytes-max (50331648)"},
         {"--config /nonexistent.ini", "--config: /nonexistent.ini: No such file or directory"},
     };
     /* clang-format on */
