@@ -3,6 +3,9 @@
  *
  * Each check reads what the broker holds and folds it anew; none trusts a core's own account. NULL:
  * it holds. Else a sentence that says what does not, valid until the next check.
+ *
+ * _states.c: what owners and projections hold, and the sums over them; _log.c: receipts, outcomes and
+ * keys of the records; _anew.c: the same inputs decided again.
  */
 #ifndef SUPPORT_PIPELINE_CHECKS_H
 #define SUPPORT_PIPELINE_CHECKS_H
