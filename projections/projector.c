@@ -5,6 +5,7 @@
 
 #include "lib/ol_clock.h"
 #include "lib/ol_kafka_admin.h"
+#include "lib/ol_kafka_reader.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
 #include "lib/ol_slot.h"
@@ -28,6 +29,7 @@ struct projector_thread {
 /* What the gauges show, asked by the main thread. */
 struct projector_gauges {
     struct ol_pg *db;
+    struct ol_reader *reader; /* read_committed: its end is the last stable offset */
     int round;
     int64_t behind_since_us[CONTEXT_COUNT][PARTITIONS_MAX]; /* monotonic; 0: not behind */
     uint64_t shown[CONTEXT_COUNT]; /* partitions with a lag on display, as bits */
@@ -86,6 +88,7 @@ static void hide_lag(struct projector *projector, enum context context, int32_t 
         return;
     ol_series_hide(ol_metrics_partition(OL_METRIC_LAG_RECORDS, topic, partition));
     ol_series_hide(ol_metrics_partition(OL_METRIC_LAG_TIME, topic, partition));
+    ol_series_hide(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition));
     projector->gauges.shown[context] &= ~bit;
 }
 
@@ -113,21 +116,36 @@ static void show_lag(struct projector *projector, enum context context, int32_t 
     projector->gauges.shown[context] |= UINT64_C(1) << partition;
 }
 
+/* Position known: the partition is owned. */
+static enum ol_class show_partition(struct projector *projector, enum context context,
+                                    int32_t partition, int64_t position, struct ol_error *reterr)
+{
+    const char *topic = projector->threads[context].follower.topic.text;
+    int64_t low, stable, high;
+    enum ol_class class = ol_reader_watermarks(projector->gauges.reader, topic, partition,
+                                               WATERMARK_MS, &low, &stable, reterr);
+    if (!class)
+        class = ol_admin_watermarks(projector->admin, topic, partition, WATERMARK_MS, &low, &high,
+                                    reterr);
+    if (class)
+        return class;
+    ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
+                  high > stable ? high - stable : 0);
+    show_lag(projector, context, partition, high, position);
+    return OL_OK;
+}
+
 static enum ol_class show_lags(struct projector *projector, struct ol_error *reterr)
 {
     enum ol_class class = OL_OK;
     for (int context = 0; context < CONTEXT_COUNT && !class; context++) {
         const struct follower *follower = &projector->threads[context].follower;
         for (int32_t i = 0; i < follower->partitions && !class; i++) {
-            int64_t position = atomic_load(&follower->followed[i].position), low, high;
-            if (position < 0) {
+            int64_t position = atomic_load(&follower->followed[i].position);
+            if (position < 0)
                 hide_lag(projector, (enum context)context, i);
-                continue;
-            }
-            class = ol_admin_watermarks(projector->admin, follower->topic.text, i, WATERMARK_MS,
-                                        &low, &high, reterr);
-            if (!class)
-                show_lag(projector, (enum context)context, i, high, position);
+            else
+                class = show_partition(projector, (enum context)context, i, position, reterr);
         }
     }
     return class;
@@ -178,6 +196,9 @@ static enum ol_class open_shared(struct projector *projector, struct ol_error *r
         class = ol_slot_take(options->pg_dsn, slot, &projector->slot, reterr);
     if (!class)
         class = ol_admin_open(&projector->kafka.settings, &projector->admin, reterr);
+    if (!class)
+        class = ol_reader_open(&projector->kafka.settings, OL_READ_COMMITTED, 1,
+                               &projector->gauges.reader, reterr);
     if (!class)
         class = installation_check(options, projector->admin, reterr);
     /* A server that is just going or coming is away all the same. */
@@ -259,6 +280,7 @@ enum ol_class projector_run(const struct ol_options *options, struct ol_error *r
             if (projector->threads[i].initialised)
                 follower_release(&projector->threads[i].follower);
         ol_pg_free(projector->gauges.db);
+        ol_reader_close(projector->gauges.reader);
         ol_admin_close(projector->admin);
         ol_slot_free(projector->slot);
         ol_kafka_connection_release(&projector->kafka);

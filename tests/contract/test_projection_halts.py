@@ -2,7 +2,8 @@
 """test_projection_halts.py - what the projector can't apply halts one partition, loudly; the others go on.
 
 Rows that are not what the events build on, a record that is no event, a log that is not the one that
-was projected, and one that ends too soon. And two projectors: a taken slot, and a shared group.
+was projected, and one that ends too soon. And two projectors: a taken slot, and a shared group. And
+what an open transaction hides.
 """
 import json
 import os
@@ -79,6 +80,28 @@ def shared_group(pipeline):
     return first
 
 
+def open_transaction(pipeline, worker, projector):
+    """Somebody else's, which comes to nothing in the end."""
+    topic = pipeline.topic("inventory", "events")
+
+    def hidden(role):
+        return role.metric("orderlog_stable_offset_lag", topic=topic, partition="3")
+    producer = Producer({"bootstrap.servers": os.environ["ORDERLOG_KAFKA_BROKERS"],
+                         "transactional.id": f"{pipeline.prefix}-open"})
+    producer.init_transactions(30)
+    wait_until(lambda: hidden(worker) == hidden(projector) == 0, "nothing is hidden")
+    producer.begin_transaction()
+    producer.produce(topic, partition=3, key=b"x", value=b"x")
+    producer.flush(30)
+    wait_until(lambda: hidden(projector) == 1, "the projector's gauge rises")
+    check("the projector shows what an open transaction hides", True)
+    wait_until(lambda: hidden(worker) == 1, "the worker's gauge rises")
+    check("so does the worker", True)
+    producer.abort_transaction(30)
+    wait_until(lambda: hidden(worker) == hidden(projector) == 0, "both fall")
+    check("nothing is hidden once it has ended", True)
+
+
 def damaged_row(pipeline, projector):
     """One wallet's version is another than the log says."""
     customer, partition = pipeline.sql("SELECT customer_id, partition FROM orderlog.accounts ORDER BY 1")[0]
@@ -148,9 +171,10 @@ def another_log(pipeline):
 
 def main():
     pipeline = Pipeline().make()
-    pipeline.worker(0)
+    worker = pipeline.worker(0)
     pipeline.submit(*stock(), *wallets())
     projector = shared_group(pipeline)
+    open_transaction(pipeline, worker, projector)
     projector = damaged_row(pipeline, projector)
     no_event(pipeline, projector)
     another_log(pipeline)
