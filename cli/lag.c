@@ -26,6 +26,7 @@ struct lag {
     struct session session;
     int32_t partitions;
     struct topic_name groups[CONTEXT_COUNT + 1]; /* the last is the projector's */
+    struct ol_group_handle *handles[CONTEXT_COUNT];
     struct topic_name topics[CONTEXT_COUNT][STREAM_COUNT];
     struct ol_arena arena; /* owners of one look */
     struct tail tails[PLACES_MAX];
@@ -77,9 +78,9 @@ static enum ol_class read_worker_positions(struct lag *lag, struct ol_error *ret
         struct tail *tails = &lag->tails[(size_t)context * each];
         for (size_t i = 0; i < each; i++)
             offsets[i] = (struct ol_offset){tails[i].topic, tails[i].partition, -1};
-        enum ol_class class =
-            ol_admin_group_offsets(lag->session.admin, lag->groups[context].text, offsets, each,
-                                   lag->session.timeout_ms, reterr);
+        enum ol_class class = ol_admin_group_offsets(lag->session.admin, lag->groups[context].text,
+                                                     &lag->handles[context], offsets, each,
+                                                     lag->session.timeout_ms, reterr);
         if (class)
             return class;
         for (size_t i = 0; i < each; i++)
@@ -278,6 +279,8 @@ enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr)
             list_places(lag);
             class = options->watch ? watch(lag, reterr) : once(lag, reterr);
         }
+        for (int i = 0; i < CONTEXT_COUNT; i++)
+            ol_group_handle_close(lag->handles[i]);
         session_release(&lag->session);
     }
     ol_arena_release(&lag->arena);

@@ -350,34 +350,79 @@ static bool coordinator_comes(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
 }
 
-/* A handle of its own for each question: the admin protocol's ListConsumerGroupOffsets of librdkafka
+/* A handle of its own for each group: the admin protocol's ListConsumerGroupOffsets of librdkafka
  * 2.0.2 ends the process where the coordinator answers with an error (docs/traps.md). Offsets that a
  * transaction may still change are not waited for, because the handle reads uncommitted. */
-enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
-                                     struct ol_offset *places, size_t count, int timeout_ms,
-                                     struct ol_error *reterr)
+struct ol_group_handle {
+    rd_kafka_t *rk;
+    struct ol_kafka_voice *voice;
+};
+
+static enum ol_class open_group(struct ol_admin *admin, const char *group,
+                                struct ol_group_handle **ret_handle, struct ol_error *reterr)
 {
     const struct ol_kafka_value name = {"group.id", group};
-    struct ol_error unwanted;
-    reterr = reterr ? reterr : &unwanted;
-    struct ol_kafka_voice *voice = NULL;
+    struct ol_group_handle *handle = calloc(1, sizeof *handle);
+    if (!handle)
+        return fail_memory(reterr, "group offsets");
     rd_kafka_conf_t *conf = ol_kafka_conf(&admin->settings, OL_KIND_ADMIN, &name, 1, reterr);
-    rd_kafka_t *rk =
-        conf ? ol_kafka_new(&admin->settings, OL_KIND_ADMIN, conf, &voice, reterr) : NULL;
-    if (!rk)
+    if (conf)
+        handle->rk = ol_kafka_new(&admin->settings, OL_KIND_ADMIN, conf, &handle->voice, reterr);
+    if (!handle->rk) {
+        free(handle);
         return reterr->class;
+    }
+    *ret_handle = handle;
+    return OL_OK;
+}
+
+bool ol_group_handle_close(struct ol_group_handle *handle)
+{
+    if (!handle)
+        return true;
+    if (!ol_kafka_destroy(handle->rk, handle->voice, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE,
+                          CLOSE_MS))
+        return false;
+    free(handle);
+    return true;
+}
+
+static enum ol_class ask_group(struct ol_admin *admin, struct ol_group_handle *handle,
+                               struct ol_offset *places, size_t count, int64_t until,
+                               struct ol_error *reterr)
+{
     rd_kafka_topic_partition_list_t *list = ol_kafka_list(places, count);
     rd_kafka_resp_err_t code;
-    int64_t until = ol_kafka_now_ms() + timeout_ms;
     do {
-        code = rd_kafka_committed(rk, list, ol_kafka_left_ms(until));
+        code = rd_kafka_committed(handle->rk, list, ol_kafka_left_ms(until));
     } while (coordinator_comes(code) && ol_kafka_ask_again(until));
-    rd_kafka_poll(rk, 0); /* the errors' texts come this way */
+    rd_kafka_poll(handle->rk, 0); /* the errors' texts come this way */
     enum ol_class class =
-        code ? ol_kafka_fail_reach(&admin->settings, voice, code, reterr, "group offsets")
+        code ? ol_kafka_fail_reach(&admin->settings, handle->voice, code, reterr, "group offsets")
              : ol_kafka_list_read(list, places, count, "committed offset", reterr);
     rd_kafka_topic_partition_list_destroy(list);
-    ol_kafka_destroy(rk, voice, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, CLOSE_MS);
+    return class;
+}
+
+enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
+                                     struct ol_group_handle **handle, struct ol_offset *places,
+                                     size_t count, int timeout_ms, struct ol_error *reterr)
+{
+    struct ol_error unwanted;
+    reterr = reterr ? reterr : &unwanted;
+    int64_t until = ol_kafka_now_ms() + timeout_ms;
+    enum ol_class class;
+    bool kept;
+    do {
+        kept = *handle;
+        class = kept ? OL_OK : open_group(admin, group, handle, reterr);
+        if (!class)
+            class = ask_group(admin, *handle, places, count, until, reterr);
+        if (class) {
+            ol_group_handle_close(*handle);
+            *handle = NULL;
+        }
+    } while (class && kept && ol_kafka_now_ms() < until);
     return class;
 }
 

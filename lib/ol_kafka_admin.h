@@ -12,6 +12,7 @@
 #include "lib/ol_kafka.h"
 
 struct ol_admin;
+struct ol_group_handle; /* asks for one group's offsets */
 
 struct ol_setting {
     const char *name, *value;
@@ -79,10 +80,14 @@ enum ol_class ol_admin_offsets_for_times(struct ol_admin *admin, struct ol_offse
 
 /* The group's committed offset of each place; -1: none. For people and gauges: offsets that an open
  * transaction may still commit are not waited for (under load there is always one); whoever goes
- * on from them asks ol_consumer_committed(). */
+ * on from them asks ol_consumer_committed(). *handle is this group's, one owner: NULL is made, and
+ * stays for the next question; one that failed is dropped, and in the time that is left another is
+ * asked. Close it before the admin. */
 enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
-                                     struct ol_offset *places, size_t count, int timeout_ms,
-                                     struct ol_error *reterr);
+                                     struct ol_group_handle **handle, struct ol_offset *places,
+                                     size_t count, int timeout_ms, struct ol_error *reterr);
+/* Bounded (5 s); false: librdkafka hangs, exit soon. Takes NULL. */
+bool ol_group_handle_close(struct ol_group_handle *handle);
 
 /* Who owns what; rows in the arena. An unknown group has no rows. */
 enum ol_class ol_admin_group_owners(struct ol_admin *admin, const char *group, int timeout_ms,

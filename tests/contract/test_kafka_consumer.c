@@ -470,6 +470,21 @@ Test(kafka_consumer, gets_no_assignment_from_topics_that_are_not_there)
     cr_assert(ol_consumer_leave(consumer, WAIT_MS));
 }
 
+Test(kafka_consumer, drops_the_handle_of_a_question_that_failed)
+{
+    struct ol_kafka_settings settings = test_settings();
+    struct ol_offset asked = {test_topic("nobody", 1), 0, 0};
+    struct ol_admin *admin;
+    struct ol_group_handle *handle = NULL;
+    struct ol_error error;
+    settings.brokers = "127.0.0.1:1";
+    MUST(ol_admin_open(&settings, &admin, reterr));
+    cr_assert_eq(ol_admin_group_offsets(admin, "none", &handle, &asked, 1, 500, &error),
+                 OL_UNREACHABLE, "%s", error.text);
+    cr_assert_null(handle);
+    cr_assert(ol_admin_close(admin));
+}
+
 Test(kafka_consumer, notes_offsets_for_the_tools)
 {
     struct ol_kafka_settings settings = test_settings();
@@ -480,10 +495,11 @@ Test(kafka_consumer, notes_offsets_for_the_tools)
     struct ol_offset note = {topics[0], 3, 42}, asked = {topics[0], 3, 0};
     ol_consumer_note_offsets(consumer, &note, 1);
     struct ol_admin *admin;
+    struct ol_group_handle *handle = NULL;
     MUST(ol_admin_open(&settings, &admin, reterr));
     for (int64_t until = test_now_ms() + WAIT_MS; asked.offset != 42;) {
         cr_assert_lt(test_now_ms(), until);
-        MUST(ol_admin_group_offsets(admin, group, &asked, 1, WAIT_MS, reterr));
+        MUST(ol_admin_group_offsets(admin, group, &handle, &asked, 1, WAIT_MS, reterr));
     }
     struct ol_arena arena;
     struct ol_group_owner *owners;
@@ -496,8 +512,11 @@ Test(kafka_consumer, notes_offsets_for_the_tools)
     cr_assert(ol_consumer_leave(consumer, WAIT_MS));
 
     asked.offset = 0;
-    MUST(ol_admin_group_offsets(admin, group, &asked, 1, WAIT_MS, reterr));
+    const struct ol_group_handle *kept = handle;
+    MUST(ol_admin_group_offsets(admin, group, &handle, &asked, 1, WAIT_MS, reterr));
     cr_assert_eq(asked.offset, 42);
+    cr_assert_eq(handle, kept);
+    cr_assert(ol_group_handle_close(handle));
     MUST(ol_admin_group_owners(admin, group, WAIT_MS, &arena, &owners, &count, reterr));
     cr_assert_eq(count, 0);
     ol_arena_release(&arena);
