@@ -1,17 +1,13 @@
 #include "projections/projector.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/ol_clock.h"
-#include "lib/ol_kafka_admin.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
-#include "lib/ol_slot.h"
 #include "projections/follower.h"
 #include "projections/installation.h"
 
-#define PING_MS         10000
 #define GAUGES_EVERY_MS 1000
 #define WATERMARK_MS    2000
 #define SAGAS_EVERY     10 /* rounds of gauges */
@@ -36,9 +32,7 @@ struct projector_gauges {
 
 struct projector {
     const struct ol_options *options;
-    struct ol_kafka_connection kafka;
-    struct ol_admin *admin;
-    struct ol_slot *slot;
+    struct installation installation;
     struct ol_http *http;
     struct projector_gauges gauges;
     struct projector_thread threads[CONTEXT_COUNT];
@@ -124,8 +118,8 @@ static enum ol_class show_lags(struct projector *projector, struct ol_error *ret
                 hide_lag(projector, (enum context)context, i);
                 continue;
             }
-            class = ol_admin_watermarks(projector->admin, follower->topic.text, i, WATERMARK_MS,
-                                        &low, &high, reterr);
+            class = ol_admin_watermarks(projector->installation.admin, follower->topic.text, i,
+                                        WATERMARK_MS, &low, &high, reterr);
             if (!class)
                 show_lag(projector, (enum context)context, i, high, position);
         }
@@ -162,26 +156,6 @@ static void *follow(void *argument)
     if (thread->class)
         ol_run_stop(); /* a loop that failed for good takes the others along */
     return NULL;
-}
-
-static enum ol_class open_shared(struct projector *projector, struct ol_error *reterr)
-{
-    const struct ol_options *options = projector->options;
-    char client[64], slot[TOPIC_PREFIX_BYTES_MAX + 64];
-    snprintf(client, sizeof client, "orderlog-projector-%lld", (long long)options->slot);
-    snprintf(slot, sizeof slot, "%s.projector.%lld", options->topic_prefix,
-             (long long)options->slot);
-    enum ol_class class = ol_kafka_connection_init(&projector->kafka, options, client, reterr);
-    if (!class)
-        class = ol_kafka_ping(&projector->kafka.settings, PING_MS, reterr);
-    if (!class)
-        class = ol_slot_take(options->pg_dsn, slot, &projector->slot, reterr);
-    if (!class)
-        class = ol_admin_open(&projector->kafka.settings, &projector->admin, reterr);
-    if (!class)
-        class = installation_check(options, projector->admin, reterr);
-    /* A server that is just going or coming is away all the same. */
-    return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
 }
 
 static enum ol_class start_threads(struct projector *projector, struct ol_error *reterr)
@@ -226,7 +200,8 @@ static enum ol_class project(struct projector *projector, struct ol_error *reter
 {
     const struct ol_http_settings http = {
         .port = (uint16_t)projector->options->metrics_port, .ready = ready, .context = projector};
-    enum ol_class class = open_shared(projector, reterr);
+    enum ol_class class =
+        installation_init(&projector->installation, "projector", projector->options, reterr);
     if (!class)
         class = start_threads(projector, reterr);
     if (!class)
@@ -259,9 +234,7 @@ enum ol_class projector_run(const struct ol_options *options, struct ol_error *r
             if (projector->threads[i].initialised)
                 follower_release(&projector->threads[i].follower);
         ol_pg_free(projector->gauges.db);
-        ol_admin_close(projector->admin);
-        ol_slot_free(projector->slot);
-        ol_kafka_connection_release(&projector->kafka);
+        installation_release(&projector->installation);
         ol_run_release();
         ol_log(OL_LOG_INFO, "projector", "stopped", ol_kv("class", ol_class_name(class)));
     }
