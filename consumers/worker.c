@@ -5,14 +5,10 @@
 #include "lib/ol_http.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
-#include "lib/ol_slot.h"
 #include "projections/installation.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-#define PING_MS 10000
 
 struct worker_thread {
     pthread_t thread;
@@ -24,9 +20,7 @@ struct worker_thread {
 
 struct worker {
     const struct ol_options *options;
-    struct ol_kafka_connection kafka;
-    struct ol_admin *admin;
-    struct ol_slot *slot;
+    struct installation installation;
     struct ol_http *http;
     struct gauges *gauges;
     struct worker_thread threads[CONTEXT_COUNT];
@@ -60,8 +54,8 @@ static enum ol_class init_loops(struct worker *worker, struct ol_error *reterr)
             if (worker->threads[j].loop.context == context)
                 return ol_fail(reterr, OL_USAGE, "--context: '%s' is named twice", names->items[i]);
         worker->count = i + 1;
-        class =
-            loop_init(&worker->threads[i].loop, worker->options, context, worker->admin, reterr);
+        class = loop_init(&worker->threads[i].loop, worker->options, context,
+                          worker->installation.admin, reterr);
         if (class)
             return class;
     }
@@ -93,25 +87,6 @@ static void ready(void *context, struct ol_http_reasons *reasons)
     }
 }
 
-static enum ol_class open_shared(struct worker *worker, struct ol_error *reterr)
-{
-    char client[64], slot[TOPIC_PREFIX_BYTES_MAX + 64];
-    snprintf(client, sizeof client, "orderlog-worker-%lld", (long long)worker->options->slot);
-    snprintf(slot, sizeof slot, "%s.worker.%lld", worker->options->topic_prefix,
-             (long long)worker->options->slot);
-    enum ol_class class = ol_kafka_connection_init(&worker->kafka, worker->options, client, reterr);
-    if (!class)
-        class = ol_kafka_ping(&worker->kafka.settings, PING_MS, reterr);
-    if (!class)
-        class = ol_slot_take(worker->options->pg_dsn, slot, &worker->slot, reterr);
-    if (!class)
-        class = ol_admin_open(&worker->kafka.settings, &worker->admin, reterr);
-    if (!class)
-        class = installation_check(worker->options, worker->admin, reterr);
-    /* A server that is just going or coming is away all the same. */
-    return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
-}
-
 static enum ol_class start_threads(struct worker *worker, struct ol_error *reterr)
 {
     struct loop *loops[CONTEXT_COUNT];
@@ -122,8 +97,8 @@ static enum ol_class start_threads(struct worker *worker, struct ol_error *reter
         thread->started = true;
         loops[i] = &thread->loop;
     }
-    return gauges_start(&worker->gauges, loops, worker->count, worker->options, worker->admin,
-                        &worker->kafka.settings, reterr);
+    return gauges_start(&worker->gauges, loops, worker->count, worker->options,
+                        worker->installation.admin, &worker->installation.kafka.settings, reterr);
 }
 
 /* The first failure of any thread is the role's. */
@@ -145,7 +120,8 @@ static enum ol_class join_threads(struct worker *worker, enum ol_class class,
 
 static enum ol_class work(struct worker *worker, struct ol_error *reterr)
 {
-    enum ol_class class = open_shared(worker, reterr);
+    enum ol_class class =
+        installation_init(&worker->installation, "worker", worker->options, reterr);
     if (!class)
         class = init_loops(worker, reterr);
     const struct ol_http_settings http = {
@@ -178,9 +154,7 @@ enum ol_class worker_run(const struct ol_options *options, struct ol_error *rete
             ol_run_drained();
         for (size_t i = 0; i < worker->count; i++)
             loop_release(&worker->threads[i].loop);
-        ol_admin_close(worker->admin);
-        ol_slot_free(worker->slot);
-        ol_kafka_connection_release(&worker->kafka);
+        installation_release(&worker->installation);
         ol_run_release();
         ol_log(OL_LOG_INFO, "worker", "stopped", ol_kv("class", ol_class_name(class)));
     }

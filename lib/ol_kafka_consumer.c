@@ -336,12 +336,8 @@ enum ol_class ol_consumer_poll(struct ol_consumer *consumer, enum ol_consumer_ev
 
 static bool has_news(struct ol_consumer *consumer)
 {
-    if (rd_kafka_queue_length(consumer->main_queue))
-        return true;
-    for (size_t i = 0; i < consumer->inbox_count; i++)
-        if (!consumer->inboxes[i].ignored && ol_inbox_has_news(&consumer->inboxes[i]))
-            return true;
-    return false;
+    return rd_kafka_queue_length(consumer->main_queue) > 0 ||
+           ol_inboxes_have_news(consumer->inboxes, consumer->inbox_count);
 }
 
 bool ol_consumer_wait(struct ol_consumer *consumer, int fd, int timeout_ms)

@@ -16,8 +16,8 @@
 #ifndef OL_KAFKA_CONSUMER_H
 #define OL_KAFKA_CONSUMER_H
 
+#include "lib/ol_inbox.h"
 #include "lib/ol_kafka.h"
-#include "lib/ol_kafka_inbox.h"
 
 struct ol_consumer;
 
@@ -82,7 +82,7 @@ enum ol_class ol_consumer_assign(struct ol_consumer *consumer, const struct ol_o
  * that were taken stay valid. Right answer also to an ASSIGNED that will not be worked on. */
 enum ol_class ol_consumer_unassign(struct ol_consumer *consumer, struct ol_error *reterr);
 
-/* The inboxes of what was assigned, in the assignment's order: see ol_kafka_inbox.h for peek and
+/* The inboxes of what was assigned, in the assignment's order: see ol_inbox.h for peek and
  * take. 0 before assign and after unassign. */
 size_t ol_consumer_inboxes(struct ol_consumer *consumer, struct ol_inbox **ret_inboxes);
 

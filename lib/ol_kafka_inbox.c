@@ -1,4 +1,4 @@
-#include "lib/ol_kafka_inbox.h"
+#include "lib/ol_inbox.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -85,14 +85,7 @@ void ol_wake_sleep(struct ol_wake *wake, int fd, int timeout_ms)
 bool ol_inbox_init(struct ol_inbox *inbox, rd_kafka_t *rk, struct ol_wake *wake, const char *topic,
                    int32_t topic_index, int32_t partition, int64_t position)
 {
-    *inbox = (struct ol_inbox){
-        .topic = topic,
-        .topic_index = topic_index,
-        .partition = partition,
-        .position = position,
-        .end = -1,
-        .last = -1,
-    };
+    ol_inbox_clear(inbox, topic, topic_index, partition, position);
     inbox->voice = rd_kafka_opaque(rk);
     inbox->queue = rd_kafka_queue_get_partition(rk, topic, partition);
     if (!inbox->queue)
@@ -117,25 +110,15 @@ void ol_inbox_release(struct ol_inbox *inbox)
 
 static void inbox_keep(struct ol_inbox *inbox, rd_kafka_message_t *message)
 {
-    assert(message->offset > inbox->last);
-    assert(message->offset >= inbox->position || inbox->position < 0);
     assert(message->partition == inbox->partition);
-    inbox->last = message->offset;
-    if (message->offset >= inbox->end)
-        inbox->end = -1; /* the end has moved on; a new event will say where to */
     rd_kafka_timestamp_type_t type;
-    inbox->slots[inbox->count++] = (struct ol_message){
-        .topic = inbox->topic,
-        .topic_index = inbox->topic_index,
-        .partition = inbox->partition,
-        .offset = message->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
-        .key = message->key,
-        .value = message->payload,
-        .key_bytes = message->key_len,
-        .value_bytes = message->len,
-        .handle = message,
-    };
+    struct ol_message *slot = ol_inbox_keep(inbox, message->offset);
+    slot->timestamp_ms = rd_kafka_message_timestamp(message, &type);
+    slot->key = message->key;
+    slot->value = message->payload;
+    slot->key_bytes = message->key_len;
+    slot->value_bytes = message->len;
+    slot->handle = message;
 }
 
 static void inbox_note(struct ol_inbox *inbox, rd_kafka_message_t *message)
@@ -159,15 +142,7 @@ static size_t inbox_room(const struct ol_inbox *inbox, size_t waiting)
     return waiting < room ? waiting : room;
 }
 
-static void inbox_settle(struct ol_inbox *inbox)
-{
-    if (inbox->count)
-        inbox->position = inbox->slots[inbox->head].offset;
-    else if (inbox->end > inbox->position)
-        inbox->position = inbox->end;
-}
-
-static void inbox_refill(struct ol_inbox *inbox)
+void ol_inbox_refill(struct ol_inbox *inbox)
 {
     rd_kafka_message_t *messages[OL_INBOX_SLOTS];
     size_t room = inbox_room(inbox, rd_kafka_queue_length(inbox->queue));
@@ -179,7 +154,6 @@ static void inbox_refill(struct ol_inbox *inbox)
     ssize_t count = rd_kafka_consume_batch_queue(inbox->queue, 0, messages, room);
     voice->reading = NULL;
     size_t bytes = 0;
-    inbox->head = 0;
     for (ssize_t i = 0; i < count; i++) {
         if (messages[i]->err) {
             inbox_note(inbox, messages[i]);
@@ -190,70 +164,9 @@ static void inbox_refill(struct ol_inbox *inbox)
     }
     if (inbox->count)
         inbox->refill_bytes = bytes / inbox->count;
-    inbox_settle(inbox);
 }
 
-const struct ol_message *ol_inbox_peek(struct ol_inbox *inbox)
+bool ol_inbox_has_more(const struct ol_inbox *inbox)
 {
-    if (!inbox->count)
-        inbox_refill(inbox);
-    return inbox->count ? &inbox->slots[inbox->head] : NULL;
-}
-
-bool ol_inbox_take(struct ol_inbox *inbox, struct ol_message *ret_message)
-{
-    if (!ol_inbox_peek(inbox))
-        return false;
-    *ret_message = inbox->slots[inbox->head++];
-    inbox->count--;
-    inbox->position = ret_message->offset + 1;
-    inbox_settle(inbox);
-    return true;
-}
-
-size_t ol_inbox_take_many(struct ol_inbox *inbox, struct ol_message *ret_messages, size_t max)
-{
-    size_t taken = 0;
-    while (taken < max && ol_inbox_take(inbox, &ret_messages[taken]))
-        taken++;
-    return taken;
-}
-
-bool ol_inbox_at_end(const struct ol_inbox *inbox)
-{
-    return !inbox->count && inbox->end >= 0 && inbox->position >= inbox->end &&
-           !rd_kafka_queue_length(inbox->queue);
-}
-
-bool ol_inbox_has_news(const struct ol_inbox *inbox)
-{
-    return inbox->count || inbox->error.class || rd_kafka_queue_length(inbox->queue);
-}
-
-/* ---- all of them ---- */
-
-enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *turn,
-                              struct ol_message *messages, size_t max, size_t *ret_count,
-                              struct ol_error *reterr)
-{
-    size_t taken = 0;
-    bool more = true;
-    while (more && taken < max) {
-        more = false;
-        for (size_t i = 0; i < count && taken < max; i++) {
-            struct ol_inbox *inbox = &inboxes[(*turn + i) % count];
-            size_t room = max - taken < OL_INBOX_SLOTS ? max - taken : OL_INBOX_SLOTS;
-            if (inbox->ignored)
-                continue;
-            size_t got = ol_inbox_take_many(inbox, &messages[taken], room);
-            taken += got;
-            more |= got > 0;
-        }
-        *turn = count ? (*turn + 1) % count : 0;
-    }
-    *ret_count = taken;
-    for (size_t i = 0; i < count; i++)
-        if (inboxes[i].error.class && !inboxes[i].count)
-            return ol_fail(reterr, inboxes[i].error.class, "%s", inboxes[i].error.text);
-    return OL_OK;
+    return rd_kafka_queue_length(inbox->queue) > 0;
 }

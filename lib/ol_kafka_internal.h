@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "lib/ol_inbox.h"
 #include "lib/ol_kafka.h"
-#include "lib/ol_kafka_inbox.h"
 #include "lib/ol_kafka_producer.h"
 
 /* Which of the settings' rows apply to a handle. */
@@ -134,14 +134,6 @@ void ol_wake_sleep(struct ol_wake *wake, int fd, int timeout_ms);
 bool ol_inbox_init(struct ol_inbox *inbox, rd_kafka_t *rk, struct ol_wake *wake, const char *topic,
                    int32_t topic_index, int32_t partition, int64_t position);
 void ol_inbox_release(struct ol_inbox *inbox);
-
-/* Has a record, an error, or something in the library's queue that may become one. */
-bool ol_inbox_has_news(const struct ol_inbox *inbox);
-
-/* Takes from all inboxes in turns, starting after *turn. */
-enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *turn,
-                              struct ol_message *messages, size_t max, size_t *ret_count,
-                              struct ol_error *reterr);
 
 /* ol_kafka_consumer.c */
 const rd_kafka_consumer_group_metadata_t *ol_group_metadata(const struct ol_group *group);

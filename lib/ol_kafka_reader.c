@@ -142,20 +142,12 @@ bool ol_reader_close(struct ol_reader *reader)
 
 /* ---- reading ---- */
 
-static bool has_news(const struct ol_reader *reader)
-{
-    for (size_t i = 0; i < reader->count; i++)
-        if (!reader->inboxes[i].ignored && ol_inbox_has_news(&reader->inboxes[i]))
-            return true;
-    return false;
-}
-
 enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol_message *messages,
                              size_t max, size_t *ret_count, struct ol_error *reterr)
 {
     rd_kafka_poll(reader->rk, 0); /* empties the queue of errors */
     ol_wake_arm(&reader->wake);
-    if (!has_news(reader))
+    if (!ol_inboxes_have_news(reader->inboxes, reader->count))
         ol_wake_sleep(&reader->wake, -1, timeout_ms);
     return ol_inboxes_take(reader->inboxes, reader->count, &reader->turn, messages, max, ret_count,
                            reterr);
@@ -166,24 +158,10 @@ void ol_reader_wake(struct ol_reader *reader)
     ol_wake_call(&reader->wake);
 }
 
-size_t ol_reader_inboxes(struct ol_reader *reader, struct ol_inbox **ret_inboxes)
+size_t ol_reader_inboxes(const struct ol_reader *reader, struct ol_inbox **ret_inboxes)
 {
     *ret_inboxes = reader->inboxes;
     return reader->count;
-}
-
-int64_t ol_reader_position(const struct ol_reader *reader, size_t index)
-{
-    assert(index < reader->count);
-    return reader->inboxes[index].position;
-}
-
-bool ol_reader_at_end(const struct ol_reader *reader)
-{
-    for (size_t i = 0; i < reader->count; i++)
-        if (!ol_inbox_at_end(&reader->inboxes[i]))
-            return false;
-    return true;
 }
 
 enum ol_class ol_reader_watermarks(struct ol_reader *reader, const char *topic, int32_t partition,

@@ -9,8 +9,8 @@
 #ifndef OL_KAFKA_READER_H
 #define OL_KAFKA_READER_H
 
+#include "lib/ol_inbox.h"
 #include "lib/ol_kafka.h"
-#include "lib/ol_kafka_inbox.h"
 
 struct ol_reader;
 
@@ -43,7 +43,7 @@ enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol
 void ol_reader_wake(struct ol_reader *reader);
 
 /* The inboxes, in the order of assign: positions, ends, and whose turn it is. */
-size_t ol_reader_inboxes(struct ol_reader *reader, struct ol_inbox **ret_inboxes);
+size_t ol_reader_inboxes(const struct ol_reader *reader, struct ol_inbox **ret_inboxes);
 
 /* The next offset of row `index`: last message + 1 or the end-of-partition offset if larger. */
 int64_t ol_reader_position(const struct ol_reader *reader, size_t index);

@@ -1,7 +1,9 @@
 #include "projections/installation.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#define PING_MS    10000
 #define CLUSTER_MS 10000
 #define TOPICS_MS  10000
 
@@ -143,8 +145,8 @@ static enum ol_class check_topics(const struct ol_options *options, struct ol_ad
     return class;
 }
 
-enum ol_class installation_check(const struct ol_options *options, struct ol_admin *admin,
-                                 struct ol_error *reterr)
+static enum ol_class check(const struct ol_options *options, struct ol_admin *admin,
+                           struct ol_error *reterr)
 {
     OL_AUTO(ol_pg) struct ol_pg *db = NULL;
     struct ol_pg_options connection = {
@@ -153,4 +155,31 @@ enum ol_class installation_check(const struct ol_options *options, struct ol_adm
     if (!class)
         class = installation_compare(options, admin, db, reterr);
     return class ? class : check_topics(options, admin, reterr);
+}
+
+enum ol_class installation_init(struct installation *installation, const char *role,
+                                const struct ol_options *options, struct ol_error *reterr)
+{
+    char client[64], slot[TOPIC_PREFIX_BYTES_MAX + 64];
+    snprintf(client, sizeof client, "orderlog-%s-%lld", role, (long long)options->slot);
+    snprintf(slot, sizeof slot, "%s.%s.%lld", options->topic_prefix, role,
+             (long long)options->slot);
+    enum ol_class class = ol_kafka_connection_init(&installation->kafka, options, client, reterr);
+    if (!class)
+        class = ol_kafka_ping(&installation->kafka.settings, PING_MS, reterr);
+    if (!class)
+        class = ol_slot_take(options->pg_dsn, slot, &installation->slot, reterr);
+    if (!class)
+        class = ol_admin_open(&installation->kafka.settings, &installation->admin, reterr);
+    if (!class)
+        class = check(options, installation->admin, reterr);
+    /* A server that is just going or coming is away all the same. */
+    return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
+}
+
+void installation_release(struct installation *installation)
+{
+    ol_admin_close(installation->admin);
+    ol_slot_free(installation->slot);
+    ol_kafka_connection_release(&installation->kafka);
 }

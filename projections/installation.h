@@ -11,8 +11,10 @@
 #include "domain/topic.h"
 #include "lib/ol_error.h"
 #include "lib/ol_kafka_admin.h"
+#include "lib/ol_kafka_options.h"
 #include "lib/ol_options.h"
 #include "lib/ol_pg.h"
+#include "lib/ol_slot.h"
 
 #define INSTALLATION_TOPICS (CONTEXT_COUNT * STREAM_COUNT)
 
@@ -31,12 +33,23 @@ enum ol_class installation_describe_topics(const char *prefix, struct ol_admin *
 enum ol_class installation_topic_exists(const struct ol_topic_state *topic,
                                         struct ol_error *reterr);
 
-/* For the start of a role: --partitions, --topic-prefix and the cluster against the row, over a
- * connection of its own; then every topic is there, with --partitions partitions. OL_VIOLATED: they
- * differ. OL_NOT_FOUND: there is no row (no schema, no topic) yet, the text says what to run. Others
- * as ol_pg_open, ol_admin_cluster_id and ol_admin_describe_topics. */
-enum ol_class installation_check(const struct ol_options *options, struct ol_admin *admin,
-                                 struct ol_error *reterr);
+/* What a role has open of its installation from start to end. */
+struct installation {
+    struct ol_kafka_connection kafka;
+    struct ol_admin *admin;
+    struct ol_slot *slot;
+};
+
+/* For the start of a role, "worker" or "projector": Kafka answers; options->slot is ours;
+ * --partitions, --topic-prefix and the cluster are those of the row, read over a connection of its
+ * own; every topic is there, with --partitions partitions. The memory is zeroed; release it whatever
+ * this returns. OL_CONFLICT: another process has the slot. OL_VIOLATED: row or topics differ.
+ * OL_NOT_FOUND: there is no row (no schema, no topic) yet, the text says what to run.
+ * OL_UNREACHABLE: Kafka or PostgreSQL is away, or just going or coming. Others as
+ * ol_kafka_connection_init, ol_pg_open, ol_admin_cluster_id and ol_admin_describe_topics. */
+enum ol_class installation_init(struct installation *installation, const char *role,
+                                const struct ol_options *options, struct ol_error *reterr);
+void installation_release(struct installation *installation);
 
 /* The row alone, over `db`. */
 enum ol_class installation_compare(const struct ol_options *options, struct ol_admin *admin,

@@ -1,6 +1,5 @@
 #include "projections/projector.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/ol_clock.h"
@@ -8,11 +7,9 @@
 #include "lib/ol_kafka_reader.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
-#include "lib/ol_slot.h"
 #include "projections/follower.h"
 #include "projections/installation.h"
 
-#define PING_MS         10000
 #define GAUGES_EVERY_MS 1000
 #define WATERMARK_MS    2000
 #define SAGAS_EVERY     10 /* rounds of gauges */
@@ -38,9 +35,7 @@ struct projector_gauges {
 
 struct projector {
     const struct ol_options *options;
-    struct ol_kafka_connection kafka;
-    struct ol_admin *admin;
-    struct ol_slot *slot;
+    struct installation installation;
     struct ol_http *http;
     struct projector_gauges gauges;
     struct projector_thread threads[CONTEXT_COUNT];
@@ -125,8 +120,8 @@ static enum ol_class show_partition(struct projector *projector, enum context co
     enum ol_class class = ol_reader_watermarks(projector->gauges.reader, topic, partition,
                                                WATERMARK_MS, &low, &stable, reterr);
     if (!class)
-        class = ol_admin_watermarks(projector->admin, topic, partition, WATERMARK_MS, &low, &high,
-                                    reterr);
+        class = ol_admin_watermarks(projector->installation.admin, topic, partition, WATERMARK_MS,
+                                    &low, &high, reterr);
     if (class)
         return class;
     ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
@@ -182,29 +177,6 @@ static void *follow(void *argument)
     return NULL;
 }
 
-static enum ol_class open_shared(struct projector *projector, struct ol_error *reterr)
-{
-    const struct ol_options *options = projector->options;
-    char client[64], slot[TOPIC_PREFIX_BYTES_MAX + 64];
-    snprintf(client, sizeof client, "orderlog-projector-%lld", (long long)options->slot);
-    snprintf(slot, sizeof slot, "%s.projector.%lld", options->topic_prefix,
-             (long long)options->slot);
-    enum ol_class class = ol_kafka_connection_init(&projector->kafka, options, client, reterr);
-    if (!class)
-        class = ol_kafka_ping(&projector->kafka.settings, PING_MS, reterr);
-    if (!class)
-        class = ol_slot_take(options->pg_dsn, slot, &projector->slot, reterr);
-    if (!class)
-        class = ol_admin_open(&projector->kafka.settings, &projector->admin, reterr);
-    if (!class)
-        class = ol_reader_open(&projector->kafka.settings, OL_READ_COMMITTED, 1,
-                               &projector->gauges.reader, reterr);
-    if (!class)
-        class = installation_check(options, projector->admin, reterr);
-    /* A server that is just going or coming is away all the same. */
-    return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
-}
-
 static enum ol_class start_threads(struct projector *projector, struct ol_error *reterr)
 {
     for (size_t i = 0; i < CONTEXT_COUNT; i++) {
@@ -247,7 +219,11 @@ static enum ol_class project(struct projector *projector, struct ol_error *reter
 {
     const struct ol_http_settings http = {
         .port = (uint16_t)projector->options->metrics_port, .ready = ready, .context = projector};
-    enum ol_class class = open_shared(projector, reterr);
+    enum ol_class class =
+        installation_init(&projector->installation, "projector", projector->options, reterr);
+    if (!class)
+        class = ol_reader_open(&projector->installation.kafka.settings, OL_READ_COMMITTED, 1,
+                               &projector->gauges.reader, reterr);
     if (!class)
         class = start_threads(projector, reterr);
     if (!class)
@@ -281,9 +257,7 @@ enum ol_class projector_run(const struct ol_options *options, struct ol_error *r
                 follower_release(&projector->threads[i].follower);
         ol_pg_free(projector->gauges.db);
         ol_reader_close(projector->gauges.reader);
-        ol_admin_close(projector->admin);
-        ol_slot_free(projector->slot);
-        ol_kafka_connection_release(&projector->kafka);
+        installation_release(&projector->installation);
         ol_run_release();
         ol_log(OL_LOG_INFO, "projector", "stopped", ol_kv("class", ol_class_name(class)));
     }

@@ -7,7 +7,7 @@
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
 
-#include "lib/ol_kafka_inbox.h"
+#include "lib/ol_inbox.h"
 #include "tests/sim/sim.h"
 
 struct ol_group {

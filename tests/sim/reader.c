@@ -79,23 +79,10 @@ enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol
     return OL_OK;
 }
 
-size_t ol_reader_inboxes(struct ol_reader *reader, struct ol_inbox **ret_inboxes)
+size_t ol_reader_inboxes(const struct ol_reader *reader, struct ol_inbox **ret_inboxes)
 {
     *ret_inboxes = reader->inboxes;
     return reader->count;
-}
-
-int64_t ol_reader_position(const struct ol_reader *reader, size_t index)
-{
-    return reader->inboxes[index].position;
-}
-
-bool ol_reader_at_end(const struct ol_reader *reader)
-{
-    for (size_t i = 0; i < reader->count; i++)
-        if (!ol_inbox_at_end(&reader->inboxes[i]))
-            return false;
-    return true;
 }
 
 /* ---- look-ups ---- */
