@@ -353,8 +353,8 @@ static struct entity *put_hashed(struct overlay *overlay, const struct hashed_ke
     entry->partition = (int16_t)partition;
     entry->id_bytes = (uint16_t)id->bytes;
     entry->second_bytes = (uint16_t)second->bytes;
-    char *texts = mempcpy(&entry->entity, state, entity_bytes(state->kind));
-    texts = mempcpy(texts, id->bytes ? id->data : "", id->bytes);
+    entity_copy(&entry->entity, state);
+    char *texts = mempcpy(texts_of(entry), id->bytes ? id->data : "", id->bytes);
     if (second->bytes)
         memcpy(texts, second->data, second->bytes);
     if (!own(entry) || !index_add(overlay, key, entry)) {

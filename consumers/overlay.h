@@ -39,8 +39,9 @@ void overlay_free(struct overlay *overlay);
 /* Forgets everything: a new assignment begins. */
 void overlay_clear(struct overlay *overlay);
 
-/* The state of `key`, or NULL when it is not here (which says nothing about the projection). Valid
- * until the next put, apply or evict of this overlay. Counts as use. */
+/* The state of `key`, or NULL when it is not here (which says nothing about the projection). Only
+ * entity_bytes() of it are there: take it on with entity_copy(). Valid until the next put, apply or
+ * evict of this overlay. Counts as use. */
 struct entity *overlay_get(struct overlay *overlay, const struct entity_key *key);
 
 /* Is it here? Does not count as use. */

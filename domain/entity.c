@@ -3,6 +3,7 @@
 #include "domain/assert.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define BYTES(member)                                                                              \
     (offsetof(struct entity, member) + sizeof(((const struct entity *)NULL)->member))
@@ -21,6 +22,11 @@ size_t entity_bytes(enum entity_kind kind)
 {
     domain_assert(kind > ENTITY_NONE && kind < ENTITY_KIND_COUNT);
     return kind_bytes[kind];
+}
+
+void entity_copy(struct entity *to, const struct entity *from)
+{
+    memcpy(to, from, entity_bytes(from->kind));
 }
 
 bool entity_is_absent(const struct entity *entity)

@@ -62,6 +62,9 @@ struct entity {
  * rest may be left out. A command's record is a fifth of an order. */
 size_t entity_bytes(enum entity_kind kind);
 
+/* Copies as much as that. Where the rest may be missing, states are copied only so. */
+void entity_copy(struct entity *to, const struct entity *from);
+
 /* True when the state says that there is no such thing (version 0, status nothing, no outcome). */
 bool entity_is_absent(const struct entity *entity);
 

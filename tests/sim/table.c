@@ -7,11 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void entity_copy(struct entity *to, const struct entity *from)
-{
-    memcpy(to, from, entity_bytes(from->kind));
-}
-
 static uint64_t mix(uint64_t x)
 {
     x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);

@@ -27,9 +27,6 @@ struct table {
     size_t slot_count;
 };
 
-/* Of one kind into room for that kind. */
-void entity_copy(struct entity *to, const struct entity *from);
-
 /* NULL: there is none. */
 struct table_row *table_find(const struct table *table, const struct entity_key *key);
 /* Adds an absent one where there is none; the key is copied. */

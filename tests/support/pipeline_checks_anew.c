@@ -89,7 +89,9 @@ static size_t name_states(struct rerun *rerun, const struct core_input *input,
     domain_assert(count <= RERUN_STATES_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct entity *state = overlay_get(overlay, &(*ret_keys)[i]);
-        ret_states[i] = state ? *state : (struct entity){.kind = (*ret_keys)[i].kind};
+        ret_states[i] = (struct entity){.kind = (*ret_keys)[i].kind};
+        if (state)
+            entity_copy(&ret_states[i], state);
     }
     return count;
 }
