@@ -99,8 +99,8 @@ static int32_t find_beyond(const struct loop *loop, const struct load_progress *
 }
 
 /* Rows that are neither of what we took over nor of what we committed: the partition went to another
- * owner and we were not told yet. They must not meet states of ours. What is under way might be
- * theirs, in which case it has landed by now, or soon. */
+ * owner and we were not told yet. They must not meet states of ours. Or they are of the batch under
+ * way: then its commit is over, or soon. */
 static enum ol_class check_owner(struct loop *loop, const struct load_progress *progress,
                                  struct ol_error *reterr)
 {
