@@ -149,8 +149,7 @@ static bool inventory_command(struct turn *turn, const struct command *command)
 
     struct event_message event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
     event.inventory = decided;
-    turn_receipt(turn)->decided++;
-    return turn_emit(turn, sku, &event);
+    return turn_decided(turn, sku, &event);
 }
 
 /* The states of a group's products, in the order of its lines. */
@@ -187,8 +186,7 @@ static bool inventory_step(struct turn *turn, const struct step_message *step)
     if (decision->decided) {
         struct event_message event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
         event.inventory = decision->event;
-        turn_receipt(turn)->decided++;
-        if (!turn_emit(turn, asked->order_id, &event))
+        if (!turn_decided(turn, asked->order_id, &event))
             return false;
     } else {
         turn_receipt(turn)->ignored++;
@@ -241,8 +239,7 @@ static bool payments_command(struct turn *turn, const struct command *command)
 
     struct event_message event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
     event.payment = decided;
-    turn_receipt(turn)->decided++;
-    return turn_emit(turn, asked->customer_id, &event);
+    return turn_decided(turn, asked->customer_id, &event);
 }
 
 static bool payments_step(struct turn *turn, const struct step_message *step)
@@ -265,8 +262,7 @@ static bool payments_step(struct turn *turn, const struct step_message *step)
     if (has_event) {
         event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
         event.payment = decided;
-        turn_receipt(turn)->decided++;
-        if (!turn_emit(turn, asked->customer_id, &event))
+        if (!turn_decided(turn, asked->customer_id, &event))
             return false;
     } else {
         turn_receipt(turn)->ignored++;

@@ -99,6 +99,9 @@ struct event_message turn_begin_event(struct turn *turn, enum event_body body);
 /* Folds the event and writes it. */
 bool turn_emit(struct turn *turn, struct text key, const struct event_message *event);
 
+/* The same for the one event that an input comes to, which its receipt counts as decided. */
+bool turn_decided(struct turn *turn, struct text key, const struct event_message *event);
+
 /* partition -1: the key's. An id without data is out of memory. */
 bool turn_send_step(struct turn *turn, int32_t partition, struct text key,
                     struct step_message *step, struct text id);

@@ -123,9 +123,9 @@ enum ol_class take_over(struct loop *loop, struct ol_error *reterr);
 
 /* Loads what the keys name, puts it into the core and settles what the projection has seen
  * (loading.c). Waits as long as the database is away, while the group is served, and for the commit
- * under way when only that can tell whose rows these are. count 0: only the progress. ret_progress may be NULL; else room for PARTITIONS_MAX.
- * loop->interrupted as above. OL_VIOLATED: the database went back, or another owner wrote;
- * take over anew. */
+ * under way when only that can tell whose rows these are. count 0: only the progress. ret_progress may
+ * be NULL; else room for PARTITIONS_MAX. loop->interrupted as above. OL_VIOLATED: the database went
+ * back, or another owner wrote; take over anew. */
 enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t count,
                         struct ol_arena *arena, struct load_progress *ret_progress,
                         struct ol_error *reterr);

@@ -127,6 +127,12 @@ bool turn_emit(struct turn *turn, struct text key, const struct event_message *e
            turn->sink->event(turn->sink->self, partition, key, event);
 }
 
+bool turn_decided(struct turn *turn, struct text key, const struct event_message *event)
+{
+    turn_receipt(turn)->decided++;
+    return turn_emit(turn, key, event);
+}
+
 bool turn_send_step(struct turn *turn, int32_t partition, struct text key,
                     struct step_message *step, struct text id)
 {

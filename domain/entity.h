@@ -58,8 +58,8 @@ struct entity {
     };
 };
 
-/* How much of a struct entity states of the kind need, in bytes from its start: where many are kept, the
- * rest may be left out. A command's record is a fifth of an order. */
+/* How much of a struct entity states of the kind need, in bytes from its start: where many are kept,
+ * the rest may be left out. A command's record is a fifth of an order. */
 size_t entity_bytes(enum entity_kind kind);
 
 /* Copies as much as that. Where the rest may be missing, states are copied only so. */

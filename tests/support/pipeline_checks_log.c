@@ -58,6 +58,21 @@ bool same_bytes(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
     return a_bytes == b_bytes && (a_bytes == 0 || memcmp(a, b, a_bytes) == 0);
 }
 
+/* The first fault of all partitions of all contexts, or NULL. */
+static const char *check_each(const struct pipeline *pipeline,
+                              const char *(*check)(const struct pipeline *, enum context, int32_t,
+                                                   struct ol_arena *))
+{
+    struct ol_arena arena;
+    const char *fault = NULL;
+    ol_arena_init(&arena, 1 << 16, 0);
+    for (int context = 0; context < CONTEXT_COUNT && !fault; context++)
+        for (int32_t i = 0; i < pipeline->broker->partitions && !fault; i++)
+            fault = check(pipeline, (enum context)context, i, &arena);
+    ol_arena_release(&arena);
+    return fault;
+}
+
 /* ---- receipts ---- */
 
 /* What the records between two receipts became, by the records themselves. */
@@ -129,14 +144,7 @@ static const char *check_partition_receipts(const struct pipeline *pipeline, enu
 
 const char *check_receipts(const struct pipeline *pipeline)
 {
-    struct ol_arena arena;
-    const char *fault = NULL;
-    ol_arena_init(&arena, 1 << 16, 0);
-    for (int context = 0; context < CONTEXT_COUNT && !fault; context++)
-        for (int32_t i = 0; i < pipeline->broker->partitions && !fault; i++)
-            fault = check_partition_receipts(pipeline, (enum context)context, i, &arena);
-    ol_arena_release(&arena);
-    return fault;
+    return check_each(pipeline, check_partition_receipts);
 }
 
 /* ---- outcomes ---- */
@@ -398,14 +406,7 @@ static const char *check_partition_outcomes(const struct pipeline *pipeline, enu
 
 const char *check_outcomes(const struct pipeline *pipeline)
 {
-    struct ol_arena arena;
-    const char *fault = NULL;
-    ol_arena_init(&arena, 1 << 16, 0);
-    for (int context = 0; context < CONTEXT_COUNT && !fault; context++)
-        for (int32_t i = 0; i < pipeline->broker->partitions && !fault; i++)
-            fault = check_partition_outcomes(pipeline, (enum context)context, i, &arena);
-    ol_arena_release(&arena);
-    return fault;
+    return check_each(pipeline, check_partition_outcomes);
 }
 
 /* ---- keys ---- */
