@@ -269,6 +269,21 @@ def ratios(results, ours, theirs):
     return [b["seconds"] / a["seconds"] for a, b in pairs]
 
 
+def bound(results):
+    """CPU s, median over the runs, that the parts of the whole take when each does nothing else: the bare
+    transport of the same messages, COPY of the same rows, the core on the same inputs in memory.
+    No pipeline of these parts is faster; what it adds (the projection's reading, its rows, states
+    loaded back) is not in it."""
+    parts = {
+        "transport": ("relay", lambda r: r["cpu_s"]["relay"] + r["cpu_s"]["broker"]),
+        "COPY": ("copy", lambda r: r["cpu_s"]["client"] + r["cpu_s"]["postgres"]),
+        "core": ("core", lambda r: sum(c["inputs"] * c["ns"] for c in r["contexts"]) / 1e9),
+    }
+    alone = {name: median_of(of_arm(results, arm), key) for name, (arm, key) in parts.items()
+             if of_arm(results, arm)}
+    return alone if len(alone) == len(parts) else None
+
+
 def summary(results):
     found = {}
     for name, ours, theirs in (
@@ -282,6 +297,9 @@ def summary(results):
                 "all": values,
                 "interval": interval(values),
             }
+    alone = bound(results)
+    if alone:
+        found["bound_cpu_s"] = alone
     whole = of_arm(results, "end_to_end")
     if whole:
         memory = [r["memory_mib"]["worker"] for r in whole]
@@ -444,6 +462,21 @@ def print_alone(results, found):
             print(f"  {context:12}{number(rate):>12} inputs/s{each:10.0f} ns each")
 
 
+def print_bound(results, found, cores):
+    """How far the whole is from what its parts alone would leave."""
+    alone = found.get("bound_cpu_s")
+    if not alone:
+        return
+    total = sum(alone.values())
+    whole = median_of(of_arm(results, "end_to_end"), lambda r: sum(r["cpu_s"][p] for p in PROCESSES))
+    print("\nthe bound: what the parts take when each does nothing else")
+    print(
+        "  " + " + ".join(f"{name} {seconds:.1f}" for name, seconds in alone.items())
+        + f" = {total:.1f} CPU s, {total / cores:.1f} s on {cores} cores; "
+        f"end to end takes {whole / total:.2f} times that"
+    )
+
+
 def print_quiet(results):
     """Was the machine ours? Of what it did, how much was none of the processes we know."""
     loud, steals, others, watching = 0, [], [], []
@@ -476,6 +509,7 @@ def main():
     if "end_to_end_s" in found:
         print_end_to_end(results, found)
     print_alone(results, found)
+    print_bound(results, found, facts["machine"]["cores"])
     print_quiet(results)
     if arguments.json:
         text = json.dumps(facts | {"aims": AIMS, "summary": found, "arms": results}, indent=1)
