@@ -216,11 +216,9 @@ static enum ol_class decide(struct bench *bench, struct ol_error *reterr)
     const struct core_sink sink = batch_sink(batch);
     for (; batch->decided < batch->count; batch->decided++) {
         const struct core_input *input = &batch->inputs[batch->decided];
-        batch_current(batch, input);
         if (!core_run(bench->core, input, &batch->arena, &sink))
             return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
     }
-    batch_current(batch, NULL);
     if (!core_close(bench->core, &sink, batch->offsets, &batch->offset_count, &batch->total))
         return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
     return OL_OK;

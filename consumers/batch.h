@@ -40,9 +40,7 @@ struct batch {
     size_t input_bytes;
     struct ol_record *records;
     size_t record_count, record_capacity, output_bytes;
-    uint32_t events, steps;           /* among the records */
-    const struct core_input *current; /* whose records come through the sink now */
-    struct ol_header trace;           /* of the current input; name NULL: none */
+    uint32_t events, steps; /* among the records */
     struct core_offset offsets[PARTITIONS_MAX];
     size_t offset_count;
     uint64_t receipts[PARTITIONS_MAX]; /* digests (ol_hash_record) of those that were written */
@@ -63,8 +61,8 @@ bool batch_full(const struct batch *batch);
 /* Nothing to commit: neither inputs nor timeouts. */
 bool batch_empty(const struct batch *batch);
 
-/* Adds a message (the batch owns it from here) and decodes it into the next input; source tells
- * which topic it is from, partitions how many there are. Never fails on what the message holds:
+/* Adds a message (the batch owns it from here) and decodes it into the next input, a command with its
+ * header's trace; source tells which topic it is from, partitions how many there are. Never fails on what the message holds:
  * what can't be read becomes INPUT_UNREADABLE. False: the arena is spent, the message was not
  * taken. */
 bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,
@@ -72,8 +70,5 @@ bool batch_take(struct batch *batch, struct ol_message *message, enum cause_sour
 
 /* The sink that turns the core's messages into records; valid as long as the batch. */
 struct core_sink batch_sink(struct batch *batch);
-
-/* Before core_run() of an input, so that its trace is carried through; NULL: none. */
-void batch_current(struct batch *batch, const struct core_input *input);
 
 #endif

@@ -363,11 +363,9 @@ static enum ol_class decide(struct loop *loop, struct ol_error *reterr)
     const struct core_sink sink = batch_sink(batch);
     for (; batch->decided < batch->count; batch->decided++) {
         const struct core_input *input = &batch->inputs[batch->decided];
-        batch_current(batch, input);
         if (!core_run(loop->core, input, &batch->arena, &sink))
             return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
     }
-    batch_current(batch, NULL);
     return OL_OK;
 }
 

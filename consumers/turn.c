@@ -141,6 +141,7 @@ bool turn_send_step(struct turn *turn, int32_t partition, struct text key,
         .correlation_id = correlation_of(turn->metadata),
         .causation_id = turn->metadata->command_id,
         .occurred_at_us = TIME_NONE,
+        .traceparent = turn->metadata->traceparent,
     };
     if (partition < 0)
         partition = partition_of(key, turn->core->settings.partitions);

@@ -21,6 +21,7 @@ struct metadata {
     struct text command_id, correlation_id, causation_id, actor;
     int64_t occurred_at_us; /* INT64_MIN: not given */
     int64_t expected_version;
+    struct text traceparent; /* W3C trace context, carried through */
 };
 
 #define TIME_NONE INT64_MIN

@@ -105,7 +105,8 @@ ORDERLOG_API enum orderlog_result orderlog_publish(struct orderlog *orderlog, co
                                                    const void *command, size_t command_bytes,
                                                    struct orderlog_position *ret_position);
 
-/* W3C trace context to send with what is published from now on; NULL: none. Copied. */
+/* W3C trace context to send with what is published from now on; NULL: none. Copied. What is longer
+ * than 128 bytes, or no clean UTF-8, is not carried on by the workers. */
 ORDERLOG_API enum orderlog_result orderlog_set_traceparent(struct orderlog *orderlog,
                                                            const char *traceparent);
 

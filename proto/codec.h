@@ -39,8 +39,8 @@ struct bytes {
  * body its kind and its aggregate id and nothing else, refused.subject the path of the faulty field
  * ("place_order.lines[3].sku") and refused.line its line, if any:
  *   TEXT_NOT_UTF8, TEXT_HAS_NUL  in any text but command id and aggregate id
- *   TEXT_TOO_LONG                actor, reason, correlation and causation id: above 128 bytes;
- *                                name, category, brand: above 512
+ *   TEXT_TOO_LONG                actor, reason, correlation and causation id, traceparent: above
+ *                                128 bytes; name, category, brand: above 512
  *   ID_INVALID                   a control character in a correlation or causation id
  *   MESSAGE_TOO_LARGE            wire.size above MESSAGE_BYTES_MAX (subject empty)
  * Ids of customers, payments and lines, and currencies, are the domain's to judge.

@@ -26,6 +26,7 @@ static const struct wire_field metadata_fields[] = {
     FIELD_TEXT(4, struct metadata, actor, ID_BYTES_MAX),
     FIELD_TIME(5, struct metadata, "occurred_at", occurred_at_us),
     FIELD_INT64(6, struct metadata, expected_version),
+    FIELD_TEXT(7, struct metadata, traceparent, ID_BYTES_MAX),
 };
 const struct wire_message codec_metadata =
     WIRE_MESSAGE_OF("Metadata", struct metadata, metadata_fields);
@@ -275,7 +276,8 @@ static bool refuse(struct wire_reader *reader, const struct body *body, struct c
     } else if (!own_text(reader, &key) || !own_text(reader, &command->metadata.command_id) ||
                !own_text(reader, &command->metadata.correlation_id) ||
                !own_text(reader, &command->metadata.causation_id) ||
-               !own_text(reader, &command->metadata.actor)) {
+               !own_text(reader, &command->metadata.actor) ||
+               !own_text(reader, &command->metadata.traceparent)) {
         return false;
     }
     memcpy((char *)BODY(command) + key_offset, &key, sizeof key);

@@ -20,6 +20,7 @@ static void keep_metadata(struct metadata *metadata)
     keep_text(&metadata->correlation_id);
     keep_text(&metadata->causation_id);
     keep_text(&metadata->actor);
+    keep_text(&metadata->traceparent);
 }
 
 static const struct order_line *keep_order_lines(const struct order_line *lines, size_t line_count)

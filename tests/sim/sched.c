@@ -385,9 +385,9 @@ static struct text working_on(void)
 {
     const struct actor *actor = sim_actor();
     const struct batch *batch = actor && actor->loop ? actor->loop->building : NULL;
-    const struct core_input *input = batch ? batch->current : NULL;
-    if (world->folding.bytes || !input)
+    if (world->folding.bytes || !batch || batch->decided == batch->count)
         return world->folding;
+    const struct core_input *input = &batch->inputs[batch->decided];
     switch (input->kind) {
     case INPUT_COMMAND: return command_aggregate(&input->command);
     case INPUT_STEP: return step_aggregate(&input->step);

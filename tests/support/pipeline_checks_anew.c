@@ -122,9 +122,7 @@ static const char *run_anew(struct rerun *rerun, const struct broker_input *at)
     struct entity_key *keys;
     put_lacking(rerun, input);
     size_t count = name_states(rerun, input, &keys, before);
-    batch_current(batch, input);
     domain_assert(core_run(rerun->core, input, &batch->arena, &sink));
-    batch_current(batch, NULL);
     name_states(rerun, input, &keys, after);
     for (size_t i = 0; i < count && batch->events == 0; i++)
         if (!projection_same(&before[i], &after[i]))

@@ -438,10 +438,8 @@ static bool decide(struct owner *owner)
     const struct core_sink sink = batch_sink(batch);
     for (; batch->decided < batch->count; batch->decided++) {
         const struct core_input *input = &batch->inputs[batch->decided];
-        batch_current(batch, input);
         must(core_run(owner->core, input, &batch->arena, &sink), "memory for a batch");
     }
-    batch_current(batch, NULL);
     return true;
 }
 

@@ -131,6 +131,30 @@ Test(batch_take, decodes_commands_and_steps)
     cr_assert_eq(step->offset, message.offset);
 }
 
+Test(batch_take, reads_the_trace_from_a_commands_header_if_it_is_one)
+{
+    static const char long_one[129] = "0";
+    const struct {
+        const char *header;
+        size_t bytes;
+        const char *then;
+    } rows[] = {
+        {TRACE, sizeof TRACE - 1, TRACE},
+        {long_one, 1, "0"},
+        {long_one, 129, ""},
+        {"", 0, ""},
+        {"00\n01", 5, ""},
+        {"\xff", 1, ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct ol_header header = {"traceparent", rows[i].header, rows[i].bytes};
+        const struct core_input *input = take(&header, 1);
+        cr_expect(text_equal(input->command.metadata.traceparent, text_of(rows[i].then)), "row %zu",
+                  i);
+    }
+    cr_expect(text_equal(take(NULL, 0)->command.metadata.traceparent, TEXT("")));
+}
+
 Test(batch_take, what_can_not_be_read_is_an_input_with_a_reason)
 {
     static const uint8_t garbage[] = {0xff, 0xff, 0xff};
@@ -267,24 +291,30 @@ Test(batch_sink, encodes_events_and_steps_and_owns_their_keys)
     cr_assert_eq(batch.output_bytes, bytes);
 }
 
-Test(batch_sink, carries_the_trace_on_to_all_that_follows_from_the_input)
+Test(batch_sink, carries_the_trace_on_in_body_and_header)
 {
     const struct core_sink sink = batch_sink(&batch);
-    const struct core_input *with = take(traced, 2), *without = take(NULL, 0);
-    batch_current(&batch, with);
-    cr_assert(sink.event(sink.self, 3, TEXT("o"), &cancelled));
-    cr_assert(sink.step(sink.self, 2, TEXT("o"), &release_step));
-    batch_current(&batch, without);
-    cr_assert(sink.event(sink.self, 3, TEXT("o"), &cancelled));
-    batch_current(&batch, with);
-    batch_current(&batch, NULL);
+    struct event_message event = cancelled;
+    struct step_message step = release_step;
+    event.metadata.traceparent = step.metadata.traceparent = TEXT(TRACE);
+    cr_assert(sink.event(sink.self, 3, TEXT("o"), &event));
+    cr_assert(sink.step(sink.self, 2, TEXT("o"), &step));
     cr_assert(sink.event(sink.self, 3, TEXT("o"), &cancelled));
     for (size_t i = 0; i < 2; i++) {
         cr_assert_eq(batch.records[i].header_count, 1u);
         expect_header(&batch.records[i], "traceparent", TRACE);
     }
     cr_assert_eq(batch.records[2].header_count, 0u);
-    cr_assert_eq(batch.records[3].header_count, 0u);
+
+    /* The step's next owner has it from the body. */
+    struct ol_message message = message_of(
+        (struct bytes){batch.records[1].value, batch.records[1].value_bytes}, 2, NULL, 0);
+    struct batch next;
+    cr_assert(batch_init(&next, CONTEXT_INVENTORY, (struct batch_limits){1, 1}, batch.topics));
+    cr_assert(batch_take(&next, &message, CAUSE_STEPS, PARTITIONS));
+    cr_assert_eq(next.inputs[0].kind, INPUT_STEP);
+    cr_assert(text_equal(next.inputs[0].step.metadata.traceparent, TEXT(TRACE)));
+    batch_release(&next);
 }
 
 Test(batch_sink, passes_a_command_on_as_it_came_with_a_mark)
@@ -294,7 +324,6 @@ Test(batch_sink, passes_a_command_on_as_it_came_with_a_mark)
     char from[64];
     snprintf(from, sizeof from, "o.orders.commands.v1/%d/%lld", input->partition,
              (long long)input->offset);
-    batch_current(&batch, input);
     cr_assert(sink.pass_on(sink.self, 3, input));
     const struct ol_record *record = &batch.records[0];
     cr_assert_eq(record->topic, TO_COMMANDS);
@@ -316,7 +345,6 @@ Test(batch_sink, a_dead_letter_is_the_record_byte_for_byte)
     struct ol_message message = message_of((struct bytes){garbage, 3}, 2, traced, 2);
     cr_assert(batch_take(&batch, &message, CAUSE_STEPS, PARTITIONS));
     const struct core_input *input = &batch.inputs[0];
-    batch_current(&batch, input);
     cr_assert(sink.dead_letter(sink.self, input, "UNREADABLE", input->reason));
     const struct ol_record *record = &batch.records[0];
     cr_assert_eq(record->topic, TO_DEAD_LETTERS);
@@ -348,7 +376,6 @@ Test(batch_sink, adds_nothing_when_the_arena_is_spent)
 {
     const struct core_sink sink = batch_sink(&batch);
     const struct core_input *input = take(traced, 2);
-    batch_current(&batch, input);
     for (int kind = 0; kind < 4; kind++) {
         bool added = false;
         batch.arena.budget_bytes = batch.arena.used_bytes;
@@ -455,9 +482,8 @@ Test(batch_clear, gives_the_messages_back_and_serves_again)
 {
     const struct core_sink sink = batch_sink(&batch);
     for (int round = 0; round < 3; round++) {
-        const struct core_input *input = take(traced, 2);
+        take(traced, 2);
         take(NULL, 0);
-        batch_current(&batch, input);
         cr_assert(sink.event(sink.self, 0, TEXT("o"), &cancelled));
         cr_assert_eq(pipeline_messages_alive(), 2u);
         batch_clear(&batch);
@@ -465,7 +491,6 @@ Test(batch_clear, gives_the_messages_back_and_serves_again)
         cr_assert_eq(batch.arena.used_bytes, 0u);
         cr_assert_eq(batch.record_count + batch.count + batch.output_bytes + batch.events, 0u);
         cr_assert(sink.event(sink.self, 0, TEXT("o"), &cancelled));
-        cr_assert_eq(batch.records[0].header_count, 0u, "no trace is left over");
         batch_clear(&batch);
     }
 }

@@ -180,7 +180,8 @@ static bool is_one_of(const char *name, const char *const *names)
 static enum refusal_code expected_refusal(const char *name, enum damage damage)
 {
     static const char *const references[] = {"correlation_id", "causation_id", NULL};
-    static const char *const shorts[] = {"correlation_id", "causation_id", "actor", "reason", NULL};
+    static const char *const shorts[] = {"correlation_id", "causation_id", "actor",
+                                         "traceparent",    "reason",       NULL};
     static const char *const details[] = {"name", "category", "brand", NULL};
     switch (damage) {
     case NOT_UTF8: return REFUSED_TEXT_NOT_UTF8;

@@ -442,11 +442,14 @@ Test(core_run, a_step_names_its_cause_and_who_began)
         begin(CONTEXT_ORDERS);
         struct core_input input = read_input("place p o anna s:1:5", 0);
         input.command.metadata.correlation_id = text_of(rows[i].correlation);
+        input.command.metadata.traceparent = TEXT("00-1");
         run_input(&input);
         const struct metadata *metadata = &last_step()->metadata;
         cr_assert(text_equal(metadata->command_id, TEXT("o/1/1")));
         cr_assert(text_equal(metadata->causation_id, TEXT("p")));
         cr_assert(text_equal(metadata->correlation_id, text_of(rows[i].then)));
+        cr_assert(text_equal(metadata->traceparent, TEXT("00-1")));
+        cr_assert(text_equal(last_event()->metadata.traceparent, TEXT("00-1")));
         cr_assert_eq(metadata->occurred_at_us, TIME_NONE);
     }
     begin(CONTEXT_INVENTORY);

@@ -305,11 +305,9 @@ static bool decide(struct core *core, struct batch *batch, const struct working 
             return false;
         const struct core_input *input = &batch->inputs[i];
         cr_assert_neq(input->kind, INPUT_UNREADABLE, "%s", input->reason);
-        batch_current(batch, input);
         if (!load(core, input, &batch->arena) || !core_run(core, input, &batch->arena, &sink))
             return false;
     }
-    batch_current(batch, NULL);
     return core_propose_timeouts(core, START_US + 2, 1, 9, &batch->arena, &sink, &proposed) &&
            core_close(core, &sink, batch->offsets, &batch->offset_count, &batch->total);
 }
