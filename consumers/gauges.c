@@ -15,7 +15,6 @@ struct gauges {
     size_t count;
     const struct ol_options *options;
     struct ol_admin *admin;
-    const struct ol_kafka_settings *kafka;
     struct ol_reader *reader; /* read_committed: its end is the last stable offset */
     struct ol_pg *db;
 };
@@ -51,21 +50,10 @@ static void set_lag(struct loop *loop, int source, const char *topic, int32_t pa
                   age_us > 0 ? age_us : 0);
 }
 
-/* Both ends of a partition; false: the broker did not say. */
-static bool ends(struct gauges *gauges, const char *topic, int32_t partition, int64_t *ret_stable,
-                 int64_t *ret_high)
-{
-    struct ol_error error;
-    int64_t low;
-    return !ol_reader_watermarks(gauges->reader, topic, partition, TIMEOUT_MS, &low, ret_stable,
-                                 &error) &&
-           !ol_admin_watermarks(gauges->admin, topic, partition, TIMEOUT_MS, &low, ret_high,
-                                &error);
-}
-
 static void look_at_partition(struct gauges *gauges, struct loop *loop, int32_t partition)
 {
     static const enum stream streams[] = {STREAM_COMMANDS, STREAM_STEPS, STREAM_EVENTS};
+    struct ol_error error;
     bool owned = atomic_load(&loop->owned_now) >> partition & 1;
     for (int i = 0; i < 3; i++) {
         const char *topic = loop->topics[streams[i]].text;
@@ -74,7 +62,8 @@ static void look_at_partition(struct gauges *gauges, struct loop *loop, int32_t 
             hide_partition(topic, partition);
             continue;
         }
-        if (ol_run_stopping() || !ends(gauges, topic, partition, &stable, &high))
+        if (ol_run_stopping() || ol_admin_ends(gauges->admin, gauges->reader, topic, partition,
+                                               TIMEOUT_MS, &stable, &high, &error))
             continue;
         ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
                       high > stable ? high - stable : 0);
@@ -124,7 +113,6 @@ enum ol_class gauges_start(struct gauges **ret_gauges, struct loop *const *loops
     gauges->count = count;
     gauges->options = options;
     gauges->admin = admin;
-    gauges->kafka = kafka;
     for (size_t i = 0; i < count; i++)
         gauges->loops[i] = loops[i];
     enum ol_class class = ol_reader_open(kafka, OL_READ_COMMITTED, 1, &gauges->reader, reterr);

@@ -116,12 +116,9 @@ static enum ol_class show_partition(struct projector *projector, enum context co
                                     int32_t partition, int64_t position, struct ol_error *reterr)
 {
     const char *topic = projector->threads[context].follower.topic.text;
-    int64_t low, stable, high;
-    enum ol_class class = ol_reader_watermarks(projector->gauges.reader, topic, partition,
-                                               WATERMARK_MS, &low, &stable, reterr);
-    if (!class)
-        class = ol_admin_watermarks(projector->installation.admin, topic, partition, WATERMARK_MS,
-                                    &low, &high, reterr);
+    int64_t stable, high;
+    enum ol_class class = ol_admin_ends(projector->installation.admin, projector->gauges.reader,
+                                        topic, partition, WATERMARK_MS, &stable, &high, reterr);
     if (class)
         return class;
     ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
