@@ -435,6 +435,7 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
     struct batch *batch = loop->building;
     struct ol_producer *producer = loop->producers[loop->building_with];
     const struct core_sink sink = batch_sink(batch);
+    domain_assert(batch->decided == batch->count); /* what is taken and not decided would be lost */
     if (!core_close(loop->core, &sink, batch->offsets, &batch->offset_count, &batch->total))
         return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
 

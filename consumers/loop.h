@@ -130,7 +130,8 @@ enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t
                         struct ol_arena *arena, struct load_progress *ret_progress,
                         struct ol_error *reterr);
 
-/* Runs `try` until it does not say OL_RETRY or OL_UNREACHABLE, reconnecting in between. */
+/* Runs `try` until it does not say OL_RETRY or OL_UNREACHABLE, reconnecting in between, while the group
+ * is served: fails as loop_poll() does. loop->interrupted as above. */
 enum ol_class loop_with_database(struct loop *loop,
                                  enum ol_class (*try)(struct loop *, void *, struct ol_error *),
                                  void *argument, struct ol_error *reterr);
