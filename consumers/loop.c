@@ -187,6 +187,17 @@ static void drop_batches(struct loop *loop)
     loop->deciding = false;
 }
 
+void loop_disown(struct loop *loop)
+{
+    core_clear(loop->core);
+    loop->owned = loop->halted = 0;
+    atomic_store(&loop->halted_now, 0);
+    atomic_store(&loop->owned_now, 0);
+    for (int32_t i = 0; i < loop->partitions; i++)
+        ol_series_hide(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
+                                            loop->topics[STREAM_COMMANDS].text, i));
+}
+
 /* All that a life has opened. for_good: the group learns that we leave; else the slot comes back
  * and finds its partitions. False: a close hangs; the process should end. */
 static bool close_all(struct loop *loop, bool for_good)
@@ -208,9 +219,7 @@ static bool close_all(struct loop *loop, bool for_good)
     ol_pg_free(loop->db);
     loop->load = NULL;
     loop->db = NULL;
-    core_clear(loop->core);
-    loop->owned = 0;
-    atomic_store(&loop->owned_now, 0);
+    loop_disown(loop);
     return clean;
 }
 
@@ -545,13 +554,7 @@ static enum ol_class give_up_partitions(struct loop *loop, struct ol_error *rete
     if (class)
         return class;
     drop_batches(loop);
-    core_clear(loop->core);
-    loop->owned = loop->halted = 0;
-    atomic_store(&loop->halted_now, 0);
-    atomic_store(&loop->owned_now, 0);
-    for (int32_t i = 0; i < loop->partitions; i++)
-        ol_series_hide(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
-                                            loop->topics[STREAM_COMMANDS].text, i));
+    loop_disown(loop);
     set_status(loop, LOOP_IS_JOINING);
     return ol_consumer_unassign(loop->consumer, reterr);
 }
@@ -720,7 +723,6 @@ enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
                             : ol_fail_in(reterr, "slot %lld is taken by another process",
                                          (long long)loop->options->slot);
         }
-        loop->last_error = *reterr;
         set_status(loop, LOOP_IS_RESTARTING);
         ol_log(OL_LOG_WARN, "worker", "starting from scratch",
                ol_kv("context", context_name(loop->context)), ol_kv("class", ol_class_name(class)),

@@ -91,7 +91,6 @@ struct loop {
     int64_t published_us;
     _Atomic int status;
     _Atomic uint64_t halted_now; /* = halted, for other threads */
-    struct ol_error last_error;  /* written before status becomes RESTARTING */
 };
 
 /* Fills a zeroed loop; options and admin outlive it. */
@@ -115,6 +114,9 @@ enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
 /* Waits for the commit under way, if there is one. Its batch is over either way; on failure, so is
  * this life. */
 enum ol_class loop_land(struct loop *loop, struct ol_error *reterr);
+
+/* No partition is ours: forgets the states, and what other threads are told of partitions. */
+void loop_disown(struct loop *loop);
 
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
  * (takeover.c). A partition that can't be taken over is halted, loudly, and the others go on.

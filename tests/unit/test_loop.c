@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_loading.c - waiting for the database while the group is served.
+ * tests/unit/test_loop.c - the worker's loop while the database is away.
  *
  * The consumer, the life cycle and the connection are played: the linker puts the functions below in
  * their places.
@@ -18,7 +18,7 @@ struct look {
 static struct {
     const struct look *looks;
     size_t look_count, looked;
-    bool stopping;
+    bool stopping, stopped_asleep;
     int tries_left; /* until the database is back */
 } played;
 
@@ -39,7 +39,7 @@ bool __wrap_ol_run_sleep(int64_t wait_ms);
 bool __wrap_ol_run_sleep(int64_t wait_ms)
 {
     (void)wait_ms;
-    return played.stopping;
+    return played.stopping || played.stopped_asleep;
 }
 
 bool __wrap_ol_run_stopping(void);
@@ -53,6 +53,15 @@ bool __wrap_ol_pg_usable(const struct ol_pg *db)
 {
     (void)db;
     return true;
+}
+
+enum ol_class __wrap_ol_pg_open(const struct ol_pg_options *options, struct ol_pg **ret_db,
+                                struct ol_error *reterr);
+enum ol_class __wrap_ol_pg_open(const struct ol_pg_options *options, struct ol_pg **ret_db,
+                                struct ol_error *reterr)
+{
+    (void)options, (void)ret_db;
+    return ol_fail(reterr, OL_UNREACHABLE, "nobody answers");
 }
 
 static enum ol_class ask(struct loop *loop, void *argument, struct ol_error *reterr)
@@ -113,4 +122,19 @@ Test(loop_with_database, fails_when_the_group_does)
     cr_assert_eq(error.class, OL_FATAL);
     cr_assert_str_eq(error.text, "the group says so");
     cr_assert_not(loop.interrupted);
+}
+
+Test(loop_run, shows_no_halt_of_the_life_before)
+{
+    struct ol_error error;
+    struct ol_options options;
+    cr_assert_eq(ol_options_init(&options, "worker", OL_FOR_EVERYTHING, 0, NULL, &error), OL_OK);
+    cr_assert_eq(loop_init(&loop, &options, CONTEXT_ORDERS, NULL, &error), OL_OK, "%s", error.text);
+    loop.halted = 2;
+    atomic_store(&loop.halted_now, 2);
+    played.stopped_asleep = true; /* before the second life */
+    cr_assert_eq(loop_run(&loop, &error), OL_OK);
+    cr_assert_eq(atomic_load(&loop.halted_now), 0);
+    loop_release(&loop);
+    ol_options_release(&options);
 }
