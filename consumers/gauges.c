@@ -25,7 +25,8 @@ static const struct ol_pg_statement saga_age = {
     .name = "saga/age",
     .sql = "SELECT count(*) AS open,"
            " coalesce(extract(epoch FROM now() - min(recorded_at)) * 1000000, 0)::bigint"
-           " AS oldest_us FROM orderlog.orders WHERE saga_state IN ('running', 'undoing')",
+           " AS oldest_us FROM orderlog.orders"
+           " WHERE saga_state IN ('running', 'undoing', 'stuck')",
     .columns = saga_columns,
 };
 
