@@ -3,16 +3,14 @@
 #include "domain/assert.h"
 #include "domain/protected.h"
 #include "lib/ol_clock.h"
+#include "lib/ol_lives.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
 
 #include <stdio.h>
 
 #define IDLE_WAIT_MS        500
-#define BACK_OFF_MIN_MS     100
-#define BACK_OFF_MAX_MS     5000
 #define CLOSE_MS            5000
-#define FENCED_WITHIN_US    (60 * INT64_C(1000000))
 #define PROJECTION_STALE_US INT64_C(50000) /* ask again when memory is short */
 #define OVERLAY_WAIT_MS     10
 #define TIMEOUTS_EVERY_US   INT64_C(100000)
@@ -694,22 +692,11 @@ static enum ol_class live(struct loop *loop, struct ol_error *reterr)
     return serve(loop, reterr);
 }
 
-/* The slot is another's when it happens twice in a minute: once may be our own old life. */
-static bool slot_is_taken(enum ol_class class, int64_t *fenced_at_us)
-{
-    if (class != OL_CONFLICT)
-        return false;
-    int64_t now_us = ol_clock_monotonic_us();
-    bool taken = *fenced_at_us && now_us - *fenced_at_us < FENCED_WITHIN_US;
-    *fenced_at_us = now_us;
-    return taken;
-}
-
 enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
 {
-    int64_t fenced_at_us = 0, back_off_ms = BACK_OFF_MIN_MS;
+    struct ol_lives lives = {0};
     for (;;) {
-        int64_t began_us = ol_clock_monotonic_us();
+        ol_lives_begin(&lives);
         enum ol_class class = live(loop, reterr);
         bool stopping = ol_run_stopping();
         if (!close_all(loop, stopping && !class)) {
@@ -717,7 +704,7 @@ enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
             return stopping ? OL_OK
                             : ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing");
         }
-        if (stopping || slot_is_taken(class, &fenced_at_us)) {
+        if (stopping || ol_lives_slot_is_taken(&lives, class)) {
             set_status(loop, LOOP_IS_STOPPED);
             return stopping ? OL_OK
                             : ol_fail_in(reterr, "slot %lld is taken by another process",
@@ -729,14 +716,9 @@ enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
                ol_kv("error", reterr->text));
         ol_series_add(
             ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)), 1);
-        /* A life that got something done, or lasted, does not wait for those before it. */
-        bool lived = loop->did_commit ||
-                     ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
-        back_off_ms = lived ? BACK_OFF_MIN_MS : back_off_ms;
-        if (ol_run_sleep(back_off_ms)) {
+        if (ol_run_sleep(ol_lives_back_off_ms(&lives, loop->did_commit))) {
             set_status(loop, LOOP_IS_STOPPED);
             return OL_OK;
         }
-        back_off_ms = 2 * back_off_ms < BACK_OFF_MAX_MS ? 2 * back_off_ms : BACK_OFF_MAX_MS;
     }
 }
