@@ -6,8 +6,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define EVERY_MS   5000
-#define TIMEOUT_MS 3000
+#define EVERY_MS     5000
+#define TIMEOUT_MS   3000
+#define STATEMENT_MS 5000 /* a database that stands still must not hold the end of a role up */
 
 struct gauges {
     pthread_t thread;
@@ -77,8 +78,10 @@ static void look_at_sagas(struct gauges *gauges)
 {
     struct ol_error error;
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    const struct ol_pg_options options = {
-        .dsn = gauges->options->pg_dsn, .application_name = "orderlog-gauges", .read_only = true};
+    const struct ol_pg_options options = {.dsn = gauges->options->pg_dsn,
+                                          .application_name = "orderlog-gauges",
+                                          .statement_timeout_ms = STATEMENT_MS,
+                                          .read_only = true};
     if (!gauges->db && ol_pg_open(&options, &gauges->db, &error))
         return;
     if (!ol_pg_usable(gauges->db) && ol_pg_reconnect(gauges->db, &error))
@@ -97,7 +100,7 @@ static void *watch(void *argument)
             struct loop *loop = gauges->loops[i];
             for (int32_t p = 0; p < loop->partitions; p++)
                 look_at_partition(gauges, loop, p);
-            if (loop->context == CONTEXT_ORDERS)
+            if (loop->context == CONTEXT_ORDERS && !ol_run_stopping())
                 look_at_sagas(gauges);
         }
     }
