@@ -1,5 +1,5 @@
 /*
- * bench/watch.c - what processes use and count while an arm runs, in samples of 20 ms.
+ * bench/watch.c - what processes use and count while an arm runs, in samples of 50 ms.
  *
  *   bench_watch [OPTION...] NAME=WHAT... [-- COMMAND...]
  *
@@ -7,7 +7,7 @@
  * starts later: its pid is in FILE, /metrics and /readyz on PORT).
  *
  *   -o FILE           where samples go, one JSON object a line (default: standard output)
- *   -i MS             between two samples (default 20)
+ *   -i MS             between two samples (default 50)
  *   -u CONDITION      the work is done once it holds, and all others: 'NAME:SERIES>=N', the sum of
  *                     all series that begin so, or 'NAME:SERIES==NAME:SERIES'
  *   -q MS             ... and no counter has moved for so long (default 1500)
@@ -20,8 +20,9 @@
  *    "processes":{"worker":{"ticks":5,"rss_kb":9000,"peak_kb":9500}},
  *    "ready":{"worker":1}, "waits":{"projector":"orders is joining the group"},
  *    "counters":{"worker":{"orderlog_events_total{context=\"orders\"}":7}}}
- * A process "watcher" is bench_watch itself. ticks: user and system time of all threads. rss_kb of a tree: what its processes have each for
- * themselves, and the largest shared part once. With a COMMAND the last line tells its own use:
+ * A process "watcher" is bench_watch itself. ticks: user and system time of all threads. rss_kb of a
+ * tree: what its processes have each for themselves, and the largest shared part once. With a COMMAND
+ * the last line tells its own use:
  *   {"command":{"from":1,"to":2,"cpu_us":3,"peak_kb":4,"exit":0}}
  */
 #include "lib/ol_clock.h"
@@ -92,7 +93,7 @@ static _Noreturn void fail(const char *what, const char *detail)
 
 static _Noreturn void usage(void)
 {
-    fputs("usage: bench_watch [-o FILE] [-i MS] [-u NAME:SERIES=N] [-q MS] [-s MS] NAME=WHAT... "
+    fputs("usage: bench_watch [-o FILE] [-i MS] [-u CONDITION] [-q MS] [-s MS] NAME=WHAT... "
           "[-- COMMAND...]\n",
           stderr);
     exit(2);
@@ -546,7 +547,7 @@ static void read_arguments(struct watch *watch, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct watch watch = {.interval_us = 20000, .quiet_us = 1500000, .silent_us = 60000000};
+    static struct watch watch = {.interval_us = 50000, .quiet_us = 1500000, .silent_us = 60000000};
     watch.out = stdout;
     watch.answer = malloc(ANSWER_BYTES);
     if (!watch.answer)

@@ -6,8 +6,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define EVERY_MS   5000
-#define TIMEOUT_MS 3000
+#define EVERY_MS     5000
+#define TIMEOUT_MS   3000
+#define STATEMENT_MS 5000 /* a database that stands still must not hold the end of a role up */
 
 struct gauges {
     pthread_t thread;
@@ -15,7 +16,6 @@ struct gauges {
     size_t count;
     const struct ol_options *options;
     struct ol_admin *admin;
-    const struct ol_kafka_settings *kafka;
     struct ol_reader *reader; /* read_committed: its end is the last stable offset */
     struct ol_pg *db;
 };
@@ -26,7 +26,8 @@ static const struct ol_pg_statement saga_age = {
     .name = "saga/age",
     .sql = "SELECT count(*) AS open,"
            " coalesce(extract(epoch FROM now() - min(recorded_at)) * 1000000, 0)::bigint"
-           " AS oldest_us FROM orderlog.orders WHERE saga_state IN ('running', 'undoing')",
+           " AS oldest_us FROM orderlog.orders"
+           " WHERE saga_state IN ('running', 'undoing', 'stuck')",
     .columns = saga_columns,
 };
 
@@ -51,21 +52,10 @@ static void set_lag(struct loop *loop, int source, const char *topic, int32_t pa
                   age_us > 0 ? age_us : 0);
 }
 
-/* Both ends of a partition; false: the broker did not say. */
-static bool ends(struct gauges *gauges, const char *topic, int32_t partition, int64_t *ret_stable,
-                 int64_t *ret_high)
-{
-    struct ol_error error;
-    int64_t low;
-    return !ol_reader_watermarks(gauges->reader, topic, partition, TIMEOUT_MS, &low, ret_stable,
-                                 &error) &&
-           !ol_admin_watermarks(gauges->admin, topic, partition, TIMEOUT_MS, &low, ret_high,
-                                &error);
-}
-
 static void look_at_partition(struct gauges *gauges, struct loop *loop, int32_t partition)
 {
     static const enum stream streams[] = {STREAM_COMMANDS, STREAM_STEPS, STREAM_EVENTS};
+    struct ol_error error;
     bool owned = atomic_load(&loop->owned_now) >> partition & 1;
     for (int i = 0; i < 3; i++) {
         const char *topic = loop->topics[streams[i]].text;
@@ -74,7 +64,8 @@ static void look_at_partition(struct gauges *gauges, struct loop *loop, int32_t 
             hide_partition(topic, partition);
             continue;
         }
-        if (ol_run_stopping() || !ends(gauges, topic, partition, &stable, &high))
+        if (ol_run_stopping() || ol_admin_ends(gauges->admin, gauges->reader, topic, partition,
+                                               TIMEOUT_MS, &stable, &high, &error))
             continue;
         ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
                       high > stable ? high - stable : 0);
@@ -87,8 +78,10 @@ static void look_at_sagas(struct gauges *gauges)
 {
     struct ol_error error;
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    const struct ol_pg_options options = {
-        .dsn = gauges->options->pg_dsn, .application_name = "orderlog-gauges", .read_only = true};
+    const struct ol_pg_options options = {.dsn = gauges->options->pg_dsn,
+                                          .application_name = "orderlog-gauges",
+                                          .statement_timeout_ms = STATEMENT_MS,
+                                          .read_only = true};
     if (!gauges->db && ol_pg_open(&options, &gauges->db, &error))
         return;
     if (!ol_pg_usable(gauges->db) && ol_pg_reconnect(gauges->db, &error))
@@ -107,7 +100,7 @@ static void *watch(void *argument)
             struct loop *loop = gauges->loops[i];
             for (int32_t p = 0; p < loop->partitions; p++)
                 look_at_partition(gauges, loop, p);
-            if (loop->context == CONTEXT_ORDERS)
+            if (loop->context == CONTEXT_ORDERS && !ol_run_stopping())
                 look_at_sagas(gauges);
         }
     }
@@ -124,7 +117,6 @@ enum ol_class gauges_start(struct gauges **ret_gauges, struct loop *const *loops
     gauges->count = count;
     gauges->options = options;
     gauges->admin = admin;
-    gauges->kafka = kafka;
     for (size_t i = 0; i < count; i++)
         gauges->loops[i] = loops[i];
     enum ol_class class = ol_reader_open(kafka, OL_READ_COMMITTED, 1, &gauges->reader, reterr);

@@ -24,12 +24,19 @@ enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
     return OL_OK;
 }
 
-/* The group is served while we wait; whatever it says, the caller has to look first. */
-static bool interrupted(struct loop *loop)
+/* The group is served meanwhile. OL_RETRY, and loop->interrupted: it has news, or we are to stop; the
+ * caller has to look first. */
+static enum ol_class wait_for_database(struct loop *loop, struct ol_error *reterr)
 {
-    enum ol_consumer_event news;
-    struct ol_error error;
-    return ol_run_stopping() || loop_poll(loop, &news, &error) || news != OL_CONSUMER_NOTHING;
+    enum ol_consumer_event news = OL_CONSUMER_NOTHING;
+    int before = atomic_exchange(&loop->status, LOOP_IS_WAITING);
+    bool stopping = ol_run_sleep(DATABASE_RETRY_MS);
+    enum ol_class class = stopping ? OL_OK : loop_poll(loop, &news, reterr);
+    atomic_store(&loop->status, before);
+    if (class || (!stopping && news == OL_CONSUMER_NOTHING))
+        return class;
+    loop->interrupted = true;
+    return ol_fail(reterr, OL_RETRY, "interrupted while waiting for the database");
 }
 
 enum ol_class loop_with_database(struct loop *loop,
@@ -49,13 +56,9 @@ enum ol_class loop_with_database(struct loop *loop,
             ol_log(OL_LOG_WARN, "worker", "waiting for the database",
                    ol_kv("context", context_name(loop->context)), ol_kv("error", reterr->text));
         told = true;
-        int before = atomic_exchange(&loop->status, LOOP_IS_WAITING);
-        bool stop = ol_run_sleep(DATABASE_RETRY_MS) || interrupted(loop);
-        atomic_store(&loop->status, before);
-        if (stop) {
-            loop->interrupted = true;
-            return OL_RETRY;
-        }
+        class = wait_for_database(loop, reterr);
+        if (class)
+            return class;
     }
 }
 

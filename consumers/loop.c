@@ -3,16 +3,14 @@
 #include "domain/assert.h"
 #include "domain/protected.h"
 #include "lib/ol_clock.h"
+#include "lib/ol_lives.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
 
 #include <stdio.h>
 
 #define IDLE_WAIT_MS        500
-#define BACK_OFF_MIN_MS     100
-#define BACK_OFF_MAX_MS     5000
 #define CLOSE_MS            5000
-#define FENCED_WITHIN_US    (60 * INT64_C(1000000))
 #define PROJECTION_STALE_US INT64_C(50000) /* ask again when memory is short */
 #define OVERLAY_WAIT_MS     10
 #define TIMEOUTS_EVERY_US   INT64_C(100000)
@@ -187,6 +185,17 @@ static void drop_batches(struct loop *loop)
     loop->deciding = false;
 }
 
+void loop_disown(struct loop *loop)
+{
+    core_clear(loop->core);
+    loop->owned = loop->halted = 0;
+    atomic_store(&loop->halted_now, 0);
+    atomic_store(&loop->owned_now, 0);
+    for (int32_t i = 0; i < loop->partitions; i++)
+        ol_series_hide(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
+                                            loop->topics[STREAM_COMMANDS].text, i));
+}
+
 /* All that a life has opened. for_good: the group learns that we leave; else the slot comes back
  * and finds its partitions. False: a close hangs; the process should end. */
 static bool close_all(struct loop *loop, bool for_good)
@@ -208,9 +217,7 @@ static bool close_all(struct loop *loop, bool for_good)
     ol_pg_free(loop->db);
     loop->load = NULL;
     loop->db = NULL;
-    core_clear(loop->core);
-    loop->owned = 0;
-    atomic_store(&loop->owned_now, 0);
+    loop_disown(loop);
     return clean;
 }
 
@@ -433,6 +440,7 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
     struct batch *batch = loop->building;
     struct ol_producer *producer = loop->producers[loop->building_with];
     const struct core_sink sink = batch_sink(batch);
+    domain_assert(batch->decided == batch->count); /* what is taken and not decided would be lost */
     if (!core_close(loop->core, &sink, batch->offsets, &batch->offset_count, &batch->total))
         return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
 
@@ -542,13 +550,7 @@ static enum ol_class give_up_partitions(struct loop *loop, struct ol_error *rete
     if (class)
         return class;
     drop_batches(loop);
-    core_clear(loop->core);
-    loop->owned = loop->halted = 0;
-    atomic_store(&loop->halted_now, 0);
-    atomic_store(&loop->owned_now, 0);
-    for (int32_t i = 0; i < loop->partitions; i++)
-        ol_series_hide(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
-                                            loop->topics[STREAM_COMMANDS].text, i));
+    loop_disown(loop);
     set_status(loop, LOOP_IS_JOINING);
     return ol_consumer_unassign(loop->consumer, reterr);
 }
@@ -688,22 +690,11 @@ static enum ol_class live(struct loop *loop, struct ol_error *reterr)
     return serve(loop, reterr);
 }
 
-/* The slot is another's when it happens twice in a minute: once may be our own old life. */
-static bool slot_is_taken(enum ol_class class, int64_t *fenced_at_us)
-{
-    if (class != OL_CONFLICT)
-        return false;
-    int64_t now_us = ol_clock_monotonic_us();
-    bool taken = *fenced_at_us && now_us - *fenced_at_us < FENCED_WITHIN_US;
-    *fenced_at_us = now_us;
-    return taken;
-}
-
 enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
 {
-    int64_t fenced_at_us = 0, back_off_ms = BACK_OFF_MIN_MS;
+    struct ol_lives lives = {0};
     for (;;) {
-        int64_t began_us = ol_clock_monotonic_us();
+        ol_lives_begin(&lives);
         enum ol_class class = live(loop, reterr);
         bool stopping = ol_run_stopping();
         if (!close_all(loop, stopping && !class)) {
@@ -711,27 +702,21 @@ enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
             return stopping ? OL_OK
                             : ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing");
         }
-        if (stopping || slot_is_taken(class, &fenced_at_us)) {
+        if (stopping || ol_lives_slot_is_taken(&lives, class)) {
             set_status(loop, LOOP_IS_STOPPED);
             return stopping ? OL_OK
                             : ol_fail_in(reterr, "slot %lld is taken by another process",
                                          (long long)loop->options->slot);
         }
-        loop->last_error = *reterr;
         set_status(loop, LOOP_IS_RESTARTING);
         ol_log(OL_LOG_WARN, "worker", "starting from scratch",
                ol_kv("context", context_name(loop->context)), ol_kv("class", ol_class_name(class)),
                ol_kv("error", reterr->text));
         ol_series_add(
             ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)), 1);
-        /* A life that got something done, or lasted, does not wait for those before it. */
-        bool lived = loop->did_commit ||
-                     ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
-        back_off_ms = lived ? BACK_OFF_MIN_MS : back_off_ms;
-        if (ol_run_sleep(back_off_ms)) {
+        if (ol_run_sleep(ol_lives_back_off_ms(&lives, loop->did_commit))) {
             set_status(loop, LOOP_IS_STOPPED);
             return OL_OK;
         }
-        back_off_ms = 2 * back_off_ms < BACK_OFF_MAX_MS ? 2 * back_off_ms : BACK_OFF_MAX_MS;
     }
 }

@@ -91,7 +91,6 @@ struct loop {
     int64_t published_us;
     _Atomic int status;
     _Atomic uint64_t halted_now; /* = halted, for other threads */
-    struct ol_error last_error;  /* written before status becomes RESTARTING */
 };
 
 /* Fills a zeroed loop; options and admin outlive it. */
@@ -116,6 +115,9 @@ enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
  * this life. */
 enum ol_class loop_land(struct loop *loop, struct ol_error *reterr);
 
+/* No partition is ours: forgets the states, and what other threads are told of partitions. */
+void loop_disown(struct loop *loop);
+
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
  * (takeover.c). A partition that can't be taken over is halted, loudly, and the others go on.
  * loop->interrupted with any failure: the assignment changed meanwhile, or the loop is to stop. */
@@ -130,7 +132,8 @@ enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t
                         struct ol_arena *arena, struct load_progress *ret_progress,
                         struct ol_error *reterr);
 
-/* Runs `try` until it does not say OL_RETRY or OL_UNREACHABLE, reconnecting in between. */
+/* Runs `try` until it does not say OL_RETRY or OL_UNREACHABLE, reconnecting in between, while the group
+ * is served: fails as loop_poll() does. loop->interrupted as above. */
 enum ol_class loop_with_database(struct loop *loop,
                                  enum ol_class (*try)(struct loop *, void *, struct ol_error *),
                                  void *argument, struct ol_error *reterr);

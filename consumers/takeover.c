@@ -565,9 +565,8 @@ enum ol_class take_over(struct loop *loop, struct ol_error *reterr)
         return ol_fail(reterr, OL_FATAL, "out of memory");
     takeover->loop = loop;
     ol_arena_init(&takeover->arena, 256 * 1024, CHUNK_ARENA_BYTES);
-    core_clear(loop->core);
+    loop_disown(loop); /* a take-over before this one may have been interrupted */
     loop->deciding = false;
-    loop->owned = loop->halted = 0;
     memset(loop->projected, 0, sizeof loop->projected);
     for (size_t i = 0; i < assignment->count; i++)
         loop->owned |= UINT64_C(1) << assignment->places[i].partition;

@@ -7,24 +7,16 @@
 #include "lib/ol_run.h"
 #include "projections/installation.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-
-struct worker_thread {
-    pthread_t thread;
-    struct loop loop;
-    bool started;
-    enum ol_class class;
-    struct ol_error error;
-};
 
 struct worker {
     const struct ol_options *options;
     struct installation installation;
     struct ol_http *http;
     struct gauges *gauges;
-    struct worker_thread threads[CONTEXT_COUNT];
-    size_t count;
+    struct loop loops[CONTEXT_COUNT];
+    struct ol_run_thread threads[CONTEXT_COUNT];
+    size_t count; /* of loops */
 };
 
 static enum ol_class context_by_name(const char *name, enum context *ret_context,
@@ -51,31 +43,27 @@ static enum ol_class init_loops(struct worker *worker, struct ol_error *reterr)
         if (class)
             return class;
         for (size_t j = 0; j < i; j++)
-            if (worker->threads[j].loop.context == context)
+            if (worker->loops[j].context == context)
                 return ol_fail(reterr, OL_USAGE, "--context: '%s' is named twice", names->items[i]);
         worker->count = i + 1;
-        class = loop_init(&worker->threads[i].loop, worker->options, context,
-                          worker->installation.admin, reterr);
+        class = loop_init(&worker->loops[i], worker->options, context, worker->installation.admin,
+                          reterr);
         if (class)
             return class;
     }
     return OL_OK;
 }
 
-static void *run_thread(void *argument)
+static enum ol_class run_loop(void *loop, struct ol_error *reterr)
 {
-    struct worker_thread *thread = argument;
-    thread->class = loop_run(&thread->loop, &thread->error);
-    if (thread->class)
-        ol_run_stop(); /* a loop that failed for good takes the others along */
-    return NULL;
+    return loop_run(loop, reterr);
 }
 
 static void ready(void *context, struct ol_http_reasons *reasons)
 {
     struct worker *worker = context;
     for (size_t i = 0; i < worker->count; i++) {
-        struct loop *loop = &worker->threads[i].loop;
+        struct loop *loop = &worker->loops[i];
         const char *name = context_name(loop->context);
         int status = atomic_load(&loop->status);
         if (status != LOOP_IS_RUNNING)
@@ -91,31 +79,13 @@ static enum ol_class start_threads(struct worker *worker, struct ol_error *reter
 {
     struct loop *loops[CONTEXT_COUNT];
     for (size_t i = 0; i < worker->count; i++) {
-        struct worker_thread *thread = &worker->threads[i];
-        if (pthread_create(&thread->thread, NULL, run_thread, thread) != 0)
-            return ol_fail(reterr, OL_FATAL, "no thread to be had");
-        thread->started = true;
-        loops[i] = &thread->loop;
+        loops[i] = &worker->loops[i];
+        enum ol_class class = ol_run_thread_start(&worker->threads[i], run_loop, loops[i], reterr);
+        if (class)
+            return class;
     }
     return gauges_start(&worker->gauges, loops, worker->count, worker->options,
                         worker->installation.admin, &worker->installation.kafka.settings, reterr);
-}
-
-/* The first failure of any thread is the role's. */
-static enum ol_class join_threads(struct worker *worker, enum ol_class class,
-                                  struct ol_error *reterr)
-{
-    for (size_t i = 0; i < worker->count; i++) {
-        struct worker_thread *thread = &worker->threads[i];
-        if (!thread->started)
-            continue;
-        pthread_join(thread->thread, NULL);
-        if (thread->class && !class) {
-            class = thread->class;
-            *reterr = thread->error;
-        }
-    }
-    return class;
 }
 
 static enum ol_class work(struct worker *worker, struct ol_error *reterr)
@@ -136,7 +106,7 @@ static enum ol_class work(struct worker *worker, struct ol_error *reterr)
     class = start_threads(worker, reterr);
     if (class)
         ol_run_stop();
-    return join_threads(worker, class, reterr);
+    return ol_run_threads_join(worker->threads, worker->count, class, reterr);
 }
 
 enum ol_class worker_run(const struct ol_options *options, struct ol_error *reterr)
@@ -153,7 +123,7 @@ enum ol_class worker_run(const struct ol_options *options, struct ol_error *rete
         if (!class)
             ol_run_drained();
         for (size_t i = 0; i < worker->count; i++)
-            loop_release(&worker->threads[i].loop);
+            loop_release(&worker->loops[i]);
         installation_release(&worker->installation);
         ol_run_release();
         ol_log(OL_LOG_INFO, "worker", "stopped", ol_kv("class", ol_class_name(class)));

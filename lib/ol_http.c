@@ -18,6 +18,8 @@
 #include "lib/ol_clock.h"
 #include "lib/ol_metrics.h"
 
+#define REST_US INT64_C(100000) /* after a connection that there was no descriptor or memory for */
+
 /* Read the head, write the answer, then read what the peer still sends until it closes: closing
  * with unread bytes would reset the connection under the answer. */
 enum stage { FREE, READING, WRITING, LINGERING };
@@ -35,6 +37,7 @@ struct ol_http {
     struct ol_http_settings settings;
     int listen_fd, stop_fd;
     uint16_t port;
+    int64_t resting_until_us; /* the listener is not looked at; 0: it is */
     pthread_t thread;
     struct connection connections[OL_HTTP_CONNECTIONS_MAX];
 };
@@ -329,11 +332,15 @@ static void turn_away(int fd)
     close(fd);
 }
 
+/* What can't be accepted stays in the queue and would wake us again at once. */
 static void accept_one(struct ol_http *http)
 {
     int fd = accept4(http->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            http->resting_until_us = ol_clock_monotonic_us() + REST_US;
         return;
+    }
     for (size_t i = 0; i < OL_HTTP_CONNECTIONS_MAX; i++) {
         struct connection *connection = &http->connections[i];
         if (connection->stage != FREE)
@@ -347,11 +354,15 @@ static void accept_one(struct ol_http *http)
     turn_away(fd);
 }
 
-/* Ends what is over its deadline. Returns the time until the next one in milliseconds, -1 for
- * none. */
+/* Ends what is over its deadline, and the listener's rest. Returns the time until the next in
+ * milliseconds, -1 for none. */
 static int expire(struct ol_http *http)
 {
     int64_t now_us = ol_clock_monotonic_us(), next_us = INT64_MAX;
+    if (http->resting_until_us > now_us)
+        next_us = http->resting_until_us;
+    else
+        http->resting_until_us = 0;
     for (size_t i = 0; i < OL_HTTP_CONNECTIONS_MAX; i++) {
         struct connection *connection = &http->connections[i];
         if (connection->stage == FREE)
@@ -372,7 +383,8 @@ static void *serve(void *argument)
     for (;;) {
         int wait_ms = expire(http);
         places[0] = (struct pollfd){.fd = http->stop_fd, .events = POLLIN};
-        places[1] = (struct pollfd){.fd = http->listen_fd, .events = POLLIN};
+        places[1] =
+            (struct pollfd){.fd = http->resting_until_us ? -1 : http->listen_fd, .events = POLLIN};
         for (size_t i = 0; i < OL_HTTP_CONNECTIONS_MAX; i++) {
             const struct connection *connection = &http->connections[i];
             places[2 + i] = (struct pollfd){

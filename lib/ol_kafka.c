@@ -14,8 +14,7 @@
 
 #define ASK_AGAIN_MS 50
 
-/* What every handle of a kind is made with. 
- * See docs/exactly-once.md and docs/traps.md. */
+/* What every handle of a kind is made with. See docs/exactly-once.md and docs/traps.md. */
 static const struct {
     unsigned kinds;
     const char *name, *value;
@@ -230,13 +229,14 @@ enum ol_class ol_kafka_fail_reach(const struct ol_kafka_settings *settings,
 
 /* ---- configuration ---- */
 
+/* The value is not repeated: it may be a secret, under a misspelt name. */
 static bool conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
                      enum ol_class class, struct ol_error *reterr)
 {
     char words[256];
     if (rd_kafka_conf_set(conf, name, value, words, sizeof words) == RD_KAFKA_CONF_OK)
         return true;
-    ol_fail(reterr, class, "Kafka setting %s=%s: %s", name, value, words);
+    ol_fail(reterr, class, "Kafka setting %s: %s", name, words);
     return false;
 }
 
@@ -317,7 +317,7 @@ static bool conf_set_extra(rd_kafka_conf_t *conf, const char *extra, struct ol_e
     const char *equals = strchr(extra, '=');
     char name[128];
     if (!equals || equals == extra || (size_t)(equals - extra) >= sizeof name) {
-        ol_fail(reterr, OL_USAGE, "-X %s: write name=value", extra);
+        ol_fail(reterr, OL_USAGE, "-X: write name=value");
         return false;
     }
     size_t bytes = (size_t)(equals - extra);
@@ -325,12 +325,12 @@ static bool conf_set_extra(rd_kafka_conf_t *conf, const char *extra, struct ol_e
     name[bytes] = '\0';
     if (is_ours(name, bytes)) {
         ol_fail(reterr, OL_USAGE, "-X %s: exactly-once rests on this setting, it is not free",
-                extra);
+                name);
         return false;
     }
     if (conf_set(conf, name, equals + 1, OL_USAGE, reterr))
         return true;
-    ol_fail_in(reterr, "-X %s", extra);
+    ol_fail_in(reterr, "-X");
     return false;
 }
 

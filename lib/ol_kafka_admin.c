@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "lib/ol_kafka_internal.h"
+#include "lib/ol_kafka_reader.h"
 
 #define CLOSE_MS 5000
 
@@ -327,6 +328,20 @@ enum ol_class ol_admin_watermarks(struct ol_admin *admin, const char *topic, int
                                   struct ol_error *reterr)
 {
     return ol_kafka_watermarks(admin->rk, topic, partition, timeout_ms, ret_low, ret_high, reterr);
+}
+
+enum ol_class ol_admin_ends(struct ol_admin *admin, struct ol_reader *committed, const char *topic,
+                            int32_t partition, int timeout_ms, int64_t *ret_stable,
+                            int64_t *ret_high, struct ol_error *reterr)
+{
+    int64_t low, stable;
+    enum ol_class class =
+        ol_reader_watermarks(committed, topic, partition, timeout_ms, &low, &stable, reterr);
+    if (!class)
+        class = ol_admin_watermarks(admin, topic, partition, timeout_ms, &low, ret_high, reterr);
+    if (!class)
+        *ret_stable = stable;
+    return class;
 }
 
 enum ol_class ol_admin_offsets_for_times(struct ol_admin *admin, struct ol_offset *places,

@@ -12,6 +12,7 @@
 #include "lib/ol_kafka.h"
 
 struct ol_admin;
+struct ol_reader;       /* ol_kafka_reader.h */
 struct ol_group_handle; /* asks for one group's offsets */
 
 struct ol_setting {
@@ -73,6 +74,12 @@ enum ol_class ol_admin_delete_topics(struct ol_admin *admin, const char *const *
 enum ol_class ol_admin_watermarks(struct ol_admin *admin, const char *topic, int32_t partition,
                                   int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                   struct ol_error *reterr);
+
+/* Both ends of a partition: the last stable offset, which `committed`, a read_committed reader, sees,
+ * and the high watermark. The stable one is asked first, so that it is not above the other. */
+enum ol_class ol_admin_ends(struct ol_admin *admin, struct ol_reader *committed, const char *topic,
+                            int32_t partition, int timeout_ms, int64_t *ret_stable,
+                            int64_t *ret_high, struct ol_error *reterr);
 
 /* For each place, whose `offset` holds a time in ms: the first offset at or after it; -1: none. */
 enum ol_class ol_admin_offsets_for_times(struct ol_admin *admin, struct ol_offset *places,

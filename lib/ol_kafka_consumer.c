@@ -301,6 +301,7 @@ static enum ol_class fail_message(struct ol_consumer *consumer, rd_kafka_message
 {
     char words[512];
     rd_kafka_resp_err_t code = message->err;
+    assert(code); /* records come to the inboxes: one that came here would be lost */
     snprintf(words, sizeof words, "%s", rd_kafka_message_errstr(message));
     rd_kafka_message_destroy(message);
     if (code == RD_KAFKA_RESP_ERR__FATAL) {

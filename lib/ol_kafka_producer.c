@@ -302,7 +302,7 @@ static enum ol_class connect_library(struct ol_producer *producer, struct ol_err
     struct ol_kafka_value id = {"transactional.id", producer->id};
     rd_kafka_conf_t *conf = ol_kafka_conf(&producer->settings, OL_KIND_PRODUCER, &id, 1, reterr);
     if (!conf)
-        return OL_USAGE;
+        return reterr->class;
     producer->taint = taint_new();
     if (!producer->taint) {
         rd_kafka_conf_destroy(conf);

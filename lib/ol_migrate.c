@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "lib/ol_hash.h"
 
 #include "lib/ol_clock.h"
+#include "lib/ol_hash.h"
 
 #define LOCK_KEY      INT64_C(0x6f726465726c6f67) /* "orderlog" */
 #define LOCK_RETRY_MS 50

@@ -101,12 +101,19 @@ void ol_options_release(struct ol_options *options)
     *options = (struct ol_options){0};
 }
 
-const char *ol_options_kafka_property(const struct ol_options *options, const char *name)
+static const struct ol_option_property *find_property(const struct ol_options *options,
+                                                      const char *name)
 {
     for (size_t i = 0; i < options->kafka_property_count; i++)
         if (strcmp(options->kafka_properties[i].name, name) == 0)
-            return options->kafka_properties[i].value;
+            return &options->kafka_properties[i];
     return NULL;
+}
+
+const char *ol_options_kafka_property(const struct ol_options *options, const char *name)
+{
+    const struct ol_option_property *property = find_property(options, name);
+    return property ? property->value : NULL;
 }
 
 bool ol_options_property_is_secret(const char *name)
@@ -443,6 +450,18 @@ static enum ol_class ini_setting(struct ini_reading *ini, const char *name, cons
     return ini->class = keep(ini->reading, row, value, origin);
 }
 
+/* A flag beats the file. */
+static enum ol_class ini_property(struct ini_reading *ini, const char *name, const char *value,
+                                  const char *origin)
+{
+    const struct ol_option_property *known = find_property(ini->reading->options, name);
+    if (!known)
+        return ini->class = set_property(ini->reading, name, strlen(name), value, origin);
+    if (strcmp(known->origin, "flag") != 0)
+        return ini_fail(ini, "for the second time: ", name);
+    return OL_OK;
+}
+
 /* libinih's handler; 0 marks a fault. */
 static int ini_take(void *user, const char *section, const char *name, const char *value)
 {
@@ -454,8 +473,7 @@ static int ini_take(void *user, const char *section, const char *name, const cha
     if (!*name) {
         ini_fail(ini, "no name before the value", "");
     } else if (strcmp(section, "kafka") == 0) {
-        if (!ol_options_kafka_property(ini->reading->options, name))
-            ini->class = set_property(ini->reading, name, strlen(name), value, origin);
+        ini_property(ini, name, value, origin);
     } else if (*section && strcmp(section, "orderlog") != 0) {
         ini_fail(ini, "there is no section ", section);
     } else {

@@ -84,7 +84,7 @@ struct ol_options {
 #undef OL_OPTION
 
     /* -X name=value and the INI file's [kafka] section. Each name is here once: a flag beats the
-     * file, the last of two flags counts. */
+     * file, the last of two flags counts; twice in the file is refused. */
     const struct ol_option_property *kafka_properties;
     size_t kafka_property_count;
 

@@ -145,6 +145,44 @@ void ol_run_drained(void)
     life.drained = true;
 }
 
+static void *run_thread(void *argument)
+{
+    struct ol_run_thread *thread = argument;
+    thread->class = thread->run(thread->context, &thread->error);
+    if (thread->class)
+        ol_run_stop(); /* a loop that failed for good takes the others along */
+    return NULL;
+}
+
+enum ol_class ol_run_thread_start(struct ol_run_thread *thread,
+                                  enum ol_class (*run)(void *context, struct ol_error *reterr),
+                                  void *context, struct ol_error *reterr)
+{
+    assert(!thread->started);
+    thread->run = run;
+    thread->context = context;
+    int failed = pthread_create(&thread->thread, NULL, run_thread, thread);
+    if (failed)
+        return ol_fail(reterr, OL_FATAL, "no thread to be had: %s", strerror(failed));
+    thread->started = true;
+    return OL_OK;
+}
+
+enum ol_class ol_run_threads_join(struct ol_run_thread *threads, size_t count, enum ol_class class,
+                                  struct ol_error *reterr)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct ol_run_thread *thread = &threads[i];
+        if (!thread->started)
+            continue;
+        pthread_join(thread->thread, NULL);
+        thread->started = false;
+        if (!class && thread->class)
+            class = ol_fail(reterr, thread->class, "%s", thread->error.text);
+    }
+    return class;
+}
+
 bool ol_kill_point_armed_;
 static char kill_point_name[64];
 static atomic_long kill_point_left;

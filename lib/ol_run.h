@@ -10,7 +10,9 @@
 #ifndef OL_RUN_H
 #define OL_RUN_H
 
+#include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/ol_error.h"
@@ -39,6 +41,27 @@ bool ol_run_sleep(int64_t wait_ms);
 /* Says that all work is committed and only closing is left: if that hangs, the timer's exit is
  * then 0 instead of 1. */
 void ol_run_drained(void);
+
+/* One of a role's loops, in a thread of its own. Zero-initialise. */
+struct ol_run_thread {
+    enum ol_class (*run)(void *context, struct ol_error *reterr);
+    void *context;
+    pthread_t thread;
+    bool started;
+    enum ol_class class; /* what run() came to, and why */
+    struct ol_error error;
+};
+
+/* Runs run(context) until it returns; when that is a failure, calls ol_run_stop(). `thread` stays
+ * where it is until it was joined. OL_FATAL: no thread to be had. */
+enum ol_class ol_run_thread_start(struct ol_run_thread *thread,
+                                  enum ol_class (*run)(void *context, struct ol_error *reterr),
+                                  void *context, struct ol_error *reterr);
+
+/* Waits for those that were started. Returns the role's failure: the one before them (`class`, with
+ * *reterr filled), else that of the first thread that has one. */
+enum ol_class ol_run_threads_join(struct ol_run_thread *threads, size_t count, enum ol_class class,
+                                  struct ol_error *reterr);
 
 /*
  * Kill points: ORDERLOG_KILL_POINT=name:n raises SIGKILL at the n-th pass of

@@ -6,14 +6,13 @@
 #include "domain/protected.h"
 #include "lib/ol_clock.h"
 #include "lib/ol_hash.h"
+#include "lib/ol_lives.h"
 #include "lib/ol_log.h"
 #include "lib/ol_run.h"
 #include "proto/codec.h"
 
 #define IDLE_WAIT_MS      500
 #define FULL_WAIT_MS      100
-#define BACK_OFF_MIN_MS   100
-#define BACK_OFF_MAX_MS   5000
 #define CLOSE_MS          5000
 #define ABANDON_MS        20000 /* librdkafka keeps a commit of offsets for 10 s without a coordinator */
 #define TAKE_MAX          64 /* of one partition before it is the next one's turn */
@@ -22,7 +21,6 @@
 #define LINGER_QUIET_US   INT64_C(250000) /* no event for so long: wait no more */
 #define LINGER_US_PER_EPS 200             /* for each event a second */
 #define ISOLATE_US        (30 * INT64_C(1000000))
-#define FENCED_WITHIN_US  (60 * INT64_C(1000000))
 #define COMPARE_EVERY_US  INT64_C(1000000)
 
 static const char *status_name(enum follower_status status)
@@ -648,17 +646,6 @@ static enum ol_class live(struct follower *follower, struct ol_error *reterr)
     return serve(follower, reterr);
 }
 
-/* The slot is another's when it happens twice in a minute: once may be our own old life. */
-static bool slot_is_taken(enum ol_class class, int64_t *fenced_at_us)
-{
-    if (class != OL_CONFLICT)
-        return false;
-    int64_t now_us = ol_clock_monotonic_us();
-    bool taken = *fenced_at_us && now_us - *fenced_at_us < FENCED_WITHIN_US;
-    *fenced_at_us = now_us;
-    return taken;
-}
-
 static enum ol_class stopped(struct follower *follower, enum ol_class class)
 {
     set_status(follower, FOLLOWER_IS_STOPPED, "");
@@ -667,10 +654,10 @@ static enum ol_class stopped(struct follower *follower, enum ol_class class)
 
 enum ol_class follower_run(struct follower *follower, struct ol_error *reterr)
 {
-    int64_t fenced_at_us = 0, back_off_ms = BACK_OFF_MIN_MS;
+    struct ol_lives lives = {0};
     const char *name = context_name(follower->context);
     for (;;) {
-        int64_t began_us = ol_clock_monotonic_us();
+        ol_lives_begin(&lives);
         enum ol_class class = live(follower, reterr);
         bool stopping = ol_run_stopping();
         bool clean = close_all(follower, stopping && !class);
@@ -679,18 +666,15 @@ enum ol_class follower_run(struct follower *follower, struct ol_error *reterr)
         if (!clean)
             return stopped(follower,
                            ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing"));
-        if (slot_is_taken(class, &fenced_at_us))
+        if (ol_lives_slot_is_taken(&lives, class))
             return stopped(follower, class);
         set_status(follower, FOLLOWER_IS_RESTARTING, reterr->text);
         ol_log(OL_LOG_WARN, "projector", "starting from scratch", ol_kv("context", name),
                ol_kv("class", ol_class_name(class)), ol_kv("error", reterr->text));
         ol_series_add(ol_metric(OL_METRIC_RESTARTS, name, ol_class_name(class)), 1);
-        /* A life that got something done, or lasted, does not wait for those before it. */
-        bool lived = follower->did_commit ||
-                     ol_clock_monotonic_us() - began_us > 10 * BACK_OFF_MAX_MS * INT64_C(1000);
-        back_off_ms = lived || class == OL_VIOLATED ? BACK_OFF_MIN_MS : back_off_ms;
-        if (ol_run_sleep(back_off_ms))
+        /* A batch that was refused brings us nearer to the event that is looked for. */
+        if (ol_run_sleep(
+                ol_lives_back_off_ms(&lives, follower->did_commit || class == OL_VIOLATED)))
             return stopped(follower, OL_OK);
-        back_off_ms = 2 * back_off_ms < BACK_OFF_MAX_MS ? 2 * back_off_ms : BACK_OFF_MAX_MS;
     }
 }

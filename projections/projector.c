@@ -15,14 +15,6 @@
 #define SAGAS_EVERY     10 /* rounds of gauges */
 #define STATEMENT_MS    5000
 
-struct projector_thread {
-    pthread_t thread;
-    struct follower follower;
-    bool initialised, started;
-    enum ol_class class;
-    struct ol_error error;
-};
-
 /* What the gauges show, asked by the main thread. */
 struct projector_gauges {
     struct ol_pg *db;
@@ -38,7 +30,9 @@ struct projector {
     struct installation installation;
     struct ol_http *http;
     struct projector_gauges gauges;
-    struct projector_thread threads[CONTEXT_COUNT];
+    struct follower followers[CONTEXT_COUNT];
+    size_t count; /* of them, initialised */
+    struct ol_run_thread threads[CONTEXT_COUNT];
 };
 
 /* ---- gauges ---------------------------------------------------------------------------------- */
@@ -77,7 +71,7 @@ static enum ol_class show_sagas(struct projector *projector, struct ol_error *re
 
 static void hide_lag(struct projector *projector, enum context context, int32_t partition)
 {
-    const char *topic = projector->threads[context].follower.topic.text;
+    const char *topic = projector->followers[context].topic.text;
     uint64_t bit = UINT64_C(1) << partition;
     if (!(projector->gauges.shown[context] & bit))
         return;
@@ -92,7 +86,7 @@ static void hide_lag(struct projector *projector, enum context context, int32_t 
 static void show_lag(struct projector *projector, enum context context, int32_t partition,
                      int64_t high, int64_t position)
 {
-    const struct follower *follower = &projector->threads[context].follower;
+    const struct follower *follower = &projector->followers[context];
     int64_t *behind_since_us = &projector->gauges.behind_since_us[context][partition];
     int64_t pending_ms = atomic_load(&follower->followed[partition].pending_ms);
     int64_t now_us = ol_clock_monotonic_us(), lag = high > position ? high - position : 0,
@@ -115,13 +109,10 @@ static void show_lag(struct projector *projector, enum context context, int32_t 
 static enum ol_class show_partition(struct projector *projector, enum context context,
                                     int32_t partition, int64_t position, struct ol_error *reterr)
 {
-    const char *topic = projector->threads[context].follower.topic.text;
-    int64_t low, stable, high;
-    enum ol_class class = ol_reader_watermarks(projector->gauges.reader, topic, partition,
-                                               WATERMARK_MS, &low, &stable, reterr);
-    if (!class)
-        class = ol_admin_watermarks(projector->installation.admin, topic, partition, WATERMARK_MS,
-                                    &low, &high, reterr);
+    const char *topic = projector->followers[context].topic.text;
+    int64_t stable, high;
+    enum ol_class class = ol_admin_ends(projector->installation.admin, projector->gauges.reader,
+                                        topic, partition, WATERMARK_MS, &stable, &high, reterr);
     if (class)
         return class;
     ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
@@ -134,7 +125,7 @@ static enum ol_class show_lags(struct projector *projector, struct ol_error *ret
 {
     enum ol_class class = OL_OK;
     for (int context = 0; context < CONTEXT_COUNT && !class; context++) {
-        const struct follower *follower = &projector->threads[context].follower;
+        const struct follower *follower = &projector->followers[context];
         for (int32_t i = 0; i < follower->partitions && !class; i++) {
             int64_t position = atomic_load(&follower->followed[i].position);
             if (position < 0)
@@ -165,53 +156,25 @@ static void ready(void *context, struct ol_http_reasons *reasons)
     if (atomic_load(&projector->gauges.postgres_away))
         ol_http_reason(reasons, "PostgreSQL does not answer");
     for (size_t i = 0; i < CONTEXT_COUNT; i++)
-        follower_reasons(&projector->threads[i].follower, reasons);
+        follower_reasons(&projector->followers[i], reasons);
 }
 
-static void *follow(void *argument)
+static enum ol_class follow(void *follower, struct ol_error *reterr)
 {
-    struct projector_thread *thread = argument;
-    thread->class = follower_run(&thread->follower, &thread->error);
-    if (thread->class)
-        ol_run_stop(); /* a loop that failed for good takes the others along */
-    return NULL;
+    return follower_run(follower, reterr);
 }
 
 static enum ol_class start_threads(struct projector *projector, struct ol_error *reterr)
 {
-    for (size_t i = 0; i < CONTEXT_COUNT; i++) {
-        struct projector_thread *thread = &projector->threads[i];
-        thread->initialised = true;
-        enum ol_class class =
-            follower_init(&thread->follower, projector->options, (enum context)i, reterr);
-        if (class)
-            return class;
+    enum ol_class class = OL_OK;
+    for (size_t i = 0; i < CONTEXT_COUNT && !class; i++) {
+        projector->count = i + 1;
+        class =
+            follower_init(&projector->followers[i], projector->options, (enum context)i, reterr);
     }
-    for (size_t i = 0; i < CONTEXT_COUNT; i++) {
-        struct projector_thread *thread = &projector->threads[i];
-        if (pthread_create(&thread->thread, NULL, follow, thread) != 0) {
-            ol_run_stop();
-            return ol_fail(reterr, OL_FATAL, "no thread to be had");
-        }
-        thread->started = true;
-    }
-    return OL_OK;
-}
-
-/* The first failure of any thread is the role's. */
-static enum ol_class join_threads(struct projector *projector, enum ol_class class,
-                                  struct ol_error *reterr)
-{
-    for (size_t i = 0; i < CONTEXT_COUNT; i++) {
-        struct projector_thread *thread = &projector->threads[i];
-        if (!thread->started)
-            continue;
-        pthread_join(thread->thread, NULL);
-        if (thread->class && !class) {
-            class = thread->class;
-            *reterr = thread->error;
-        }
-    }
+    for (size_t i = 0; i < CONTEXT_COUNT && !class; i++)
+        class =
+            ol_run_thread_start(&projector->threads[i], follow, &projector->followers[i], reterr);
     return class;
 }
 
@@ -230,14 +193,14 @@ static enum ol_class project(struct projector *projector, struct ol_error *reter
         class = ol_http_start(&projector->http, &http, reterr);
     if (class) {
         ol_run_stop();
-        return join_threads(projector, class, reterr);
+        return ol_run_threads_join(projector->threads, CONTEXT_COUNT, class, reterr);
     }
     ol_log(OL_LOG_INFO, "projector", "started", ol_kv("slot", projector->options->slot),
            ol_kv("metrics_port", ol_http_port(projector->http)),
            ol_kv("librdkafka", ol_kafka_version()));
     while (!ol_run_sleep(GAUGES_EVERY_MS))
         show_gauges(projector);
-    return join_threads(projector, OL_OK, reterr);
+    return ol_run_threads_join(projector->threads, CONTEXT_COUNT, OL_OK, reterr);
 }
 
 enum ol_class projector_run(const struct ol_options *options, struct ol_error *reterr)
@@ -252,9 +215,8 @@ enum ol_class projector_run(const struct ol_options *options, struct ol_error *r
         ol_http_stop(projector->http);
         if (!class)
             ol_run_drained();
-        for (size_t i = 0; i < CONTEXT_COUNT; i++)
-            if (projector->threads[i].initialised)
-                follower_release(&projector->threads[i].follower);
+        for (size_t i = 0; i < projector->count; i++)
+            follower_release(&projector->followers[i]);
         ol_pg_free(projector->gauges.db);
         ol_reader_close(projector->gauges.reader);
         installation_release(&projector->installation);

@@ -53,9 +53,12 @@ Test(kafka_reader, tells_the_last_stable_offset_from_the_high_watermark)
     cr_assert_eq(high_of(stable, topic), 2);
 
     struct ol_admin *admin;
-    int64_t low, high;
+    int64_t low, high, stable_end;
     MUST(ol_admin_open(&settings, &admin, reterr));
     MUST(ol_admin_watermarks(admin, topic, 0, WAIT_MS, &low, &high, reterr));
+    cr_assert_eq(high, 3);
+    MUST(ol_admin_ends(admin, stable, topic, 0, WAIT_MS, &stable_end, &high, reterr));
+    cr_assert_eq(stable_end, 2);
     cr_assert_eq(high, 3);
     cr_assert(ol_admin_close(admin));
     cr_assert(ol_producer_close(producer));

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -195,6 +196,40 @@ Test(ol_http, turns_away_the_one_too_many_and_recovers)
         close(idle[i]);
     usleep(100000);
     cr_expect(strstr(ask("GET /livez HTTP/1.1\r\n\r\n"), " 200 OK"));
+}
+
+static int64_t cpu_us(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (use.ru_utime.tv_sec + use.ru_stime.tv_sec) * INT64_C(1000000) + use.ru_utime.tv_usec +
+           use.ru_stime.tv_usec;
+}
+
+/* The connection that can't be accepted stays in the queue, and keeps the listener readable. */
+Test(ol_http, sleeps_while_there_is_no_descriptor)
+{
+    struct rlimit few = {.rlim_cur = 64, .rlim_max = 64};
+    int taken[64], count = 0;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while ((taken[count] = dup(fd)) >= 0)
+        count++;
+    cr_assert_gt(count, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(ol_http_port(http)),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    int64_t before_us = cpu_us();
+    usleep(500000);
+    cr_expect_lt(cpu_us() - before_us, 100000);
+    for (int i = 0; i < count; i++)
+        close(taken[i]);
+    static const char request[] = "GET /livez HTTP/1.1\r\n\r\n";
+    cr_assert_eq(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), (ssize_t)sizeof request - 1);
+    read_all(fd, reply, sizeof reply);
+    close(fd);
+    cr_expect(strstr(reply, " 200 OK"));
 }
 
 Test(ol_http, serves_many_in_turn)

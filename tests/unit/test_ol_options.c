@@ -320,6 +320,7 @@ Test(ol_options_init, refuses_a_bad_file_with_its_line)
         {"wait = true\n", ":1: this can only be given as a flag: --wait"},
         {"config = x\n", ":1: this can only be given as a flag: --config"},
         {"partitions = 4\n\npartitions = 5\n", ":3: for the second time: partitions"},
+        {"[kafka]\nlinger.ms = 7\nlinger.ms = 8\n", ":3: for the second time: linger.ms"},
         {"partitions = 99\n", ":1: partitions: 99 is outside 1 to 64"},
         {"# fine\npartitions\n", ":2: neither [section] nor name = value"},
         {"[postgres]\nx = y\n", ":2: there is no section postgres"},

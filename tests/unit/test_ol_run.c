@@ -126,6 +126,51 @@ static void *stop_soon(void *unused)
     return unused;
 }
 
+/* A loop that runs until it is asked to stop, or fails at once with its context's class. */
+static enum ol_class loop(void *context, struct ol_error *reterr)
+{
+    enum ol_class class = *(enum ol_class *)context;
+    while (!class && !ol_run_sleep(60000))
+        ;
+    return class ? ol_fail(reterr, class, "failed: %s", ol_class_name(class)) : OL_OK;
+}
+
+static enum ol_class join(const enum ol_class *classes, size_t count, enum ol_class before,
+                          struct ol_error *reterr)
+{
+    struct ol_run_thread threads[4] = {0};
+    cr_assert_eq(ol_run_init(60000, NULL), OL_OK);
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(ol_run_thread_start(&threads[i], loop, (void *)&classes[i], reterr), OL_OK);
+    if (before)
+        ol_run_stop();
+    enum ol_class class = ol_run_threads_join(threads, 4, before, reterr);
+    cr_assert(ol_run_stopping());
+    ol_run_release();
+    return class;
+}
+
+Test(ol_run_thread, takes_the_others_along_when_it_fails, .timeout = 10)
+{
+    struct ol_error error = {0};
+    const enum ol_class classes[] = {OL_OK, OL_CONFLICT, OL_OK};
+    cr_assert_eq(join(classes, 3, OL_OK, &error), OL_CONFLICT);
+    cr_assert_eq(error.class, OL_CONFLICT);
+    cr_assert_str_eq(error.text, "failed: conflict");
+}
+
+Test(ol_run_thread, the_first_failure_is_the_roles, .timeout = 10)
+{
+    struct ol_error error = {0};
+    const enum ol_class classes[] = {OL_VIOLATED, OL_CONFLICT};
+    cr_assert_eq(join(classes, 2, OL_OK, &error), OL_VIOLATED);
+    ol_fail(&error, OL_USAGE, "before");
+    cr_assert_eq(join(classes, 2, OL_USAGE, &error), OL_USAGE);
+    cr_assert_str_eq(error.text, "before");
+    const enum ol_class none[] = {OL_OK, OL_OK};
+    cr_assert_eq(join(none, 0, OL_FATAL, &error), OL_FATAL);
+}
+
 Test(ol_run_sleep, ends_when_asked_to_stop, .timeout = 10)
 {
     pthread_t thread;

@@ -1,0 +1,268 @@
+/*
+ * tests/contract/test_projection_load.c - rows read back: states for a worker, answers for people, and
+ * the plans by which they are found.
+ */
+#include "test_projection_play.h"
+
+#include "domain/checkout.h"
+#include "projections/load_statements.h"
+#include "projections/query.h"
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+Test(load, finds_nothing_where_there_is_nothing)
+{
+    OWN_DATABASE(own, true);
+    struct load *load = load_new(own.db, CONTEXT_PAYMENTS, play_topic(CONTEXT_PAYMENTS), 2);
+    const struct entity_key keys[] = {
+        {ENTITY_ACCOUNT, 0, TEXT("c-1"), {0}},
+        {ENTITY_PAYMENT, 0, TEXT("c-1"), TEXT("o-1")},
+        {ENTITY_COMMAND, 0, TEXT("c-1"), TEXT("open/c-1")},
+    };
+    struct entity entities[3];
+    struct load_progress progress[2];
+    struct ol_arena arena;
+    ol_arena_init(&arena, 4096, 0);
+    pg_ok(load_send(load, keys, 3, reterr));
+    pg_ok(load_receive(load, 5000, &arena, entities, progress, reterr));
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(entities[i].kind, keys[i].kind);
+        cr_assert(entity_is_absent(&entities[i]));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        cr_assert_eq(progress[i].next_offset, 0);
+        cr_assert_eq(progress[i].last_offset, -1);
+        cr_assert_eq(progress[i].last_recorded_us, TIME_NONE);
+        cr_assert_not(progress[i].has_receipt);
+    }
+    pg_ok(load_send(load, NULL, 0, reterr));
+    pg_ok(load_receive(load, 5000, &arena, NULL, progress, reterr));
+    ol_arena_release(&arena);
+    load_free(load);
+}
+
+Test(load, reports_progress_and_the_last_receipt)
+{
+    OWN_DATABASE(own, true);
+    struct history *history = play_history(11, 50);
+    struct rng rng = rng_from(11);
+    OL_AUTO(play) struct play play;
+    play_init(&play, &own, history, CONTEXT_ORDERS);
+    while (play_step(&play, &rng, 70))
+        ;
+    struct load *load = load_new(own.db, CONTEXT_ORDERS, play_topic(CONTEXT_ORDERS), 3);
+    struct load_progress progress[3];
+    struct ol_arena arena;
+    ol_arena_init(&arena, 4096, 0);
+    pg_ok(load_send(load, NULL, 0, reterr));
+    pg_ok(load_receive(load, 5000, &arena, NULL, progress, reterr));
+    for (size_t i = 0; i < 3; i++) {
+        const struct load_progress *now = &play.progress[i];
+        const struct record_list *list = &history->events[CONTEXT_ORDERS][i];
+        cr_assert_eq(progress[i].last_offset, list->records[list->count - 1].offset);
+        cr_assert_eq(progress[i].next_offset, now->next_offset);
+        cr_assert_eq(progress[i].last_digest, now->last_digest);
+        cr_assert_eq(progress[i].last_recorded_us, now->last_recorded_us);
+        cr_assert(progress[i].has_receipt);
+        cr_assert_eq(memcmp(&progress[i].receipt, &now->receipt, sizeof now->receipt), 0);
+    }
+    ol_arena_release(&arena);
+    load_free(load);
+    history_free(history);
+}
+
+Test(load, lists_the_open_deadlines_of_a_partition)
+{
+    OWN_DATABASE(own, true);
+    struct history *history = play_history(12, 300);
+    struct rng rng = rng_from(12);
+    OL_AUTO(play) struct play play;
+    play_init(&play, &own, history, CONTEXT_ORDERS);
+    for (int i = 0; i < 6; i++)
+        play_step(&play, &rng, 60);
+    struct load *load = load_new(own.db, CONTEXT_ORDERS, play_topic(CONTEXT_ORDERS), 3);
+    struct ol_arena arena;
+    size_t sum = 0;
+    ol_arena_init(&arena, 4096, 0);
+    for (int32_t partition = 0; partition < 3; partition++) {
+        struct load_deadline *deadlines;
+        struct load_progress progress[3];
+        size_t count;
+        pg_ok(load_deadlines(load, partition, &arena, &deadlines, &count, progress, reterr));
+        for (size_t i = 0; i < count; i++)
+            cr_assert_eq(partition_of(deadlines[i].order_id, 3), partition);
+        sum += count;
+    }
+    char expected[32];
+    snprintf(expected, sizeof expected, "%zu", sum);
+    cr_assert_str_eq(pg_value(own.db, "SELECT count(*) FROM orderlog.orders "
+                                      "WHERE saga_state IN ('running', 'undoing')"),
+                     expected);
+    cr_assert_gt(sum, 0);
+    ol_arena_release(&arena);
+    load_free(load);
+    history_free(history);
+}
+
+Test(load, can_be_used_again_after_a_failure)
+{
+    OWN_DATABASE(own, true);
+    struct load *load = load_new(own.db, CONTEXT_ORDERS, play_topic(CONTEXT_ORDERS), 1);
+    const struct entity_key key = {ENTITY_ORDER, 0, TEXT("o-1"), {0}};
+    struct entity entity;
+    struct load_progress progress;
+    struct ol_arena arena;
+    ol_arena_init(&arena, 4096, 0);
+    pg_script(own.db, "ALTER TABLE orderlog.orders RENAME TO away");
+    pg_ok(load_send(load, &key, 1, reterr));
+    pg_fails(load_receive(load, 5000, &arena, &entity, &progress, reterr), OL_FATAL, "load/orders");
+    pg_script(own.db, "ALTER TABLE orderlog.away RENAME TO orders");
+    pg_ok(load_send(load, &key, 1, reterr));
+    pg_ok(load_receive(load, 5000, &arena, &entity, &progress, reterr));
+    cr_assert(entity_is_absent(&entity));
+    ol_arena_release(&arena);
+    load_free(load);
+}
+
+Test(load, looks_keys_up_in_indexes_whatever_the_statistics_say)
+{
+    OWN_DATABASE(own, true);
+    struct history *history = play_history(13, 200);
+    struct rng rng = rng_from(13);
+    play_all(&own, history, &rng, 1000);
+    pg_script(own.db, "ANALYZE"); /* small tables: a scan would look cheaper */
+    struct load *load = load_new(own.db, CONTEXT_INVENTORY, play_topic(CONTEXT_INVENTORY), 3);
+    struct entity_key keys[40];
+    struct entity entities[40];
+    struct load_progress progress[3];
+    struct ol_arena arena;
+    ol_arena_init(&arena, 1 << 16, 0);
+    for (size_t i = 0; i < 40; i++)
+        keys[i] = (struct entity_key){i % 2 ? ENTITY_PRODUCT : ENTITY_RESERVATION,
+                                      0,
+                                      i % 2 ? TEXT("25671") : TEXT("27601281303"),
+                                      {0}};
+    const char *scans =
+        "SELECT sum(seq_scan) FROM pg_stat_user_tables "
+        "WHERE relname IN ('products', 'stock', 'reservations', 'product_commands')";
+    /* Statistics are sent when a backend goes idle for a moment, or ends. */
+    char before[64];
+    pg_script(own.db, "SELECT pg_stat_force_next_flush()");
+    snprintf(before, sizeof before, "%s", pg_value(own.db, scans));
+    for (int i = 0; i < 8; i++) {
+        pg_ok(load_send(load, keys, 40, reterr));
+        pg_ok(load_receive(load, 5000, &arena, entities, progress, reterr));
+    }
+    pg_script(own.db, "SELECT pg_stat_force_next_flush()");
+    cr_assert_str_eq(pg_value(own.db, scans), before);
+    ol_arena_release(&arena);
+    load_free(load);
+    history_free(history);
+}
+
+/* ---- queries --------------------------------------------------------------------------------- */
+
+static int rows_of(struct ol_pg *db, enum query query, const char *id)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    pg_ok(query_rows(db, query, id, &rows, reterr));
+    return rows.count;
+}
+
+Test(query, tells_about_one_order)
+{
+    OWN_DATABASE(own, true);
+    struct history *history = play_history(14, 200);
+    struct rng rng = rng_from(14);
+    play_all(&own, history, &rng, 1000);
+    char id[64], command[64];
+    snprintf(id, sizeof id, "%s",
+             pg_value(own.db, "SELECT order_id FROM orderlog.orders WHERE status = 'CONFIRMED' "
+                              "AND total_minor > 0 ORDER BY 1"));
+    snprintf(command, sizeof command, "basket/%s", id);
+    cr_assert_eq(rows_of(own.db, QUERY_ORDER, id), 1);
+    cr_assert_gt(rows_of(own.db, QUERY_ORDER_LINES, id), 0);
+    cr_assert_gt(rows_of(own.db, QUERY_ORDER_GROUPS, id), 0);
+    cr_assert_eq(rows_of(own.db, QUERY_ORDER_PAYMENT, id), 1);
+    cr_assert_gt(rows_of(own.db, QUERY_ORDER_COMMANDS, id), 0);
+    cr_assert_geq(rows_of(own.db, QUERY_ORDER_HISTORY, id), 5);
+    cr_assert_eq(rows_of(own.db, QUERY_COMMAND, command), 1);
+    cr_assert_eq(rows_of(own.db, QUERY_COMMAND_OF_ORDER, id), 1);
+    for (enum query query = 0; query < QUERY_COUNT; query++)
+        cr_assert_eq(rows_of(own.db, query, "no such id"), 0);
+    history_free(history);
+}
+
+Test(query, lists_open_sagas_with_their_states)
+{
+    OWN_DATABASE(own, true);
+    struct history *history = play_history(15, 300);
+    struct rng rng = rng_from(15);
+    OL_AUTO(play) struct play play;
+    play_init(&play, &own, history, CONTEXT_ORDERS);
+    for (int i = 0; i < 6; i++)
+        play_step(&play, &rng, 60);
+    struct query_saga *sagas, saga;
+    struct ol_arena arena;
+    size_t count;
+    ol_arena_init(&arena, 4096, 0);
+    pg_ok(query_sagas(own.db, false, 1000, &arena, &sagas, &count, reterr));
+    cr_assert_gt(count, 1);
+    for (size_t i = 0; i < count; i++) {
+        char waits[128];
+        cr_assert_gt(checkout_waits_for(&sagas[i].order, waits, sizeof waits), 0);
+        cr_assert(i == 0 || sagas[i].recorded_us >= sagas[i - 1].recorded_us);
+        pg_ok(query_saga(own.db, sagas[i].order_id.data, &arena, &saga, reterr));
+        play_same_order(&saga.order, &sagas[i].order);
+    }
+    pg_ok(query_sagas(own.db, false, 1, &arena, &sagas, &count, reterr));
+    cr_assert_eq(count, 1);
+    pg_script(own.db, "UPDATE orderlog.orders SET saga_state = 'stuck' WHERE order_id = "
+                      "(SELECT min(order_id) FROM orderlog.orders)");
+    pg_ok(query_sagas(own.db, true, 1000, &arena, &sagas, &count, reterr));
+    cr_assert_eq(count, 1);
+    pg_fails(query_saga(own.db, "no such id", &arena, &saga, reterr), OL_NOT_FOUND, "no such id");
+    ol_arena_release(&arena);
+    history_free(history);
+}
+
+/* ---- plans ----------------------------------------------------------------------------------- */
+
+/* Each table's rows are found through an index and a condition on it. */
+static void all_lookups(struct ol_pg *db, const char *explain)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    int tables = 0, lookups = 0;
+    pg_ok(ol_pg_select(db, "test/explain", explain, NULL, &rows, reterr));
+    for (int row = 0; row < rows.count; row++) {
+        const char *line = ol_pg_string(&rows, row, 0);
+        tables +=
+            strstr(line, " on ") && !strstr(line, "Function Scan") && !strstr(line, "Subquery");
+        lookups += strstr(line, "Index Cond") != NULL;
+        cr_expect_null(strstr(line, "Join Filter"), "%s", line);
+    }
+    cr_expect_gt(lookups, 0);
+    cr_expect_eq(tables, lookups);
+}
+
+/* A plan is kept from when it was made, and then the tables may have been empty. */
+Test(projection, looks_keys_up_even_by_a_plan_made_for_empty_tables)
+{
+    OWN_DATABASE(own, true);
+    pg_script(own.db, "BEGIN");
+    pg_script(own.db, load_settings.sql);
+    for (enum context context = 0; context < CONTEXT_COUNT; context++) {
+        for (int query = 0; query < LOAD_QUERY_COUNT; query++) {
+            const char *sql = load_statements[context][query].sql;
+            char text[2048];
+            if (!sql)
+                continue;
+            snprintf(text, sizeof text, "PREPARE plan AS %s", sql);
+            pg_script(own.db, text);
+            all_lookups(own.db, strstr(sql, "$2") ? "EXPLAIN EXECUTE plan (NULL, NULL)"
+                                                  : "EXPLAIN EXECUTE plan (NULL)");
+            pg_script(own.db, "DEALLOCATE plan");
+        }
+    }
+    pg_script(own.db, "ROLLBACK");
+}
