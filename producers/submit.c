@@ -358,6 +358,8 @@ static enum ol_class pump(struct submit *submit, struct line_input *input, struc
         size_t bytes;
         int timeout_ms = is_busy(submit) ? 0 : -1;
         enum ol_class class = line_input_next(input, timeout_ms, &state, &line, &bytes, reterr);
+        submit->lines += class == OL_POISON; /* too long to be looked at */
+        class = pass_over(submit, class, reterr);
         if (class || state == LINE_END)
             return class;
         if (state == LINE_NOT_YET) {
