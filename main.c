@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -282,13 +283,23 @@ static int help_on(int count, char *const words[])
     return 0;
 }
 
-/* What was to be printed has to be out: a full disk or a closed pipe is a failure. */
+/* A pipe that nobody reads any more. What a write said about it may be long ago. */
+static bool reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && out.revents & POLLERR;
+}
+
+/* What was to be printed has to be out: a full disk or a closed pipe is a failure. The second is
+ * the reader's own doing and needs no words. */
 static int flushed(int exit_code)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    bool failed_before = ferror(stdout);
+    if (fflush(stdout) == 0 && !failed_before)
         return exit_code;
-    if (errno != EPIPE)
-        fprintf(stderr, "orderlog: standard output can't be written: %s\n", strerror(errno));
+    if (!reader_is_gone())
+        fprintf(stderr, "orderlog: standard output can't be written%s%s\n",
+                failed_before ? "" : ": ", failed_before ? "" : strerror(errno));
     return exit_code ? exit_code : ol_exit_code(OL_FATAL);
 }
 
