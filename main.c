@@ -22,6 +22,7 @@
 #include "lib/ol_kafka.h"
 #include "lib/ol_log.h"
 #include "lib/ol_options.h"
+#include "lib/ol_text.h"
 #include "producers/import.h"
 #include "producers/submit.h"
 #include "projections/projector.h"
@@ -318,8 +319,10 @@ static int failed(const struct row *row, const struct ol_error *error)
     char name[FEW_WORDS];
     row_name(row, name);
     bool named = strncmp(error->text, "orderlog ", strlen("orderlog ")) == 0;
+    OL_AUTO(ol_text) struct ol_text line = {0}; /* what others wrote may stand in the sentence */
+    ol_text_add_shown(&line, error->text, strlen(error->text));
     fprintf(stderr, "%s%s%s%s\n", named ? "" : "orderlog ", named ? "" : name, named ? "" : ": ",
-            error->text);
+            line.failed ? "out of memory" : ol_text_string(&line));
     if (error->class == OL_USAGE)
         fprintf(stderr, "try: orderlog %s --help\n", name);
     return ol_exit_code(error->class);

@@ -105,6 +105,25 @@ void ol_text_addf(struct ol_text *text, const char *format, ...)
     va_end(again);
 }
 
+static bool is_control(unsigned char c)
+{
+    return c < 0x20 || c == 0x7f;
+}
+
+void ol_text_add_shown(struct ol_text *text, const void *data, size_t bytes)
+{
+    for (const char *from = data, *end = from + bytes; from < end;) {
+        size_t length = ol_utf8_length(from, (size_t)(end - from));
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): two bytes are there */
+        bool c1 = length == 2 && (unsigned char)from[0] == 0xc2 && (unsigned char)from[1] < 0xa0;
+        if (length == 0 || c1 || is_control((unsigned char)from[0]))
+            ol_text_add(text, "\xEF\xBF\xBD");
+        else
+            ol_text_add_bytes(text, from, length);
+        from += length ? length : 1;
+    }
+}
+
 static void add_json_control(struct ol_text *text, unsigned char c)
 {
     static const char short_forms[32] = {

@@ -143,7 +143,7 @@ static void format_text(struct ol_text *text, const struct item *item, const str
         ol_text_addf(text, "  %s", row->code);
     if (row->message.bytes) {
         ol_text_add(text, row->code && *row->code ? ": " : "  ");
-        ol_text_add_bytes(text, row->message.data, row->message.bytes);
+        ol_text_add_shown(text, row->message.data, row->message.bytes);
     }
     ol_text_add_char(text, '\n');
 }

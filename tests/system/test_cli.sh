@@ -265,6 +265,12 @@ has 'the conflict is named in the text' "$OUT" COMMAND_ID_REUSED
 exits 'a refused order is no order' 3 order show o2
 has 'and it is said why' "$ERR" SKU_TWICE
 
+# What others wrote does not reach the terminal as it is.
+submit "$(with_id odd "$(order_lines odd 'c\u001b[31m\nd' '{"sku":"A","quantity":"1","amountMinor":"1"}')")"
+wait_for 'an odd one is refused' "$BIN" command show odd
+exits 'no order either' 3 order show odd
+same 'and its sentence is one line without escapes' "$(tr -dc '\033\n' <"$DIR/err" | wc -c)" 1
+
 # ---- one order ---------------------------------------------------------------------------
 
 call order show o1 --json

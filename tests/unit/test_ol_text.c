@@ -55,6 +55,16 @@ Test(ol_text_add_json_bytes, keeps_a_nul_visible)
     ol_text_release(&text);
 }
 
+Test(ol_text_add_shown, keeps_control_characters_from_terminals)
+{
+    static const char odd[] = "a\x1b[31m\n\x7f\xff\xc2\x9b\xc3\xa9";
+    struct ol_text text = {0};
+    ol_text_add_shown(&text, odd, sizeof odd - 1);
+    cr_assert_str_eq(ol_text_string(&text), "a\xef\xbf\xbd[31m\xef\xbf\xbd\xef\xbf\xbd"
+                                            "\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9");
+    ol_text_release(&text);
+}
+
 Test(ol_text_add_json_int, quotes_so_that_no_reader_rounds)
 {
     struct ol_text text = {0};
