@@ -147,6 +147,11 @@ has 'what was applied is told' "$OUT" now
 silent 'a second time there is nothing to do' 'up to date' migrate up
 call migrate status --json
 same 'all of it is applied' "$(jq -s 'map(.state) | unique | join(",")' <<<"$OUT")" '"applied"'
+cp -r "$ORDERLOG_MIGRATIONS" "$DIR/edited"
+for file in "$DIR"/edited/*_roles.sql; do sed -i '/^-- migrate:up/a -- edited' "$file"; done
+call migrate status --json --migrations "$DIR/edited"
+same 'a file that was edited since is told' "$(jq -r 'select(.state == "changed").file' <<<"$OUT" | wc -l)" 1
+has 'and not called up to date' "$ERR" 'nothing is pending, but 1 applied before were changed since'
 exits 'no topics yet: not found' 3 lag
 has 'and that way out is named' "$ERR" 'topics apply'
 
