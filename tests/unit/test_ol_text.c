@@ -36,6 +36,9 @@ Test(ol_text_add_json, escapes_what_json_and_terminals_must_not_see)
         {"a\tb\nc\rd\be\f", "\"a\\tb\\nc\\rd\\be\\f\""},
         {"\x01\x1b[31m\x7f", "\"\\u0001\\u001b[31m\\u007f\""},
         {"Gem\xC3\xBCse", "\"Gem\xC3\xBCse\""},
+        {"\xC2\x9B"
+         "31m\xC2\xA0",
+         "\"\\u009b31m\xC2\xA0\""},
         {"bad \xC3 end\xFF", "\"bad \xEF\xBF\xBD end\xEF\xBF\xBD\""},
         {NULL, "null"},
     };
