@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "lib/ol_kafka.h"
 #include "lib/ol_log.h"
 #include "lib/ol_options.h"
+#include "lib/ol_text.h"
 #include "producers/import.h"
 #include "producers/submit.h"
 #include "projections/projector.h"
@@ -282,13 +284,23 @@ static int help_on(int count, char *const words[])
     return 0;
 }
 
-/* What was to be printed has to be out: a full disk or a closed pipe is a failure. */
+/* A pipe that nobody reads any more. What a write said about it may be long ago. */
+static bool reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && out.revents & POLLERR;
+}
+
+/* What was to be printed has to be out: a full disk or a closed pipe is a failure. The second is
+ * the reader's own doing and needs no words. */
 static int flushed(int exit_code)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    bool failed_before = ferror(stdout);
+    if (fflush(stdout) == 0 && !failed_before)
         return exit_code;
-    if (errno != EPIPE)
-        fprintf(stderr, "orderlog: standard output can't be written: %s\n", strerror(errno));
+    if (!reader_is_gone())
+        fprintf(stderr, "orderlog: standard output can't be written%s%s\n",
+                failed_before ? "" : ": ", failed_before ? "" : strerror(errno));
     return exit_code ? exit_code : ol_exit_code(OL_FATAL);
 }
 
@@ -307,8 +319,10 @@ static int failed(const struct row *row, const struct ol_error *error)
     char name[FEW_WORDS];
     row_name(row, name);
     bool named = strncmp(error->text, "orderlog ", strlen("orderlog ")) == 0;
+    OL_AUTO(ol_text) struct ol_text line = {0}; /* what others wrote may stand in the sentence */
+    ol_text_add_shown(&line, error->text, strlen(error->text));
     fprintf(stderr, "%s%s%s%s\n", named ? "" : "orderlog ", named ? "" : name, named ? "" : ": ",
-            error->text);
+            line.failed ? "out of memory" : ol_text_string(&line));
     if (error->class == OL_USAGE)
         fprintf(stderr, "try: orderlog %s --help\n", name);
     return ol_exit_code(error->class);

@@ -26,7 +26,7 @@ static const char sql[] =
 enum ol_class command_show_run(const struct ol_options *options, struct ol_error *reterr)
 {
     OL_AUTO(session) struct session session;
-    enum ol_class class = session_init(&session, options, SESSION_PG, reterr);
+    enum ol_class class = session_init(&session, options, SESSION_ID | SESSION_PG, reterr);
     if (class)
         return class;
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};

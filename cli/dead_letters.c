@@ -48,6 +48,24 @@ static bool is_wanted(const struct ol_options *options, enum context context, co
     return options->topic.count == 0;
 }
 
+static enum ol_class check_topics(const struct ol_options *options, struct ol_error *reterr)
+{
+    for (size_t i = 0; i < options->topic.count; i++) {
+        const char *wanted = options->topic.items[i];
+        bool known = false;
+        for (int j = 0; j < CONTEXT_COUNT; j++) {
+            struct topic_name topic =
+                topic_name(options->topic_prefix, (enum context)j, STREAM_DEAD_LETTERS);
+            known |= strcmp(wanted, topic.text) == 0 ||
+                     strcmp(wanted, context_name((enum context)j)) == 0;
+        }
+        if (!known)
+            return ol_fail(reterr, OL_USAGE,
+                           "--topic: '%s' is neither a dead letter topic nor a context", wanted);
+    }
+    return OL_OK;
+}
+
 static enum ol_class read_letters(struct letters *letters, scan_take *take, struct ol_error *reterr)
 {
     struct session *session = letters->session;
@@ -55,7 +73,9 @@ static enum ol_class read_letters(struct letters *letters, scan_take *take, stru
     struct scan_place places[CONTEXT_COUNT * PARTITIONS_MAX];
     int32_t partitions = 0;
     size_t count = 0;
-    enum ol_class class = session_partitions(session, &partitions, reterr);
+    enum ol_class class = check_topics(session->options, reterr);
+    if (!class)
+        class = session_partitions(session, &partitions, reterr);
     for (int i = 0; i < CONTEXT_COUNT && !class; i++) {
         topics[i] =
             topic_name(session->options->topic_prefix, (enum context)i, STREAM_DEAD_LETTERS);
@@ -64,8 +84,6 @@ static enum ol_class read_letters(struct letters *letters, scan_take *take, stru
                 places[count++] = (struct scan_place){
                     .topic = topics[i].text, .partition = j, .from = -1, .until = INT64_MAX};
     }
-    if (!class && count == 0)
-        return ol_fail(reterr, OL_USAGE, "--topic: no dead letter topic or context has that name");
     return class ? class : scan_run(session, places, count, take, letters, NULL, reterr);
 }
 

@@ -87,6 +87,33 @@ static enum ol_class check_topics(const struct events *events, struct ol_error *
     return OL_OK;
 }
 
+/* Every name that a record's type can have. */
+static const char *const type_names[] = {
+#define COMMAND(context, kind, name) #name,
+#define STEP(context, kind, name)    #name,
+#define EVENT(context, kind, name)   #name,
+#include "domain/messages.def"
+    "CommandRejected", "CommandRepeated", "Receipt"};
+
+static bool is_type(const char *name)
+{
+    for (size_t i = 0; i < sizeof type_names / sizeof *type_names; i++)
+        if (strcmp(type_names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static enum ol_class check_types(const struct ol_option_list *wanted, struct ol_error *reterr)
+{
+    for (size_t i = 0; i < wanted->count; i++)
+        if (!is_type(wanted->items[i]))
+            return ol_fail(reterr, OL_USAGE,
+                           "--type: there is no event, command or step '%s'; it is a message's "
+                           "name, such as OrderConfirmed",
+                           wanted->items[i]);
+    return OL_OK;
+}
+
 static enum ol_class list_places(struct events *events, struct ol_error *reterr)
 {
     int32_t partitions;
@@ -360,6 +387,8 @@ static enum ol_class begin(struct events *events, struct ol_error *reterr)
     enum ol_class class = read_time("since", options->since, &events->since_ms, reterr);
     if (!class)
         class = read_time("until", options->until, &events->until_ms, reterr);
+    if (!class)
+        class = check_types(&options->type, reterr);
     if (!class)
         class = session_init(&events->session, options, SESSION_KAFKA, reterr);
     return class ? class : list_places(events, reterr);

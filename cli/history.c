@@ -39,6 +39,11 @@ void history_release(struct history *history)
 
 #define SHOWN(text) (int)((text).bytes), (text).data ? (text).data : ""
 
+static void say_reason(enum refusal_code code, struct text sku, struct ol_text *text)
+{
+    ol_text_addf(text, "; %s%s%.*s", refusal_name(code), sku.bytes ? " " : "", SHOWN(sku));
+}
+
 static void say_order(const struct order_event *event, struct ol_text *text)
 {
     ol_text_addf(text, "%s, %s", order_status_name(event->status),
@@ -49,14 +54,14 @@ static void say_order(const struct order_event *event, struct ol_text *text)
     if (event->kind == ORDER_STOCK_RESERVED || event->kind == ORDER_STOCK_RELEASED)
         ol_text_addf(text, "; group %d", event->partition);
     if (event->kind == ORDER_REJECTED || event->kind == ORDER_CANCELLED)
-        ol_text_addf(text, "; %s %.*s", refusal_name(event->code), SHOWN(event->sku));
+        say_reason(event->code, event->sku, text);
 }
 
 static void say_inventory(const struct inventory_event *event, struct ol_text *text)
 {
     ol_text_addf(text, "group %d", event->partition);
     if (event->kind == STOCK_REFUSED)
-        ol_text_addf(text, "; %s %.*s", refusal_name(event->code), SHOWN(event->sku));
+        say_reason(event->code, event->sku, text);
     else
         ol_text_addf(text, "; %zu lines", event->line_count);
 }
@@ -75,8 +80,8 @@ static void say(const struct event_message *event, struct ol_text *text)
         ol_text_addf(text, "%s: %.*s", refusal_name(event->rejected.code),
                      SHOWN(event->rejected.message));
     else if (event->body == EVENT_BODY_REPEATED)
-        ol_text_addf(text, "first %s %s", command_outcome_name(event->repeated.outcome),
-                     refusal_name(event->repeated.code));
+        ol_text_addf(text, "first %s%s%s", command_outcome_name(event->repeated.outcome),
+                     event->repeated.code ? " " : "", refusal_name(event->repeated.code));
     else if (event->context == CONTEXT_ORDERS)
         say_order(&event->order, text);
     else if (event->context == CONTEXT_INVENTORY)
@@ -225,8 +230,10 @@ enum ol_class history_read(struct session *session, struct text order_id, int64_
                                          .until = places[i].until};
     *ret_history = (struct history){0};
     ol_arena_init(&reading.arena, ARENA_BLOCK, CODEC_ARENA_BYTES);
-    enum ol_class class =
-        find_start(session, scanned, count, recorded_at_us / 1000 - SLACK_MS, reterr);
+    int32_t partitions;
+    enum ol_class class = session_partitions(session, &partitions, reterr); /* are they there? */
+    if (!class)
+        class = find_start(session, scanned, count, recorded_at_us / 1000 - SLACK_MS, reterr);
     if (!class)
         class = scan_run(session, scanned, count, take, &reading, NULL, reterr);
     if (!class && reading.failed)

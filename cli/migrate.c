@@ -30,9 +30,17 @@ static const char *folder_of(const struct ol_options *options)
     return stat(ORDERLOG_MIGRATIONS, &status) == 0 ? ORDERLOG_MIGRATIONS : "migrations";
 }
 
+struct listing {
+    struct table table;
+    int pending, odd; /* odd: applied, and not what the files say */
+};
+
 static void report(void *context, const struct ol_migration *migration)
 {
-    struct table *table = context;
+    struct listing *listing = context;
+    struct table *table = &listing->table;
+    listing->odd +=
+        migration->state == OL_MIGRATION_CHANGED || migration->state == OL_MIGRATION_UNKNOWN;
     table_text(table, migration->version);
     table_text(table, ol_migration_state_name(migration->state));
     if (migration->state == OL_MIGRATION_NOW)
@@ -42,23 +50,36 @@ static void report(void *context, const struct ol_migration *migration)
     table_text(table, *migration->file ? migration->file : NULL);
 }
 
+static void say_state(const struct listing *listing)
+{
+    if (listing->pending)
+        fprintf(stderr, "%d pending; run 'orderlog migrate up'\n", listing->pending);
+    else if (listing->odd)
+        fprintf(stderr,
+                "nothing is pending, but %d applied before were changed since, or have no file\n",
+                listing->odd);
+    else
+        fprintf(stderr, "the schema is up to date\n");
+}
+
 enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *reterr)
 {
     OL_AUTO(session) struct session session;
     enum ol_class class = session_init(&session, options, SESSION_PG_WRITES, reterr);
     if (class)
         return class;
-    OL_AUTO(table) struct table table;
+    struct listing listing = {0};
     struct ol_error unprinted;
     int count = 0;
-    table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
-    class =
-        ol_migrate_up(session.db, folder_of(options), LOCK_WAIT_MS, report, &table, &count, reterr);
-    enum ol_class printed = table_print(&table, stdout, class ? &unprinted : reterr);
+    table_init(&listing.table, columns, sizeof columns / sizeof *columns, options->json);
+    class = ol_migrate_up(session.db, folder_of(options), LOCK_WAIT_MS, report, &listing, &count,
+                          reterr);
+    enum ol_class printed = table_print(&listing.table, stdout, class ? &unprinted : reterr);
+    table_release(&listing.table);
     if (class)
         return class;
-    if (count == 0)
-        fprintf(stderr, "the schema is up to date\n");
+    if (count == 0 || listing.odd)
+        say_state(&listing);
     return printed;
 }
 
@@ -68,15 +89,14 @@ enum ol_class migrate_status_run(const struct ol_options *options, struct ol_err
     enum ol_class class = session_init(&session, options, SESSION_PG_WRITES, reterr);
     if (class)
         return class;
-    OL_AUTO(table) struct table table;
-    int pending = 0;
-    table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
-    class = ol_migrate_status(session.db, folder_of(options), report, &table, &pending, reterr);
+    struct listing listing = {0};
+    table_init(&listing.table, columns, sizeof columns / sizeof *columns, options->json);
+    class = ol_migrate_status(session.db, folder_of(options), report, &listing, &listing.pending,
+                              reterr);
     if (!class)
-        class = table_print(&table, stdout, reterr);
+        class = table_print(&listing.table, stdout, reterr);
     if (!class)
-        fprintf(stderr,
-                pending ? "%d pending; run 'orderlog migrate up'\n" : "the schema is up to date\n",
-                pending);
+        say_state(&listing);
+    table_release(&listing.table);
     return class;
 }

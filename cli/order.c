@@ -263,7 +263,8 @@ static enum ol_class print_text(const struct page *page, struct ol_error *reterr
 enum ol_class order_show_run(const struct ol_options *options, struct ol_error *reterr)
 {
     OL_AUTO(session) struct session session;
-    enum ol_class class = session_init(&session, options, SESSION_KAFKA | SESSION_PG, reterr);
+    enum ol_class class =
+        session_init(&session, options, SESSION_ID | SESSION_KAFKA | SESSION_PG, reterr);
     if (class)
         return class;
     struct page *page = calloc(1, sizeof *page);

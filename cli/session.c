@@ -1,5 +1,8 @@
 #include "cli/session.h"
 
+#include <string.h>
+
+#include "lib/ol_id.h"
 #include "projections/installation.h"
 
 #define ARENA_BLOCK_BYTES (64 * 1024)
@@ -47,6 +50,14 @@ static enum ol_class check_schema(struct session *session, struct ol_error *rete
     return class;
 }
 
+static enum ol_class check_id(const char *id, struct ol_error *reterr)
+{
+    if (ol_id_clean(id, strlen(id)))
+        return OL_OK;
+    return ol_fail(reterr, OL_USAGE, "an id has 1 to %d bytes of UTF-8 without control characters",
+                   OL_ID_MAX_BYTES);
+}
+
 enum ol_class session_init(struct session *ret_session, const struct ol_options *options,
                            unsigned needs, struct ol_error *reterr)
 {
@@ -54,7 +65,9 @@ enum ol_class session_init(struct session *ret_session, const struct ol_options 
     *session = (struct session){.options = options, .timeout_ms = (int)options->timeout_ms};
     ol_arena_init(&session->arena, ARENA_BLOCK_BYTES, 0);
     enum ol_class class = OL_OK;
-    if (needs & SESSION_KAFKA)
+    if (needs & SESSION_ID)
+        class = check_id(options->arguments[0], reterr);
+    if (!class && needs & SESSION_KAFKA)
         class = open_kafka(session, reterr);
     if (!class && needs & (SESSION_PG | SESSION_PG_LONG | SESSION_PG_WRITES))
         class = open_pg(session, needs, reterr);

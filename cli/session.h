@@ -19,6 +19,7 @@ enum session_needs {
     SESSION_PG = 2,        /* reads only; OL_NOT_FOUND where there is no schema yet */
     SESSION_PG_LONG = 4,   /* instead: the same without time limits, for long snapshots */
     SESSION_PG_WRITES = 8, /* instead: no time limits, for migrations and the like */
+    SESSION_ID = 16,       /* the first argument is an id: OL_USAGE if it can't be one */
 };
 
 struct session {

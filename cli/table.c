@@ -184,42 +184,15 @@ void table_add_json(const struct table *table, struct ol_text *text)
 
 /* ---- as text ---- */
 
-static bool is_control(unsigned char c)
-{
-    return c < 0x20 || c == 0x7f;
-}
-
-/* One character of a cell: how many bytes it has; *ret_shown false: U+FFFD takes its place. */
-static size_t character(const char *text, size_t bytes, bool *ret_shown)
-{
-    size_t length = ol_utf8_length(text, bytes);
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): two bytes are there */
-    bool c1 = length == 2 && (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] < 0xa0;
-    *ret_shown = length > 0 && !c1 && !is_control((unsigned char)text[0]);
-    return length ? length : 1;
-}
-
 /* Columns of a terminal, one for each character: near enough for ids and names. */
 static size_t width_of(const char *text, size_t bytes)
 {
     size_t width = 0;
-    bool shown;
-    for (size_t at = 0; at < bytes; width++)
-        at += character(text + at, bytes - at, &shown);
-    return width;
-}
-
-static void add_shown(struct ol_text *line, const char *text, size_t bytes)
-{
-    bool shown;
-    for (size_t at = 0; at < bytes;) {
-        size_t length = character(text + at, bytes - at, &shown);
-        if (shown)
-            ol_text_add_bytes(line, text + at, length);
-        else
-            ol_text_add(line, "\xef\xbf\xbd");
-        at += length;
+    for (size_t at = 0; at < bytes; width++) {
+        size_t length = ol_utf8_length(text + at, bytes - at);
+        at += length ? length : 1;
     }
+    return width;
 }
 
 static struct text shown_text(const struct table *table, const struct table_cell *cell)
@@ -250,7 +223,7 @@ static void add_text_cell(struct ol_text *line, struct text text, size_t width, 
     size_t padding = own < width ? width - own : 0;
     if (right)
         add_padding(line, padding);
-    add_shown(line, text.data, text.bytes);
+    ol_text_add_shown(line, text.data, text.bytes);
     if (!right && !last)
         add_padding(line, padding);
 }
@@ -331,7 +304,7 @@ enum ol_class table_print_record(const struct table *table, FILE *out, struct ol
     for (size_t i = 0; i < table->column_count && !failed; i++) {
         struct text value = shown_text(table, &table->cells[i]);
         ol_text_addf(&lines, "%-*s" GAP, (int)widest, table->columns[i].name);
-        add_shown(&lines, value.data, value.bytes);
+        ol_text_add_shown(&lines, value.data, value.bytes);
         ol_text_add_char(&lines, '\n');
     }
     if (failed || lines.failed)

@@ -51,6 +51,23 @@ static bool copy_properties(struct ol_kafka_connection *connection,
     return true;
 }
 
+/* One property after the other, so that one of the INI file is named with its place. */
+static enum ol_class check(const struct ol_kafka_connection *connection,
+                           const struct ol_options *options, struct ol_error *reterr)
+{
+    struct ol_kafka_settings settings = connection->settings;
+    for (size_t i = 0; i < options->kafka_property_count; i++) {
+        settings.extra_count = i + 1;
+        enum ol_class class = ol_kafka_check(&settings, reterr);
+        if (!class)
+            continue;
+        if (strcmp(options->kafka_properties[i].origin, "flag") != 0)
+            ol_fail_in(reterr, "%s", options->kafka_properties[i].origin);
+        return class;
+    }
+    return ol_kafka_check(&settings, reterr);
+}
+
 enum ol_class ol_kafka_connection_init(struct ol_kafka_connection *ret_connection,
                                        const struct ol_options *options, const char *client_id,
                                        struct ol_error *reterr)
@@ -69,7 +86,7 @@ enum ol_class ol_kafka_connection_init(struct ol_kafka_connection *ret_connectio
     connection->settings.session_timeout_ms = (int)options->session_timeout_ms;
     connection->settings.log = log_line;
 
-    enum ol_class class = ol_kafka_check(&connection->settings, reterr);
+    enum ol_class class = check(connection, options, reterr);
     if (class)
         ol_arena_release(&connection->arena);
     return class;

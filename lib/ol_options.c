@@ -265,9 +265,8 @@ static enum ol_class unknown_flag(const struct reading *reading, const char *fla
         return ol_fail(reading->reterr, OL_USAGE,
                        "orderlog %s has no option --%s; did you mean --%s?", reading->command, flag,
                        near->flag);
-    return ol_fail(reading->reterr, OL_USAGE,
-                   "orderlog %s has no option --%s; see orderlog %s --help", reading->command, flag,
-                   reading->command);
+    return ol_fail(reading->reterr, OL_USAGE, "orderlog %s has no option --%s", reading->command,
+                   flag);
 }
 
 /* `word` is argv's, behind "--"; `next` the word after it, NULL at the end. *ret_used_next says

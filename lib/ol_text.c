@@ -105,6 +105,29 @@ void ol_text_addf(struct ol_text *text, const char *format, ...)
     va_end(again);
 }
 
+static bool is_control(unsigned char c)
+{
+    return c < 0x20 || c == 0x7f;
+}
+
+/* C1, which terminals may take for the beginning of an escape: two bytes in UTF-8. */
+static bool is_c1(const char *character, size_t length)
+{
+    return length == 2 && (unsigned char)character[0] == 0xc2 && (unsigned char)character[1] < 0xa0;
+}
+
+void ol_text_add_shown(struct ol_text *text, const void *data, size_t bytes)
+{
+    for (const char *from = data, *end = from + bytes; from < end;) {
+        size_t length = ol_utf8_length(from, (size_t)(end - from));
+        if (length == 0 || is_c1(from, length) || is_control((unsigned char)from[0]))
+            ol_text_add(text, "\xEF\xBF\xBD");
+        else
+            ol_text_add_bytes(text, from, length);
+        from += length ? length : 1;
+    }
+}
+
 static void add_json_control(struct ol_text *text, unsigned char c)
 {
     static const char short_forms[32] = {
@@ -139,6 +162,8 @@ void ol_text_add_json_bytes(struct ol_text *text, const void *data, size_t bytes
             ol_text_add_bytes(text, (char[]){'\\', *from}, 2);
         else if (length == 1)
             add_json_control(text, (unsigned char)*from);
+        else if (is_c1(from, length))
+            add_json_control(text, (unsigned char)from[1]);
         else if (length == 0)
             ol_text_add(text, "\xEF\xBF\xBD");
         else

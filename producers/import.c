@@ -119,6 +119,17 @@ static void print_summary(const struct import *import)
            seconds > 0 ? (double)import->acknowledged / seconds : 0);
 }
 
+/* What became of the row that can't be read, and what is to be done about it. */
+static const char *advice(const struct import *import, enum ol_class class)
+{
+    if (class != OL_POISON)
+        return "";
+    if (import_file_split(import->file))
+        return ". The basket's lines from further up are among them, and an order does not grow: "
+               "give the others a basket_id of their own";
+    return ". Nothing of this row or basket was published: correct it";
+}
+
 /* What is to be done after a failure, behind its own sentence. */
 static enum ol_class advise(const struct import *import, enum ol_class class,
                             struct ol_error *reterr)
@@ -130,9 +141,7 @@ static enum ol_class advise(const struct import *import, enum ol_class class,
     return ol_fail(reterr, class,
                    "%s; %" PRIu64 " commands before it are in the log%s. Run it "
                    "again from the start: what is there already has no second effect",
-                   cause, import->acknowledged,
-                   class == OL_POISON ? ". Nothing of this row or basket was published: correct it"
-                                      : "");
+                   cause, import->acknowledged, advice(import, class));
 }
 
 /* Everything published has its receipt; and was it a yes? */

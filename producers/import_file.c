@@ -78,7 +78,7 @@ struct import_file {
     size_t line_capacity;
     struct seen seen;
     uint64_t rows, first_line;
-    bool ended;
+    bool ended, split;
 };
 
 const char *import_kind_name(enum import_kind kind)
@@ -122,6 +122,11 @@ enum ol_class import_file_next(struct import_file *file,
     ol_arena_clear(&file->arena);
     *ret_count = 0;
     return kinds[file->kind].next(file, ret_commands, ret_count, reterr);
+}
+
+bool import_file_split(const struct import_file *file)
+{
+    return file->split;
 }
 
 uint64_t import_file_rows(const struct import_file *file)
@@ -310,7 +315,8 @@ static enum ol_class seen_add(struct import_file *file, const struct ol_csv_fiel
         return ol_fail(reterr, OL_FATAL, "out of memory");
     struct digest digest = digest_of(id);
     struct digest *cell = seen_cell(seen, digest);
-    if (cell->high || cell->low)
+    file->split = cell->high || cell->low;
+    if (file->split)
         return ol_csv_fail(file->csv, id, reterr,
                            "the basket \"%.*s\" came further up: all lines "
                            "of a basket must be together",

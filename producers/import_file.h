@@ -22,6 +22,7 @@
 #include "domain/message.h"
 #include "lib/ol_error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,9 @@ static inline void import_file_auto(struct import_file **file)
 enum ol_class import_file_next(struct import_file *file,
                                struct command ret_commands[IMPORT_COMMANDS_MAX], size_t *ret_count,
                                struct ol_error *reterr);
+
+/* true: what failed is a row of a basket that came further up, and was returned without it. */
+bool import_file_split(const struct import_file *file);
 
 /* Rows that went into commands so far; the line on which the last row or basket began. */
 uint64_t import_file_rows(const struct import_file *file);

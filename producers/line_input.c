@@ -20,6 +20,7 @@ struct line_input {
     size_t searched;             /* of these, so many hold no LF */
     uint64_t number;
     bool ended;
+    bool dropping; /* until the end of a line that was too long */
 };
 
 enum ol_class line_input_open(const char *path, struct line_input **ret_input,
@@ -79,18 +80,41 @@ static void give(struct line_input *input, size_t line_end, size_t skip, const c
     input->number++;
 }
 
+/* A byte order mark before the first line is not part of it. */
+static void skip_byte_order_mark(struct line_input *input, size_t line_end)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    if (input->number == 0 && line_end - input->start >= sizeof mark - 1 &&
+        memcmp(input->bytes + input->start, mark, sizeof mark - 1) == 0)
+        input->start += sizeof mark - 1;
+}
+
+/* Lets go of a line that was too long. False: its end is not there yet. */
+static bool drop(struct line_input *input)
+{
+    const char *lf = memchr(input->bytes + input->start, '\n', input->end - input->start);
+    input->start = lf ? (size_t)(lf - input->bytes) + 1 : input->end;
+    input->searched = 0;
+    input->dropping = !lf;
+    return lf != NULL;
+}
+
 /* A line that is there already. */
 static bool take(struct line_input *input, const char **ret_line, size_t *ret_bytes)
 {
+    if (input->dropping && !drop(input))
+        return false;
     char *from = input->bytes + input->start + input->searched;
     const char *lf = memchr(from, '\n', input->end - input->start - input->searched);
     if (lf) {
+        skip_byte_order_mark(input, (size_t)(lf - input->bytes));
         give(input, (size_t)(lf - input->bytes), 1, ret_line, ret_bytes);
         return true;
     }
     input->searched = input->end - input->start;
     if (!input->ended || input->searched == 0)
         return false;
+    skip_byte_order_mark(input, input->end);
     give(input, input->end, 0, ret_line, ret_bytes);
     return true;
 }
@@ -99,9 +123,11 @@ static bool take(struct line_input *input, const char **ret_line, size_t *ret_by
 static enum ol_class make_room(struct line_input *input, struct ol_error *reterr)
 {
     size_t used = input->end - input->start;
-    if (used > LINE_BYTES_MAX)
+    if (used > LINE_BYTES_MAX) {
+        input->dropping = true;
         return ol_fail(reterr, OL_POISON, "%s:%llu:1: the line is longer than %d bytes",
-                       input->name, (unsigned long long)input->number + 1, LINE_BYTES_MAX);
+                       input->name, (unsigned long long)++input->number, LINE_BYTES_MAX);
+    }
     memmove(input->bytes, input->bytes + input->start, used);
     input->start = 0;
     input->end = used;

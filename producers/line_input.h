@@ -2,8 +2,8 @@
  * producers/line_input.h - a text file or a pipe, line by line, without waiting longer than asked.
  *
  * open -> next, next, ... -> close. A pipe whose writer pauses answers LINE_NOT_YET, so that the
- * reader can do something else meanwhile. Lines end with LF or CRLF; the last may lack it. Memory is
- * one line. Threads: one.
+ * reader can do something else meanwhile. Lines end with LF or CRLF; the last may lack it. A byte
+ * order mark at the start is skipped. Memory is one line. Threads: one.
  */
 #ifndef PRODUCERS_LINE_INPUT_H
 #define PRODUCERS_LINE_INPUT_H
@@ -35,7 +35,8 @@ static inline void line_input_auto(struct line_input **input)
 
 /* LINE_READY: *ret_line has *ret_bytes bytes without its end and no NUL behind it, valid until the
  * next call. Waits up to timeout_ms (-1: for ever) and while ol_run_stopping() is false.
- * OL_POISON: a line is longer than LINE_BYTES_MAX; OL_FATAL: reading failed. */
+ * OL_POISON: a line is longer than LINE_BYTES_MAX, the next call goes on behind it; OL_FATAL:
+ * reading failed. */
 enum ol_class line_input_next(struct line_input *input, int timeout_ms, enum line_state *ret_state,
                               const char **ret_line, size_t *ret_bytes, struct ol_error *reterr);
 

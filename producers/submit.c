@@ -143,7 +143,7 @@ static void format_text(struct ol_text *text, const struct item *item, const str
         ol_text_addf(text, "  %s", row->code);
     if (row->message.bytes) {
         ol_text_add(text, row->code && *row->code ? ": " : "  ");
-        ol_text_add_bytes(text, row->message.data, row->message.bytes);
+        ol_text_add_shown(text, row->message.data, row->message.bytes);
     }
     ol_text_add_char(text, '\n');
 }
@@ -358,6 +358,8 @@ static enum ol_class pump(struct submit *submit, struct line_input *input, struc
         size_t bytes;
         int timeout_ms = is_busy(submit) ? 0 : -1;
         enum ol_class class = line_input_next(input, timeout_ms, &state, &line, &bytes, reterr);
+        submit->lines += class == OL_POISON; /* too long to be looked at */
+        class = pass_over(submit, class, reterr);
         if (class || state == LINE_END)
             return class;
         if (state == LINE_NOT_YET) {

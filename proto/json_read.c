@@ -388,6 +388,8 @@ static enum ol_class parse(const char *json, size_t bytes, json_t **ret_root, si
         return OL_OK;
     if (error.column > 0)
         *ret_column = (size_t)error.column;
+    if (json_error_code(&error) == json_error_null_character)
+        return ol_fail(reterr, OL_POISON, "%s", refusal_sentence(REFUSED_TEXT_HAS_NUL));
     return ol_fail(reterr, OL_POISON, "not JSON: %s", error.text);
 }
 

@@ -113,6 +113,36 @@ Test(migrations, can_be_read_by_an_analyst_without_a_row)
                       "analytics.customer_balances");
 }
 
+/* Each amount fits in a bigint, their sum does not. The placing command came again, otherwise. */
+Test(migrations, add_up_what_outgrows_a_bigint)
+{
+    OWN_DATABASE(own, true);
+    pg_script(
+        own.db,
+        "INSERT INTO orderlog.orders (order_id, partition, payment, conflicts, version, "
+        "event_offset, command_digest, total_minor, groups_asked, groups_reserved, "
+        "groups_refused, groups_released, placed_at, recorded_at, deadline, currency, status, "
+        "saga_state, customer_id, command_id) SELECT 'o' || i, 0, 2, 3, 1, i, 0, "
+        "9223372036854775807, 1, 1, 0, 0, '2017-01-01Z', '2017-01-01Z', '2017-01-01Z', 'USD', "
+        "'CONFIRMED', 'done', 'c', 'o' || i FROM generate_series(1, 2) i;"
+        "INSERT INTO orderlog.order_baskets (order_id, skus, quantities, "
+        "amounts) SELECT order_id, '{a}', "
+        "'{9223372036854775807}', '{9223372036854775807}' FROM orderlog.orders");
+    static const char *const sums[] = {
+        "SELECT units FROM analytics.sales_by_day",
+        "SELECT amount_minor FROM analytics.sales_by_day",
+        "SELECT units FROM analytics.sales_by_product",
+        "SELECT amount_minor FROM analytics.sales_by_product",
+        "SELECT amount_minor FROM analytics.sales_by_customer",
+        "SELECT amount_minor FROM analytics.order_states",
+    };
+    for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
+        cr_expect_str_eq(pg_value(own.db, sums[i]), "18446744073709551614", "%s", sums[i]);
+    cr_expect_str_eq(pg_value(own.db, "SELECT subject || ' ' || reason || ' ' || refusals "
+                                      "FROM analytics.refusals_by_reason"),
+                     "orders command COMMAND_ID_REUSED 6");
+}
+
 /* Each file's down part undoes its up part, newest first; then all can be applied again. */
 Test(migrations, can_be_undone_and_done_again)
 {

@@ -110,10 +110,20 @@ exits 'an unknown option is a usage error' 2 topics plan --no-such-option
 exits 'an unknown verb is a usage error' 2 topics destroy
 exits 'a missing id is a usage error' 2 command show
 exits 'one id too many is a usage error' 2 order show a b
+for words in 'command show' 'order show' 'saga show'; do
+    # shellcheck disable=SC2086  # words
+    exits "$words of what can't be an id is a usage error" 2 $words $'o\xff'
+done
 exits 'a time that is none is a usage error' 2 events export --since yesterday
 exits 'a topic that is none is a usage error' 2 events tail --topic nowhere
+exits 'a type that is none is a usage error' 2 events tail --type OrderConfirmed,orderPlaced
+has 'which is named' "$ERR" "'orderPlaced'"
 exits 'an argument that nobody takes is a usage error' 2 verify now
 exits 'partitions out of bounds are a usage error' 2 topics plan --partitions 65
+
+printf '[kafka]\nlinger.ms = 5\nno.such = 1\n' >"$DIR/settings.ini"
+exits 'a Kafka setting that is none is a usage error' 2 lag --config "$DIR/settings.ini"
+has 'with its place in the INI file' "$ERR" "settings.ini:3: -X no.such=1"
 
 # ---- servers that are away ---------------------------------------------------------------
 
@@ -137,6 +147,11 @@ has 'what was applied is told' "$OUT" now
 silent 'a second time there is nothing to do' 'up to date' migrate up
 call migrate status --json
 same 'all of it is applied' "$(jq -s 'map(.state) | unique | join(",")' <<<"$OUT")" '"applied"'
+cp -r "$ORDERLOG_MIGRATIONS" "$DIR/edited"
+for file in "$DIR"/edited/*_roles.sql; do sed -i '/^-- migrate:up/a -- edited' "$file"; done
+call migrate status --json --migrations "$DIR/edited"
+same 'a file that was edited since is told' "$(jq -r 'select(.state == "changed").file' <<<"$OUT" | wc -l)" 1
+has 'and not called up to date' "$ERR" 'nothing is pending, but 1 applied before were changed since'
 exits 'no topics yet: not found' 3 lag
 has 'and that way out is named' "$ERR" 'topics apply'
 
@@ -255,6 +270,12 @@ has 'the conflict is named in the text' "$OUT" COMMAND_ID_REUSED
 exits 'a refused order is no order' 3 order show o2
 has 'and it is said why' "$ERR" SKU_TWICE
 
+# What others wrote does not reach the terminal as it is.
+submit "$(with_id odd "$(order_lines odd 'c\u001b[31m\nd' '{"sku":"A","quantity":"1","amountMinor":"1"}')")"
+wait_for 'an odd one is refused' "$BIN" command show odd
+exits 'no order either' 3 order show odd
+same 'and its sentence is one line without escapes' "$(tr -dc '\033\n' <"$DIR/err" | wc -c)" 1
+
 # ---- one order ---------------------------------------------------------------------------
 
 call order show o1 --json
@@ -266,6 +287,11 @@ same 'its history, across contexts, in order' "$(jq -r '.history | map(.event) |
     'OrderPlaced StockReserved OrderStockReserved PaymentAuthorised OrderConfirmed PaymentCaptured'
 call order show o1
 has 'the same as text' "$OUT" PaymentCaptured
+exits 'an order without its topics: not found' 3 order show o1 --topic-prefix "$P-nowhere"
+has 'which are named' "$ERR" "there is no topic $P-nowhere.orders.commands.v1"
+call order show o12 --json
+same 'a reason without a SKU ends where it ends' "$(jq -r '.history | map(select(.event == "OrderRejected"))[0].detail' <<<"$OUT")" \
+    'REJECTED, undoing; ACCOUNT_UNKNOWN'
 call saga show o9 --json
 same 'a saga that is over' "$(jq -r '[.saga_state, .last_error, .waits_for // "-"] | join(" ")' <<<"$OUT")" 'undone STOCK_SHORT -'
 
@@ -308,6 +334,8 @@ same 'its own header' "$(jq -r '.headers as $h | $h[($h | index("mine")) + 1]' <
 call dlq show --topic orders
 has 'shown as text' "$OUT" UNREADABLE
 silent 'not where it is not' 'no dead letters' dlq show --topic payments
+exits 'a dead letter topic that is none is a usage error' 2 dlq list --topic orders,nowhere
+has 'and it is named' "$ERR" "'nowhere'"
 call command show o20 --json
 same 'the one on the wrong partition was passed on and counted' "$(jq -r '.outcome + " " + .duplicates' <<<"$OUT")" 'ACCEPTED 1'
 call verify --json
@@ -326,6 +354,8 @@ same 'every partition has an owner' "$(jq -s 'map(select(.owner == null)) | leng
 # In the foreground: else it sends the signal twice, and the second means "at once".
 timeout --foreground --preserve-status -s INT 3 "$BIN" lag --watch --json >"$DIR/watched" 2>&1
 same 'watching ends politely' $? 0
+"$BIN" lag --watch 2>"$DIR/unread" | head -n 1 >"$DIR/out"
+same 'a reader who has seen enough gets no complaint' "$(grep -v '^drained$' "$DIR/unread")" ''
 same 'and shows it again and again' "$(($(wc -l <"$DIR/watched") >= 72))" 1
 
 # ---- rows that are not the log's -----------------------------------------------------------

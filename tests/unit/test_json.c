@@ -153,7 +153,7 @@ Test(json, says_what_is_wrong_and_where)
         {"", "not JSON", 1},
         {"{\"cancelOrder\":}", "not JSON", 16},
         {"{\"cancelOrder\":{\"orderId\":\"o\",\"orderId\":\"p\"}}", "duplicate", 39},
-        {"{\"cancelOrder\":{\"orderId\":\"o\\u0000\"}}", "not allowed", 35},
+        {"{\"cancelOrder\":{\"orderId\":\"o\\u0000\"}}", "a text holds a NUL byte", 35},
         {"{\"cancelOrder\":{\"orderId\":\"\xff\"}}", "not JSON", 27},
         {"[]", "must be an object", 1},
         {"{}", "names no command", 1},

@@ -36,6 +36,9 @@ Test(ol_text_add_json, escapes_what_json_and_terminals_must_not_see)
         {"a\tb\nc\rd\be\f", "\"a\\tb\\nc\\rd\\be\\f\""},
         {"\x01\x1b[31m\x7f", "\"\\u0001\\u001b[31m\\u007f\""},
         {"Gem\xC3\xBCse", "\"Gem\xC3\xBCse\""},
+        {"\xC2\x9B"
+         "31m\xC2\xA0",
+         "\"\\u009b31m\xC2\xA0\""},
         {"bad \xC3 end\xFF", "\"bad \xEF\xBF\xBD end\xEF\xBF\xBD\""},
         {NULL, "null"},
     };
@@ -52,6 +55,16 @@ Test(ol_text_add_json_bytes, keeps_a_nul_visible)
     struct ol_text text = {0};
     ol_text_add_json_bytes(&text, "a\0b", 3);
     cr_assert_str_eq(ol_text_string(&text), "\"a\\u0000b\"");
+    ol_text_release(&text);
+}
+
+Test(ol_text_add_shown, keeps_control_characters_from_terminals)
+{
+    static const char odd[] = "a\x1b[31m\n\x7f\xff\xc2\x9b\xc3\xa9";
+    struct ol_text text = {0};
+    ol_text_add_shown(&text, odd, sizeof odd - 1);
+    cr_assert_str_eq(ol_text_string(&text), "a\xef\xbf\xbd[31m\xef\xbf\xbd\xef\xbf\xbd"
+                                            "\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9");
     ol_text_release(&text);
 }
 

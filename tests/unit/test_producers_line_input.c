@@ -88,15 +88,36 @@ Test(line_input, reads_long_lines)
 Test(line_input, refuses_an_endless_line)
 {
     size_t size = LINE_BYTES_MAX + 1000 * 1000;
-    char *text = malloc(size + 4);
+    char *text = malloc(size + 10);
     memcpy(text, "ok\n", 3);
     memset(text + 3, 'x', size);
-    text[size + 3] = 0;
+    memcpy(text + 3 + size, "\nnext\n", 7);
     open_text(text);
     free(text);
     cr_assert(next_is("ok"));
     cr_assert_eq(line_input_next(input, -1, &state, &line, &bytes, &error), OL_POISON);
     cr_assert_eq(strncmp(error.text + strlen(path), ":2:1: ", 6), 0, "%s", error.text);
+    cr_assert(next_is("next"));
+    cr_assert_eq(line_input_number(input), 3);
+    cr_assert(ends());
+}
+
+Test(line_input, skips_a_byte_order_mark_at_the_start)
+{
+    open_text("\xef\xbb\xbf"
+              "one\r\n\xef\xbb\xbf"
+              "two");
+    cr_assert(next_is("one"));
+    cr_assert(next_is("\xef\xbb\xbf"
+                      "two"));
+    cr_assert(ends());
+}
+
+Test(line_input, skips_a_byte_order_mark_and_nothing_else)
+{
+    open_text("\xef\xbb\xbf");
+    cr_assert(next_is(""));
+    cr_assert(ends());
 }
 
 Test(line_input, does_not_wait_for_a_pipe)
