@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "projections/schema.h"
+
 #define PING_MS    10000
 #define CLUSTER_MS 10000
 #define TOPICS_MS  10000
@@ -145,13 +147,15 @@ static enum ol_class check_topics(const struct ol_options *options, struct ol_ad
     return class;
 }
 
-static enum ol_class check(const struct ol_options *options, struct ol_admin *admin,
+static enum ol_class check(const struct ol_options *options, struct ol_admin *admin, bool writes,
                            struct ol_error *reterr)
 {
     OL_AUTO(ol_pg) struct ol_pg *db = NULL;
     struct ol_pg_options connection = {
         .dsn = options->pg_dsn, .application_name = "orderlog-installation", .read_only = true};
     enum ol_class class = ol_pg_open(&connection, &db, reterr);
+    if (!class)
+        class = schema_compare(db, writes, reterr);
     if (!class)
         class = installation_compare(options, admin, db, reterr);
     return class ? class : check_topics(options, admin, reterr);
@@ -172,7 +176,7 @@ enum ol_class installation_init(struct installation *installation, const char *r
     if (!class)
         class = ol_admin_open(&installation->kafka.settings, &installation->admin, reterr);
     if (!class)
-        class = check(options, installation->admin, reterr);
+        class = check(options, installation->admin, strcmp(role, "projector") == 0, reterr);
     /* A server that is just going or coming is away all the same. */
     return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
 }

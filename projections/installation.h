@@ -40,11 +40,12 @@ struct installation {
     struct ol_slot *slot;
 };
 
-/* For the start of a role, "worker" or "projector": Kafka answers; options->slot is ours;
- * --partitions, --topic-prefix and the cluster are those of the row, read over a connection of its
+/* For the start of a role, "worker" or "projector": Kafka answers; options->slot is ours; the schema is
+ * the one that this program needs, and a projector may write it; --partitions, --topic-prefix and the cluster are those of the row, read over a connection of its
  * own; every topic is there, with --partitions partitions. The memory is zeroed; release it whatever
  * this returns. OL_CONFLICT: another process has the slot. OL_VIOLATED: row or topics differ.
- * OL_NOT_FOUND: there is no row (no schema, no topic) yet, the text says what to run.
+ * OL_VIOLATED also: a newer schema. OL_NOT_FOUND: there is no row (no schema, or not all of it, no topic)
+ * yet, the text says what to run.
  * OL_UNREACHABLE: Kafka or PostgreSQL is away, or just going or coming. Others as
  * ol_kafka_connection_init, ol_pg_open, ol_admin_cluster_id and ol_admin_describe_topics. */
 enum ol_class installation_init(struct installation *installation, const char *role,
