@@ -74,6 +74,7 @@ static void *run_thread(void *argument)
 static void ready(void *context, struct ol_http_reasons *reasons)
 {
     struct worker *worker = context;
+    gauges_reasons(worker->gauges, reasons);
     for (size_t i = 0; i < worker->count; i++) {
         struct loop *loop = &worker->threads[i].loop;
         const char *name = context_name(loop->context);
@@ -89,14 +90,20 @@ static void ready(void *context, struct ol_http_reasons *reasons)
 
 static enum ol_class start_threads(struct worker *worker, struct ol_error *reterr)
 {
-    struct loop *loops[CONTEXT_COUNT];
     for (size_t i = 0; i < worker->count; i++) {
         struct worker_thread *thread = &worker->threads[i];
         if (pthread_create(&thread->thread, NULL, run_thread, thread) != 0)
             return ol_fail(reterr, OL_FATAL, "no thread to be had");
         thread->started = true;
-        loops[i] = &thread->loop;
     }
+    return OL_OK;
+}
+
+static enum ol_class start_gauges(struct worker *worker, struct ol_error *reterr)
+{
+    struct loop *loops[CONTEXT_COUNT];
+    for (size_t i = 0; i < worker->count; i++)
+        loops[i] = &worker->threads[i].loop;
     return gauges_start(&worker->gauges, loops, worker->count, worker->options,
                         worker->installation.admin, &worker->installation.kafka.settings, reterr);
 }
@@ -127,9 +134,13 @@ static enum ol_class work(struct worker *worker, struct ol_error *reterr)
     const struct ol_http_settings http = {
         .port = (uint16_t)worker->options->metrics_port, .ready = ready, .context = worker};
     if (!class)
+        class = start_gauges(worker, reterr);
+    if (!class)
         class = ol_http_start(&worker->http, &http, reterr);
-    if (class)
+    if (class) {
+        ol_run_stop(); /* the gauges */
         return class;
+    }
     ol_log(OL_LOG_INFO, "worker", "started", ol_kv("slot", worker->options->slot),
            ol_kv("metrics_port", ol_http_port(worker->http)),
            ol_kv("librdkafka", ol_kafka_version()));
