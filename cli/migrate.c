@@ -30,9 +30,16 @@ static const char *folder_of(const struct ol_options *options)
     return stat(ORDERLOG_MIGRATIONS, &status) == 0 ? ORDERLOG_MIGRATIONS : "migrations";
 }
 
+struct reporting {
+    struct table *table;
+    int unknown; /* versions without a file */
+};
+
 static void report(void *context, const struct ol_migration *migration)
 {
-    struct table *table = context;
+    struct reporting *reporting = context;
+    struct table *table = reporting->table;
+    reporting->unknown += migration->state == OL_MIGRATION_UNKNOWN;
     table_text(table, migration->version);
     table_text(table, ol_migration_state_name(migration->state));
     if (migration->state == OL_MIGRATION_NOW)
@@ -42,6 +49,15 @@ static void report(void *context, const struct ol_migration *migration)
     table_text(table, *migration->file ? migration->file : NULL);
 }
 
+static void tell_unknown(const struct reporting *reporting)
+{
+    if (reporting->unknown)
+        fprintf(stderr,
+                "%d applied without a file here; a newer orderlog may have migrated this "
+                "database\n",
+                reporting->unknown);
+}
+
 enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *reterr)
 {
     OL_AUTO(session) struct session session;
@@ -49,15 +65,17 @@ enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *
     if (class)
         return class;
     OL_AUTO(table) struct table table;
+    struct reporting reporting = {.table = &table};
     struct ol_error unprinted;
     int count = 0;
     table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
-    class =
-        ol_migrate_up(session.db, folder_of(options), LOCK_WAIT_MS, report, &table, &count, reterr);
+    class = ol_migrate_up(session.db, folder_of(options), LOCK_WAIT_MS, report, &reporting, &count,
+                          reterr);
     enum ol_class printed = table_print(&table, stdout, class ? &unprinted : reterr);
     if (class)
         return class;
-    if (count == 0)
+    tell_unknown(&reporting);
+    if (count == 0 && !reporting.unknown)
         fprintf(stderr, "the schema is up to date\n");
     return printed;
 }
@@ -69,14 +87,18 @@ enum ol_class migrate_status_run(const struct ol_options *options, struct ol_err
     if (class)
         return class;
     OL_AUTO(table) struct table table;
+    struct reporting reporting = {.table = &table};
     int pending = 0;
     table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
-    class = ol_migrate_status(session.db, folder_of(options), report, &table, &pending, reterr);
+    class = ol_migrate_status(session.db, folder_of(options), report, &reporting, &pending, reterr);
     if (!class)
         class = table_print(&table, stdout, reterr);
-    if (!class)
-        fprintf(stderr,
-                pending ? "%d pending; run 'orderlog migrate up'\n" : "the schema is up to date\n",
-                pending);
+    if (class)
+        return class;
+    tell_unknown(&reporting);
+    if (pending)
+        fprintf(stderr, "%d pending; run 'orderlog migrate up'\n", pending);
+    else if (!reporting.unknown)
+        fprintf(stderr, "the schema is up to date\n");
     return class;
 }

@@ -137,6 +137,15 @@ has 'what was applied is told' "$OUT" now
 silent 'a second time there is nothing to do' 'up to date' migrate up
 call migrate status --json
 same 'all of it is applied' "$(jq -s 'map(.state) | unique | join(",")' <<<"$OUT")" '"applied"'
+sql "INSERT INTO public.schema_migrations VALUES ('99990101000000')"
+exits 'a role on a newer schema refuses to start' 6 worker --slot 0 --log-level error
+has 'and names what is there' "$ERR" '99990101000000'
+call migrate status
+has 'so does the status' "$ERR" 'a newer orderlog may have migrated this database'
+sql "DELETE FROM public.schema_migrations WHERE version IN ('99990101000000', '20261122000002')"
+exits 'on a schema that is not complete too' 3 projector --slot 0 --log-level error
+has 'with what is missing, and the way out' "$ERR" "20261122000002 is missing; run 'orderlog migrate up'"
+sql "INSERT INTO public.schema_migrations VALUES ('20261122000002')"
 exits 'no topics yet: not found' 3 lag
 has 'and that way out is named' "$ERR" 'topics apply'
 
