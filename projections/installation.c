@@ -128,6 +128,27 @@ enum ol_class installation_topic_exists(const struct ol_topic_state *topic, stru
     return OL_OK;
 }
 
+/* With the publishers' clocks deadlines could be moved, and compaction eats the truth. */
+static enum ol_class check_settings(const char *topic, struct ol_admin *admin,
+                                    struct ol_error *reterr)
+{
+    static const char *const wanted[] = {"LogAppendTime", "delete"};
+    struct ol_setting settings[] = {{.name = "message.timestamp.type"}, {.name = "cleanup.policy"}};
+    struct ol_arena arena;
+    ol_arena_init(&arena, 256, 0);
+    enum ol_class class =
+        ol_admin_topic_settings(admin, topic, settings, 2, TOPICS_MS, &arena, reterr);
+    for (int i = 0; i < 2 && !class; i++)
+        if (settings[i].value && strcmp(settings[i].value, wanted[i]) != 0)
+            class =
+                ol_fail(reterr, OL_VIOLATED,
+                        "topic %s has %s=%s, but it must be %s; alter it with Kafka's own tools "
+                        "('orderlog topics plan' shows all that differs)",
+                        topic, settings[i].name, settings[i].value, wanted[i]);
+    ol_arena_release(&arena);
+    return class;
+}
+
 /* Equal numbers are what puts an aggregate's commands, steps and events together. */
 static enum ol_class check_topics(const struct ol_options *options, struct ol_admin *admin,
                                   struct ol_error *reterr)
@@ -143,6 +164,8 @@ static enum ol_class check_topics(const struct ol_options *options, struct ol_ad
                             "topic %s has %d partitions, but --partitions says %lld; the number "
                             "must never change under a running installation",
                             topic->name, topic->partition_count, (long long)options->partitions);
+        if (!class)
+            class = check_settings(topic->name, admin, reterr);
     }
     return class;
 }

@@ -42,7 +42,7 @@ struct installation {
 
 /* For the start of a role, "worker" or "projector": Kafka answers; options->slot is ours; the schema is
  * the one that this program needs, and a projector may write it; --partitions, --topic-prefix and the cluster are those of the row, read over a connection of its
- * own; every topic is there, with --partitions partitions. The memory is zeroed; release it whatever
+ * own; every topic is there, with --partitions partitions, the broker's times and no compaction. The memory is zeroed; release it whatever
  * this returns. OL_CONFLICT: another process has the slot. OL_VIOLATED: row or topics differ.
  * OL_VIOLATED also: a newer schema. OL_NOT_FOUND: there is no row (no schema, or not all of it, no topic)
  * yet, the text says what to run.
