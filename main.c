@@ -21,6 +21,7 @@
 #include "lib/ol_error.h"
 #include "lib/ol_kafka.h"
 #include "lib/ol_log.h"
+#include "lib/ol_metrics.h"
 #include "lib/ol_options.h"
 #include "lib/ol_text.h"
 #include "producers/import.h"
@@ -348,6 +349,7 @@ static int run_row(const struct row *row, int count, char *const words[])
         exit_code = failed(row, &error);
     } else {
         ol_log_init(options.log_level, options.log_format);
+        ol_metrics_process(ORDERLOG_VERSION, name, ol_kafka_version());
         if (row->run(&options, &error)) {
             fflush(stdout);
             exit_code = failed(row, &error);

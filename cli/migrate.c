@@ -32,15 +32,16 @@ static const char *folder_of(const struct ol_options *options)
 
 struct listing {
     struct table table;
-    int pending, odd; /* odd: applied, and not what the files say */
+    int pending;
+    int changed, unknown; /* applied; the file was changed since, or there is none */
 };
 
 static void report(void *context, const struct ol_migration *migration)
 {
     struct listing *listing = context;
     struct table *table = &listing->table;
-    listing->odd +=
-        migration->state == OL_MIGRATION_CHANGED || migration->state == OL_MIGRATION_UNKNOWN;
+    listing->changed += migration->state == OL_MIGRATION_CHANGED;
+    listing->unknown += migration->state == OL_MIGRATION_UNKNOWN;
     table_text(table, migration->version);
     table_text(table, ol_migration_state_name(migration->state));
     if (migration->state == OL_MIGRATION_NOW)
@@ -50,15 +51,18 @@ static void report(void *context, const struct ol_migration *migration)
     table_text(table, *migration->file ? migration->file : NULL);
 }
 
-static void say_state(const struct listing *listing)
+static void say_state(const struct listing *listing, int applied_now)
 {
+    if (listing->changed)
+        fprintf(stderr, "%d applied before, and changed since\n", listing->changed);
+    if (listing->unknown)
+        fprintf(stderr,
+                "%d applied without a file here; a newer orderlog may have migrated this "
+                "database\n",
+                listing->unknown);
     if (listing->pending)
         fprintf(stderr, "%d pending; run 'orderlog migrate up'\n", listing->pending);
-    else if (listing->odd)
-        fprintf(stderr,
-                "nothing is pending, but %d applied before were changed since, or have no file\n",
-                listing->odd);
-    else
+    else if (!listing->changed && !listing->unknown && !applied_now)
         fprintf(stderr, "the schema is up to date\n");
 }
 
@@ -78,8 +82,7 @@ enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *
     table_release(&listing.table);
     if (class)
         return class;
-    if (count == 0 || listing.odd)
-        say_state(&listing);
+    say_state(&listing, count);
     return printed;
 }
 
@@ -96,7 +99,7 @@ enum ol_class migrate_status_run(const struct ol_options *options, struct ol_err
     if (!class)
         class = table_print(&listing.table, stdout, reterr);
     if (!class)
-        say_state(&listing);
+        say_state(&listing, 0);
     table_release(&listing.table);
     return class;
 }

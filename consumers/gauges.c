@@ -18,6 +18,7 @@ struct gauges {
     struct ol_admin *admin;
     struct ol_reader *reader; /* read_committed: its end is the last stable offset */
     struct ol_pg *db;
+    _Atomic bool kafka_away, postgres_away; /* when last asked */
 };
 
 static const struct ol_pg_column saga_columns[] = {
@@ -52,29 +53,57 @@ static void set_lag(struct loop *loop, int source, const char *topic, int32_t pa
                   age_us > 0 ? age_us : 0);
 }
 
-static void look_at_partition(struct gauges *gauges, struct loop *loop, int32_t partition)
+/* False: the broker does not say. */
+static bool ends(struct gauges *gauges, const char *topic, int32_t partition, int64_t *ret_stable,
+                 int64_t *ret_high)
 {
-    static const enum stream streams[] = {STREAM_COMMANDS, STREAM_STEPS, STREAM_EVENTS};
     struct ol_error error;
-    bool owned = atomic_load(&loop->owned_now) >> partition & 1;
+    return !ol_admin_ends(gauges->admin, gauges->reader, topic, partition, TIMEOUT_MS, ret_stable,
+                          ret_high, &error);
+}
+
+static const enum stream streams[] = {STREAM_COMMANDS, STREAM_STEPS, STREAM_EVENTS};
+
+/* False: the broker does not answer. */
+static bool look_at_partition(struct gauges *gauges, struct loop *loop, int32_t partition)
+{
     for (int i = 0; i < 3; i++) {
         const char *topic = loop->topics[streams[i]].text;
         int64_t stable, high;
-        if (!owned) {
-            hide_partition(topic, partition);
-            continue;
-        }
-        if (ol_run_stopping() || ol_admin_ends(gauges->admin, gauges->reader, topic, partition,
-                                               TIMEOUT_MS, &stable, &high, &error))
-            continue;
+        if (ol_run_stopping())
+            return true;
+        if (!ends(gauges, topic, partition, &stable, &high))
+            return false;
         ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
                       high > stable ? high - stable : 0);
         if (streams[i] != STREAM_EVENTS) /* the projector's */
             set_lag(loop, i, topic, partition, stable);
     }
+    return true;
 }
 
-static void look_at_sagas(struct gauges *gauges)
+/* The broker is asked even where no partition is ours: its absence may be why. After the first silence
+ * it is asked no more in this round. */
+static void look_at_kafka(struct gauges *gauges)
+{
+    int64_t stable, high;
+    bool answers = ends(gauges, gauges->loops[0]->topics[STREAM_EVENTS].text, 0, &stable, &high);
+    for (size_t i = 0; i < gauges->count; i++) {
+        struct loop *loop = gauges->loops[i];
+        uint64_t owned = atomic_load(&loop->owned_now);
+        for (int32_t p = 0; p < loop->partitions; p++) {
+            if (owned >> p & 1)
+                answers = answers && look_at_partition(gauges, loop, p);
+            else
+                for (int j = 0; j < 3; j++)
+                    hide_partition(loop->topics[streams[j]].text, p);
+        }
+    }
+    atomic_store(&gauges->kafka_away, !answers);
+}
+
+/* False: the database does not answer. */
+static bool read_sagas(struct gauges *gauges)
 {
     struct ol_error error;
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
@@ -83,28 +112,42 @@ static void look_at_sagas(struct gauges *gauges)
                                           .statement_timeout_ms = STATEMENT_MS,
                                           .read_only = true};
     if (!gauges->db && ol_pg_open(&options, &gauges->db, &error))
-        return;
+        return false;
     if (!ol_pg_usable(gauges->db) && ol_pg_reconnect(gauges->db, &error))
-        return;
+        return false;
     if (ol_pg_exec(gauges->db, &saga_age, NULL, &rows, &error) || rows.count != 1)
-        return;
+        return false;
     ol_series_set(ol_metric(OL_METRIC_SAGAS_OPEN), ol_pg_int64(&rows, 0, 0));
     ol_series_set(ol_metric(OL_METRIC_SAGA_OLDEST_AGE), ol_pg_int64(&rows, 0, 1));
+    return true;
+}
+
+static void look_at_sagas(struct gauges *gauges)
+{
+    bool answers = read_sagas(gauges);
+    atomic_store(&gauges->postgres_away, !answers);
+    if (!answers) {
+        ol_series_hide(ol_metric(OL_METRIC_SAGAS_OPEN));
+        ol_series_hide(ol_metric(OL_METRIC_SAGA_OLDEST_AGE));
+    }
 }
 
 static void *watch(void *argument)
 {
     struct gauges *gauges = argument;
     while (!ol_run_sleep(EVERY_MS)) {
-        for (size_t i = 0; i < gauges->count; i++) {
-            struct loop *loop = gauges->loops[i];
-            for (int32_t p = 0; p < loop->partitions; p++)
-                look_at_partition(gauges, loop, p);
-            if (loop->context == CONTEXT_ORDERS && !ol_run_stopping())
-                look_at_sagas(gauges);
-        }
+        look_at_kafka(gauges);
+        look_at_sagas(gauges);
     }
     return NULL;
+}
+
+void gauges_reasons(struct gauges *gauges, struct ol_http_reasons *reasons)
+{
+    if (atomic_load(&gauges->kafka_away))
+        ol_http_reason(reasons, "Kafka does not answer");
+    if (atomic_load(&gauges->postgres_away))
+        ol_http_reason(reasons, "PostgreSQL does not answer");
 }
 
 enum ol_class gauges_start(struct gauges **ret_gauges, struct loop *const *loops, size_t count,

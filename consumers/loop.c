@@ -24,9 +24,12 @@
 const char *loop_status_name(enum loop_status status)
 {
     static const char *const names[LOOP_STATUS_COUNT] = {
-        [LOOP_IS_STARTING] = "starting",       [LOOP_IS_JOINING] = "joining the group",
-        [LOOP_IS_TAKING_OVER] = "taking over", [LOOP_IS_RUNNING] = "running",
-        [LOOP_IS_WAITING] = "waiting",         [LOOP_IS_RESTARTING] = "restarting",
+        [LOOP_IS_STARTING] = "starting",
+        [LOOP_IS_JOINING] = "joining the group",
+        [LOOP_IS_TAKING_OVER] = "taking over",
+        [LOOP_IS_RUNNING] = "running",
+        [LOOP_IS_WAITING] = "waiting for the database",
+        [LOOP_IS_RESTARTING] = "restarting",
         [LOOP_IS_STOPPED] = "stopped",
     };
     return names[status];

@@ -62,6 +62,7 @@ static enum ol_class run_loop(void *loop, struct ol_error *reterr)
 static void ready(void *context, struct ol_http_reasons *reasons)
 {
     struct worker *worker = context;
+    gauges_reasons(worker->gauges, reasons);
     for (size_t i = 0; i < worker->count; i++) {
         struct loop *loop = &worker->loops[i];
         const char *name = context_name(loop->context);
@@ -77,13 +78,20 @@ static void ready(void *context, struct ol_http_reasons *reasons)
 
 static enum ol_class start_threads(struct worker *worker, struct ol_error *reterr)
 {
-    struct loop *loops[CONTEXT_COUNT];
     for (size_t i = 0; i < worker->count; i++) {
-        loops[i] = &worker->loops[i];
-        enum ol_class class = ol_run_thread_start(&worker->threads[i], run_loop, loops[i], reterr);
+        enum ol_class class =
+            ol_run_thread_start(&worker->threads[i], run_loop, &worker->loops[i], reterr);
         if (class)
             return class;
     }
+    return OL_OK;
+}
+
+static enum ol_class start_gauges(struct worker *worker, struct ol_error *reterr)
+{
+    struct loop *loops[CONTEXT_COUNT];
+    for (size_t i = 0; i < worker->count; i++)
+        loops[i] = &worker->loops[i];
     return gauges_start(&worker->gauges, loops, worker->count, worker->options,
                         worker->installation.admin, &worker->installation.kafka.settings, reterr);
 }
@@ -97,9 +105,13 @@ static enum ol_class work(struct worker *worker, struct ol_error *reterr)
     const struct ol_http_settings http = {
         .port = (uint16_t)worker->options->metrics_port, .ready = ready, .context = worker};
     if (!class)
+        class = start_gauges(worker, reterr);
+    if (!class)
         class = ol_http_start(&worker->http, &http, reterr);
-    if (class)
+    if (class) {
+        ol_run_stop(); /* the gauges */
         return class;
+    }
     ol_log(OL_LOG_INFO, "worker", "started", ol_kv("slot", worker->options->slot),
            ol_kv("metrics_port", ol_http_port(worker->http)),
            ol_kv("librdkafka", ol_kafka_version()));

@@ -659,6 +659,22 @@ enum ol_class ol_kafka_list_read(const rd_kafka_topic_partition_list_t *list,
     return OL_OK;
 }
 
+/* RD_KAFKA_OFFSET_BEGINNING or _END as a number. Not rd_kafka_query_watermark_offsets(): where the broker
+ * is away that one waits beyond its timeout (librdkafka 2.0.2, docs/traps.md). */
+static rd_kafka_resp_err_t ask_end(rd_kafka_t *rk, const char *topic, int32_t partition,
+                                   int64_t which, int timeout_ms, int64_t *ret_offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(list, topic, partition);
+    place->offset = which;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(rk, list, timeout_ms);
+    if (!code)
+        code = place->err;
+    *ret_offset = place->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
 enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t partition,
                                   int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                   struct ol_error *reterr)
@@ -667,8 +683,11 @@ enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t par
     rd_kafka_resp_err_t code;
     bool leader_comes;
     do {
-        code = rd_kafka_query_watermark_offsets(rk, topic, partition, &low, &high,
-                                                ol_kafka_left_ms(until));
+        code =
+            ask_end(rk, topic, partition, RD_KAFKA_OFFSET_BEGINNING, ol_kafka_left_ms(until), &low);
+        if (!code)
+            code =
+                ask_end(rk, topic, partition, RD_KAFKA_OFFSET_END, ol_kafka_left_ms(until), &high);
         leader_comes = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
                        code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
     } while (leader_comes && ol_kafka_ask_again(until));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/ol_clock.h"
 #include "lib/ol_utf8.h"
 
 enum type { COUNTER, GAUGE, HISTOGRAM };
@@ -275,7 +276,7 @@ static void print_series(struct ol_text *out, const struct ol_series *series)
 void ol_metrics_print(struct ol_text *out)
 {
     for (enum ol_metric metric = 0; metric < OL_METRIC_COUNT; metric++)
-        if (!metrics[metric].labels[0])
+        if (!metrics[metric].labels[0] && metrics[metric].type == COUNTER)
             ol_metric(metric);
 
     pthread_mutex_lock(&lock);
@@ -287,6 +288,12 @@ void ol_metrics_print(struct ol_text *out)
             print_series(out, registry[metric].series[i]);
     }
     pthread_mutex_unlock(&lock);
+}
+
+void ol_metrics_process(const char *version, const char *role, const char *librdkafka)
+{
+    ol_series_set(ol_metric(OL_METRIC_BUILD_INFO, version, role, librdkafka), 1);
+    ol_series_set(ol_metric(OL_METRIC_START_TIME), ol_clock_wall_us());
 }
 
 void ol_metrics_print_markdown(struct ol_text *out)

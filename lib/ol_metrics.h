@@ -60,8 +60,11 @@ void ol_series_read_from(struct ol_series *series, int64_t (*read)(void *context
 void ol_series_hide(struct ol_series *series);
 
 /* The whole exposition, text format 0.0.4: each row with HELP and TYPE, series in the order in
- * which they were made. Metrics without labels are there from the start. */
+ * which they were made. Counters without labels are there from the start, gauges once they are known. */
 void ol_metrics_print(struct ol_text *out);
+
+/* What every role shows of its process: orderlog_build_info, and now as its start. */
+void ol_metrics_process(const char *version, const char *role, const char *librdkafka);
 
 /* A table of all rows for docs/metrics.md. */
 void ol_metrics_print_markdown(struct ol_text *out);

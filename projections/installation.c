@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "projections/schema.h"
+
 #define PING_MS    10000
 #define CLUSTER_MS 10000
 #define TOPICS_MS  10000
@@ -126,6 +128,27 @@ enum ol_class installation_topic_exists(const struct ol_topic_state *topic, stru
     return OL_OK;
 }
 
+/* With the publishers' clocks deadlines could be moved, and compaction eats the truth. */
+static enum ol_class check_settings(const char *topic, struct ol_admin *admin,
+                                    struct ol_error *reterr)
+{
+    static const char *const wanted[] = {"LogAppendTime", "delete"};
+    struct ol_setting settings[] = {{.name = "message.timestamp.type"}, {.name = "cleanup.policy"}};
+    struct ol_arena arena;
+    ol_arena_init(&arena, 256, 0);
+    enum ol_class class =
+        ol_admin_topic_settings(admin, topic, settings, 2, TOPICS_MS, &arena, reterr);
+    for (int i = 0; i < 2 && !class; i++)
+        if (settings[i].value && strcmp(settings[i].value, wanted[i]) != 0)
+            class =
+                ol_fail(reterr, OL_VIOLATED,
+                        "topic %s has %s=%s, but it must be %s; alter it with Kafka's own tools "
+                        "('orderlog topics plan' shows all that differs)",
+                        topic, settings[i].name, settings[i].value, wanted[i]);
+    ol_arena_release(&arena);
+    return class;
+}
+
 /* Equal numbers are what puts an aggregate's commands, steps and events together. */
 static enum ol_class check_topics(const struct ol_options *options, struct ol_admin *admin,
                                   struct ol_error *reterr)
@@ -141,17 +164,21 @@ static enum ol_class check_topics(const struct ol_options *options, struct ol_ad
                             "topic %s has %d partitions, but --partitions says %lld; the number "
                             "must never change under a running installation",
                             topic->name, topic->partition_count, (long long)options->partitions);
+        if (!class)
+            class = check_settings(topic->name, admin, reterr);
     }
     return class;
 }
 
-static enum ol_class check(const struct ol_options *options, struct ol_admin *admin,
+static enum ol_class check(const struct ol_options *options, struct ol_admin *admin, bool writes,
                            struct ol_error *reterr)
 {
     OL_AUTO(ol_pg) struct ol_pg *db = NULL;
     struct ol_pg_options connection = {
         .dsn = options->pg_dsn, .application_name = "orderlog-installation", .read_only = true};
     enum ol_class class = ol_pg_open(&connection, &db, reterr);
+    if (!class)
+        class = schema_compare(db, writes, reterr);
     if (!class)
         class = installation_compare(options, admin, db, reterr);
     return class ? class : check_topics(options, admin, reterr);
@@ -172,7 +199,7 @@ enum ol_class installation_init(struct installation *installation, const char *r
     if (!class)
         class = ol_admin_open(&installation->kafka.settings, &installation->admin, reterr);
     if (!class)
-        class = check(options, installation->admin, reterr);
+        class = check(options, installation->admin, strcmp(role, "projector") == 0, reterr);
     /* A server that is just going or coming is away all the same. */
     return class == OL_RETRY ? (reterr->class = OL_UNREACHABLE) : class;
 }

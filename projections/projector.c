@@ -61,8 +61,11 @@ static enum ol_class show_sagas(struct projector *projector, struct ol_error *re
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     if (!class)
         class = ol_pg_exec(gauges->db, &open_sagas, NULL, &rows, reterr);
-    if (class)
+    if (class) {
+        ol_series_hide(ol_metric(OL_METRIC_SAGAS_OPEN));
+        ol_series_hide(ol_metric(OL_METRIC_SAGA_OLDEST_AGE));
         return class;
+    }
     int64_t age_us = ol_pg_is_null(&rows, 0, 1) ? 0 : ol_clock_wall_us() - ol_pg_us(&rows, 0, 1);
     ol_series_set(ol_metric(OL_METRIC_SAGAS_OPEN), ol_pg_int64(&rows, 0, 0));
     ol_series_set(ol_metric(OL_METRIC_SAGA_OLDEST_AGE), age_us > 0 ? age_us : 0);
@@ -123,7 +126,11 @@ static enum ol_class show_partition(struct projector *projector, enum context co
 
 static enum ol_class show_lags(struct projector *projector, struct ol_error *reterr)
 {
-    enum ol_class class = OL_OK;
+    int64_t low, high;
+    /* Kafka is asked even where no partition is ours: its absence may be why. */
+    enum ol_class class =
+        ol_admin_watermarks(projector->installation.admin, projector->followers[0].topic.text, 0,
+                            WATERMARK_MS, &low, &high, reterr);
     for (int context = 0; context < CONTEXT_COUNT && !class; context++) {
         const struct follower *follower = &projector->followers[context];
         for (int32_t i = 0; i < follower->partitions && !class; i++) {

@@ -1,5 +1,8 @@
 #include "test_projection_db.h"
 
+#include <dirent.h>
+
+#include "projections/schema.h"
 #include "projections/tables.h"
 
 /* Every row is a fault; the first is shown. */
@@ -148,6 +151,7 @@ Test(migrations, can_be_undone_and_done_again)
 {
     OWN_DATABASE(own, true);
     static const char *const downs[] = {
+        "REVOKE SELECT ON public.schema_migrations FROM orderlog_projector, orderlog_worker",
         "REVOKE ALL ON ALL TABLES IN SCHEMA orderlog, analytics "
         "FROM orderlog_projector, orderlog_worker, orderlog_analyst;"
         "REVOKE ALL ON SCHEMA orderlog, analytics "
@@ -158,5 +162,72 @@ Test(migrations, can_be_undone_and_done_again)
     pg_script(own.db, "DROP TABLE schema_migrations; DROP TABLE schema_migration_sums");
     int count = 0;
     pg_ok(ol_migrate_up(own.db, MIGRATIONS, 10000, NULL, NULL, &count, reterr));
-    cr_assert_geq(count, 3);
+    cr_assert_geq(count, 5);
+}
+
+static int is_migration(const struct dirent *entry)
+{
+    char version[OL_MIGRATION_VERSION_BYTES];
+    return ol_migration_version(entry->d_name, version);
+}
+
+Test(schema_versions, are_those_of_the_folder)
+{
+    struct dirent **files = NULL;
+    char version[OL_MIGRATION_VERSION_BYTES];
+    size_t needed;
+    const char *const *versions = schema_versions(&needed);
+    int count = scandir(MIGRATIONS, &files, is_migration, alphasort);
+    cr_assert_eq(count, (int)needed, "%d files, %zu versions in projections/schema.c", count,
+                 needed);
+    for (int i = 0; i < count; i++) {
+        ol_migration_version(files[i]->d_name, version);
+        cr_expect_str_eq(version, versions[i]);
+        free(files[i]);
+    }
+    free(files);
+}
+
+Test(schema_compare, wants_all_changes_and_puts_up_with_newer_ones)
+{
+    OWN_DATABASE(own, false);
+    pg_fails(schema_compare(own.db, true, reterr), OL_NOT_FOUND,
+             "has no schema yet; run 'orderlog migrate up'");
+    pg_ok(ol_migrate_up(own.db, MIGRATIONS, 10000, NULL, NULL, NULL, reterr));
+    pg_ok(schema_compare(own.db, true, reterr));
+    pg_script(own.db,
+              "INSERT INTO schema_migrations VALUES ('20250101000000')"); /* somebody's own */
+    pg_ok(schema_compare(own.db, true, reterr));
+    pg_script(own.db, "DELETE FROM schema_migrations WHERE version = '20261122000003'");
+    pg_fails(
+        schema_compare(own.db, true, reterr), OL_NOT_FOUND,
+        "has 4 of the 5 changes of the schema that this program needs, 20261122000003 is missing; "
+        "run 'orderlog migrate up'");
+    pg_script(own.db,
+              "INSERT INTO schema_migrations VALUES ('20261122000003'), ('99990101000000')");
+    pg_ok(schema_compare(own.db, true, reterr));
+}
+
+/* As a login that has this role and no other. */
+static enum ol_class compare_as(struct ol_pg *db, const char *role, bool writes,
+                                struct ol_error *said)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "GRANT %s TO CURRENT_USER; SET LOCAL ROLE %s", role, role);
+    pg_ok(ol_pg_begin(db, reterr));
+    pg_script(db, sql);
+    enum ol_class class = schema_compare(db, writes, said);
+    pg_ok(ol_pg_rollback(db, reterr));
+    return class;
+}
+
+Test(schema_compare, wants_the_rights_of_the_role)
+{
+    OWN_DATABASE(own, true);
+    pg_ok(compare_as(own.db, "orderlog_worker", false, reterr));
+    pg_ok(compare_as(own.db, "orderlog_projector", true, reterr));
+    pg_fails(compare_as(own.db, "orderlog_worker", true, reterr), OL_FATAL,
+             "the login orderlog_worker may not write");
+    pg_fails(compare_as(own.db, "orderlog_analyst", true, reterr), OL_FATAL,
+             "grant the login the role orderlog_projector");
 }

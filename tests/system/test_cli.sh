@@ -151,7 +151,16 @@ cp -r "$ORDERLOG_MIGRATIONS" "$DIR/edited"
 for file in "$DIR"/edited/*_roles.sql; do sed -i '/^-- migrate:up/a -- edited' "$file"; done
 call migrate status --json --migrations "$DIR/edited"
 same 'a file that was edited since is told' "$(jq -r 'select(.state == "changed").file' <<<"$OUT" | wc -l)" 1
-has 'and not called up to date' "$ERR" 'nothing is pending, but 1 applied before were changed since'
+has 'and not called up to date' "$ERR" '1 applied before, and changed since'
+sql "INSERT INTO public.schema_migrations VALUES ('99990101000000')"
+exits 'a role on a newer schema goes on to what else it lacks' 3 worker --slot 0 --log-level warn
+has 'and warns of what is there' "$ERR" '99990101000000'
+call migrate status
+has 'so does the status' "$ERR" 'a newer orderlog may have migrated this database'
+sql "DELETE FROM public.schema_migrations WHERE version IN ('99990101000000', '20261122000002')"
+exits 'on a schema that is not complete too' 3 projector --slot 0 --log-level error
+has 'with what is missing, and the way out' "$ERR" "20261122000002 is missing; run 'orderlog migrate up'"
+sql "INSERT INTO public.schema_migrations VALUES ('20261122000002')"
 exits 'no topics yet: not found' 3 lag
 has 'and that way out is named' "$ERR" 'topics apply'
 

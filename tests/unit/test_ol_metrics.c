@@ -1,3 +1,4 @@
+#include "lib/ol_clock.h"
 #include "lib/ol_metrics.h"
 
 #include <criterion/criterion.h>
@@ -136,9 +137,21 @@ Test(ol_metrics_print, is_what_a_linter_wants)
     free(text);
 }
 
-Test(ol_metrics_print, shows_metrics_without_labels_from_the_start)
+/* 0 would be a claim: a role that does not look at sagas has not found that there are none. */
+Test(ol_metrics_print, shows_a_gauge_without_labels_once_it_is_known)
 {
+    cr_assert_not(has_line("orderlog_sagas_open 0"));
+    ol_series_set(ol_metric(OL_METRIC_SAGAS_OPEN), 0);
     cr_assert(has_line("orderlog_sagas_open 0"));
+}
+
+Test(ol_metrics_process, says_which_program_runs_since_when)
+{
+    ol_metrics_process("0.1.0", "worker", "2.0.2");
+    cr_expect(
+        has_line("orderlog_build_info{version=\"0.1.0\",role=\"worker\",librdkafka=\"2.0.2\"} 1"));
+    int64_t since_us = ol_clock_wall_us() - ol_series_value(ol_metric(OL_METRIC_START_TIME));
+    cr_expect(since_us >= 0 && since_us < 60000000);
 }
 
 Test(ol_series, hides_and_comes_back_with_the_next_value)
