@@ -59,10 +59,13 @@ static void check_line(const char *line, size_t bytes)
 }
 
 /* The next line of the bytes, as simply as can be. */
-static bool next_line(struct fuzz_input *input, const char **ret_line, size_t *ret_bytes)
+static bool next_line(struct fuzz_input *input, bool first, const char **ret_line,
+                      size_t *ret_bytes)
 {
     if (!fuzz_left(input))
         return false;
+    if (first && fuzz_left(input) >= 3 && memcmp(input->at, "\xef\xbb\xbf", 3) == 0)
+        input->at += 3;
     const uint8_t *lf = memchr(input->at, '\n', fuzz_left(input));
     size_t bytes = (size_t)((lf ? lf : input->end) - input->at);
     *ret_line = (const char *)input->at;
@@ -81,12 +84,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ol_arena_init(&arena, 1 << 16, 0);
     feed_begin(input.at, fuzz_left(&input), choice & 31);
     fuzz_check(line_input_open("-", &lines, &error) == OL_OK);
-    for (;;) {
+    for (bool first = true;; first = false) {
         enum line_state state;
         const char *line = NULL, *wanted = NULL;
         size_t bytes = 0, wanted_bytes = 0;
         fuzz_check(line_input_next(lines, -1, &state, &line, &bytes, &error) == OL_OK);
-        bool there = next_line(&input, &wanted, &wanted_bytes);
+        bool there = next_line(&input, first, &wanted, &wanted_bytes);
         fuzz_check(state == (there ? LINE_READY : LINE_END));
         if (!there)
             break;

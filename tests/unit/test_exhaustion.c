@@ -106,7 +106,8 @@ Test(exhaustion, codec_of_commands_that_are_refused_or_not_canonical)
                                                      .correlation_id = TEXT("chain"),
                                                      .causation_id = TEXT("cause"),
                                                      .actor = TEXT("anna"),
-                                                     .occurred_at_us = TIME_NONE},
+                                                     .occurred_at_us = TIME_NONE,
+                                                     .traceparent = TEXT("00-1")},
                                         .order = {ORDER_PLACE, .order_id = TEXT("o")}}};
     struct ol_arena arena;
     struct bytes wire;
@@ -126,7 +127,7 @@ Test(exhaustion, codec_of_commands_that_are_refused_or_not_canonical)
     sample.command.order.line_count = LINES;
     cr_assert(encode(&sample, &arena, &wire));
     cr_assert_gt(wire.size, MESSAGE_BYTES_MAX);
-    cr_expect_eq(exhaust_decoding(&sample, wire), encodings + 5, "the ids and the actor");
+    cr_expect_eq(exhaust_decoding(&sample, wire), encodings + 6, "the ids, actor and trace");
     ol_arena_release(&arena);
 }
 

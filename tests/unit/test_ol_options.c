@@ -208,7 +208,7 @@ Test(ol_options_init, refuses_with_a_sentence_that_names_the_source)
         {"--no-help=true", "--no-help takes no value"},
         {"--min-insync 2", "--min-insync (2) is above --replication-factor (1)"},
         {"--overlay-bytes 1GiB",
-         "--overlay-bytes (1073741824) is above --overlay-bytes-max (50331648)"},
+         "--overlay-bytes (1073741824) is above --overlay-bytes-max (33554432)"},
         {"--config /nonexistent.ini", "--config: /nonexistent.ini: No such file or directory"},
     };
     /* clang-format on */
