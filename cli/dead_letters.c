@@ -38,30 +38,32 @@ struct letters {
 
 /* ---- all letters ---- */
 
-/* --topic names dead letter topics, or contexts; none: all. */
+/* --topic names dead letter topics, or contexts. */
+static bool is_named(const char *name, enum context context, const char *topic)
+{
+    return strcmp(name, topic) == 0 || strcmp(name, context_name(context)) == 0;
+}
+
+/* No --topic: all. */
 static bool is_wanted(const struct ol_options *options, enum context context, const char *topic)
 {
     for (size_t i = 0; i < options->topic.count; i++)
-        if (strcmp(options->topic.items[i], topic) == 0 ||
-            strcmp(options->topic.items[i], context_name(context)) == 0)
+        if (is_named(options->topic.items[i], context, topic))
             return true;
     return options->topic.count == 0;
 }
 
-static enum ol_class check_topics(const struct ol_options *options, struct ol_error *reterr)
+static enum ol_class check_topics(const struct ol_options *options, const struct topic_name *topics,
+                                  struct ol_error *reterr)
 {
     for (size_t i = 0; i < options->topic.count; i++) {
-        const char *wanted = options->topic.items[i];
         bool known = false;
-        for (int j = 0; j < CONTEXT_COUNT; j++) {
-            struct topic_name topic =
-                topic_name(options->topic_prefix, (enum context)j, STREAM_DEAD_LETTERS);
-            known |= strcmp(wanted, topic.text) == 0 ||
-                     strcmp(wanted, context_name((enum context)j)) == 0;
-        }
+        for (int j = 0; j < CONTEXT_COUNT; j++)
+            known |= is_named(options->topic.items[i], (enum context)j, topics[j].text);
         if (!known)
             return ol_fail(reterr, OL_USAGE,
-                           "--topic: '%s' is neither a dead letter topic nor a context", wanted);
+                           "--topic: '%s' is neither a dead letter topic nor a context",
+                           options->topic.items[i]);
     }
     return OL_OK;
 }
@@ -73,17 +75,17 @@ static enum ol_class read_letters(struct letters *letters, scan_take *take, stru
     struct scan_place places[CONTEXT_COUNT * PARTITIONS_MAX];
     int32_t partitions = 0;
     size_t count = 0;
-    enum ol_class class = check_topics(session->options, reterr);
-    if (!class)
-        class = session_partitions(session, &partitions, reterr);
-    for (int i = 0; i < CONTEXT_COUNT && !class; i++) {
+    for (int i = 0; i < CONTEXT_COUNT; i++)
         topics[i] =
             topic_name(session->options->topic_prefix, (enum context)i, STREAM_DEAD_LETTERS);
+    enum ol_class class = check_topics(session->options, topics, reterr);
+    if (!class)
+        class = session_partitions(session, &partitions, reterr);
+    for (int i = 0; i < CONTEXT_COUNT && !class; i++)
         for (int32_t j = 0; j < partitions; j++)
             if (is_wanted(session->options, (enum context)i, topics[i].text))
                 places[count++] = (struct scan_place){
                     .topic = topics[i].text, .partition = j, .from = -1, .until = INT64_MAX};
-    }
     return class ? class : scan_run(session, places, count, take, letters, NULL, reterr);
 }
 

@@ -679,12 +679,14 @@ enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t par
                                   int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                   struct ol_error *reterr)
 {
-    int64_t low, high, until = ol_kafka_now_ms() + timeout_ms;
+    int64_t low = -1, high = -1, until = ol_kafka_now_ms() + timeout_ms;
     rd_kafka_resp_err_t code;
     bool leader_comes;
     do {
-        code =
-            ask_end(rk, topic, partition, RD_KAFKA_OFFSET_BEGINNING, ol_kafka_left_ms(until), &low);
+        code = RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (ret_low)
+            code = ask_end(rk, topic, partition, RD_KAFKA_OFFSET_BEGINNING, ol_kafka_left_ms(until),
+                           &low);
         if (!code)
             code =
                 ask_end(rk, topic, partition, RD_KAFKA_OFFSET_END, ol_kafka_left_ms(until), &high);
@@ -693,7 +695,8 @@ enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t par
     } while (leader_comes && ol_kafka_ask_again(until));
     if (code)
         return ol_kafka_fail(reterr, code, NULL, "watermarks of %s [%d]", topic, partition);
-    *ret_low = low;
+    if (ret_low)
+        *ret_low = low;
     *ret_high = high;
     return OL_OK;
 }

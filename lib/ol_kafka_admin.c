@@ -334,11 +334,11 @@ enum ol_class ol_admin_ends(struct ol_admin *admin, struct ol_reader *committed,
                             int32_t partition, int timeout_ms, int64_t *ret_stable,
                             int64_t *ret_high, struct ol_error *reterr)
 {
-    int64_t low, stable;
+    int64_t stable;
     enum ol_class class =
-        ol_reader_watermarks(committed, topic, partition, timeout_ms, &low, &stable, reterr);
+        ol_reader_watermarks(committed, topic, partition, timeout_ms, NULL, &stable, reterr);
     if (!class)
-        class = ol_admin_watermarks(admin, topic, partition, timeout_ms, &low, ret_high, reterr);
+        class = ol_admin_watermarks(admin, topic, partition, timeout_ms, NULL, ret_high, reterr);
     if (!class)
         *ret_stable = stable;
     return class;

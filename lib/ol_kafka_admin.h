@@ -70,7 +70,8 @@ enum ol_class ol_admin_create_topics(struct ol_admin *admin, const struct ol_top
 enum ol_class ol_admin_delete_topics(struct ol_admin *admin, const char *const *topics,
                                      size_t count, int timeout_ms, struct ol_error *reterr);
 
-/* First offset and high watermark (never the last stable offset), asked from the broker. */
+/* First offset and high watermark (never the last stable offset), asked from the broker, one question
+ * each; ret_low NULL: the first offset is not asked. */
 enum ol_class ol_admin_watermarks(struct ol_admin *admin, const char *topic, int32_t partition,
                                   int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                   struct ol_error *reterr);

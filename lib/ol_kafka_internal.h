@@ -100,7 +100,7 @@ enum ol_class ol_kafka_list_read(const rd_kafka_topic_partition_list_t *list,
                                  struct ol_offset *places, size_t count, const char *what,
                                  struct ol_error *reterr);
 
-/* A leader that is being elected is waited for. */
+/* A leader that is being elected is waited for. ret_low NULL: not asked. */
 enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t partition,
                                   int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                   struct ol_error *reterr);

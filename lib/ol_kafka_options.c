@@ -56,16 +56,15 @@ static enum ol_class check(const struct ol_kafka_connection *connection,
                            const struct ol_options *options, struct ol_error *reterr)
 {
     struct ol_kafka_settings settings = connection->settings;
-    for (size_t i = 0; i < options->kafka_property_count; i++) {
-        settings.extra_count = i + 1;
-        enum ol_class class = ol_kafka_check(&settings, reterr);
-        if (!class)
-            continue;
-        if (strcmp(options->kafka_properties[i].origin, "flag") != 0)
-            ol_fail_in(reterr, "%s", options->kafka_properties[i].origin);
-        return class;
+    settings.extra_count = 0;
+    enum ol_class class = ol_kafka_check(&settings, reterr);
+    while (!class && settings.extra_count < options->kafka_property_count) {
+        const char *origin = options->kafka_properties[settings.extra_count++].origin;
+        class = ol_kafka_check(&settings, reterr);
+        if (class && strcmp(origin, "flag") != 0)
+            ol_fail_in(reterr, "%s", origin);
     }
-    return ol_kafka_check(&settings, reterr);
+    return class;
 }
 
 enum ol_class ol_kafka_connection_init(struct ol_kafka_connection *ret_connection,

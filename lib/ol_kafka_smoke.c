@@ -50,8 +50,8 @@ static enum ol_class await_high(struct smoke *smoke, int64_t high)
 {
     int64_t until = ol_kafka_now_ms() + STEP_MS;
     for (;;) {
-        int64_t low, now_high;
-        enum ol_class class = ol_admin_watermarks(smoke->admin, smoke->topic, 0, STEP_MS, &low,
+        int64_t now_high;
+        enum ol_class class = ol_admin_watermarks(smoke->admin, smoke->topic, 0, STEP_MS, NULL,
                                                   &now_high, smoke->reterr);
         if (class || now_high >= high)
             return class;
@@ -78,12 +78,12 @@ static enum ol_class check_commit(struct smoke *smoke)
 
 static enum ol_class check_abort(struct smoke *smoke)
 {
-    int64_t low, stable;
+    int64_t stable;
     enum ol_class class = write_one(smoke, smoke->producer, "dropped");
     if (!class)
         class = await_high(smoke, 3);
     if (!class)
-        class = ol_reader_watermarks(smoke->reader, smoke->topic, 0, STEP_MS, &low, &stable,
+        class = ol_reader_watermarks(smoke->reader, smoke->topic, 0, STEP_MS, NULL, &stable,
                                      smoke->reterr);
     if (class)
         return class;

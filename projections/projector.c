@@ -126,11 +126,11 @@ static enum ol_class show_partition(struct projector *projector, enum context co
 
 static enum ol_class show_lags(struct projector *projector, struct ol_error *reterr)
 {
-    int64_t low, high;
+    int64_t high;
     /* Kafka is asked even where no partition is ours: its absence may be why. */
     enum ol_class class =
         ol_admin_watermarks(projector->installation.admin, projector->followers[0].topic.text, 0,
-                            WATERMARK_MS, &low, &high, reterr);
+                            WATERMARK_MS, NULL, &high, reterr);
     for (int context = 0; context < CONTEXT_COUNT && !class; context++) {
         const struct follower *follower = &projector->followers[context];
         for (int32_t i = 0; i < follower->partitions && !class; i++) {
