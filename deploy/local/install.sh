@@ -12,7 +12,7 @@ set -euo pipefail
 # build: compiler, libraries, code generators; servers: what servers.sh and cache.sh start
 RUN_PACKAGES=(
     gcc libc6-dev meson ninja-build pkg-config
-    librdkafka-dev libpq-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
+    librdkafka-dev libpq-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libprotobuf-dev
     libcriterion-dev libjansson-dev libinih-dev uthash-dev libxxhash-dev
     postgresql-15 postgresql-client-15 kcat jq python3-venv ca-certificates
 )
