@@ -9,8 +9,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
-#include "lib/ol_error.h"
-#include "lib/ol_options.h"
+#include "lib/base/ol_error.h"
+#include "lib/program/ol_options.h"
 
 /* The schema. up: OL_CONFLICT while somebody else migrates. */
 enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *reterr);

@@ -8,7 +8,7 @@
 #include "cli/records.h"
 #include "cli/scan.h"
 #include "cli/table.h"
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 #include "proto/codec.h"
 
 #define GROUPS_MAX    1000

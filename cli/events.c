@@ -6,8 +6,8 @@
 #include "cli/cli.h"
 #include "cli/records.h"
 #include "cli/scan.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_run.h"
 #include "proto/codec.h"
 
 #define PLACES_MAX   (CONTEXT_COUNT * STREAM_COUNT * PARTITIONS_MAX)

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "domain/text.h"
-#include "lib/ol_error.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_error.h"
+#include "lib/base/ol_text.h"
 
 #define FINDINGS_KEPT 10 /* of one check; all are counted */
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "cli/catch.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 #define BLOCK_BYTES (1 << 20)
 #define SLOTS_MIN   (1 << 12)

@@ -15,7 +15,7 @@
 #include "cli/findings.h"
 #include "cli/rows.h"
 #include "domain/partition.h"
-#include "lib/ol_arena.h"
+#include "lib/base/ol_arena.h"
 
 /* An entity: this, its state, its cells, its id and second id, in one piece. */
 struct fold_entity {

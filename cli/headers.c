@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "domain/partition.h"
-#include "lib/ol_int.h"
+#include "lib/base/ol_int.h"
 
 void headers_text(const struct ol_message *message, const char *name, char *buffer,
                   size_t buffer_bytes)

@@ -7,7 +7,7 @@
 #define CLI_HEADERS_H
 
 #include "domain/topic.h"
-#include "lib/ol_kafka.h"
+#include "lib/kafka/ol_kafka.h"
 
 #define HEADERS_PASSED_ON "orderlog-passed-from"
 #define HEADERS_CONNECT   "__connect.errors."

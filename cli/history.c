@@ -7,8 +7,8 @@
 
 #include "cli/records.h"
 #include "cli/scan.h"
-#include "lib/ol_int.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_int.h"
+#include "lib/base/ol_text.h"
 #include "proto/codec.h"
 
 #define SLACK_MS     5000 /* between brokers' clocks */

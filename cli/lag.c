@@ -7,8 +7,8 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 #include "cli/tail.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_run.h"
 
 #define SAMPLE_MS    400 /* between two looks at the positions, for the rate */
 #define WATCH_MS     1000

@@ -6,7 +6,7 @@
 
 #include "cli/session.h"
 #include "cli/table.h"
-#include "lib/ol_migrate.h"
+#include "lib/pg/ol_migrate.h"
 
 #define LOCK_WAIT_MS 60000 /* for somebody else who migrates */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/headers.h"
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_utf8.h"
 #include "proto/codec.h"
 #include "proto/json.h"
 

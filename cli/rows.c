@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "lib/ol_clock.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_hash.h"
 
 /* ---- shapes ---- */
 

@@ -10,7 +10,7 @@
 
 #include "cli/findings.h"
 #include "domain/entity.h"
-#include "lib/ol_pg.h"
+#include "lib/pg/ol_pg.h"
 
 #define ROW_NULL INT64_MIN
 

@@ -6,7 +6,7 @@
 #include "cli/session.h"
 #include "cli/table.h"
 #include "domain/checkout.h"
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 #define SAGA_SELECT                                                                                \
     "SELECT order_id, status, saga_state, payment, groups_asked, groups_reserved, "                \

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "lib/ol_clock.h"
-#include "lib/ol_kafka_reader.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/kafka/ol_kafka_reader.h"
+#include "lib/program/ol_run.h"
 
 #define POLL_MS      200
 #define MESSAGES_MAX 512

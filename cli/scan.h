@@ -5,7 +5,7 @@
 #define CLI_SCAN_H
 
 #include "cli/session.h"
-#include "lib/ol_progress.h"
+#include "lib/program/ol_progress.h"
 
 struct scan_place {
     const char *topic;

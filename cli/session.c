@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "lib/ol_id.h"
+#include "lib/base/ol_id.h"
 #include "projections/installation.h"
 
 #define ARENA_BLOCK_BYTES (64 * 1024)

@@ -8,11 +8,11 @@
 
 #include "domain/partition.h"
 #include "domain/topic.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_options.h"
-#include "lib/ol_options.h"
-#include "lib/ol_pg.h"
+#include "lib/base/ol_arena.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_options.h"
+#include "lib/pg/ol_pg.h"
+#include "lib/program/ol_options.h"
 
 enum session_needs {
     SESSION_KAFKA = 1,

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ol_clock.h"
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_utf8.h"
 
 #define GAP "  "
 

@@ -14,8 +14,8 @@
 #include <stdio.h>
 
 #include "domain/text.h"
-#include "lib/ol_pg.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_text.h"
+#include "lib/pg/ol_pg.h"
 
 enum table_kind {
     TABLE_TEXT,   /* left aligned; a JSON string */

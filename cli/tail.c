@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "lib/ol_clock.h"
-#include "lib/ol_kafka_reader.h"
+#include "lib/base/ol_clock.h"
+#include "lib/kafka/ol_kafka_reader.h"
 
 #define POLL_MS       200
 #define FETCH_BYTES   (2 << 20) /* only the first record counts */

@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/table.h"
-#include "lib/ol_id.h"
+#include "lib/base/ol_id.h"
 #include "projections/installation.h"
 
 /* ---- what they should be ---- */

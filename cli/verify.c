@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "cli/cli.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_run.h"
 
 #define LOOK_EVERY_MS 300
 #define OPEN_BYTES    900

@@ -3,7 +3,7 @@
 
 #include "cli/scan.h"
 #include "cli/verify.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "proto/codec.h"
 
 #define ARENA_BLOCK_BYTES (256 * 1024)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/verify.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 static const struct text no_text;
 
