@@ -18,15 +18,15 @@ static const struct check_row {
 #undef CHECK
 };
 
-static const struct table_column finding_columns[] = {
-    {"check", TABLE_TEXT},
-    {"where", TABLE_TEXT},
-    {"what", TABLE_TEXT},
+static const struct ol_table_column finding_columns[] = {
+    {"check", OL_TABLE_TEXT},
+    {"where", OL_TABLE_TEXT},
+    {"what", OL_TABLE_TEXT},
 };
 
-static const struct table_column check_columns[] = {
-    {"check", TABLE_TEXT},       {"set", TABLE_TEXT},     {"result", TABLE_TEXT},
-    {"looked_at", TABLE_NUMBER}, {"wrong", TABLE_NUMBER}, {"means", TABLE_TEXT},
+static const struct ol_table_column check_columns[] = {
+    {"check", OL_TABLE_TEXT},       {"set", OL_TABLE_TEXT},     {"result", OL_TABLE_TEXT},
+    {"looked_at", OL_TABLE_NUMBER}, {"wrong", OL_TABLE_NUMBER}, {"means", OL_TABLE_TEXT},
 };
 
 void findings_release(struct findings *findings)
@@ -64,36 +64,36 @@ int64_t findings_wrong(const struct findings *findings)
 }
 
 /* "ROWS_orders" is "rows_orders". */
-static void add_name(struct table *table, enum check check)
+static void add_name(struct ol_table *table, enum check check)
 {
     char name[32];
     size_t bytes = 0;
     for (const char *c = rows[check].name; *c && bytes < sizeof name - 1; c++)
         name[bytes++] = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
     name[bytes] = '\0';
-    table_text(table, name);
+    ol_table_text(table, name);
 }
 
 static enum ol_class print_findings(const struct findings *findings, bool json,
                                     struct ol_error *reterr)
 {
-    OL_AUTO(table) struct table table;
-    table_init(&table, finding_columns, sizeof finding_columns / sizeof *finding_columns, json);
+    OL_AUTO(ol_table) struct ol_table table;
+    ol_table_init(&table, finding_columns, sizeof finding_columns / sizeof *finding_columns, json);
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         const struct check_state *state = &findings->checks[i];
         for (int64_t j = 0; j < state->wrong && j < FINDINGS_KEPT; j++) {
             add_name(&table, (enum check)i);
-            table_text(&table, state->kept[j].where);
-            table_text(&table, state->kept[j].what);
+            ol_table_text(&table, state->kept[j].where);
+            ol_table_text(&table, state->kept[j].what);
         }
         if (state->wrong > FINDINGS_KEPT) {
             add_name(&table, (enum check)i);
-            table_null(&table);
-            table_addf(&table, "and %lld more", (long long)state->wrong - FINDINGS_KEPT);
+            ol_table_null(&table);
+            ol_table_addf(&table, "and %lld more", (long long)state->wrong - FINDINGS_KEPT);
         }
     }
-    enum ol_class class = table_print(&table, stdout, reterr);
-    if (!class && !json && table_row_count(&table))
+    enum ol_class class = ol_table_print(&table, stdout, reterr);
+    if (!class && !json && ol_table_row_count(&table))
         putchar('\n');
     return class;
 }
@@ -110,15 +110,15 @@ enum ol_class findings_print(const struct findings *findings, bool json, struct 
     enum ol_class class = print_findings(findings, json, reterr);
     if (class)
         return class;
-    OL_AUTO(table) struct table table;
-    table_init(&table, check_columns, sizeof check_columns / sizeof *check_columns, json);
+    OL_AUTO(ol_table) struct ol_table table;
+    ol_table_init(&table, check_columns, sizeof check_columns / sizeof *check_columns, json);
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         add_name(&table, (enum check)i);
-        table_text(&table, rows[i].settled ? "settled" : "always");
-        table_text(&table, result_of(findings, (enum check)i));
-        table_int(&table, findings->checks[i].looked_at);
-        table_int(&table, findings->checks[i].wrong);
-        table_text(&table, rows[i].help);
+        ol_table_text(&table, rows[i].settled ? "settled" : "always");
+        ol_table_text(&table, result_of(findings, (enum check)i));
+        ol_table_int(&table, findings->checks[i].looked_at);
+        ol_table_int(&table, findings->checks[i].wrong);
+        ol_table_text(&table, rows[i].help);
     }
-    return table_print(&table, stdout, reterr);
+    return ol_table_print(&table, stdout, reterr);
 }
