@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/session.h"
-#include "cli/table.h"
+#include "lib/program/ol_table.h"
 
 static const struct ol_table_column columns[] = {
     {"context", OL_TABLE_TEXT},       {"aggregate_id", OL_TABLE_TEXT},

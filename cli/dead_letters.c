@@ -7,8 +7,8 @@
 #include "cli/headers.h"
 #include "cli/records.h"
 #include "cli/scan.h"
-#include "cli/table.h"
 #include "lib/base/ol_clock.h"
+#include "lib/program/ol_table.h"
 #include "proto/codec.h"
 
 #define GROUPS_MAX    1000

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cli/table.h"
+#include "lib/program/ol_table.h"
 
 static const struct check_row {
     const char *name;

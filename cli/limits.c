@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/table.h"
 #include "cli/topics.h"
 #include "domain/orders.h"
 #include "domain/partition.h"
+#include "lib/program/ol_table.h"
 #include "proto/codec.h"
 
 /* What happens at a limit stands in its row: refuse (with the code), or wait. */

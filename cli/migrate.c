@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include "cli/session.h"
-#include "cli/table.h"
 #include "lib/pg/ol_migrate.h"
+#include "lib/program/ol_table.h"
 
 #define LOCK_WAIT_MS 60000 /* for somebody else who migrates */
 

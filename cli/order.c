@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/history.h"
-#include "cli/table.h"
+#include "lib/program/ol_table.h"
 
 #define ISO         "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
 #define UTC(column) "to_char(" column " AT TIME ZONE 'UTC', " ISO ")"

@@ -4,9 +4,9 @@
 
 #include "cli/cli.h"
 #include "cli/session.h"
-#include "cli/table.h"
 #include "domain/checkout.h"
 #include "lib/base/ol_clock.h"
+#include "lib/program/ol_table.h"
 
 #define SAGA_SELECT                                                                                \
     "SELECT order_id, status, saga_state, payment, groups_asked, groups_reserved, "                \

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/table.h"
 #include "lib/base/ol_id.h"
+#include "lib/program/ol_table.h"
 #include "projections/installation.h"
 
 /* ---- what they should be ---- */

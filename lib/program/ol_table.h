@@ -1,12 +1,12 @@
 /*
- * cli/table.h - rows for people (aligned columns) or for programs (a JSON object a line).
+ * lib/program/ol_table.h - rows for people (aligned columns) or for programs (a JSON object a line).
  *
  * init -> { add a cell for each column } per row -> print -> clear or release.
  * Nothing is written before print, so that columns can be as wide as their widest cell. Text that a
  * terminal would act on (control characters) is shown as U+FFFD. One thread.
  */
-#ifndef CLI_TABLE_H
-#define CLI_TABLE_H
+#ifndef OL_TABLE_H
+#define OL_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

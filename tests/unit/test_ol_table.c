@@ -1,4 +1,4 @@
-#include "cli/table.h"
+#include "lib/program/ol_table.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "cli/table.h"
+#include "lib/program/ol_table.h"
 
 #include <assert.h>
 #include <ctype.h>
