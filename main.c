@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/catch.h"
 #include "cli/cli.h"
 #include "consumers/worker.h"
 #include "domain/assert.h"
@@ -27,6 +26,8 @@
 #include "producers/import.h"
 #include "producers/submit.h"
 #include "projections/projector.h"
+#include "verify/catch.h"
+#include "verify/verify.h"
 
 #ifndef ORDERLOG_VERSION
 #define ORDERLOG_VERSION "unknown"

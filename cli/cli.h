@@ -23,10 +23,6 @@ enum ol_class topics_apply_run(const struct ol_options *options, struct ol_error
 /* How far each group is behind the end of each of its partitions. */
 enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr);
 
-/* Do the tables follow from the log? OL_VIOLATED: something differs. OL_RETRY: not settled in
- * time. */
-enum ol_class verify_run(const struct ol_options *options, struct ol_error *reterr);
-
 /* OL_NOT_FOUND: nobody has seen the command id; there is no such order. */
 enum ol_class command_show_run(const struct ol_options *options, struct ol_error *reterr);
 enum ol_class order_show_run(const struct ol_options *options, struct ol_error *reterr);

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/session.h"
 #include "lib/program/ol_table.h"
+#include "verify/session.h"
 
 static const struct ol_table_column columns[] = {
     {"context", OL_TABLE_TEXT},       {"aggregate_id", OL_TABLE_TEXT},

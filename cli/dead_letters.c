@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/headers.h"
 #include "cli/records.h"
-#include "cli/scan.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_table.h"
 #include "proto/codec.h"
+#include "verify/headers.h"
+#include "verify/scan.h"
 
 #define GROUPS_MAX    1000
 #define REASON_BYTES  600

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/tail.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_run.h"
 #include "lib/program/ol_table.h"
+#include "verify/tail.h"
 
 #define SAMPLE_MS    400 /* between two looks at the positions, for the rate */
 #define WATCH_MS     1000

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/session.h"
 #include "lib/pg/ol_migrate.h"
 #include "lib/program/ol_table.h"
+#include "verify/session.h"
 
 #define LOCK_WAIT_MS 60000 /* for somebody else who migrates */
 

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/session.h"
 #include "domain/checkout.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_table.h"
+#include "verify/session.h"
 
 #define SAGA_SELECT                                                                                \
     "SELECT order_id, status, saga_state, payment, groups_asked, groups_reserved, "                \

@@ -1,13 +1,13 @@
-#include "cli/verify.h"
+#include "verify/verify.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "cli/cli.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_run.h"
+#include "verify/verify_internal.h"
 
 #define LOOK_EVERY_MS 300
 #define OPEN_BYTES    900

@@ -1,11 +1,11 @@
 /*
- * cli/catch.h - a failed assertion of the domain, caught while verify folds.
+ * verify/catch.h - a failed assertion of the domain, caught while verify folds.
  *
  * Everywhere else such an assertion ends the process before it writes. verify writes nothing and
  * folds what somebody else wrote: an event that can't be is what it is looking for.
  */
-#ifndef CLI_CATCH_H
-#define CLI_CATCH_H
+#ifndef VERIFY_CATCH_H
+#define VERIFY_CATCH_H
 
 #include <stdbool.h>
 

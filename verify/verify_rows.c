@@ -1,7 +1,7 @@
 #include <stdio.h>
 
-#include "cli/verify.h"
 #include "lib/program/ol_progress.h"
+#include "verify/verify_internal.h"
 
 static struct text text_at(const struct ol_pg_rows *rows, int row, int column)
 {

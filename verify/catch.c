@@ -1,4 +1,4 @@
-#include "cli/catch.h"
+#include "verify/catch.h"
 
 #include <setjmp.h>
 #include <stddef.h>

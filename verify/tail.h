@@ -1,15 +1,15 @@
 /*
- * cli/tail.h - what lies between a position and the end of its partition.
+ * verify/tail.h - what lies between a position and the end of its partition.
  *
  * A position is the last record + 1, but behind the last record there may be markers and aborted
  * records, which take offsets too: high watermark minus position is then above 0 with nothing left
  * to do. Only a reader that comes to the end without meeting a record knows. So: watermarks first,
  * and where they differ, one read_committed reader looks for the next record.
  */
-#ifndef CLI_TAIL_H
-#define CLI_TAIL_H
+#ifndef VERIFY_TAIL_H
+#define VERIFY_TAIL_H
 
-#include "cli/session.h"
+#include "verify/session.h"
 
 /* A position, and what was found behind it. */
 struct tail {

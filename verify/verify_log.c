@@ -1,10 +1,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "cli/scan.h"
-#include "cli/verify.h"
 #include "lib/base/ol_hash.h"
 #include "proto/codec.h"
+#include "verify/scan.h"
+#include "verify/verify_internal.h"
 
 #define ARENA_BLOCK_BYTES (256 * 1024)
 

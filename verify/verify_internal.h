@@ -1,5 +1,5 @@
 /*
- * cli/verify.h - does what the tables say follow from what the log says?
+ * verify/verify_internal.h - what the files behind verify.h share; nobody else includes it.
  *
  *   snapshot (progress rows) -> per context: { read the events up to there, fold -> compare rows }
  *   -> once settled: across the contexts, and the commands topics -> findings
@@ -9,11 +9,11 @@
  * fold at a time is held. Prefix verify_, in order of use: verify.c, verify_open.c, verify_log.c,
  * verify_rows.c, verify_sums.c, verify_commands.c.
  */
-#ifndef CLI_VERIFY_H
-#define CLI_VERIFY_H
+#ifndef VERIFY_INTERNAL_H
+#define VERIFY_INTERNAL_H
 
-#include "cli/fold.h"
-#include "cli/session.h"
+#include "verify/fold.h"
+#include "verify/session.h"
 
 #define VERIFY_COUNTS 6 /* of a receipt: decided, refused, repeated, ignored, passed on, dead */
 

@@ -1,4 +1,4 @@
-#include "cli/headers.h"
+#include "verify/headers.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "cli/session.h"
+#include "verify/session.h"
 
 #include <string.h>
 

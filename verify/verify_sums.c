@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/verify.h"
 #include "lib/base/ol_hash.h"
+#include "verify/verify_internal.h"
 
 static const struct text no_text;
 

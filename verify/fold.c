@@ -1,12 +1,12 @@
-#include "cli/fold.h"
+#include "verify/fold.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/catch.h"
 #include "lib/base/ol_hash.h"
+#include "verify/catch.h"
 
 #define BLOCK_BYTES (1 << 20)
 #define SLOTS_MIN   (1 << 12)

@@ -1,11 +1,11 @@
 /*
- * cli/scan.h - the committed records of some partitions, each from one offset to another.
+ * verify/scan.h - the committed records of some partitions, each from one offset to another.
  */
-#ifndef CLI_SCAN_H
-#define CLI_SCAN_H
+#ifndef VERIFY_SCAN_H
+#define VERIFY_SCAN_H
 
-#include "cli/session.h"
 #include "lib/program/ol_progress.h"
+#include "verify/session.h"
 
 struct scan_place {
     const char *topic;

@@ -1,4 +1,4 @@
-#include "cli/scan.h"
+#include "verify/scan.h"
 
 #include <stdlib.h>
 

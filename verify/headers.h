@@ -1,10 +1,10 @@
 /*
- * cli/headers.h - what the headers of a passed on record or a dead letter say about where it was.
+ * verify/headers.h - what the headers of a passed on record or a dead letter say about where it was.
  *
  * Written by workers: PASSED_ON "topic/partition/offset", and Kafka Connect's __connect.errors.*.
  */
-#ifndef CLI_HEADERS_H
-#define CLI_HEADERS_H
+#ifndef VERIFY_HEADERS_H
+#define VERIFY_HEADERS_H
 
 #include "domain/topic.h"
 #include "lib/kafka/ol_kafka.h"

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/headers.h"
-#include "cli/scan.h"
-#include "cli/verify.h"
 #include "proto/codec.h"
+#include "verify/headers.h"
+#include "verify/scan.h"
+#include "verify/verify_internal.h"
 
 #define ARENA_BLOCK_BYTES (256 * 1024)
 

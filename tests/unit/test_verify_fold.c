@@ -1,7 +1,7 @@
 /* The fold that verify compares with: what it lets pass, and what it must notice. */
-#include "cli/catch.h"
-#include "cli/fold.h"
 #include "domain/assert.h"
+#include "verify/catch.h"
+#include "verify/fold.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

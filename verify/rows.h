@@ -1,16 +1,16 @@
 /*
- * cli/rows.h - a row of the projection as cells: one 64-bit number a column.
+ * verify/rows.h - a row of the projection as cells: one 64-bit number a column.
  *
  * What the log says and what a table holds become cells in the same way, so that comparing is a
  * loop and a row takes little memory. Integers and times are themselves, names are pointers to the
  * domain's constants, other texts and arrays are digests (XXH3-64).
  */
-#ifndef CLI_ROWS_H
-#define CLI_ROWS_H
+#ifndef VERIFY_ROWS_H
+#define VERIFY_ROWS_H
 
-#include "cli/findings.h"
 #include "domain/entity.h"
 #include "lib/pg/ol_pg.h"
+#include "verify/findings.h"
 
 #define ROW_NULL INT64_MIN
 
@@ -34,7 +34,7 @@ enum row_kind {
 #define END(table)                                                                                 \
     }                                                                                              \
     ;
-#include "cli/rows.def"
+#include "verify/rows.def"
 
 /* orders_order_id_at, orders_partition_at, ...: the column's number in a result. */
 #define TABLE(table, context, entity) enum {
@@ -44,14 +44,14 @@ enum row_kind {
     table##_columns_end                                                                            \
     }                                                                                              \
     ;
-#include "cli/rows.def"
+#include "verify/rows.def"
 
 enum row_table {
 #define TABLE(table, context, entity) ROW_TABLE_##table,
 #define KEY(table, column, kind)
 #define COLUMN(table, column, kind)
 #define END(table)
-#include "cli/rows.def"
+#include "verify/rows.def"
     ROW_TABLE_COUNT
 };
 

@@ -1,4 +1,4 @@
-#include "cli/rows.h"
+#include "verify/rows.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
     }                                                                                              \
     }                                                                                              \
     ;
-#include "cli/rows.def"
+#include "verify/rows.def"
 
 /* What PostgreSQL must answer with; every column may be null but the keys. */
 #define PG_INT2     OL_PG_INT2
@@ -41,14 +41,14 @@
     }                                                                                              \
     }                                                                                              \
     ;
-#include "cli/rows.def"
+#include "verify/rows.def"
 
 enum {
 #define TABLE(table, context, entity) table##_keys = 0
 #define KEY(table, column, kind)      +1
 #define COLUMN(table, column, kind)
 #define END(table) ,
-#include "cli/rows.def"
+#include "verify/rows.def"
 };
 
 #define TEXT_OF_(x) #x
@@ -75,7 +75,7 @@ enum {
 
 /* Column `ends` only ends the list. */
 const struct row_shape row_shapes[ROW_TABLE_COUNT] = {
-#include "cli/rows.def"
+#include "verify/rows.def"
 };
 
 /* ---- digests ---- */

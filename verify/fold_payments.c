@@ -1,4 +1,4 @@
-#include "cli/fold.h"
+#include "verify/fold.h"
 
 static const struct text no_text;
 

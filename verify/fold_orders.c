@@ -1,4 +1,4 @@
-#include "cli/fold.h"
+#include "verify/fold.h"
 
 #include "domain/money.h"
 

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/tail.h"
-#include "cli/verify.h"
+#include "verify/tail.h"
+#include "verify/verify_internal.h"
 
 #define PLACES_MAX (CONTEXT_COUNT * 3 * PARTITIONS_MAX)
 

@@ -1,4 +1,4 @@
-#include "cli/findings.h"
+#include "verify/findings.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ static const struct check_row {
     const char *help;
 } rows[CHECK_COUNT] = {
 #define CHECK(check, settled, help) {#check, settled, help},
-#include "cli/findings.def"
+#include "verify/findings.def"
 #undef CHECK
 };
 

@@ -1,5 +1,5 @@
 /*
- * cli/fold.h - what the log of one context adds up to, entity by entity.
+ * verify/fold.h - what the log of one context adds up to, entity by entity.
  *
  * init -> event, event, event -> find, each -> release
  *
@@ -9,13 +9,13 @@
  * Memory grows with the aggregates and commands, not with the events: lines are kept as digests.
  * One thread.
  */
-#ifndef CLI_FOLD_H
-#define CLI_FOLD_H
+#ifndef VERIFY_FOLD_H
+#define VERIFY_FOLD_H
 
-#include "cli/findings.h"
-#include "cli/rows.h"
 #include "domain/partition.h"
 #include "lib/base/ol_arena.h"
+#include "verify/findings.h"
+#include "verify/rows.h"
 
 /* An entity: this, its state, its cells, its id and second id, in one piece. */
 struct fold_entity {

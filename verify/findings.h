@@ -1,11 +1,11 @@
 /*
- * cli/findings.h - what verify checks, and what it found to differ.
+ * verify/findings.h - what verify checks, and what it found to differ.
  *
  * Each check is a row of findings.def; it counts what it looked at and what was wrong, and keeps
  * the first few in words. One thread.
  */
-#ifndef CLI_FINDINGS_H
-#define CLI_FINDINGS_H
+#ifndef VERIFY_FINDINGS_H
+#define VERIFY_FINDINGS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@
 
 enum check {
 #define CHECK(check, settled, help) CHECK_##check,
-#include "cli/findings.def"
+#include "verify/findings.def"
 #undef CHECK
     CHECK_COUNT
 };

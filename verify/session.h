@@ -1,10 +1,10 @@
 /*
- * cli/session.h - the servers that one command needs, opened and closed together.
+ * verify/session.h - the servers that one command needs, opened and closed together.
  *
  * init -> ask -> release. A server that is away is one sentence (OL_UNREACHABLE).
  */
-#ifndef CLI_SESSION_H
-#define CLI_SESSION_H
+#ifndef VERIFY_SESSION_H
+#define VERIFY_SESSION_H
 
 #include "domain/partition.h"
 #include "domain/topic.h"

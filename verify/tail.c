@@ -1,4 +1,4 @@
-#include "cli/tail.h"
+#include "verify/tail.h"
 
 #include <stdlib.h>
 
