@@ -14,19 +14,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/catch.h"
 #include "cli/cli.h"
 #include "consumers/worker.h"
 #include "domain/assert.h"
-#include "lib/ol_error.h"
-#include "lib/ol_kafka.h"
-#include "lib/ol_log.h"
-#include "lib/ol_metrics.h"
-#include "lib/ol_options.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_error.h"
+#include "lib/base/ol_text.h"
+#include "lib/http/ol_metrics.h"
+#include "lib/kafka/ol_kafka.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_options.h"
 #include "producers/import.h"
 #include "producers/submit.h"
 #include "projections/projector.h"
+#include "verify/catch.h"
+#include "verify/verify.h"
 
 #ifndef ORDERLOG_VERSION
 #define ORDERLOG_VERSION "unknown"

@@ -13,9 +13,9 @@
 #include "bench/recording.h"
 #include "consumers/batch.h"
 #include "domain/assert.h"
-#include "lib/ol_kafka_options.h"
-#include "lib/ol_log.h"
-#include "lib/ol_options.h"
+#include "lib/kafka/ol_kafka_options.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_options.h"
 #include "proto/codec.h"
 
 #include <inttypes.h>

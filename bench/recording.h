@@ -10,9 +10,9 @@
 
 #include "domain/partition.h"
 #include "domain/topic.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_error.h"
-#include "lib/ol_kafka_reader.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_error.h"
+#include "lib/kafka/ol_kafka_reader.h"
 
 #define RECORDED_STREAMS 3 /* commands, steps, events: the first of enum stream */
 #define RECORDED_PLACES  (CONTEXT_COUNT * RECORDED_STREAMS * PARTITIONS_MAX)

@@ -21,8 +21,8 @@
  */
 #include "bench/relay.h"
 #include "domain/assert.h"
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_log.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/program/ol_log.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,10 +6,10 @@
 #define BENCH_RELAY_H
 
 #include "bench/recording.h"
-#include "lib/ol_kafka_consumer.h"
-#include "lib/ol_kafka_options.h"
-#include "lib/ol_kafka_producer.h"
-#include "lib/ol_options.h"
+#include "lib/kafka/ol_kafka_consumer.h"
+#include "lib/kafka/ol_kafka_options.h"
+#include "lib/kafka/ol_kafka_producer.h"
+#include "lib/program/ol_options.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

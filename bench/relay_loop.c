@@ -4,7 +4,7 @@
  */
 #include "bench/relay.h"
 #include "domain/assert.h"
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>

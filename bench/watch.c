@@ -25,9 +25,9 @@
  * the last line tells its own use:
  *   {"command":{"from":1,"to":2,"cpu_us":3,"peak_kb":4,"exit":0}}
  */
-#include "lib/ol_clock.h"
-#include "lib/ol_error.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_error.h"
+#include "lib/base/ol_text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -9,8 +9,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
-#include "lib/ol_error.h"
-#include "lib/ol_options.h"
+#include "lib/base/ol_error.h"
+#include "lib/program/ol_options.h"
 
 /* The schema. up: OL_CONFLICT while somebody else migrates. */
 enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *reterr);
@@ -22,10 +22,6 @@ enum ol_class topics_apply_run(const struct ol_options *options, struct ol_error
 
 /* How far each group is behind the end of each of its partitions. */
 enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr);
-
-/* Do the tables follow from the log? OL_VIOLATED: something differs. OL_RETRY: not settled in
- * time. */
-enum ol_class verify_run(const struct ol_options *options, struct ol_error *reterr);
 
 /* OL_NOT_FOUND: nobody has seen the command id; there is no such order. */
 enum ol_class command_show_run(const struct ol_options *options, struct ol_error *reterr);

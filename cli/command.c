@@ -2,14 +2,16 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/session.h"
-#include "cli/table.h"
+#include "lib/program/ol_table.h"
+#include "verify/session.h"
 
-static const struct table_column columns[] = {
-    {"context", TABLE_TEXT},       {"aggregate_id", TABLE_TEXT}, {"outcome", TABLE_TEXT},
-    {"code", TABLE_TEXT},          {"duplicates", TABLE_NUMBER}, {"conflicts", TABLE_NUMBER},
-    {"conflict_code", TABLE_TEXT}, {"order_status", TABLE_TEXT}, {"order_reason", TABLE_TEXT},
-    {"recorded_at", TABLE_TEXT},   {"message", TABLE_TEXT},
+static const struct ol_table_column columns[] = {
+    {"context", OL_TABLE_TEXT},       {"aggregate_id", OL_TABLE_TEXT},
+    {"outcome", OL_TABLE_TEXT},       {"code", OL_TABLE_TEXT},
+    {"duplicates", OL_TABLE_NUMBER},  {"conflicts", OL_TABLE_NUMBER},
+    {"conflict_code", OL_TABLE_TEXT}, {"order_status", OL_TABLE_TEXT},
+    {"order_reason", OL_TABLE_TEXT},  {"recorded_at", OL_TABLE_TEXT},
+    {"message", OL_TABLE_TEXT},
 };
 
 #define ISO "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'"
@@ -43,8 +45,8 @@ enum ol_class command_show_run(const struct ol_options *options, struct ol_error
             "may not have been decided yet ('orderlog lag'), or it could not be read "
             "('orderlog dlq list')",
             id);
-    OL_AUTO(table) struct table table;
-    table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
-    table_rows(&table, &rows);
-    return table_print(&table, stdout, reterr);
+    OL_AUTO(ol_table) struct ol_table table;
+    ol_table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
+    ol_table_rows(&table, &rows);
+    return ol_table_print(&table, stdout, reterr);
 }

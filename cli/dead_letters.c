@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/headers.h"
 #include "cli/records.h"
-#include "cli/scan.h"
-#include "cli/table.h"
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_table.h"
 #include "proto/codec.h"
+#include "verify/headers.h"
+#include "verify/scan.h"
 
 #define GROUPS_MAX    1000
 #define REASON_BYTES  600
@@ -157,32 +157,32 @@ static int group_order(const void *left, const void *right)
     return (a->count < b->count) - (a->count > b->count);
 }
 
-static const struct table_column group_columns[] = {
-    {"cause", TABLE_TEXT},    {"letters", TABLE_NUMBER}, {"from_topic", TABLE_TEXT},
-    {"first_at", TABLE_TEXT}, {"last_at", TABLE_TEXT},   {"first_reason", TABLE_TEXT},
+static const struct ol_table_column group_columns[] = {
+    {"cause", OL_TABLE_TEXT},    {"letters", OL_TABLE_NUMBER}, {"from_topic", OL_TABLE_TEXT},
+    {"first_at", OL_TABLE_TEXT}, {"last_at", OL_TABLE_TEXT},   {"first_reason", OL_TABLE_TEXT},
 };
 
 static enum ol_class print_groups(struct letters *letters, struct ol_error *reterr)
 {
-    OL_AUTO(table) struct table table;
-    table_init(&table, group_columns, sizeof group_columns / sizeof *group_columns,
-               letters->session->options->json);
+    OL_AUTO(ol_table) struct ol_table table;
+    ol_table_init(&table, group_columns, sizeof group_columns / sizeof *group_columns,
+                  letters->session->options->json);
     if (letters->group_count)
         qsort(letters->groups, letters->group_count, sizeof *letters->groups, group_order);
     for (size_t i = 0; i < letters->group_count; i++) {
         const struct group *group = &letters->groups[i];
-        table_text(&table, *group->code ? group->code : NULL);
-        table_int(&table, group->count);
-        table_text(&table, *group->topic ? group->topic : NULL);
-        table_time(&table, group->first_ms * 1000);
-        table_time(&table, group->last_ms * 1000);
-        table_text(&table, *group->reason ? group->reason : NULL);
+        ol_table_text(&table, *group->code ? group->code : NULL);
+        ol_table_int(&table, group->count);
+        ol_table_text(&table, *group->topic ? group->topic : NULL);
+        ol_table_time(&table, group->first_ms * 1000);
+        ol_table_time(&table, group->last_ms * 1000);
+        ol_table_text(&table, *group->reason ? group->reason : NULL);
     }
     if (letters->group_count == 0)
         fprintf(stderr, "no dead letters\n");
     if (letters->others)
         fprintf(stderr, "more than %d causes; the others are left out\n", GROUPS_MAX);
-    return table_print(&table, stdout, reterr);
+    return ol_table_print(&table, stdout, reterr);
 }
 
 enum ol_class dlq_list_run(const struct ol_options *options, struct ol_error *reterr)

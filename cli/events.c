@@ -5,10 +5,10 @@
 
 #include "cli/cli.h"
 #include "cli/records.h"
-#include "cli/scan.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_run.h"
 #include "proto/codec.h"
+#include "verify/scan.h"
 
 #define PLACES_MAX   (CONTEXT_COUNT * STREAM_COUNT * PARTITIONS_MAX)
 #define ARENA_BLOCK  (256 * 1024)

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "cli/records.h"
-#include "cli/scan.h"
-#include "lib/ol_int.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_int.h"
+#include "lib/base/ol_text.h"
 #include "proto/codec.h"
+#include "verify/scan.h"
 
 #define SLACK_MS     5000 /* between brokers' clocks */
 #define PLACES_MAX   (CONTEXT_COUNT * PARTITIONS_MAX)

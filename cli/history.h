@@ -8,7 +8,7 @@
 #ifndef CLI_HISTORY_H
 #define CLI_HISTORY_H
 
-#include "cli/session.h"
+#include "verify/session.h"
 
 /* A partition that may hold events about the order, up to `until` (not included). */
 struct history_place {

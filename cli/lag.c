@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/table.h"
-#include "cli/tail.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_run.h"
+#include "lib/program/ol_table.h"
+#include "verify/tail.h"
 
 #define SAMPLE_MS    400 /* between two looks at the positions, for the rate */
 #define WATCH_MS     1000
@@ -35,11 +35,11 @@ struct lag {
     int64_t at_us, before_us; /* monotonic, of this sample and the one before; 0: none */
 };
 
-static const struct table_column columns[] = {
-    {"group", TABLE_TEXT},         {"topic", TABLE_TEXT}, {"partition", TABLE_SMALL},
-    {"position", TABLE_NUMBER},    {"end", TABLE_NUMBER}, {"lag_records", TABLE_NUMBER},
-    {"lag_seconds", TABLE_SMALL},  {"rate", TABLE_SMALL}, {"drain_seconds", TABLE_SMALL},
-    {"uncommitted", TABLE_NUMBER}, {"owner", TABLE_TEXT},
+static const struct ol_table_column columns[] = {
+    {"group", OL_TABLE_TEXT},         {"topic", OL_TABLE_TEXT}, {"partition", OL_TABLE_SMALL},
+    {"position", OL_TABLE_NUMBER},    {"end", OL_TABLE_NUMBER}, {"lag_records", OL_TABLE_NUMBER},
+    {"lag_seconds", OL_TABLE_SMALL},  {"rate", OL_TABLE_SMALL}, {"drain_seconds", OL_TABLE_SMALL},
+    {"uncommitted", OL_TABLE_NUMBER}, {"owner", OL_TABLE_TEXT},
 };
 
 /* ---- the list ---- */
@@ -179,59 +179,59 @@ static double rate_of(const struct lag *lag, size_t index)
     return (double)(now - before) * 1e6 / (double)(lag->at_us - lag->before_us);
 }
 
-static void add_seconds(struct table *table, const struct tail *tail)
+static void add_seconds(struct ol_table *table, const struct tail *tail)
 {
     int64_t late_us = tail->next_ms < 0 ? 0 : ol_clock_wall_us() - tail->next_ms * 1000;
     if (tail->next >= 0 && tail->next_ms < 0)
-        table_null(table);
+        ol_table_null(table);
     else
-        table_addf(table, "%.1f", late_us > 0 ? (double)late_us / 1e6 : 0.0);
+        ol_table_addf(table, "%.1f", late_us > 0 ? (double)late_us / 1e6 : 0.0);
 }
 
-static void add_rate(struct table *table, const struct lag *lag, size_t index)
+static void add_rate(struct ol_table *table, const struct lag *lag, size_t index)
 {
     double rate = rate_of(lag, index);
     int64_t behind = tail_lag(&lag->tails[index]);
     if (rate < 0)
-        table_null(table);
+        ol_table_null(table);
     else
-        table_addf(table, "%.1f", rate);
+        ol_table_addf(table, "%.1f", rate);
     if (behind == 0)
-        table_addf(table, "0.0");
+        ol_table_addf(table, "0.0");
     else if (rate > 0)
-        table_addf(table, "%.1f", (double)behind / rate);
+        ol_table_addf(table, "%.1f", (double)behind / rate);
     else
-        table_null(table);
+        ol_table_null(table);
 }
 
-static void add_row(struct table *table, const struct lag *lag, size_t index)
+static void add_row(struct ol_table *table, const struct lag *lag, size_t index)
 {
     const struct tail *tail = &lag->tails[index];
-    table_text(table, lag->places[index].group);
-    table_text(table, tail->topic);
-    table_int(table, tail->partition);
+    ol_table_text(table, lag->places[index].group);
+    ol_table_text(table, tail->topic);
+    ol_table_int(table, tail->partition);
     if (tail->position < 0)
-        table_null(table);
+        ol_table_null(table);
     else
-        table_int(table, tail->position);
-    table_int(table, tail->high);
-    table_int(table, tail_lag(tail));
+        ol_table_int(table, tail->position);
+    ol_table_int(table, tail->high);
+    ol_table_int(table, tail_lag(tail));
     add_seconds(table, tail);
     add_rate(table, lag, index);
-    table_int(table, tail->high - tail->stable);
-    table_text(table, lag->places[index].owner);
+    ol_table_int(table, tail->high - tail->stable);
+    ol_table_text(table, lag->places[index].owner);
 }
 
 static enum ol_class print(const struct lag *lag, struct ol_error *reterr)
 {
-    OL_AUTO(table) struct table table;
+    OL_AUTO(ol_table) struct ol_table table;
     const struct ol_options *options = lag->session.options;
-    table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
+    ol_table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
     for (size_t i = 0; i < lag->count; i++)
         add_row(&table, lag, i);
     if (options->watch && !options->json && isatty(STDOUT_FILENO))
         fputs("\033[H\033[J", stdout);
-    enum ol_class class = table_print(&table, stdout, reterr);
+    enum ol_class class = ol_table_print(&table, stdout, reterr);
     if (!class && !options->json) {
         int64_t total = total_lag(lag);
         fprintf(stderr, total ? "%" PRId64 " records behind\n" : "drained\n", total);

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/table.h"
 #include "cli/topics.h"
 #include "domain/orders.h"
 #include "domain/partition.h"
+#include "lib/program/ol_table.h"
 #include "proto/codec.h"
 
 /* What happens at a limit stands in its row: refuse (with the code), or wait. */
@@ -17,19 +17,19 @@ struct limit {
     const char *unit, *answer;
 };
 
-static const struct table_column columns[] = {
-    {"limit", TABLE_TEXT},
-    {"value", TABLE_NUMBER},
-    {"unit", TABLE_TEXT},
-    {"when_full", TABLE_TEXT},
+static const struct ol_table_column columns[] = {
+    {"limit", OL_TABLE_TEXT},
+    {"value", OL_TABLE_NUMBER},
+    {"unit", OL_TABLE_TEXT},
+    {"when_full", OL_TABLE_TEXT},
 };
 
-static void add(struct table *table, const struct limit *limit)
+static void add(struct ol_table *table, const struct limit *limit)
 {
-    table_text(table, limit->name);
-    table_int(table, limit->value);
-    table_text(table, limit->unit);
-    table_text(table, limit->answer);
+    ol_table_text(table, limit->name);
+    ol_table_int(table, limit->value);
+    ol_table_text(table, limit->unit);
+    ol_table_text(table, limit->answer);
 }
 
 enum ol_class limits_run(const struct ol_options *options, struct ol_error *reterr)
@@ -61,11 +61,11 @@ enum ol_class limits_run(const struct ol_options *options, struct ol_error *rete
         {"timeout", options->timeout_ms, "ms", "fails; a role tries again"},
         {"drain", options->drain_ms, "ms", "exits without waiting"},
     };
-    OL_AUTO(table) struct table table;
-    table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
+    OL_AUTO(ol_table) struct ol_table table;
+    ol_table_init(&table, columns, sizeof columns / sizeof *columns, options->json);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         add(&table, &limits[i]);
-    return table_print(&table, stdout, reterr);
+    return ol_table_print(&table, stdout, reterr);
 }
 
 enum ol_class config_show_run(const struct ol_options *options, struct ol_error *reterr)

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/session.h"
-#include "cli/table.h"
-#include "lib/ol_migrate.h"
+#include "lib/pg/ol_migrate.h"
+#include "lib/program/ol_table.h"
+#include "verify/session.h"
 
 #define LOCK_WAIT_MS 60000 /* for somebody else who migrates */
 
@@ -14,11 +14,11 @@
 #define ORDERLOG_MIGRATIONS "/usr/local/share/orderlog/migrations"
 #endif
 
-static const struct table_column columns[] = {
-    {"version", TABLE_TEXT},
-    {"state", TABLE_TEXT},
-    {"duration_ms", TABLE_NUMBER},
-    {"file", TABLE_TEXT},
+static const struct ol_table_column columns[] = {
+    {"version", OL_TABLE_TEXT},
+    {"state", OL_TABLE_TEXT},
+    {"duration_ms", OL_TABLE_NUMBER},
+    {"file", OL_TABLE_TEXT},
 };
 
 /* As the option says; else where `install` puts them, else here: run from a source tree. */
@@ -31,7 +31,7 @@ static const char *folder_of(const struct ol_options *options)
 }
 
 struct listing {
-    struct table table;
+    struct ol_table table;
     int pending;
     int changed, unknown; /* applied; the file was changed since, or there is none */
 };
@@ -39,16 +39,16 @@ struct listing {
 static void report(void *context, const struct ol_migration *migration)
 {
     struct listing *listing = context;
-    struct table *table = &listing->table;
+    struct ol_table *table = &listing->table;
     listing->changed += migration->state == OL_MIGRATION_CHANGED;
     listing->unknown += migration->state == OL_MIGRATION_UNKNOWN;
-    table_text(table, migration->version);
-    table_text(table, ol_migration_state_name(migration->state));
+    ol_table_text(table, migration->version);
+    ol_table_text(table, ol_migration_state_name(migration->state));
     if (migration->state == OL_MIGRATION_NOW)
-        table_int(table, migration->duration_ms);
+        ol_table_int(table, migration->duration_ms);
     else
-        table_null(table);
-    table_text(table, *migration->file ? migration->file : NULL);
+        ol_table_null(table);
+    ol_table_text(table, *migration->file ? migration->file : NULL);
 }
 
 static void say_state(const struct listing *listing, int applied_now)
@@ -75,11 +75,11 @@ enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *
     struct listing listing = {0};
     struct ol_error unprinted;
     int count = 0;
-    table_init(&listing.table, columns, sizeof columns / sizeof *columns, options->json);
+    ol_table_init(&listing.table, columns, sizeof columns / sizeof *columns, options->json);
     class = ol_migrate_up(session.db, folder_of(options), LOCK_WAIT_MS, report, &listing, &count,
                           reterr);
-    enum ol_class printed = table_print(&listing.table, stdout, class ? &unprinted : reterr);
-    table_release(&listing.table);
+    enum ol_class printed = ol_table_print(&listing.table, stdout, class ? &unprinted : reterr);
+    ol_table_release(&listing.table);
     if (class)
         return class;
     say_state(&listing, count);
@@ -93,13 +93,13 @@ enum ol_class migrate_status_run(const struct ol_options *options, struct ol_err
     if (class)
         return class;
     struct listing listing = {0};
-    table_init(&listing.table, columns, sizeof columns / sizeof *columns, options->json);
+    ol_table_init(&listing.table, columns, sizeof columns / sizeof *columns, options->json);
     class = ol_migrate_status(session.db, folder_of(options), report, &listing, &listing.pending,
                               reterr);
     if (!class)
-        class = table_print(&listing.table, stdout, reterr);
+        class = ol_table_print(&listing.table, stdout, reterr);
     if (!class)
         say_state(&listing, 0);
-    table_release(&listing.table);
+    ol_table_release(&listing.table);
     return class;
 }

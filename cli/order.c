@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/history.h"
-#include "cli/table.h"
+#include "lib/program/ol_table.h"
 
 #define ISO         "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
 #define UTC(column) "to_char(" column " AT TIME ZONE 'UTC', " ISO ")"
@@ -15,7 +15,7 @@
 struct section {
     const char *name, *sql;
     bool is_one; /* at most one row: an object in JSON */
-    const struct table_column *columns;
+    const struct ol_table_column *columns;
     size_t column_count;
 };
 
@@ -25,31 +25,38 @@ struct section {
         .column_count = sizeof name_##_columns / sizeof *name_##_columns                           \
     }
 
-static const struct table_column order_columns[] = {
-    {"order_id", TABLE_TEXT},    {"customer_id", TABLE_TEXT},   {"status", TABLE_TEXT},
-    {"reason", TABLE_TEXT},      {"reason_sku", TABLE_TEXT},    {"saga_state", TABLE_TEXT},
-    {"currency", TABLE_TEXT},    {"total_minor", TABLE_NUMBER}, {"placed_at", TABLE_TEXT},
-    {"recorded_at", TABLE_TEXT}, {"settled_at", TABLE_TEXT},    {"deadline", TABLE_TEXT},
-    {"version", TABLE_NUMBER},   {"partition", TABLE_SMALL},    {"event_offset", TABLE_NUMBER},
-    {"command_id", TABLE_TEXT},  {"duplicates", TABLE_NUMBER},  {"conflicts", TABLE_NUMBER},
+static const struct ol_table_column order_columns[] = {
+    {"order_id", OL_TABLE_TEXT},       {"customer_id", OL_TABLE_TEXT},
+    {"status", OL_TABLE_TEXT},         {"reason", OL_TABLE_TEXT},
+    {"reason_sku", OL_TABLE_TEXT},     {"saga_state", OL_TABLE_TEXT},
+    {"currency", OL_TABLE_TEXT},       {"total_minor", OL_TABLE_NUMBER},
+    {"placed_at", OL_TABLE_TEXT},      {"recorded_at", OL_TABLE_TEXT},
+    {"settled_at", OL_TABLE_TEXT},     {"deadline", OL_TABLE_TEXT},
+    {"version", OL_TABLE_NUMBER},      {"partition", OL_TABLE_SMALL},
+    {"event_offset", OL_TABLE_NUMBER}, {"command_id", OL_TABLE_TEXT},
+    {"duplicates", OL_TABLE_NUMBER},   {"conflicts", OL_TABLE_NUMBER},
 };
 
-static const struct table_column lines_columns[] = {
-    {"line_no", TABLE_SMALL},       {"sku", TABLE_TEXT},  {"quantity", TABLE_NUMBER},
-    {"amount_minor", TABLE_NUMBER}, {"name", TABLE_TEXT},
+static const struct ol_table_column lines_columns[] = {
+    {"line_no", OL_TABLE_SMALL},       {"sku", OL_TABLE_TEXT},  {"quantity", OL_TABLE_NUMBER},
+    {"amount_minor", OL_TABLE_NUMBER}, {"name", OL_TABLE_TEXT},
 };
 
-static const struct table_column reservations_columns[] = {
-    {"partition", TABLE_SMALL},  {"status", TABLE_TEXT},      {"lines", TABLE_SMALL},
-    {"units", TABLE_NUMBER},     {"reason", TABLE_TEXT},      {"reason_sku", TABLE_TEXT},
-    {"recorded_at", TABLE_TEXT}, {"released_at", TABLE_TEXT}, {"event_offset", TABLE_NUMBER},
+static const struct ol_table_column reservations_columns[] = {
+    {"partition", OL_TABLE_SMALL},     {"status", OL_TABLE_TEXT},
+    {"lines", OL_TABLE_SMALL},         {"units", OL_TABLE_NUMBER},
+    {"reason", OL_TABLE_TEXT},         {"reason_sku", OL_TABLE_TEXT},
+    {"recorded_at", OL_TABLE_TEXT},    {"released_at", OL_TABLE_TEXT},
+    {"event_offset", OL_TABLE_NUMBER},
 };
 
-static const struct table_column payment_columns[] = {
-    {"payment_id", TABLE_TEXT},  {"customer_id", TABLE_TEXT},    {"status", TABLE_TEXT},
-    {"reason", TABLE_TEXT},      {"amount_minor", TABLE_NUMBER}, {"refunded_minor", TABLE_NUMBER},
-    {"recorded_at", TABLE_TEXT}, {"captured_at", TABLE_TEXT},    {"voided_at", TABLE_TEXT},
-    {"partition", TABLE_SMALL},  {"event_offset", TABLE_NUMBER},
+static const struct ol_table_column payment_columns[] = {
+    {"payment_id", OL_TABLE_TEXT},     {"customer_id", OL_TABLE_TEXT},
+    {"status", OL_TABLE_TEXT},         {"reason", OL_TABLE_TEXT},
+    {"amount_minor", OL_TABLE_NUMBER}, {"refunded_minor", OL_TABLE_NUMBER},
+    {"recorded_at", OL_TABLE_TEXT},    {"captured_at", OL_TABLE_TEXT},
+    {"voided_at", OL_TABLE_TEXT},      {"partition", OL_TABLE_SMALL},
+    {"event_offset", OL_TABLE_NUMBER},
 };
 
 enum { SECTION_ORDER, SECTION_LINES, SECTION_RESERVATIONS, SECTION_PAYMENT, SECTION_COUNT };
@@ -110,7 +117,7 @@ static const char refused_sql[] =
 struct page {
     struct session *session;
     const char *id;
-    struct table tables[SECTION_COUNT];
+    struct ol_table tables[SECTION_COUNT];
     struct history history;
     struct history_place places[PLACES_MAX];
     size_t place_count;
@@ -128,7 +135,7 @@ static enum ol_class read_section(struct page *page, int number, struct ol_error
     enum ol_class class =
         ol_pg_select(page->session->db, section->name, section->sql, &params, &rows, reterr);
     if (!class)
-        table_rows(&page->tables[number], &rows);
+        ol_table_rows(&page->tables[number], &rows);
     return class;
 }
 
@@ -170,7 +177,7 @@ static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
     enum ol_class class = ol_pg_begin_snapshot(page->session->db, reterr);
     for (int i = 0; i < SECTION_COUNT && !class; i++)
         class = read_section(page, i, reterr);
-    if (!class && table_row_count(&page->tables[SECTION_ORDER]) == 0)
+    if (!class && ol_table_row_count(&page->tables[SECTION_ORDER]) == 0)
         return not_found(page, reterr);
     if (!class)
         class = read_places(page, reterr);
@@ -179,24 +186,24 @@ static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
 
 /* ---- printing ---- */
 
-static const struct table_column history_columns[] = {
-    {"at", TABLE_TEXT},        {"context", TABLE_TEXT},    {"event", TABLE_TEXT},
-    {"version", TABLE_NUMBER}, {"partition", TABLE_SMALL}, {"offset", TABLE_NUMBER},
-    {"detail", TABLE_TEXT},
+static const struct ol_table_column history_columns[] = {
+    {"at", OL_TABLE_TEXT},        {"context", OL_TABLE_TEXT},    {"event", OL_TABLE_TEXT},
+    {"version", OL_TABLE_NUMBER}, {"partition", OL_TABLE_SMALL}, {"offset", OL_TABLE_NUMBER},
+    {"detail", OL_TABLE_TEXT},
 };
 
-static void add_event(struct table *table, const struct history_event *event)
+static void add_event(struct ol_table *table, const struct history_event *event)
 {
-    table_time(table, event->at_ms * 1000);
-    table_text(table, context_name(event->context));
-    table_text(table, event->type);
+    ol_table_time(table, event->at_ms * 1000);
+    ol_table_text(table, context_name(event->context));
+    ol_table_text(table, event->type);
     if (event->version)
-        table_int(table, event->version);
+        ol_table_int(table, event->version);
     else
-        table_null(table);
-    table_int(table, event->partition);
-    table_int(table, event->offset);
-    table_text(table, event->detail);
+        ol_table_null(table);
+    ol_table_int(table, event->partition);
+    ol_table_int(table, event->offset);
+    ol_table_text(table, event->detail);
 }
 
 /* Each event of the history with its decoded message, one array. */
@@ -204,11 +211,12 @@ static void add_json_history(struct ol_text *text, const struct history *history
 {
     ol_text_add_char(text, '[');
     for (size_t i = 0; i < history->count; i++) {
-        OL_AUTO(table) struct table table;
+        OL_AUTO(ol_table) struct ol_table table;
         OL_AUTO(ol_text) struct ol_text row = {0};
-        table_init(&table, history_columns, sizeof history_columns / sizeof *history_columns, true);
+        ol_table_init(&table, history_columns, sizeof history_columns / sizeof *history_columns,
+                      true);
         add_event(&table, &history->events[i]);
-        table_add_json_row(&table, 0, &row);
+        ol_table_add_json_row(&table, 0, &row);
         if (row.failed) {
             text->failed = true;
             return;
@@ -228,9 +236,9 @@ static enum ol_class print_json(const struct page *page, struct ol_error *reterr
     for (int i = 0; i < SECTION_COUNT; i++) {
         ol_text_addf(&text, "%s\"%s\":", i ? "," : "{", sections[i].name);
         if (!sections[i].is_one)
-            table_add_json(&page->tables[i], &text);
-        else if (table_row_count(&page->tables[i]))
-            table_add_json_row(&page->tables[i], 0, &text);
+            ol_table_add_json(&page->tables[i], &text);
+        else if (ol_table_row_count(&page->tables[i]))
+            ol_table_add_json_row(&page->tables[i], 0, &text);
         else
             ol_text_add(&text, "null");
     }
@@ -245,19 +253,20 @@ static enum ol_class print_json(const struct page *page, struct ol_error *reterr
 
 static enum ol_class print_text(const struct page *page, struct ol_error *reterr)
 {
-    OL_AUTO(table) struct table history;
-    enum ol_class class = table_print_record(&page->tables[SECTION_ORDER], stdout, reterr);
+    OL_AUTO(ol_table) struct ol_table history;
+    enum ol_class class = ol_table_print_record(&page->tables[SECTION_ORDER], stdout, reterr);
     for (int i = SECTION_LINES; i < SECTION_COUNT && !class; i++) {
         printf("\n%s\n", sections[i].name);
-        if (table_row_count(&page->tables[i]) == 0)
+        if (ol_table_row_count(&page->tables[i]) == 0)
             printf("none\n");
-        class = table_print(&page->tables[i], stdout, reterr);
+        class = ol_table_print(&page->tables[i], stdout, reterr);
     }
-    table_init(&history, history_columns, sizeof history_columns / sizeof *history_columns, false);
+    ol_table_init(&history, history_columns, sizeof history_columns / sizeof *history_columns,
+                  false);
     for (size_t i = 0; i < page->history.count; i++)
         add_event(&history, &page->history.events[i]);
     printf("\nhistory\n");
-    return class ? class : table_print(&history, stdout, reterr);
+    return class ? class : ol_table_print(&history, stdout, reterr);
 }
 
 enum ol_class order_show_run(const struct ol_options *options, struct ol_error *reterr)
@@ -273,7 +282,7 @@ enum ol_class order_show_run(const struct ol_options *options, struct ol_error *
     page->session = &session;
     page->id = options->arguments[0];
     for (int i = 0; i < SECTION_COUNT; i++)
-        table_init(&page->tables[i], sections[i].columns, sections[i].column_count, false);
+        ol_table_init(&page->tables[i], sections[i].columns, sections[i].column_count, false);
     class = read_rows(page, reterr);
     if (!class)
         class = history_read(&session, text_of(page->id), page->recorded_at_us, page->places,
@@ -281,7 +290,7 @@ enum ol_class order_show_run(const struct ol_options *options, struct ol_error *
     if (!class)
         class = options->json ? print_json(page, reterr) : print_text(page, reterr);
     for (int i = 0; i < SECTION_COUNT; i++)
-        table_release(&page->tables[i]);
+        ol_table_release(&page->tables[i]);
     history_release(&page->history);
     free(page);
     return class;

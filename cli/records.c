@@ -3,10 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/headers.h"
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_utf8.h"
 #include "proto/codec.h"
 #include "proto/json.h"
+#include "verify/headers.h"
 
 bool record_topic(const char *prefix, const char *topic, enum context *ret_context,
                   enum stream *ret_stream)

@@ -9,9 +9,9 @@
 #define CLI_RECORDS_H
 
 #include "domain/topic.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_kafka.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_text.h"
+#include "lib/kafka/ol_kafka.h"
 
 /* Which of our topics it is; false: none. */
 bool record_topic(const char *prefix, const char *topic, enum context *ret_context,

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/session.h"
-#include "cli/table.h"
 #include "domain/checkout.h"
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_table.h"
+#include "verify/session.h"
 
 #define SAGA_SELECT                                                                                \
     "SELECT order_id, status, saga_state, payment, groups_asked, groups_reserved, "                \
@@ -108,57 +108,59 @@ static const char *step_of(const struct order *order)
 
 /* ---- cells ---- */
 
-static void add_nullable(struct table *table, const struct ol_pg_rows *rows, int row, int column)
+static void add_nullable(struct ol_table *table, const struct ol_pg_rows *rows, int row, int column)
 {
-    if (ol_pg_is_null(rows, row, column))
-        table_null(table);
-    else
-        table_bytes(table, text_at(rows, row, column));
+    if (ol_pg_is_null(rows, row, column)) {
+        ol_table_null(table);
+        return;
+    }
+    struct ol_pg_text text = ol_pg_text(rows, row, column);
+    ol_table_bytes(table, text.data, text.bytes);
 }
 
-static void add_waits(struct table *table, const struct order *order)
+static void add_waits(struct ol_table *table, const struct order *order)
 {
     char words[300];
     size_t bytes = checkout_waits_for(order, words, sizeof words);
-    table_text(table, bytes ? words : NULL);
+    ol_table_text(table, bytes ? words : NULL);
 }
 
-static void add_age(struct table *table, const struct ol_pg_rows *rows, int row)
+static void add_age(struct ol_table *table, const struct ol_pg_rows *rows, int row)
 {
     int64_t end_us = ol_pg_is_null(rows, row, SAGA_SETTLED_AT)
                          ? ol_clock_wall_us()
                          : ol_pg_us(rows, row, SAGA_SETTLED_AT);
     int64_t age_us = end_us - ol_pg_us(rows, row, SAGA_RECORDED_AT);
-    table_addf(table, "%.1f", age_us > 0 ? (double)age_us / 1e6 : 0.0);
+    ol_table_addf(table, "%.1f", age_us > 0 ? (double)age_us / 1e6 : 0.0);
 }
 
 /* A saga that runs or undoes is looked at again at its deadline; a stuck one waits for answers. */
-static void add_next(struct table *table, const struct ol_pg_rows *rows, int row,
+static void add_next(struct ol_table *table, const struct ol_pg_rows *rows, int row,
                      const struct order *order)
 {
     if (order_is_open(order))
-        table_time(table, ol_pg_us(rows, row, SAGA_DEADLINE));
+        ol_table_time(table, ol_pg_us(rows, row, SAGA_DEADLINE));
     else
-        table_null(table);
+        ol_table_null(table);
 }
 
 /* "0, 2, 3" */
-static void add_groups(struct table *table, uint64_t groups)
+static void add_groups(struct ol_table *table, uint64_t groups)
 {
     char words[300] = "";
     size_t used = 0;
     for (; groups && used < sizeof words; groups &= groups - 1)
         used += (size_t)snprintf(words + used, sizeof words - used, "%s%d", used ? ", " : "",
                                  __builtin_ctzll(groups));
-    table_text(table, used ? words : NULL);
+    ol_table_text(table, used ? words : NULL);
 }
 
 /* ---- list ---- */
 
-static const struct table_column list_columns[] = {
-    {"order_id", TABLE_TEXT},   {"saga_state", TABLE_TEXT},   {"status", TABLE_TEXT},
-    {"step", TABLE_TEXT},       {"age_seconds", TABLE_SMALL}, {"waits_for", TABLE_TEXT},
-    {"last_error", TABLE_TEXT}, {"next_attempt", TABLE_TEXT},
+static const struct ol_table_column list_columns[] = {
+    {"order_id", OL_TABLE_TEXT},   {"saga_state", OL_TABLE_TEXT},   {"status", OL_TABLE_TEXT},
+    {"step", OL_TABLE_TEXT},       {"age_seconds", OL_TABLE_SMALL}, {"waits_for", OL_TABLE_TEXT},
+    {"last_error", OL_TABLE_TEXT}, {"next_attempt", OL_TABLE_TEXT},
 };
 
 enum ol_class saga_list_run(const struct ol_options *options, struct ol_error *reterr)
@@ -168,8 +170,8 @@ enum ol_class saga_list_run(const struct ol_options *options, struct ol_error *r
     if (class)
         return class;
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    OL_AUTO(table) struct table table;
-    table_init(&table, list_columns, sizeof list_columns / sizeof *list_columns, options->json);
+    OL_AUTO(ol_table) struct ol_table table;
+    ol_table_init(&table, list_columns, sizeof list_columns / sizeof *list_columns, options->json);
     class = ol_pg_exec(session.db, options->stuck ? &stuck_statement : &open_statement, NULL, &rows,
                        reterr);
     for (int row = 0; row < rows.count && !class; row++) {
@@ -177,7 +179,7 @@ enum ol_class saga_list_run(const struct ol_options *options, struct ol_error *r
         add_nullable(&table, &rows, row, SAGA_ORDER_ID);
         add_nullable(&table, &rows, row, SAGA_STATE);
         add_nullable(&table, &rows, row, SAGA_STATUS);
-        table_text(&table, step_of(&order));
+        ol_table_text(&table, step_of(&order));
         add_age(&table, &rows, row);
         add_waits(&table, &order);
         add_nullable(&table, &rows, row, SAGA_REASON);
@@ -187,34 +189,34 @@ enum ol_class saga_list_run(const struct ol_options *options, struct ol_error *r
         return class;
     if (rows.count == 0)
         fprintf(stderr, options->stuck ? "no stuck sagas\n" : "no open sagas\n");
-    return table_print(&table, stdout, reterr);
+    return ol_table_print(&table, stdout, reterr);
 }
 
 /* ---- show ---- */
 
-static const struct table_column show_columns[] = {
-    {"order_id", TABLE_TEXT},
-    {"customer_id", TABLE_TEXT},
-    {"saga_state", TABLE_TEXT},
-    {"status", TABLE_TEXT},
-    {"step", TABLE_TEXT},
-    {"waits_for", TABLE_TEXT},
-    {"age_seconds", TABLE_SMALL},
-    {"recorded_at", TABLE_TEXT},
-    {"deadline", TABLE_TEXT},
-    {"next_attempt", TABLE_TEXT},
-    {"settled_at", TABLE_TEXT},
-    {"last_error", TABLE_TEXT},
-    {"last_error_sku", TABLE_TEXT},
-    {"groups_asked", TABLE_TEXT},
-    {"groups_reserved", TABLE_TEXT},
-    {"groups_refused", TABLE_TEXT},
-    {"groups_released", TABLE_TEXT},
-    {"payment", TABLE_TEXT},
-    {"version", TABLE_NUMBER},
+static const struct ol_table_column show_columns[] = {
+    {"order_id", OL_TABLE_TEXT},
+    {"customer_id", OL_TABLE_TEXT},
+    {"saga_state", OL_TABLE_TEXT},
+    {"status", OL_TABLE_TEXT},
+    {"step", OL_TABLE_TEXT},
+    {"waits_for", OL_TABLE_TEXT},
+    {"age_seconds", OL_TABLE_SMALL},
+    {"recorded_at", OL_TABLE_TEXT},
+    {"deadline", OL_TABLE_TEXT},
+    {"next_attempt", OL_TABLE_TEXT},
+    {"settled_at", OL_TABLE_TEXT},
+    {"last_error", OL_TABLE_TEXT},
+    {"last_error_sku", OL_TABLE_TEXT},
+    {"groups_asked", OL_TABLE_TEXT},
+    {"groups_reserved", OL_TABLE_TEXT},
+    {"groups_refused", OL_TABLE_TEXT},
+    {"groups_released", OL_TABLE_TEXT},
+    {"payment", OL_TABLE_TEXT},
+    {"version", OL_TABLE_NUMBER},
 };
 
-static void add_show_row(struct table *table, const struct ol_pg_rows *rows)
+static void add_show_row(struct ol_table *table, const struct ol_pg_rows *rows)
 {
     static const char *const payments[ORDER_PAYMENT_COUNT] = {
         [ORDER_PAYMENT_NONE] = "not asked",        [ORDER_PAYMENT_ASKED] = "asked",
@@ -226,22 +228,23 @@ static void add_show_row(struct table *table, const struct ol_pg_rows *rows)
     add_nullable(table, rows, 0, SAGA_CUSTOMER_ID);
     add_nullable(table, rows, 0, SAGA_STATE);
     add_nullable(table, rows, 0, SAGA_STATUS);
-    table_text(table, step_of(&order));
+    ol_table_text(table, step_of(&order));
     add_waits(table, &order);
     add_age(table, rows, 0);
-    table_time(table, ol_pg_us(rows, 0, SAGA_RECORDED_AT));
-    table_time(table, ol_pg_us(rows, 0, SAGA_DEADLINE));
+    ol_table_time(table, ol_pg_us(rows, 0, SAGA_RECORDED_AT));
+    ol_table_time(table, ol_pg_us(rows, 0, SAGA_DEADLINE));
     add_next(table, rows, 0, &order);
-    table_time(table, ol_pg_is_null(rows, 0, SAGA_SETTLED_AT) ? TIME_NONE
-                                                              : ol_pg_us(rows, 0, SAGA_SETTLED_AT));
+    ol_table_time(table, ol_pg_is_null(rows, 0, SAGA_SETTLED_AT)
+                             ? TIME_NONE
+                             : ol_pg_us(rows, 0, SAGA_SETTLED_AT));
     add_nullable(table, rows, 0, SAGA_REASON);
     add_nullable(table, rows, 0, SAGA_REASON_SKU);
     add_groups(table, order.groups_asked);
     add_groups(table, order.groups_reserved);
     add_groups(table, order.groups_refused);
     add_groups(table, order.groups_released);
-    table_text(table, order.payment < ORDER_PAYMENT_COUNT ? payments[order.payment] : NULL);
-    table_int(table, order.version);
+    ol_table_text(table, order.payment < ORDER_PAYMENT_COUNT ? payments[order.payment] : NULL);
+    ol_table_int(table, order.version);
 }
 
 enum ol_class saga_show_run(const struct ol_options *options, struct ol_error *reterr)
@@ -251,17 +254,17 @@ enum ol_class saga_show_run(const struct ol_options *options, struct ol_error *r
     if (class)
         return class;
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    OL_AUTO(table) struct table table;
+    OL_AUTO(ol_table) struct ol_table table;
     struct ol_pg_params params = {0};
     const char *id = options->arguments[0];
     ol_pg_param_text(&params, id, strlen(id));
-    table_init(&table, show_columns, sizeof show_columns / sizeof *show_columns, options->json);
+    ol_table_init(&table, show_columns, sizeof show_columns / sizeof *show_columns, options->json);
     class = ol_pg_exec(session.db, &one_statement, &params, &rows, reterr);
     if (class)
         return class;
     if (rows.count == 0)
         return ol_fail(reterr, OL_NOT_FOUND, "there is no order with the id '%s'", id);
     add_show_row(&table, &rows);
-    return options->json ? table_print(&table, stdout, reterr)
-                         : table_print_record(&table, stdout, reterr);
+    return options->json ? ol_table_print(&table, stdout, reterr)
+                         : ol_table_print_record(&table, stdout, reterr);
 }

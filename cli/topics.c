@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/table.h"
-#include "lib/ol_id.h"
+#include "lib/base/ol_id.h"
+#include "lib/program/ol_table.h"
 #include "projections/installation.h"
 
 /* ---- what they should be ---- */
@@ -155,9 +155,9 @@ static void count(struct plan *plan)
     }
 }
 
-static const struct table_column columns[] = {
-    {"topic", TABLE_TEXT},     {"state", TABLE_TEXT},          {"partitions", TABLE_SMALL},
-    {"replicas", TABLE_SMALL}, {"retention_ms", TABLE_NUMBER}, {"differences", TABLE_TEXT},
+static const struct ol_table_column columns[] = {
+    {"topic", OL_TABLE_TEXT},     {"state", OL_TABLE_TEXT},          {"partitions", OL_TABLE_SMALL},
+    {"replicas", OL_TABLE_SMALL}, {"retention_ms", OL_TABLE_NUMBER}, {"differences", OL_TABLE_TEXT},
 };
 
 static const char *wanted_value(const struct topic_wanted *wanted, const char *name)
@@ -169,7 +169,7 @@ static const char *wanted_value(const struct topic_wanted *wanted, const char *n
 }
 
 static void add_row(const struct plan *plan, size_t index, const char *missing_is,
-                    struct table *table)
+                    struct ol_table *table)
 {
     const struct topic_wanted *wanted = &plan->wanted[index];
     OL_AUTO(ol_text) struct ol_text differences = {0};
@@ -177,23 +177,23 @@ static void add_row(const struct plan *plan, size_t index, const char *missing_i
     if (plan->there[index].partition_count > 0)
         state =
             topics_compare(wanted, &plan->there[index], &differences).must ? "differs" : "there";
-    table_text(table, wanted->name.text);
-    table_text(table, state);
-    table_int(table, wanted->partition_count);
-    table_int(table, wanted->replication_factor);
-    table_text(table, wanted_value(wanted, "retention.ms"));
-    table_text(table, differences.size_bytes ? ol_text_string(&differences) : NULL);
+    ol_table_text(table, wanted->name.text);
+    ol_table_text(table, state);
+    ol_table_int(table, wanted->partition_count);
+    ol_table_int(table, wanted->replication_factor);
+    ol_table_text(table, wanted_value(wanted, "retention.ms"));
+    ol_table_text(table, differences.size_bytes ? ol_text_string(&differences) : NULL);
 }
 
 /* "missing" is called missing_is. */
 static enum ol_class print_plan(const struct plan *plan, bool json, const char *missing_is,
                                 struct ol_error *reterr)
 {
-    OL_AUTO(table) struct table table;
-    table_init(&table, columns, sizeof columns / sizeof *columns, json);
+    OL_AUTO(ol_table) struct ol_table table;
+    ol_table_init(&table, columns, sizeof columns / sizeof *columns, json);
     for (size_t i = 0; i < TOPICS_COUNT; i++)
         add_row(plan, i, missing_is, &table);
-    return table_print(&table, stdout, reterr);
+    return ol_table_print(&table, stdout, reterr);
 }
 
 /* The first that is not as it should be, and how many there are. */

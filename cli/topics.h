@@ -7,8 +7,8 @@
 #ifndef CLI_TOPICS_H
 #define CLI_TOPICS_H
 
-#include "cli/session.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_text.h"
+#include "verify/session.h"
 
 #define TOPICS_COUNT         (CONTEXT_COUNT * STREAM_COUNT)
 #define TOPICS_SETTINGS_MAX  8

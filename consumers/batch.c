@@ -2,8 +2,8 @@
 
 #include "consumers/dead_letter.h"
 #include "domain/assert.h"
-#include "lib/ol_hash.h"
-#include "lib/ol_id.h"
+#include "lib/base/ol_hash.h"
+#include "lib/base/ol_id.h"
 #include "proto/codec.h"
 
 #include <stdio.h>

@@ -10,7 +10,7 @@
 
 #include "consumers/core.h"
 #include "domain/topic.h"
-#include "lib/ol_kafka_producer.h"
+#include "lib/kafka/ol_kafka_producer.h"
 
 /* Room for one batch's decoded inputs and encoded records beyond what it is meant to hold: the
  * largest message still fits after the last small one. */

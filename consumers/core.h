@@ -15,8 +15,8 @@
 #include "consumers/deadlines.h"
 #include "consumers/overlay.h"
 #include "domain/checkout.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_error.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_error.h"
 
 enum input_kind {
     INPUT_NONE = 0,

@@ -8,8 +8,8 @@
 #ifndef CONSUMERS_DEAD_LETTER_H
 #define CONSUMERS_DEAD_LETTER_H
 
-#include "lib/ol_arena.h"
-#include "lib/ol_kafka.h"
+#include "lib/base/ol_arena.h"
+#include "lib/kafka/ol_kafka.h"
 
 #define DEAD_LETTER_REASON_BYTES 512
 

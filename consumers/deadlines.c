@@ -1,7 +1,7 @@
 #include "consumers/deadlines.h"
 
 #include "domain/assert.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include "consumers/gauges.h"
 
-#include "lib/ol_clock.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_run.h"
 
 #include <pthread.h>
 #include <stdlib.h>

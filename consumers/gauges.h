@@ -9,7 +9,7 @@
 #define CONSUMERS_GAUGES_H
 
 #include "consumers/loop.h"
-#include "lib/ol_http.h"
+#include "lib/http/ol_http.h"
 
 struct gauges;
 

@@ -2,9 +2,9 @@
 
 #include "domain/assert.h"
 #include "domain/protected.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_log.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_run.h"
 
 #define DATABASE_RETRY_MS 200
 #define LOAD_KEYS_MAX     20000 /* in one round trip; more are asked in several */

@@ -2,10 +2,10 @@
 
 #include "domain/assert.h"
 #include "domain/protected.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_lives.h"
-#include "lib/ol_log.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_lives.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_run.h"
 
 #include <stdio.h>
 

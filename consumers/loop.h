@@ -14,11 +14,11 @@
 #define CONSUMERS_LOOP_H
 
 #include "consumers/batch.h"
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_consumer.h"
-#include "lib/ol_kafka_options.h"
-#include "lib/ol_kafka_reader.h"
-#include "lib/ol_metrics.h"
+#include "lib/http/ol_metrics.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_consumer.h"
+#include "lib/kafka/ol_kafka_options.h"
+#include "lib/kafka/ol_kafka_reader.h"
 #include "projections/load.h"
 
 #include <stdatomic.h>

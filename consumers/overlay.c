@@ -2,7 +2,7 @@
 
 #include "domain/assert.h"
 #include "domain/protected.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "consumers/core_internal.h"
 
 #include "domain/assert.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 #include <stdio.h>
 

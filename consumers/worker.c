@@ -2,9 +2,9 @@
 
 #include "consumers/gauges.h"
 #include "consumers/loop.h"
-#include "lib/ol_http.h"
-#include "lib/ol_log.h"
-#include "lib/ol_run.h"
+#include "lib/http/ol_http.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_run.h"
 #include "projections/installation.h"
 
 #include <stdlib.h>

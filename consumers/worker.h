@@ -7,8 +7,8 @@
 #ifndef CONSUMERS_WORKER_H
 #define CONSUMERS_WORKER_H
 
-#include "lib/ol_error.h"
-#include "lib/ol_options.h"
+#include "lib/base/ol_error.h"
+#include "lib/program/ol_options.h"
 
 /* Runs until SIGTERM or SIGINT, drains and leaves the group. OL_UNREACHABLE: Kafka or PostgreSQL
  * can't be reached at the start (later it waits). OL_CONFLICT: the slot is another process's.

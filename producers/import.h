@@ -11,8 +11,8 @@
 #ifndef PRODUCERS_IMPORT_H
 #define PRODUCERS_IMPORT_H
 
-#include "lib/ol_error.h"
-#include "lib/ol_options.h"
+#include "lib/base/ol_error.h"
+#include "lib/program/ol_options.h"
 
 enum ol_class import_products_run(const struct ol_options *options, struct ol_error *reterr);
 enum ol_class import_accounts_run(const struct ol_options *options, struct ol_error *reterr);

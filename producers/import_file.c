@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ol_arena.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_csv.h"
-#include "lib/ol_hash.h"
-#include "lib/ol_id.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_csv.h"
+#include "lib/base/ol_hash.h"
+#include "lib/base/ol_id.h"
 #include "proto/codec.h"
 
 #define ARENA_BLOCK_BYTES (64 * 1024)

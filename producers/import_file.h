@@ -20,7 +20,7 @@
 #define PRODUCERS_IMPORT_FILE_H
 
 #include "domain/message.h"
-#include "lib/ol_error.h"
+#include "lib/base/ol_error.h"
 
 #include <stdbool.h>
 #include <stddef.h>

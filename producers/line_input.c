@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/ol_run.h"
+#include "lib/program/ol_run.h"
 
 #define READ_BYTES (64 * 1024) /* room for one read(2), at least */
 

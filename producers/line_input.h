@@ -8,7 +8,7 @@
 #ifndef PRODUCERS_LINE_INPUT_H
 #define PRODUCERS_LINE_INPUT_H
 
-#include "lib/ol_error.h"
+#include "lib/base/ol_error.h"
 
 #include <stddef.h>
 #include <stdint.h>

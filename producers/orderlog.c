@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "domain/assert.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_id.h"
-#include "lib/ol_kafka_publisher.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_id.h"
+#include "lib/kafka/ol_kafka_publisher.h"
 #include "producers/outcomes.h"
 #include "producers/publisher.h"
 #include "proto/codec.h"

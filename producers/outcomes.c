@@ -7,8 +7,8 @@
 
 #include "domain/partition.h"
 #include "domain/topic.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_clock.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_clock.h"
 #include "proto/codec.h"
 
 #define MESSAGES_MAX       512

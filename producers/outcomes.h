@@ -15,7 +15,7 @@
 #define PRODUCERS_OUTCOMES_H
 
 #include "domain/message.h"
-#include "lib/ol_kafka_reader.h"
+#include "lib/kafka/ol_kafka_reader.h"
 
 struct outcomes;
 

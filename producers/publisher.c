@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ol_clock.h"
-#include "lib/ol_id.h"
-#include "lib/ol_kafka_admin.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_id.h"
+#include "lib/kafka/ol_kafka_admin.h"
 #include "proto/codec.h"
 
 #define ENCODE_BLOCK_BYTES  (64 * 1024)

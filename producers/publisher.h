@@ -16,9 +16,9 @@
 #include "domain/message.h"
 #include "domain/partition.h"
 #include "domain/topic.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_kafka_publisher.h"
-#include "lib/ol_options.h"
+#include "lib/base/ol_arena.h"
+#include "lib/kafka/ol_kafka_publisher.h"
+#include "lib/program/ol_options.h"
 
 /* Strings are the caller's and outlive the publisher. */
 struct publisher_settings {

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ol_arena.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_kafka_options.h"
-#include "lib/ol_run.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_text.h"
+#include "lib/kafka/ol_kafka_options.h"
+#include "lib/program/ol_run.h"
 #include "producers/line_input.h"
 #include "producers/outcomes.h"
 #include "producers/publisher.h"

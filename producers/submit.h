@@ -13,8 +13,8 @@
 #ifndef PRODUCERS_SUBMIT_H
 #define PRODUCERS_SUBMIT_H
 
-#include "lib/ol_error.h"
-#include "lib/ol_options.h"
+#include "lib/base/ol_error.h"
+#include "lib/program/ol_options.h"
 
 enum ol_class submit_run(const struct ol_options *options, struct ol_error *reterr);
 

@@ -4,11 +4,11 @@
 #include <stdio.h>
 
 #include "domain/protected.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_hash.h"
-#include "lib/ol_lives.h"
-#include "lib/ol_log.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_hash.h"
+#include "lib/program/ol_lives.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_run.h"
 #include "proto/codec.h"
 
 #define IDLE_WAIT_MS      500

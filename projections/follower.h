@@ -23,10 +23,10 @@
 #include <stdatomic.h>
 
 #include "domain/topic.h"
-#include "lib/ol_http.h"
-#include "lib/ol_kafka_consumer.h"
-#include "lib/ol_kafka_options.h"
-#include "lib/ol_metrics.h"
+#include "lib/http/ol_http.h"
+#include "lib/http/ol_metrics.h"
+#include "lib/kafka/ol_kafka_consumer.h"
+#include "lib/kafka/ol_kafka_options.h"
 #include "projections/write_thread.h"
 
 enum follower_status {

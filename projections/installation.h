@@ -9,12 +9,12 @@
 #define PROJECTIONS_INSTALLATION_H
 
 #include "domain/topic.h"
-#include "lib/ol_error.h"
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_options.h"
-#include "lib/ol_options.h"
-#include "lib/ol_pg.h"
-#include "lib/ol_slot.h"
+#include "lib/base/ol_error.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_options.h"
+#include "lib/pg/ol_pg.h"
+#include "lib/program/ol_options.h"
+#include "lib/program/ol_slot.h"
 
 #define INSTALLATION_TOPICS (CONTEXT_COUNT * STREAM_COUNT)
 

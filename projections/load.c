@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "projections/load_statements.h"
 #include "projections/progress.h"
 

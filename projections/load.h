@@ -12,9 +12,9 @@
 #define PROJECTIONS_LOAD_H
 
 #include "domain/entity.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_error.h"
-#include "lib/ol_pg.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_error.h"
+#include "lib/pg/ol_pg.h"
 
 /* How far the projection of one events partition has come. */
 struct load_progress {

@@ -13,7 +13,7 @@
 #define PROJECTIONS_LOAD_STATEMENTS_H
 
 #include "domain/message.h"
-#include "lib/ol_pg.h"
+#include "lib/pg/ol_pg.h"
 
 enum load_query { LOAD_AGGREGATES = 0, LOAD_COMMANDS, LOAD_PARTS, LOAD_QUERY_COUNT };
 

@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 
-#include "lib/ol_clock.h"
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_reader.h"
-#include "lib/ol_log.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_reader.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_run.h"
 #include "projections/follower.h"
 #include "projections/installation.h"
 

@@ -7,8 +7,8 @@
 #ifndef PROJECTIONS_PROJECTOR_H
 #define PROJECTIONS_PROJECTOR_H
 
-#include "lib/ol_error.h"
-#include "lib/ol_options.h"
+#include "lib/base/ol_error.h"
+#include "lib/program/ol_options.h"
 
 /* Runs until SIGTERM or SIGINT, writes what it has taken, and leaves the groups. OL_UNREACHABLE:
  * Kafka or PostgreSQL can't be reached at the start (later it waits). OL_CONFLICT: the slot is

@@ -9,8 +9,8 @@
 #define PROJECTIONS_QUERY_H
 
 #include "domain/order.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_pg.h"
+#include "lib/base/ol_arena.h"
+#include "lib/pg/ol_pg.h"
 
 /* Each takes one id. */
 enum query {

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 #define ROWSET_ROWS_MIN 64
 

@@ -9,7 +9,7 @@
 #define PROJECTIONS_ROWSET_H
 
 #include "domain/text.h"
-#include "lib/ol_arena.h"
+#include "lib/base/ol_arena.h"
 
 struct row {
     uint64_t hash;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "lib/ol_log.h"
+#include "lib/program/ol_log.h"
 
 static const char *const needed[] = {
     "20261122000001", "20261122000002", "20261122000003", "20261123000001", "20261123000002",

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/ol_error.h"
-#include "lib/ol_pg.h"
+#include "lib/base/ol_error.h"
+#include "lib/pg/ol_pg.h"
 
 /* Those that the program needs, oldest first; as many as *ret_count. */
 const char *const *schema_versions(size_t *ret_count);

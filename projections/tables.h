@@ -1,14 +1,14 @@
 /*
  * projections/tables.h - the projection's tables as COPY targets, one for each TABLE of tables.def.
  *
- * Static tables only. Whoever puts a row puts its columns in tables.def's order; lib/ol_pg_copy.h
+ * Static tables only. Whoever puts a row puts its columns in tables.def's order; lib/pg/ol_pg_copy.h
  * compares types at every put, and names with the database once per connection.
  */
 #ifndef PROJECTIONS_TABLES_H
 #define PROJECTIONS_TABLES_H
 
 #include "domain/message.h"
-#include "lib/ol_pg_copy.h"
+#include "lib/pg/ol_pg_copy.h"
 
 enum table {
 #define TABLE(context, table) TABLE_##table,

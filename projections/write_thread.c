@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 struct write_thread {
     pthread_t thread;

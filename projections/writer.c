@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "lib/ol_run.h"
+#include "lib/program/ol_run.h"
 #include "projections/progress.h"
 
 /* ---- statements ------------------------------------------------------------------------------ */

@@ -11,7 +11,7 @@
 #ifndef PROJECTIONS_WRITER_H
 #define PROJECTIONS_WRITER_H
 
-#include "lib/ol_pg.h"
+#include "lib/pg/ol_pg.h"
 #include "projections/core.h"
 
 struct writer;

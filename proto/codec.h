@@ -16,8 +16,8 @@
 #define PROTO_CODEC_H
 
 #include "domain/message.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_error.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_error.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -9,7 +9,7 @@
 #include "proto/codec_tables.h"
 
 #include <assert.h>
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 #define SCRATCH_BYTES 4096
 

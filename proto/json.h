@@ -14,7 +14,7 @@
 #define PROTO_JSON_H
 
 #include "domain/topic.h"
-#include "lib/ol_text.h"
+#include "lib/base/ol_text.h"
 #include "proto/codec.h"
 
 /*

@@ -6,8 +6,8 @@
  */
 #include "proto/json.h"
 
-#include "lib/ol_clock.h"
-#include "lib/ol_int.h"
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_int.h"
 #include "proto/codec_tables.h"
 #include "proto/descriptors.h"
 #include "proto/wire.h"

@@ -3,7 +3,7 @@
  */
 #include "proto/json.h"
 
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 #include "proto/descriptors.h"
 #include "proto/wire.h"
 

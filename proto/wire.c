@@ -1,7 +1,7 @@
 #include "proto/wire.h"
 
 #include "domain/message.h"
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_utf8.h"
 
 #include <assert.h>
 #include <stdio.h>

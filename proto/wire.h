@@ -19,8 +19,8 @@
 
 #include "domain/refusal.h"
 #include "domain/text.h"
-#include "lib/ol_arena.h"
-#include "lib/ol_error.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_error.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ol_metrics.h"
-#include "lib/ol_options.h"
+#include "lib/http/ol_metrics.h"
+#include "lib/program/ol_options.h"
 
 static bool print_page(FILE *out, const char *page)
 {

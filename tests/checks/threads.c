@@ -7,10 +7,10 @@
  * ThreadSanitizer keeps its shadow.
  */
 #include "consumers/core.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_http.h"
-#include "lib/ol_log.h"
-#include "lib/ol_metrics.h"
+#include "lib/base/ol_clock.h"
+#include "lib/http/ol_http.h"
+#include "lib/http/ol_metrics.h"
+#include "lib/program/ol_log.h"
 #include "projections/write_thread.h"
 #include "proto/json.h"
 

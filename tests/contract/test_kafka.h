@@ -9,11 +9,11 @@
 
 #include <criterion/criterion.h>
 
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_consumer.h"
-#include "lib/ol_kafka_producer.h"
-#include "lib/ol_kafka_publisher.h"
-#include "lib/ol_kafka_reader.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_consumer.h"
+#include "lib/kafka/ol_kafka_producer.h"
+#include "lib/kafka/ol_kafka_publisher.h"
+#include "lib/kafka/ol_kafka_reader.h"
 
 #define WAIT_MS 20000
 

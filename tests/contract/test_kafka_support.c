@@ -4,7 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/ol_arena.h"
+#include "lib/base/ol_arena.h"
 #include "tests/contract/test_kafka.h"
 
 static char names[64][128];

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 /* ---- connection ---------------------------------------------------------------------------- */
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ol_pg.h"
+#include "lib/pg/ol_pg.h"
 
 static inline const char *pg_dsn(void)
 {

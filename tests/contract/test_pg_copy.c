@@ -2,8 +2,8 @@
 
 #include <sys/resource.h>
 
-#include "lib/ol_clock.h"
-#include "lib/ol_pg_copy.h"
+#include "lib/base/ol_clock.h"
+#include "lib/pg/ol_pg_copy.h"
 
 static const struct ol_pg_copy_target all_types = {
     .name = "test/copy",

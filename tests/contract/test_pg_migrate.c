@@ -4,7 +4,7 @@
 #include <libpq-fe.h>
 #include <unistd.h>
 
-#include "lib/ol_migrate.h"
+#include "lib/pg/ol_migrate.h"
 
 /* A database and a folder of its own for each test. */
 struct bench {

@@ -16,7 +16,7 @@
 #include <dirent.h>
 
 #include "domain/topic.h"
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 #include "projections/writer.h"
 #include "test_projection_history.h"
 

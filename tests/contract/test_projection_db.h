@@ -9,7 +9,7 @@
 #include <libpq-fe.h>
 #include <unistd.h>
 
-#include "lib/ol_migrate.h"
+#include "lib/pg/ol_migrate.h"
 
 struct own_database {
     struct ol_pg *admin, *db;

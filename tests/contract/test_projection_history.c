@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 #define START_US     INT64_C(1700000000000000)
 #define COMMAND_KEPT 512 /* ids that a later command may use again */

@@ -1,6 +1,6 @@
 #include "test_projection_play.h"
 
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 const char *play_topic(enum context context)
 {

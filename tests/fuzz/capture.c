@@ -1,6 +1,6 @@
 #include "tests/fuzz/capture.h"
 
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 size_t capture_rows;

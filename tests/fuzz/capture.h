@@ -9,7 +9,7 @@
 #ifndef FUZZ_CAPTURE_H
 #define FUZZ_CAPTURE_H
 
-#include "lib/ol_pg_copy.h"
+#include "lib/pg/ol_pg_copy.h"
 
 /* Begins a COPY into `target` without any server. */
 void capture_begin(struct ol_pg_copy *copy, const struct ol_pg_copy_target *target);

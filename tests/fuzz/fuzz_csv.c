@@ -5,10 +5,10 @@
  * Records, the places of their fields and the error must not depend on how the file arrives; what
  * is returned is clean UTF-8 with a NUL behind it.
  */
-#include "lib/ol_csv.h"
-#include "lib/ol_hash.h"
-#include "lib/ol_text.h"
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_csv.h"
+#include "lib/base/ol_hash.h"
+#include "lib/base/ol_text.h"
+#include "lib/base/ol_utf8.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -4,7 +4,7 @@
  * Whatever is accepted is within its row's bounds and says that it came from the file or is the
  * default, and reading it once more gives the same.
  */
-#include "lib/ol_options_table.h"
+#include "lib/program/ol_options_table.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -5,7 +5,7 @@
  * whatever it is. A command that is read is written to wire bytes, printed as JSON and read again:
  * the same command, and printed again the same text.
  */
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_utf8.h"
 #include "producers/line_input.h"
 #include "proto/json.h"
 #include "tests/fuzz/feed.h"

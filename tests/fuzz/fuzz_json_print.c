@@ -5,7 +5,7 @@
  * not leaves the text as it was. What the codec accepts always prints, and what was printed is read
  * back as a message that the codec accepts too.
  */
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_utf8.h"
 #include "proto/json.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/codec_random.h"

@@ -2,7 +2,7 @@
 
 #include "domain/partition.h"
 #include "domain/topic.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "tests/unit/codec_random.h"
 
 #include <string.h>

@@ -1,13 +1,13 @@
 /*
  * tests/sim/client.h - what the models of producers, consumers and readers share.
  *
- * producer.c, consumer.c, inbox.c and reader.c keep the promises of lib/ol_kafka_*.h over the model
- * of the broker (broker.c, group.c). The calls of a dead actor have no effect.
+ * producer.c, consumer.c, inbox.c and reader.c keep the promises of lib/kafka/ol_kafka_*.h over the
+ * model of the broker (broker.c, group.c). The calls of a dead actor have no effect.
  */
 #ifndef SIM_CLIENT_H
 #define SIM_CLIENT_H
 
-#include "lib/ol_inbox.h"
+#include "lib/kafka/ol_inbox.h"
 #include "tests/sim/sim.h"
 
 struct ol_group {

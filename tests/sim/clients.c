@@ -3,7 +3,7 @@
 #include "tests/sim/sim.h"
 
 #include "domain/assert.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "tests/sim/codec.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "proto/codec.h"
 
 #include "domain/assert.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "tests/sim/codec.h"
 #include "tests/sim/sim.h"
 

@@ -1,8 +1,8 @@
-/* What lib/ol_kafka_consumer.h promises, over the model of the broker: a member of a group. */
+/* What lib/kafka/ol_kafka_consumer.h promises, over the model of the broker: a member of a group. */
 #include "tests/sim/client.h"
 
-#include "lib/ol_kafka_consumer.h"
-#include "lib/ol_protected.h"
+#include "lib/base/ol_protected.h"
+#include "lib/kafka/ol_kafka_consumer.h"
 
 #include <assert.h>
 #include <stdlib.h>

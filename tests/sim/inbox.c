@@ -1,8 +1,8 @@
-/* The source of inboxes (lib/ol_inbox.h), and what the messages of lib/ol_kafka.h promise, over the
- * model of the broker. A message's handle is its slot in the log. */
+/* The source of inboxes (lib/kafka/ol_inbox.h), and what the messages of lib/kafka/ol_kafka.h
+ * promise, over the model of the broker. A message's handle is its slot in the log. */
 #include "tests/sim/client.h"
 
-#include "lib/ol_protected.h"
+#include "lib/base/ol_protected.h"
 
 #include <string.h>
 

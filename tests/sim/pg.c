@@ -1,11 +1,11 @@
-/* PostgreSQL, as projections/load.h, writer.h and write_thread.h and lib/ol_pg.h show it to the
+/* PostgreSQL, as projections/load.h, writer.h and write_thread.h and lib/pg/ol_pg.h show it to the
  * shells: snapshots, row locks that a sleeping transaction holds, commits whose answer is lost, and
  * with synchronous_commit off commits that a crash takes back. The rows are changed as the
  * statements of projections/write_*.c change them. */
 #include "tests/sim/sim.h"
 
-#include "lib/ol_hash.h"
-#include "lib/ol_pg.h"
+#include "lib/base/ol_hash.h"
+#include "lib/pg/ol_pg.h"
 #include "projections/write_thread.h"
 #include "tests/sim/codec.h"
 #include "tests/sim/table.h"

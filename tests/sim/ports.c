@@ -1,12 +1,12 @@
 /* The small ports: clocks, life cycle, log, metrics, connections. */
 #include "tests/sim/sim.h"
 
-#include "lib/ol_clock.h"
-#include "lib/ol_http.h"
-#include "lib/ol_kafka_options.h"
-#include "lib/ol_log.h"
-#include "lib/ol_metrics.h"
-#include "lib/ol_run.h"
+#include "lib/base/ol_clock.h"
+#include "lib/http/ol_http.h"
+#include "lib/http/ol_metrics.h"
+#include "lib/kafka/ol_kafka_options.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_run.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-/* What lib/ol_kafka_reader.h and lib/ol_kafka_admin.h promise, over the model of the broker. */
+/* What ol_kafka_reader.h and ol_kafka_admin.h of lib/kafka/ promise, over the model of the broker. */
 #include "tests/sim/client.h"
 
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_reader.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_reader.h"
 
 #include <stdlib.h>
 

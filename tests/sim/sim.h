@@ -5,11 +5,12 @@
  *   -> events in the order of virtual time, faults among them -> faults stop -> rest -> verdict
  *
  * The production shells and cores are linked unchanged; what is replaced, at link time, is what the
- * headers lib/ol_kafka_*.h, lib/ol_run.h, lib/ol_clock.h, lib/ol_log.h, lib/ol_metrics.h,
- * projections/load.h, writer.h and write_thread.h promise: here they are models (producer.c,
- * consumer.c, inbox.c, reader.c, pg.c, ports.c). One thread; each actor runs on a stack of its own (fiber) and gives way only inside a
- * port, where virtual time passes. A crash makes all of an actor's ports dead and lets it unwind:
- * what it does then has no effect, so that its memory is given back.
+ * headers lib/kafka/ol_kafka_*.h, lib/program/ol_run.h and ol_log.h, lib/base/ol_clock.h,
+ * lib/http/ol_metrics.h, projections/load.h, writer.h and write_thread.h promise: here they are
+ * models (producer.c, consumer.c, inbox.c, reader.c, pg.c, ports.c). One thread; each actor runs on a
+ * stack of its own (fiber) and gives way only inside a port, where virtual time passes. A crash makes
+ * all of an actor's ports dead and lets it unwind: what it does then has no effect, so that its
+ * memory is given back.
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -17,8 +18,8 @@
 #include "domain/entity.h"
 #include "domain/partition.h"
 #include "domain/topic.h"
-#include "lib/ol_error.h"
-#include "lib/ol_kafka.h"
+#include "lib/base/ol_error.h"
+#include "lib/kafka/ol_kafka.h"
 #include "projections/load.h"
 
 #include <setjmp.h>

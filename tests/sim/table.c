@@ -1,6 +1,6 @@
 #include "tests/sim/table.h"
 
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "tests/sim/sim.h"
 
 #include <stddef.h>

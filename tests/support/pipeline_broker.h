@@ -14,7 +14,7 @@
 #include "consumers/core.h"
 #include "domain/partition.h"
 #include "domain/topic.h"
-#include "lib/ol_kafka_producer.h"
+#include "lib/kafka/ol_kafka_producer.h"
 
 enum broker_slot_kind {
     SLOT_RECORD = 0, /* committed, or from outside */

@@ -1,7 +1,7 @@
 #include "tests/support/pipeline_checks_internal.h"
 
 #include "domain/assert.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 /* One partition's inputs through a core of its own. */
 struct rerun {

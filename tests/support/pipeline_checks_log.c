@@ -1,7 +1,7 @@
 #include "tests/support/pipeline_checks_internal.h"
 
 #include "domain/assert.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "proto/codec.h"
 #include "tests/support/pipeline_message.h"
 

@@ -57,7 +57,7 @@ size_t pipeline_messages_alive(void)
     return alive;
 }
 
-/* ---- what lib/ol_kafka.h promises ---- */
+/* ---- what lib/kafka/ol_kafka.h promises ---- */
 
 void ol_message_release(struct ol_message *message)
 {

@@ -1,7 +1,7 @@
 #include "tests/unit/core_session.h"
 
 #include "domain/assert.h"
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  */
 #include "consumers/batch.h"
 
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "proto/codec.h"
 #include "tests/support/pipeline_message.h"
 

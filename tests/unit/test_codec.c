@@ -1,7 +1,7 @@
 /*
  * tests/unit/test_codec.c - what is encoded comes back, and is what protobuf would have written.
  */
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "proto/descriptors.h"
 #include "proto/json.h"
 #include "tests/unit/codec_random.h"

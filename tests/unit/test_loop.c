@@ -5,7 +5,7 @@
  * their places.
  */
 #include "consumers/loop.h"
-#include "lib/ol_run.h"
+#include "lib/program/ol_run.h"
 
 #include <criterion/criterion.h>
 

@@ -1,4 +1,4 @@
-#include "lib/ol_arena.h"
+#include "lib/base/ol_arena.h"
 
 #include <criterion/criterion.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "lib/ol_csv.h"
+#include "lib/base/ol_csv.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

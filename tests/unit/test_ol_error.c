@@ -1,4 +1,4 @@
-#include "lib/ol_error.h"
+#include "lib/base/ol_error.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

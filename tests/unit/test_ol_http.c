@@ -1,4 +1,4 @@
-#include "lib/ol_http.h"
+#include "lib/http/ol_http.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 static atomic_bool rebalancing;
 

@@ -1,11 +1,11 @@
-#include "lib/ol_id.h"
+#include "lib/base/ol_id.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 Test(ol_id_new, has_the_form_of_a_version_7_uuid)
 {

@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "lib/ol_inbox.h"
+#include "lib/kafka/ol_inbox.h"
 
 /* Offsets of records, two a refill, and the end that the last refill tells; -1: none. */
 struct source {

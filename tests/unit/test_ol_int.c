@@ -1,4 +1,4 @@
-#include "lib/ol_int.h"
+#include "lib/base/ol_int.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "lib/ol_lives.h"
+#include "lib/program/ol_lives.h"
 
 #include <criterion/criterion.h>
 

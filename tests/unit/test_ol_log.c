@@ -1,4 +1,4 @@
-#include "lib/ol_log.h"
+#include "lib/program/ol_log.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 /* Lines go into a file without a name; written() reads it from its start. */
 static FILE *sink;

@@ -1,5 +1,5 @@
-#include "lib/ol_clock.h"
-#include "lib/ol_metrics.h"
+#include "lib/base/ol_clock.h"
+#include "lib/http/ol_metrics.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>

@@ -1,4 +1,4 @@
-#include "lib/ol_options.h"
+#include "lib/program/ol_options.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -427,7 +427,7 @@ Test(ol_options_print_markdown, has_a_row_for_every_option)
     fclose(out);
     static const char *const flags[] = {
 #define OL_OPTION(type, field, flag, ...) "| `--" flag "` |",
-#include "lib/ol_options.def"
+#include "lib/program/ol_options.def"
 #undef OL_OPTION
     };
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)

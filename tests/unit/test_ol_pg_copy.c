@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "lib/ol_pg_copy.h"
+#include "lib/pg/ol_pg_copy.h"
 
 /* The row builders need no server: a COPY that has begun is a target and a buffer. */
 static struct ol_pg_copy begun(const struct ol_pg_copy_target *target, size_t column_count)

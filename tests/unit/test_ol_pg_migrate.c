@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "lib/ol_migrate.h"
+#include "lib/pg/ol_migrate.h"
 
 Test(ol_migration_version, is_the_leading_digits_of_a_sql_file)
 {

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "lib/ol_pg.h"
+#include "lib/pg/ol_pg.h"
 
 /* Bytes as hex, in one static line. */
 static const char *hex(const void *data, size_t bytes)

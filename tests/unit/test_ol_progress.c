@@ -1,4 +1,4 @@
-#include "lib/ol_progress.h"
+#include "lib/program/ol_progress.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "lib/ol_run.h"
+#include "lib/program/ol_run.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/ol_clock.h"
+#include "lib/base/ol_clock.h"
 
 /* Runs `body` in a child and returns its wait status: these functions end processes. */
 static int in_child(void (*body)(void))

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 
-#include "lib/ol_offsets.h"
-#include "lib/ol_taint.h"
+#include "lib/kafka/ol_offsets.h"
+#include "lib/kafka/ol_taint.h"
 
 Test(ol_taint, is_clean_while_each_request_is_answered)
 {

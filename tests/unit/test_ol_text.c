@@ -1,4 +1,4 @@
-#include "lib/ol_text.h"
+#include "lib/base/ol_text.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

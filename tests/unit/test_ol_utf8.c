@@ -1,4 +1,4 @@
-#include "lib/ol_utf8.h"
+#include "lib/base/ol_utf8.h"
 
 #include <criterion/criterion.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/ol_run.h"
+#include "lib/program/ol_run.h"
 
 static char path[] = "/tmp/orderlog-lines-XXXXXX";
 static struct line_input *input;

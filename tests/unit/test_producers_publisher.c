@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "lib/ol_error.h"
+#include "lib/base/ol_error.h"
 
 static char long_id[130];
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/ol_hash.h"
+#include "lib/base/ol_hash.h"
 #include "projections/rowset.h"
 
 static struct ol_arena arena;

@@ -4,10 +4,10 @@
 #include "tests/sim/calibration/stage.h"
 
 #include "domain/assert.h"
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_consumer.h"
-#include "lib/ol_kafka_producer.h"
-#include "lib/ol_migrate.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_consumer.h"
+#include "lib/kafka/ol_kafka_producer.h"
+#include "lib/pg/ol_migrate.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 #include "tests/sim/calibration/stage.h"
 
 #include "domain/payments.h"
-#include "lib/ol_clock.h"
-#include "lib/ol_kafka_admin.h"
-#include "lib/ol_kafka_consumer.h"
-#include "lib/ol_kafka_producer.h"
-#include "lib/ol_kafka_reader.h"
+#include "lib/base/ol_clock.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_consumer.h"
+#include "lib/kafka/ol_kafka_producer.h"
+#include "lib/kafka/ol_kafka_reader.h"
 #include "projections/write_thread.h"
 
 #include <stdarg.h>

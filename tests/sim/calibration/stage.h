@@ -12,9 +12,9 @@
 #define CALIBRATION_STAGE_H
 
 #include "domain/topic.h"
-#include "lib/ol_error.h"
-#include "lib/ol_kafka.h"
-#include "lib/ol_pg.h"
+#include "lib/base/ol_error.h"
+#include "lib/kafka/ol_kafka.h"
+#include "lib/pg/ol_pg.h"
 
 #define STAGE_PARTITIONS 2
 #define STAGE_WAIT_MS    40000 /* for a condition; past it the scenario says that it never came */

@@ -1,0 +1,274 @@
+#include "lib/pg/ol_pg_copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/ol_text.h"
+#include "lib/pg/ol_pg_internal.h"
+
+#define SIGNATURE_BYTES 11
+#define HEADER_BYTES    (SIGNATURE_BYTES + 4 + 4) /* signature, flags, length of the extension */
+
+static void add_columns(struct ol_text *text, const struct ol_pg_column *columns)
+{
+    for (size_t i = 0; columns[i].name; i++)
+        ol_text_addf(text, "%s%s", i ? ", " : "", columns[i].name);
+}
+
+/* Types can't be seen once COPY runs: a text of eight bytes would do for a bigint. */
+static enum ol_class check_table(struct ol_pg *db, const struct ol_pg_copy_target *target,
+                                 struct ol_error *reterr)
+{
+    struct ol_pg_known *known = ol_pg_know(db, target->name);
+    if (!known)
+        return ol_fail(reterr, OL_FATAL, "%s: more than %d statements on one connection",
+                       target->name, OL_PG_PREPARED_MAX);
+    if (known->columns_checked)
+        return OL_OK;
+    OL_AUTO(ol_text) struct ol_text sql = {0};
+    ol_text_add(&sql, "SELECT ");
+    add_columns(&sql, target->columns);
+    ol_text_addf(&sql, " FROM %s LIMIT 0", target->table);
+    if (!ol_text_string(&sql))
+        return ol_fail(reterr, OL_FATAL, "%s: out of memory", target->name);
+
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    enum ol_class class = ol_pg_select(db, target->name, ol_text_string(&sql), NULL, &rows, reterr);
+    if (class == OL_OK)
+        class = ol_pg_check_columns(target->name, rows.result, target->columns, reterr);
+    if (class == OL_OK)
+        known->columns_checked = true;
+    return class;
+}
+
+static enum ol_class start_copy(struct ol_pg *db, const struct ol_pg_copy_target *target,
+                                struct ol_error *reterr)
+{
+    OL_AUTO(ol_text) struct ol_text sql = {0};
+    ol_text_addf(&sql, "COPY %s (", target->table);
+    add_columns(&sql, target->columns);
+    ol_text_add(&sql, ") FROM STDIN (FORMAT BINARY)");
+    if (!ol_text_string(&sql))
+        return ol_fail(reterr, OL_FATAL, "%s: out of memory", target->name);
+    if (!PQsendQuery(db->conn, ol_text_string(&sql)))
+        return ol_pg_lost(db, target->name, reterr);
+
+    int64_t deadline_us = ol_pg_deadline_us(db, 0);
+    OL_AUTO(ol_pg_result) struct pg_result *result = NULL, *behind = NULL;
+    enum ol_class class = ol_pg_next_result(db, target->name, deadline_us, &result, reterr);
+    if (class != OL_OK || PQresultStatus(result) == PGRES_COPY_IN)
+        return class;
+    class = ol_pg_fail_result(db, target->name, result, reterr);
+    (void)ol_pg_next_result(db, target->name, deadline_us, &behind, NULL);
+    return class;
+}
+
+static void put_header(struct ol_pg_buffer *buffer)
+{
+    unsigned char *at = ol_pg_buffer_take(buffer, HEADER_BYTES);
+    if (!at)
+        return;
+    memcpy(at, "PGCOPY\n\377\r\n\0", SIGNATURE_BYTES);
+    memset(at + SIGNATURE_BYTES, 0, HEADER_BYTES - SIGNATURE_BYTES);
+}
+
+enum ol_class ol_pg_copy_begin(struct ol_pg_copy *copy, struct ol_pg *db,
+                               const struct ol_pg_copy_target *target, struct ol_error *reterr)
+{
+    assert(!copy->db);
+    enum ol_class class = ol_pg_ready(db, target->name, reterr);
+    if (class != OL_OK || (class = check_table(db, target, reterr)) != OL_OK ||
+        (class = start_copy(db, target, reterr)) != OL_OK)
+        return class;
+    *copy = (struct ol_pg_copy){.db = db, .target = target, .buffer = copy->buffer};
+    while (target->columns[copy->column_count].name)
+        copy->column_count++;
+    db->copying = copy;
+    ol_pg_buffer_clear(&copy->buffer);
+    put_header(&copy->buffer);
+    return OL_OK;
+}
+
+/* The connection of this COPY is still the one it began on. */
+static enum ol_class still_there(struct ol_pg_copy *copy, struct ol_error *reterr)
+{
+    if (copy->db->copying == copy)
+        return OL_OK;
+    return ol_fail(reterr, OL_RETRY, "%s: the connection to PostgreSQL at %s is lost",
+                   copy->target->name, copy->db->where);
+}
+
+enum ol_class ol_pg_copy_flush(struct ol_pg_copy *copy, struct ol_error *reterr)
+{
+    assert(copy->db);
+    struct ol_pg_buffer *buffer = &copy->buffer;
+    enum ol_class class = still_there(copy, reterr);
+    if (class != OL_OK)
+        return class;
+    if (buffer->failed)
+        return ol_fail(reterr, OL_FATAL, "%s: row %lld is too large, or memory ran out",
+                       copy->target->name, (long long)copy->row_count);
+    if (PQputCopyData(copy->db->conn, (const char *)buffer->data, (int)buffer->used_bytes) != 1)
+        return ol_pg_lost(copy->db, copy->target->name, reterr);
+    ol_pg_buffer_clear(buffer);
+    return ol_pg_drain_output(copy->db, copy->target->name, ol_pg_deadline_us(copy->db, 0), reterr);
+}
+
+/* Waits for the verdict on a COPY that was ended or given up. */
+static enum ol_class verdict(struct ol_pg_copy *copy, int64_t *ret_rows, struct ol_error *reterr)
+{
+    struct ol_pg *db = copy->db;
+    const char *name = copy->target->name;
+    int64_t deadline_us = ol_pg_deadline_us(db, 0);
+    OL_AUTO(ol_pg_result) struct pg_result *result = NULL, *behind = NULL;
+    enum ol_class class = ol_pg_next_result(db, name, deadline_us, &result, reterr);
+    if (class != OL_OK)
+        return class;
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        class = ol_pg_fail_result(db, name, result, reterr);
+    else
+        *ret_rows = strtoll(PQcmdTuples(result), NULL, 10);
+    enum ol_class end =
+        ol_pg_next_result(db, name, deadline_us, &behind, class == OL_OK ? reterr : NULL);
+    return class != OL_OK ? class : end;
+}
+
+static void finish(struct ol_pg_copy *copy)
+{
+    if (copy->db->copying == copy)
+        copy->db->copying = NULL;
+    copy->db = NULL;
+    copy->array_open = false;
+    copy->column = 0;
+}
+
+static enum ol_class end_copy(struct ol_pg_copy *copy, int64_t *ret_rows, struct ol_error *reterr)
+{
+    unsigned char *trailer = ol_pg_buffer_take(&copy->buffer, 2);
+    if (trailer)
+        ol_pg_store16(trailer, UINT16_MAX);
+    enum ol_class class = ol_pg_copy_flush(copy, reterr);
+    if (class != OL_OK)
+        return class;
+    if (PQputCopyEnd(copy->db->conn, NULL) != 1)
+        return ol_pg_lost(copy->db, copy->target->name, reterr);
+    int64_t rows = 0;
+    class = verdict(copy, &rows, reterr);
+    if (class != OL_OK)
+        return class;
+    if (rows != copy->row_count)
+        return ol_fail(reterr, OL_FATAL, "%s: sent %lld rows, the server took %lld",
+                       copy->target->name, (long long)copy->row_count, (long long)rows);
+    if (ret_rows)
+        *ret_rows = rows;
+    return OL_OK;
+}
+
+enum ol_class ol_pg_copy_end(struct ol_pg_copy *copy, int64_t *ret_rows, struct ol_error *reterr)
+{
+    assert(copy->db && copy->column == 0 && !copy->array_open);
+    enum ol_class class = end_copy(copy, ret_rows, reterr);
+    if (copy->buffer.failed)
+        (void)ol_pg_copy_abort(copy, "a row could not be built", NULL);
+    else
+        finish(copy);
+    return class;
+}
+
+enum ol_class ol_pg_copy_abort(struct ol_pg_copy *copy, const char *why, struct ol_error *reterr)
+{
+    if (!copy->db)
+        return OL_OK;
+    struct ol_error refused;
+    int64_t rows = 0;
+    enum ol_class class = still_there(copy, reterr);
+    if (class == OL_OK && PQputCopyEnd(copy->db->conn, why) != 1)
+        class = ol_pg_lost(copy->db, copy->target->name, reterr);
+    else if (class == OL_OK && verdict(copy, &rows, &refused) == OL_OK)
+        class = ol_fail(reterr, OL_FATAL, "%s: the server kept the rows of an aborted COPY",
+                        copy->target->name);
+    else if (class == OL_OK && !ol_pg_usable(copy->db))
+        class = ol_fail(reterr, refused.class, "%s", refused.text);
+    finish(copy);
+    return class;
+}
+
+void ol_pg_copy_release(struct ol_pg_copy *copy)
+{
+    (void)ol_pg_copy_abort(copy, "given up", NULL);
+    ol_pg_buffer_release(&copy->buffer);
+}
+
+/* ---- arrays ---------------------------------------------------------------------------------- */
+
+/* Room for the whole field: length, head and `count` elements of `element_bytes`; where the
+ * elements begin, or NULL. */
+static unsigned char *put_array_field(struct ol_pg_copy *copy, enum ol_pg_type type, size_t count,
+                                      size_t element_bytes)
+{
+    ol_pg_copy_next_(copy, type);
+    size_t head = count ? OL_PG_ARRAY_HEAD_BYTES : OL_PG_EMPTY_ARRAY_BYTES;
+    size_t bytes = head + element_bytes;
+    if (bytes > OL_PG_VALUE_MAX_BYTES) {
+        copy->buffer.failed = true;
+        return NULL;
+    }
+    unsigned char *at = ol_pg_buffer_take(&copy->buffer, 4 + bytes);
+    if (!at)
+        return NULL;
+    ol_pg_store32(at, (uint32_t)bytes);
+    ol_pg_store_array_head(at + 4, ol_pg_element_type(type), (int32_t)count, false);
+    return at + 4 + head;
+}
+
+void ol_pg_put_int64s(struct ol_pg_copy *copy, const int64_t *values, size_t count)
+{
+    unsigned char *at = put_array_field(copy, OL_PG_INT8_ARRAY, count, count * 12);
+    for (size_t i = 0; at && i < count; i++, at += 12) {
+        ol_pg_store32(at, 8);
+        ol_pg_store64(at + 4, (uint64_t)values[i]);
+    }
+}
+
+void ol_pg_put_int16s(struct ol_pg_copy *copy, const int16_t *values, size_t count)
+{
+    unsigned char *at = put_array_field(copy, OL_PG_INT2_ARRAY, count, count * 6);
+    for (size_t i = 0; at && i < count; i++, at += 6) {
+        ol_pg_store32(at, 2);
+        ol_pg_store16(at + 4, (uint16_t)values[i]);
+    }
+}
+
+void ol_pg_put_texts(struct ol_pg_copy *copy, const struct ol_pg_text *values, size_t count)
+{
+    ol_pg_put_array_begin(copy, OL_PG_TEXT_ARRAY);
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].data)
+            ol_pg_element_text(copy, values[i].data, values[i].bytes);
+        else
+            ol_pg_element_null(copy);
+    }
+    ol_pg_put_array_end(copy);
+}
+
+void ol_pg_put_array_end(struct ol_pg_copy *copy)
+{
+    struct ol_pg_buffer *buffer = &copy->buffer;
+    assert(copy->array_open);
+    size_t at = copy->array_at;
+    copy->array_open = false;
+    if (buffer->failed)
+        return;
+    size_t bytes = buffer->used_bytes - at - 4;
+    if (bytes > OL_PG_VALUE_MAX_BYTES) {
+        buffer->failed = true;
+        return;
+    }
+    enum ol_pg_type element = ol_pg_element_type(copy->target->columns[copy->column - 1].type);
+    size_t head = ol_pg_store_array_head(buffer->data + at + 4, element, copy->array_count,
+                                         copy->array_has_null);
+    if (copy->array_count == 0)
+        bytes = head;
+    buffer->used_bytes = at + 4 + bytes;
+    ol_pg_store32(buffer->data + at, (uint32_t)bytes);
+}

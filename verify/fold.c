@@ -1,0 +1,562 @@
+#include "verify/fold.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/ol_hash.h"
+#include "verify/catch.h"
+
+#define BLOCK_BYTES (1 << 20)
+#define SLOTS_MIN   (1 << 12)
+
+struct fold_slot {
+    uint64_t hash;
+    struct fold_entity *entity; /* NULL: free */
+};
+
+#define CELLS(type) (sizeof(type) / sizeof(int64_t))
+#define STATE(type) ((sizeof(type) + sizeof(int64_t) - 1) / sizeof(int64_t))
+
+const struct fold_sizes fold_sizes[ENTITY_KIND_COUNT] = {
+    [ENTITY_ORDER] = {STATE(struct order),
+                      CELLS(struct row_orders) + CELLS(struct row_order_baskets)},
+    [ENTITY_PRODUCT] = {STATE(struct fold_product),
+                        CELLS(struct row_products) + CELLS(struct row_stock)},
+    [ENTITY_RESERVATION] = {STATE(struct reservation), CELLS(struct row_reservations)},
+    [ENTITY_ACCOUNT] = {STATE(struct fold_account), CELLS(struct row_accounts)},
+    [ENTITY_PAYMENT] = {STATE(struct payment), CELLS(struct row_payments)},
+    [ENTITY_COMMAND] = {0, CELLS(struct fold_command)},
+};
+
+/* The three tables of commands begin with the same columns, and end with what was moved. */
+_Static_assert(sizeof(struct row_product_commands) == sizeof(struct fold_command), "all columns");
+_Static_assert(sizeof(struct row_account_commands) == sizeof(struct fold_command), "all columns");
+_Static_assert(sizeof(struct row_order_commands) == offsetof(struct fold_command, moved),
+               "but two");
+_Static_assert(offsetof(struct row_product_commands, version) ==
+                   offsetof(struct fold_command, version),
+               "in the same order");
+_Static_assert(offsetof(struct row_account_commands, amount_minor) ==
+                   offsetof(struct fold_command, moved),
+               "in the same order");
+_Static_assert(sizeof(struct fold_entity) % sizeof(int64_t) == 0, "the state is aligned");
+
+/* ---- life ---- */
+
+bool fold_init(struct fold *fold, enum context context, const char *topic, int32_t partitions,
+               struct findings *findings)
+{
+    *fold = (struct fold){
+        .context = context, .partitions = partitions, .topic = topic, .findings = findings};
+    ol_arena_init(&fold->arena, BLOCK_BYTES, 0);
+    fold->slots = calloc(SLOTS_MIN, sizeof *fold->slots);
+    fold->slot_count = SLOTS_MIN;
+    for (int32_t i = 0; i < PARTITIONS_MAX; i++) {
+        struct fold_partition *place = &fold->places[i];
+        place->last_offset = -1;
+        place->last_recorded_us = TIME_NONE;
+        for (int source = CAUSE_COMMANDS; source <= CAUSE_STEPS; source++)
+            place->last_cause[source].offset = place->first_open[source] =
+                place->last_open[source] = -1;
+    }
+    return fold->slots != NULL;
+}
+
+void fold_release(struct fold *fold)
+{
+    for (int32_t i = 0; i < PARTITIONS_MAX; i++)
+        free(fold->places[i].causes);
+    free(fold->slots);
+    ol_arena_release(&fold->arena);
+    fold->slots = NULL;
+}
+
+/* ---- entities ---- */
+
+static uint64_t hash_of(enum entity_kind kind, struct text id, struct text second)
+{
+    uint64_t hash = ol_hash(id.data, id.bytes) + kind * 0x9e3779b97f4a7c15u;
+    return second.bytes ? hash ^ (ol_hash(second.data, second.bytes) * 0xff51afd7ed558ccdu) : hash;
+}
+
+static struct fold_slot *slot_of(const struct fold *fold, uint64_t hash, enum entity_kind kind,
+                                 struct text id, struct text second)
+{
+    size_t mask = fold->slot_count - 1;
+    for (size_t at = hash & mask;; at = (at + 1) & mask) {
+        struct fold_slot *slot = &fold->slots[at];
+        if (!slot->entity || (slot->hash == hash && slot->entity->kind == kind &&
+                              text_equal(fold_id(slot->entity), id) &&
+                              text_equal(fold_second(slot->entity), second)))
+            return slot;
+    }
+}
+
+static bool grow(struct fold *fold)
+{
+    size_t count = 2 * fold->slot_count;
+    struct fold_slot *slots = calloc(count, sizeof *slots);
+    if (!slots)
+        return false;
+    for (size_t i = 0; i < fold->slot_count; i++) {
+        size_t at = fold->slots[i].hash & (count - 1);
+        if (!fold->slots[i].entity)
+            continue;
+        while (slots[at].entity)
+            at = (at + 1) & (count - 1);
+        slots[at] = fold->slots[i];
+    }
+    free(fold->slots);
+    fold->slots = slots;
+    fold->slot_count = count;
+    return true;
+}
+
+struct fold_entity *fold_find(const struct fold *fold, enum entity_kind kind, struct text id,
+                              struct text second)
+{
+    return slot_of(fold, hash_of(kind, id, second), kind, id, second)->entity;
+}
+
+static struct fold_entity *entity_new(struct fold *fold, enum entity_kind kind, int32_t partition,
+                                      struct text id, struct text second)
+{
+    const struct fold_sizes *sizes = &fold_sizes[kind];
+    size_t cells = sizes->state_cells + sizes->row_cells;
+    struct fold_entity *entity = ol_arena_alloc(
+        &fold->arena, sizeof *entity + cells * sizeof(int64_t) + id.bytes + second.bytes);
+    if (!entity)
+        return NULL;
+    *entity = (struct fold_entity){.id_bytes = id.bytes,
+                                   .second_bytes = second.bytes,
+                                   .partition = (int16_t)partition,
+                                   .kind = (uint8_t)kind};
+    memset(entity->state, 0, sizes->state_cells * sizeof(int64_t));
+    for (size_t i = 0; i < sizes->row_cells; i++)
+        fold_cells(entity)[i] = ROW_NULL;
+    char *texts = (char *)(entity->state + cells);
+    memcpy(texts, id.data, id.bytes);
+    if (second.bytes)
+        memcpy(texts + id.bytes, second.data, second.bytes);
+    return entity;
+}
+
+struct fold_entity *fold_get(struct fold *fold, enum entity_kind kind, int32_t partition,
+                             struct text id, struct text second)
+{
+    uint64_t hash = hash_of(kind, id, second);
+    struct fold_slot *slot = slot_of(fold, hash, kind, id, second);
+    if (slot->entity)
+        return slot->entity;
+    if (4 * (fold->entity_count + 1) > 3 * fold->slot_count) {
+        if (!grow(fold)) {
+            fold->failed = true;
+            return NULL;
+        }
+        slot = slot_of(fold, hash, kind, id, second);
+    }
+    struct fold_entity *entity = entity_new(fold, kind, partition, id, second);
+    if (!entity) {
+        fold->failed = true;
+        return NULL;
+    }
+    *slot = (struct fold_slot){hash, entity};
+    fold->entity_count++;
+    return entity;
+}
+
+struct fold_entity *fold_each(const struct fold *fold, size_t *cursor)
+{
+    while (*cursor < fold->slot_count) {
+        struct fold_entity *entity = fold->slots[(*cursor)++].entity;
+        if (entity)
+            return entity;
+    }
+    return NULL;
+}
+
+void fold_name(const struct fold_entity *entity, char *buffer, size_t buffer_bytes)
+{
+    struct text id = fold_id(entity), second = fold_second(entity);
+    if (entity->kind == ENTITY_RESERVATION)
+        snprintf(buffer, buffer_bytes, "%.*s [%d]", (int)id.bytes, id.data, entity->partition);
+    else
+        snprintf(buffer, buffer_bytes, "%.*s%s%.*s", (int)id.bytes, id.data,
+                 second.bytes ? " / " : "", (int)second.bytes, second.data);
+}
+
+/* ---- findings ---- */
+
+void fold_wrong(struct fold_turn *turn, enum check check, const char *format, ...)
+{
+    char what[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    if (!turn->where[0])
+        snprintf(turn->where, sizeof turn->where, "%s[%d]@%" PRId64, turn->fold->topic,
+                 turn->partition, turn->offset);
+    findings_add(turn->fold->findings, check, turn->where, "%s: %s", event_kind_name(turn->event),
+                 what);
+}
+
+struct guarded {
+    fold_apply *apply;
+    void *state;
+    const void *event;
+};
+
+static void run_guarded(void *argument)
+{
+    struct guarded *guarded = argument;
+    guarded->apply(guarded->state, guarded->event);
+}
+
+bool fold_guard(struct fold_turn *turn, struct fold_entity *entity, fold_apply *apply,
+                const void *event)
+{
+    struct guarded guarded = {apply, fold_state(entity), event};
+    const char *condition = "";
+    if (catch_run(run_guarded, &guarded, &condition))
+        return true;
+    char name[300];
+    fold_name(entity, name, sizeof name);
+    entity->broken = true;
+    fold_wrong(turn, CHECK_EVENTS, "it does not fit the state of %s: %s", name, condition);
+    return false;
+}
+
+bool fold_check_version(struct fold_turn *turn, struct fold_entity *entity, int64_t before,
+                        int64_t version)
+{
+    findings_look(turn->fold->findings, CHECK_VERSIONS);
+    if (version == before + 1)
+        return true;
+    char name[300];
+    fold_name(entity, name, sizeof name);
+    entity->broken = true;
+    fold_wrong(turn, CHECK_VERSIONS, "version %" PRId64 " of %s follows version %" PRId64, version,
+               name, before);
+    return false;
+}
+
+void fold_check_place(struct fold_turn *turn, struct text key)
+{
+    int32_t partition = partition_of(key, turn->fold->partitions);
+    if (partition != turn->partition)
+        fold_wrong(turn, CHECK_EVENTS, "%.*s belongs on partition %d", (int)key.bytes, key.data,
+                   partition);
+}
+
+/* ---- commands ---- */
+
+bool fold_settles(const struct fold_turn *turn)
+{
+    return turn->event->cause_source == CAUSE_COMMANDS && turn->event->cause_index == 0;
+}
+
+static enum entity_kind aggregate_kind(enum context context)
+{
+    static const enum entity_kind kinds[CONTEXT_COUNT] = {ENTITY_ORDER, ENTITY_PRODUCT,
+                                                          ENTITY_ACCOUNT};
+    return kinds[context];
+}
+
+/* The cells that an aggregate keeps of the command that made it. */
+struct origin {
+    int64_t *command_id, *duplicates, *conflicts;
+};
+
+static bool origin_of(const struct fold *fold, struct text aggregate, struct text command,
+                      struct origin *ret_origin)
+{
+    static const struct text no_text;
+    struct fold_entity *entity = fold_find(fold, aggregate_kind(fold->context), aggregate, no_text);
+    if (!entity)
+        return false;
+    struct origin origin;
+    if (fold->context == CONTEXT_ORDERS) {
+        struct row_orders *row = (struct row_orders *)fold_cells(entity);
+        origin = (struct origin){&row->command_id, &row->duplicates, &row->conflicts};
+    } else if (fold->context == CONTEXT_INVENTORY) {
+        struct row_products *row = (struct row_products *)fold_cells(entity);
+        origin = (struct origin){&row->command_id, &row->duplicates, &row->conflicts};
+    } else {
+        struct row_accounts *row = (struct row_accounts *)fold_cells(entity);
+        origin = (struct origin){&row->command_id, &row->duplicates, &row->conflicts};
+    }
+    *ret_origin = origin;
+    return *origin.command_id != ROW_NULL && *origin.command_id == cell_text(command);
+}
+
+void fold_check_origin(struct fold_turn *turn, struct text aggregate)
+{
+    struct text command = turn->event->metadata.command_id;
+    findings_look(turn->fold->findings, CHECK_OUTCOMES);
+    if (!fold_settles(turn))
+        fold_wrong(turn, CHECK_OUTCOMES, "%.*s was made without a command", (int)aggregate.bytes,
+                   aggregate.data);
+    if (fold_find(turn->fold, ENTITY_COMMAND, aggregate, command))
+        fold_wrong(turn, CHECK_OUTCOMES, "command %.*s of %.*s has an outcome already",
+                   (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
+}
+
+struct fold_command *fold_settle(struct fold_turn *turn, struct text aggregate, const char *kind)
+{
+    const struct event_message *event = turn->event;
+    struct text command = event->metadata.command_id;
+    struct origin origin;
+    findings_look(turn->fold->findings, CHECK_OUTCOMES);
+    if (origin_of(turn->fold, aggregate, command, &origin) ||
+        fold_find(turn->fold, ENTITY_COMMAND, aggregate, command))
+        fold_wrong(turn, CHECK_OUTCOMES, "command %.*s of %.*s has an outcome already",
+                   (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
+    struct fold_entity *entity =
+        fold_get(turn->fold, ENTITY_COMMAND, turn->partition, aggregate, command);
+    if (!entity)
+        return NULL;
+    struct fold_command *row = (struct fold_command *)fold_cells(entity);
+    *row = (struct fold_command){
+        .partition = turn->partition,
+        .body_digest = (int64_t)event->body_digest,
+        .event_offset = turn->offset,
+        .recorded_at = cell_time(event->recorded_at_us),
+        .outcome = cell_name(command_outcome_name(*kind ? OUTCOME_ACCEPTED : OUTCOME_REJECTED)),
+        .code = ROW_NULL,
+        .message = ROW_NULL,
+        .kind = cell_name(kind),
+        .version = ROW_NULL,
+        .moved = ROW_NULL,
+        .subject = ROW_NULL,
+    };
+    return row;
+}
+
+static bool rejected_event(struct fold_turn *turn)
+{
+    const struct event_message *event = turn->event;
+    fold_check_place(turn, event->rejected.aggregate_id);
+    struct fold_command *row = fold_settle(turn, event->rejected.aggregate_id, "");
+    if (!row)
+        return false;
+    row->code = cell_name(refusal_name(event->rejected.code));
+    row->message = cell_text_or_null(event->rejected.message);
+    return true;
+}
+
+/* A command that came again: counted in the row of its first outcome, which it must repeat. */
+static void repeated_event(struct fold_turn *turn, struct text aggregate, bool is_conflict)
+{
+    const struct event_message *event = turn->event;
+    struct text command = event->metadata.command_id;
+    struct origin origin;
+    int64_t outcome = cell_name(command_outcome_name(OUTCOME_ACCEPTED)), code = ROW_NULL;
+    findings_look(turn->fold->findings, CHECK_OUTCOMES);
+    fold_check_place(turn, aggregate);
+    if (!origin_of(turn->fold, aggregate, command, &origin)) {
+        struct fold_entity *entity = fold_find(turn->fold, ENTITY_COMMAND, aggregate, command);
+        if (!entity) {
+            fold_wrong(turn, CHECK_OUTCOMES, "command %.*s of %.*s came again, but has no outcome",
+                       (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
+            return;
+        }
+        struct fold_command *row = (struct fold_command *)fold_cells(entity);
+        origin = (struct origin){NULL, &row->duplicates, &row->conflicts};
+        outcome = row->outcome;
+        code = row->code;
+    }
+    ++*(is_conflict ? origin.conflicts : origin.duplicates);
+    if (!is_conflict && (outcome != cell_name(command_outcome_name(event->repeated.outcome)) ||
+                         code != cell_name(refusal_name(event->repeated.code))))
+        fold_wrong(turn, CHECK_OUTCOMES,
+                   "command %.*s of %.*s got another answer than the first time",
+                   (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
+}
+
+/* ---- causes and receipts ---- */
+
+static bool cause_add(struct fold_partition *place, int64_t offset, uint64_t digest)
+{
+    if (place->cause_count == place->cause_capacity) {
+        size_t capacity = place->cause_capacity ? 2 * place->cause_capacity : 1024;
+        struct fold_cause *causes = realloc(place->causes, capacity * sizeof *causes);
+        if (!causes)
+            return false;
+        place->causes = causes;
+        place->cause_capacity = capacity;
+    }
+    place->causes[place->cause_count++] = (struct fold_cause){offset, digest};
+    return true;
+}
+
+static struct text event_aggregate(const struct event_message *event)
+{
+    if (event->body == EVENT_BODY_REJECTED)
+        return event->rejected.aggregate_id;
+    if (event->body == EVENT_BODY_REPEATED)
+        return event->repeated.aggregate_id;
+    switch (event->context) {
+    case CONTEXT_ORDERS: return event->order.order_id;
+    case CONTEXT_INVENTORY: return event->inventory.sku;
+    default: return event->payment.customer_id;
+    }
+}
+
+uint64_t fold_command_digest(struct text aggregate, struct text command)
+{
+    return ol_hash(aggregate.data, aggregate.bytes) * 0x9e3779b97f4a7c15u ^
+           ol_hash(command.data, command.bytes);
+}
+
+/* Rising offsets; the events of one input are numbered from 0. */
+static bool check_cause(struct fold_turn *turn, struct fold_partition *place)
+{
+    const struct event_message *event = turn->event;
+    enum cause_source source = event->cause_source;
+    int64_t last = place->last_cause[source].offset;
+    int32_t index = place->last_cause[source].index;
+    bool next = event->cause_offset > last && event->cause_index == 0;
+    bool more = event->cause_offset == last && event->cause_index == index + 1;
+    findings_look(turn->fold->findings, CHECK_CAUSES);
+    if (!next && !more)
+        fold_wrong(turn, CHECK_CAUSES,
+                   "its cause is %s offset %" PRId64 " number %d, after offset %" PRId64
+                   " number %d",
+                   source == CAUSE_COMMANDS ? "commands" : "steps", event->cause_offset,
+                   event->cause_index, last, index);
+    place->last_cause[source].offset = event->cause_offset;
+    place->last_cause[source].index = event->cause_index;
+    if (event->cause_index != 0)
+        return true;
+    place->open.decided += event->body == EVENT_BODY_DOMAIN;
+    place->open.refused += event->body == EVENT_BODY_REJECTED;
+    place->open.repeated += event->body == EVENT_BODY_REPEATED;
+    if (place->first_open[source] < 0)
+        place->first_open[source] = event->cause_offset;
+    place->last_open[source] = event->cause_offset;
+    return source != CAUSE_COMMANDS ||
+           cause_add(place, event->cause_offset,
+                     fold_command_digest(event_aggregate(event), event->metadata.command_id));
+}
+
+static void check_link(struct fold_turn *turn, const char *what, int64_t before_next, int64_t first,
+                       int64_t next, int64_t first_open, int64_t last_open)
+{
+    if (before_next >= 0 && first != before_next)
+        fold_wrong(turn, CHECK_RECEIPTS,
+                   "its %s begin at %" PRId64 ", but the one before ended at %" PRId64, what, first,
+                   before_next);
+    if (first < 0 || next < first)
+        fold_wrong(turn, CHECK_RECEIPTS, "its %s go from %" PRId64 " to %" PRId64, what, first,
+                   next);
+    if (first_open >= 0 && (first_open < first || last_open >= next))
+        fold_wrong(turn, CHECK_RECEIPTS,
+                   "its %s go from %" PRId64 " to %" PRId64 ", but events name %" PRId64
+                   " to %" PRId64,
+                   what, first, next, first_open, last_open);
+}
+
+static void check_counts(struct fold_turn *turn, const struct receipt *receipt,
+                         const struct receipt *open)
+{
+    if (receipt->decided != open->decided || receipt->refused != open->refused ||
+        receipt->repeated != open->repeated)
+        fold_wrong(
+            turn, CHECK_RECEIPTS,
+            "it counts %d decided, %d refused, %d repeated, but the events before it are %d, "
+            "%d, %d",
+            receipt->decided, receipt->refused, receipt->repeated, open->decided, open->refused,
+            open->repeated);
+    int64_t inputs = (int64_t)receipt->decided + receipt->refused + receipt->repeated +
+                     receipt->ignored + receipt->passed_on + receipt->dead_lettered;
+    int64_t offsets = receipt->commands_next - receipt->commands_first + receipt->steps_next -
+                      receipt->steps_first;
+    if (inputs > offsets)
+        fold_wrong(turn, CHECK_RECEIPTS, "it counts %" PRId64 " inputs on %" PRId64 " offsets",
+                   inputs, offsets);
+}
+
+static void receipt_event(struct fold_turn *turn, struct fold_partition *place)
+{
+    const struct receipt *receipt = &turn->event->receipt, *last = &place->last;
+    const int64_t counts[] = {receipt->decided, receipt->refused,   receipt->repeated,
+                              receipt->ignored, receipt->passed_on, receipt->dead_lettered};
+    findings_look(turn->fold->findings, CHECK_RECEIPTS);
+    check_link(turn, "commands", place->has_receipt ? last->commands_next : -1,
+               receipt->commands_first, receipt->commands_next, place->first_open[CAUSE_COMMANDS],
+               place->last_open[CAUSE_COMMANDS]);
+    check_link(turn, "steps", place->has_receipt ? last->steps_next : -1, receipt->steps_first,
+               receipt->steps_next, place->first_open[CAUSE_STEPS], place->last_open[CAUSE_STEPS]);
+    check_counts(turn, receipt, &place->open);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        place->totals[i] += counts[i];
+    place->has_receipt = true;
+    place->last = *receipt;
+    place->open = (struct receipt){0};
+    for (int source = CAUSE_COMMANDS; source <= CAUSE_STEPS; source++)
+        place->first_open[source] = place->last_open[source] = -1;
+}
+
+/* ---- one event ---- */
+
+static bool domain_event(struct fold_turn *turn)
+{
+    switch (turn->fold->context) {
+    case CONTEXT_ORDERS: return fold_order_event(turn);
+    case CONTEXT_INVENTORY: return fold_inventory_event(turn);
+    default: return fold_payment_event(turn);
+    }
+}
+
+static bool body_event(struct fold_turn *turn)
+{
+    const struct event_message *event = turn->event;
+    switch (event->body) {
+    case EVENT_BODY_DOMAIN: return domain_event(turn);
+    case EVENT_BODY_REJECTED:
+        if (event->rejected.code != REFUSED_COMMAND_ID_REUSED)
+            return rejected_event(turn);
+        repeated_event(turn, event->rejected.aggregate_id, true);
+        return true;
+    case EVENT_BODY_REPEATED:
+        repeated_event(turn, event->repeated.aggregate_id, false);
+        return true;
+    default: return true;
+    }
+}
+
+/* Groups of an order are keyed by its id, all else by the aggregate's; receipts have no key. */
+static struct text key_of(const struct event_message *event)
+{
+    static const struct text no_text;
+    if (event->body == EVENT_BODY_RECEIPT)
+        return no_text;
+    if (event->body == EVENT_BODY_DOMAIN && event->context == CONTEXT_INVENTORY &&
+        event->inventory.order_id.bytes)
+        return event->inventory.order_id;
+    return event_aggregate(event);
+}
+
+bool fold_event(struct fold *fold, int32_t partition, int64_t offset, struct text key,
+                uint64_t record_digest, const struct event_message *event)
+{
+    struct fold_turn turn = {
+        .fold = fold, .event = event, .partition = partition, .offset = offset};
+    struct fold_partition *place = &fold->places[partition];
+    findings_look(fold->findings, CHECK_EVENTS);
+    place->next_offset = offset + 1;
+    place->last_offset = offset;
+    place->last_digest = record_digest;
+    place->last_recorded_us = event->recorded_at_us;
+    if (!text_equal(key, key_of(event)))
+        fold_wrong(&turn, CHECK_EVENTS, "the record's key is '%.*s'", (int)key.bytes,
+                   key.bytes ? key.data : "");
+    if (event->body == EVENT_BODY_RECEIPT) {
+        receipt_event(&turn, place);
+        return true;
+    }
+    return check_cause(&turn, place) && body_event(&turn) && !fold->failed;
+}

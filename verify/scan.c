@@ -1,0 +1,148 @@
+#include "verify/scan.h"
+
+#include <stdlib.h>
+
+#include "lib/base/ol_clock.h"
+#include "lib/kafka/ol_kafka_reader.h"
+#include "lib/program/ol_run.h"
+
+#define POLL_MS      200
+#define MESSAGES_MAX 512
+
+struct scan {
+    struct session *session;
+    struct scan_place *places;
+    size_t count;
+    scan_take *take;
+    void *context;
+    struct ol_progress *progress;
+    bool (*idle)(void *context); /* NULL: ends where the log ends */
+    struct ol_reader *reader;
+    bool stopped;
+    struct ol_message messages[MESSAGES_MAX];
+};
+
+static bool take_message(struct scan *scan, const struct ol_message *message)
+{
+    size_t place = (size_t)message->topic_index;
+    if (message->offset >= scan->places[place].until)
+        return true;
+    return scan->take(scan->context, place, message);
+}
+
+/* Marks what has come to its end; returns how many have not. */
+static size_t settle(struct scan *scan)
+{
+    struct ol_inbox *inboxes;
+    size_t open = 0;
+    ol_reader_inboxes(scan->reader, &inboxes);
+    for (size_t i = 0; i < scan->count; i++) {
+        struct scan_place *place = &scan->places[i];
+        if (inboxes[i].ignored)
+            continue;
+        place->reached = ol_reader_position(scan->reader, i);
+        inboxes[i].ignored = place->reached >= place->until || ol_inbox_at_end(&inboxes[i]);
+        open += !inboxes[i].ignored;
+    }
+    return open;
+}
+
+/* One poll: *ret_count records were taken. */
+static enum ol_class read_some(struct scan *scan, size_t *ret_count, struct ol_error *reterr)
+{
+    enum ol_class class =
+        ol_reader_poll(scan->reader, POLL_MS, scan->messages, MESSAGES_MAX, ret_count, reterr);
+    for (size_t i = 0; i < *ret_count && !scan->stopped; i++)
+        scan->stopped = !take_message(scan, &scan->messages[i]);
+    ol_messages_release(scan->messages, *ret_count);
+    if (scan->progress)
+        ol_progress_add(scan->progress, (int64_t)*ret_count);
+    return class;
+}
+
+static enum ol_class read_all(struct scan *scan, struct ol_error *reterr)
+{
+    int64_t moved_us = ol_clock_monotonic_us();
+    while (settle(scan) && !scan->stopped) {
+        size_t count = 0;
+        enum ol_class class = read_some(scan, &count, reterr);
+        if (class)
+            return class;
+        if (count)
+            moved_us = ol_clock_monotonic_us();
+        else if (ol_clock_monotonic_us() - moved_us > (int64_t)scan->session->timeout_ms * 1000)
+            return ol_fail(reterr, OL_RETRY, "nothing came from Kafka for %d ms",
+                           scan->session->timeout_ms);
+    }
+    return OL_OK;
+}
+
+static enum ol_class follow(struct scan *scan, struct ol_error *reterr)
+{
+    while (!scan->stopped && !ol_run_stopping()) {
+        size_t count = 0;
+        enum ol_class class = read_some(scan, &count, reterr);
+        if (class)
+            return class;
+        if (count == 0)
+            scan->stopped = !scan->idle(scan->context);
+    }
+    return OL_OK;
+}
+
+static enum ol_class run(struct scan *scan, struct ol_error *reterr)
+{
+    struct ol_offset *offsets = calloc(scan->count ? scan->count : 1, sizeof *offsets);
+    if (!offsets)
+        return ol_fail(reterr, OL_FATAL, "no memory to read");
+    for (size_t i = 0; i < scan->count; i++) {
+        const struct scan_place *place = &scan->places[i];
+        offsets[i] = (struct ol_offset){place->topic, place->partition,
+                                        place->from < 0 ? OL_BEGINNING : place->from};
+    }
+    enum ol_class class = ol_reader_open(&scan->session->kafka.settings, OL_READ_COMMITTED,
+                                         scan->count, &scan->reader, reterr);
+    if (!class)
+        class = ol_reader_assign(scan->reader, offsets, scan->count, reterr);
+    if (!class)
+        class = scan->idle ? follow(scan, reterr) : read_all(scan, reterr);
+    ol_reader_close(scan->reader);
+    free(offsets);
+    return class;
+}
+
+enum ol_class scan_run(struct session *session, struct scan_place *places, size_t count,
+                       scan_take *take, void *context, struct ol_progress *progress,
+                       struct ol_error *reterr)
+{
+    struct scan *scan = calloc(1, sizeof *scan);
+    if (!scan)
+        return ol_fail(reterr, OL_FATAL, "no memory to read");
+    scan->session = session;
+    scan->places = places;
+    scan->count = count;
+    scan->take = take;
+    scan->context = context;
+    scan->progress = progress;
+    enum ol_class class = run(scan, reterr);
+    free(scan);
+    return class;
+}
+
+enum ol_class scan_follow(struct session *session, struct scan_place *places, size_t count,
+                          scan_take *take, bool (*idle)(void *context), void *context,
+                          struct ol_error *reterr)
+{
+    struct scan *scan = calloc(1, sizeof *scan);
+    if (!scan)
+        return ol_fail(reterr, OL_FATAL, "no memory to read");
+    scan->session = session;
+    scan->places = places;
+    scan->count = count;
+    scan->take = take;
+    scan->idle = idle;
+    scan->context = context;
+    enum ol_class class = run(scan, reterr);
+    free(scan);
+    return class;
+}
