@@ -38,8 +38,8 @@ static int cut(struct text text, uint32_t bytes_max)
     return (int)bytes;
 }
 
-/* Derived ids may have 128 bytes too, so that an order's id which leaves no room for
- * "/<version>/<number>/r" is shortened, and told apart by its digest. */
+/* Derived ids have at most 128 bytes too. An order's id that leaves no room for
+ * "/<version>/<number>/r" is shortened, and a digest keeps it distinct. */
 struct text id_stem(struct ol_arena *arena, struct text order_id)
 {
     if (order_id.bytes <= ID_STEM_BYTES_MAX)

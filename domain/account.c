@@ -272,8 +272,8 @@ static struct refusal check_command(const struct payment_command *command)
     return accepted();
 }
 
-/* True when the wallet can take `amount_minor` more, should all that is held come back to it. What
- * it holds by now was let in by this. */
+/* True when balance, held and `amount_minor` together fit into 64 bits, so that a void can always
+ * give back what is held. */
 static bool has_room(const struct account *account, int64_t amount_minor)
 {
     int64_t sum_minor;

@@ -69,8 +69,8 @@ extern const struct checkout_move checkout_moves[CHECKOUT_MOVE_COUNT];
 
 /* ---- a reservation and a payment: the event that a step leads to ---- */
 
-/* What a step leads to: `yes`, or `no` where it may be refused (0: it can't be). Both 0 is illegal;
- * nothing_to_say stands for the steps that come twice or late. */
+/* What a step leads to: `yes`, or `no` where it may be refused (0: it can't be). Both 0 is
+ * illegal, except with nothing_to_say: a step that comes twice or late leads to no event. */
 struct stock_cell {
     bool nothing_to_say;
     enum inventory_event_kind yes, no;

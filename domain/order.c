@@ -8,7 +8,7 @@
 
 /* ---- tables ---- */
 
-/* What a cancel is answered. Neither `cancels` nor a code: a status that nobody thought of. */
+/* What a cancel is answered. Neither `cancels` nor a code: a status that nobody has thought of. */
 static const struct {
     bool cancels;
     enum refusal_code code;
@@ -23,8 +23,8 @@ static const struct {
 
 /* clang-format off */
 
-/* A running saga has asked a group that has not refused: a cancel, and a refused payment, always
- * leave something to undo. */
+/* While a saga runs, at least one group is asked and has not refused. So a cancel, or a declined
+ * payment, always has something to undo. */
 const struct order_status_cell order_status_cells[ORDER_STATUS_COUNT][ORDER_EVENT_KIND_COUNT] = {
     [ORDER_IS_NOTHING] = {
         [ORDER_PLACED] = {ORDER_IS_PLACED, 0},
@@ -95,7 +95,8 @@ const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT] = {
 };
 /* clang-format on */
 
-/* What a rule does. `next` is a copy of the state that folds each event as it is said. */
+/* What a rule works on. `next` is a copy of the state into which each event is folded as it is
+ * emitted. */
 struct judging {
     struct order next;
     const struct order_facts *facts;
@@ -148,7 +149,7 @@ static uint64_t group_bit(int32_t partition)
     return partition >= 0 && partition < PARTITIONS_MAX ? UINT64_C(1) << partition : 0;
 }
 
-/* Now and then as long as a saga may run or undo. A deadline past the end of time never comes. */
+/* Now, plus the time that a saga may run or undo. A deadline past the end of time never comes. */
 static int64_t deadline_from(const struct order_facts *facts)
 {
     int64_t deadline_us;
@@ -157,7 +158,7 @@ static int64_t deadline_from(const struct order_facts *facts)
     return deadline_us;
 }
 
-/* Appends an event, with the version, status and saga state that folding it leads to. */
+/* Appends an event, with the version, status and saga state that the order has after it. */
 static void emit(struct judging *judging, struct order_event *event)
 {
     struct order_events *events = judging->events;
@@ -280,7 +281,7 @@ static struct refusal check_lines(const struct order_command *command)
 
 #define SKU_SLOTS_MAX (2 * ORDER_LINES_MAX)
 
-/* Looks every SKU up among those before it, in an open-addressing table half full at most. Fills
+/* Refuses a SKU that an earlier line has: an open-addressing table, half full at most. Fills
  * hashes[i] with line i's partition_hash(). */
 static struct refusal check_skus_once(const struct order_command *command, uint32_t *ret_hashes)
 {
@@ -517,7 +518,7 @@ static void apply_voided(struct order *state)
     state->payment = ORDER_PAYMENT_GIVEN_BACK;
 }
 
-/* Masks, payment and deadline: what the event says by itself. */
+/* Masks, payment and deadline: what follows from the event alone, without the tables. */
 static void apply_kind(struct order *state, const struct order_event *event)
 {
     switch (event->kind) {
@@ -535,7 +536,8 @@ static void apply_kind(struct order *state, const struct order_event *event)
     domain_assert(!"an event of no kind");
 }
 
-/* True while the way that the event is on, forward or back, is not at its end. */
+/* True while an answer is missing: of a group on the way forward, of a group or the payment on the
+ * way back. */
 static bool something_is_missing(const struct order *state, enum order_event_kind kind)
 {
     if (kind == ORDER_PLACED || kind == ORDER_STOCK_RESERVED || kind == ORDER_CONFIRMED)

@@ -117,8 +117,8 @@ void reservation_apply(struct reservation *state, const struct inventory_event *
     }
 }
 
-/* Held once is held until it is released, and refused stays refused: so the reservation alone
- * knows the answer to a step that came twice, but for the refusal's code. */
+/* A held reservation stays held until it is released, and a refused one stays refused. So the
+ * reservation alone knows the answer to a step that comes twice, all but the refusal's code. */
 struct order_step stock_reply(const struct reservation *state, const struct inventory_step *step,
                               const struct inventory_event *event)
 {
@@ -162,7 +162,8 @@ static const struct stock_cell *cell_of(const struct reservation *state,
     return cell;
 }
 
-/* An order has no SKU twice, so that only a step of another's making can: one state, two lines. */
+/* True when an earlier line names the same product. Our own steps never do that; a foreign one
+ * might, and both lines would then share one state. */
 static bool stands_before(const struct product *const *products, size_t line)
 {
     for (size_t i = 0; i < line; i++)
