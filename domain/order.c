@@ -94,6 +94,15 @@ const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT] = {
     [SAGA_IS_STUCK] =   {0,  LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  LATE},
 };
 /* clang-format on */
+#undef LATE
+#undef RESERVED
+#undef REFUSED
+#undef RELEASED
+#undef CONFIRM
+#undef DECLINED
+#undef VOIDED
+#undef EXPIRE
+#undef OVERDUE
 
 /* What a rule works on. `next` is a copy of the state into which each event is folded as it is
  * emitted. */
@@ -112,15 +121,27 @@ static order_judge record_reserved, reject_stock, confirm, reject_payment, expir
 static const struct {
     order_judge *judge;
     enum order_event_kind event;
+    const char *sentence;
 } rules[ORDER_RULE_COUNT] = {
-    [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED},
-    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED},
-    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED},
-    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED},
-    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED},
-    [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED},
-    [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED},
-    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE},
+    [ORDER_RULE_IGNORE] = {NULL, ORDER_EVENT_NONE,
+        "the step comes twice or late: nothing changes"},
+    [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED,
+        "a group that has not answered yet has its stock; after the last one the payment is asked, "
+        "or an order of total 0 is confirmed"},
+    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED,
+        "a group that has not answered yet refuses: the order is rejected, the others are released"},
+    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED,
+        "the payment that was asked is held: the order is confirmed, the capture is asked"},
+    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED,
+        "the payment that was asked is declined: the order is rejected, all groups are released"},
+    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED,
+        "the running saga's deadline has come: the order is cancelled, all that was asked is undone"},
+    [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED,
+        "a group that had to be released is released; the last undo ends the saga"},
+    [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED,
+        "the payment that had to be voided is voided; the last undo ends the saga"},
+    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE,
+        "the undo's deadline has come: the saga is stuck until the missing answers arrive"},
 };
 /* clang-format on */
 
@@ -252,6 +273,12 @@ enum order_event_kind order_rule_event(enum order_rule rule)
 {
     domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
     return rules[rule].event;
+}
+
+const char *order_rule_sentence(enum order_rule rule)
+{
+    domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
+    return rules[rule].sentence;
 }
 
 /* ---- placing ---- */

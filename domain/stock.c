@@ -8,27 +8,32 @@
 #include "domain/protected.h"
 
 /* clang-format off */
-#define SILENT {.nothing_to_say = true}
+#define SILENT(sentence) {sentence, .nothing_to_say = true}
 
 const struct stock_cell stock_cells[RESERVATION_STATUS_COUNT][STOCK_STEP_KIND_COUNT] = {
     [RESERVATION_IS_NOTHING] = {
-        [STOCK_RESERVE] = {.yes = STOCK_RESERVED, .no = STOCK_REFUSED},
-        [STOCK_RELEASE] = {.yes = STOCK_RELEASED},
+        [STOCK_RESERVE] = {"all lines of the group are reserved, or none and the group is refused",
+                           .yes = STOCK_RESERVED, .no = STOCK_REFUSED},
+        [STOCK_RELEASE] = {"the release overtook the reserve step, which will be refused",
+                           .yes = STOCK_RELEASED},
     },
     [RESERVATION_IS_HELD] = {
-        [STOCK_RESERVE] = SILENT,
-        [STOCK_RELEASE] = {.yes = STOCK_RELEASED},
+        [STOCK_RESERVE] = SILENT("asked twice: it is held already"),
+        [STOCK_RELEASE] = {"the units of all lines are available again", .yes = STOCK_RELEASED},
     },
     [RESERVATION_IS_REFUSED] = {
-        [STOCK_RESERVE] = SILENT,
-        [STOCK_RELEASE] = {.yes = STOCK_RELEASED},
+        [STOCK_RESERVE] = SILENT("asked twice: it stays refused"),
+        [STOCK_RELEASE] = {"nothing is held: no units move, and the reservation is closed",
+                           .yes = STOCK_RELEASED},
     },
     [RESERVATION_IS_RELEASED] = {
-        [STOCK_RESERVE] = {.no = STOCK_REFUSED},
-        [STOCK_RELEASE] = SILENT,
+        [STOCK_RESERVE] = {"the release came first: refused, and no units move",
+                           .no = STOCK_REFUSED},
+        [STOCK_RELEASE] = SILENT("released already"),
     },
 };
 /* clang-format on */
+#undef SILENT
 
 static const enum reservation_status status_after[INVENTORY_EVENT_KIND_COUNT] = {
     [STOCK_RESERVED] = RESERVATION_IS_HELD,
