@@ -92,11 +92,11 @@ static const struct {
 } rules[] = {
     [ACCOUNT_OPEN] = {"a customer gets one wallet, in one currency, for ever",
                       open_wallet, .has_currency = true},
-    [FUNDS_DEPOSIT] = {"money enters the wallet; balance and held must still fit in 64 bits together",
+    [FUNDS_DEPOSIT] = {"money enters the wallet; balance and held must fit in 64 bits together",
                        deposit, .has_currency = true, .has_amount = true},
     [FUNDS_WITHDRAW] = {"money leaves the wallet; what is held for payments stays",
                         withdraw, .has_currency = true, .has_amount = true},
-    [PAYMENT_REFUND] = {"a part or all of a captured payment goes back, never more than was captured",
+    [PAYMENT_REFUND] = {"a captured payment goes back, in parts or whole, never more than that",
                         refund, .has_amount = true, .has_payment = true},
 };
 /* clang-format on */

@@ -46,7 +46,7 @@ const struct checkout_move checkout_moves[CHECKOUT_MOVE_COUNT] = {
     {ORDER_REJECTED, PART_STOCK, CHECKOUT_UNDO,
         "every group that holds or may yet hold stock releases it"},
     {ORDER_REJECTED, PART_PAYMENT, CHECKOUT_UNDO,
-        "never due, for completeness: a payment is asked after all stock, and declined is nothing to undo"},
+        "never due: a payment is asked after all stock, and a declined one needs no undo"},
     {ORDER_CANCELLED, PART_STOCK, CHECKOUT_UNDO,
         "every group that holds or may yet hold stock releases it"},
     {ORDER_CANCELLED, PART_PAYMENT, CHECKOUT_UNDO,
