@@ -6,6 +6,7 @@
 #   changed WHAT             the last line: it does not any more; leaves with 1
 #   not_run WHY              the last line: nothing can be said here; leaves with 77
 #
+#   need PROGRAM...          they are there, or not_run
 #   debian PACKAGE VERSION   the installed package has this version, or not_run
 #   unpack PACKAGE VERSION   the Debian package's files below $TEMP/root, whatever is installed
 #   venv NAME==VERSION...    a Python environment of its own: $PYTHON
@@ -29,6 +30,7 @@ set -euo pipefail
 STEP_SECONDS=120 # a download's bound; what runs after it takes seconds
 READY_SECONDS=60
 NAME='' TEMP='' VERSIONS='' VERDICT=''
+STOP_SIGNAL=TERM # to what stays, before KILL; a server's folder is thrown away, so it may be a hard one
 STAYING=() # "pid start" of each
 KAFKA_SETTINGS=()
 
@@ -47,7 +49,7 @@ clean_up() {
     trap '' INT TERM HUP
     stop_child
     for one in "${STAYING[@]}"; do
-        proc_stop "${one% *}" "${one#* }" 10 "${STOP_SIGNAL:-TERM}" || true
+        proc_stop "${one% *}" "${one#* }" 10 "$STOP_SIGNAL" || true
     done
     if [[ -z $VERDICT ]] && ((code >= 128)); then
         printf 'not run - %s: interrupted\n' "$NAME"
@@ -71,6 +73,13 @@ verdict() {
     exit "$1"
 }
 
+need() {
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || not_run "$program is not installed"
+    done
+}
+
 step() { run_child timeout --foreground -k 2 "$STEP_SECONDS" "$@"; }
 
 stay() {
@@ -78,6 +87,7 @@ stay() {
     shift
     setpriv --pdeathsig KILL "$@" </dev/null >"$log" 2>&1 &
     STAYED=$!
+    disown "$STAYED" # no word of the shell when it is killed
     STAYING+=("$STAYED $(proc_start "$STAYED")")
 }
 
@@ -124,6 +134,7 @@ venv() {
 
 compile() {
     local name=$1
+    need gcc
     shift
     cat >"$TEMP/$name.c"
     step gcc -std=gnu17 -Wall -Wextra -Werror -I"$TEMP" -o "$TEMP/$name" "$TEMP/$name.c" "$@"
@@ -243,6 +254,7 @@ C
 # ---- servers -----------------------------------------------------------------------------
 
 kafka_jars() {
+    need java kcat jq
     JARS=$("$ROOT/deploy/local/cache.sh" kafka 2>"$TEMP/jars.log") || not_run "Kafka's jars could not be fetched"
     local found
     found=$(cd "$JARS" && echo kafka_2.13-*.jar)
@@ -254,6 +266,7 @@ kafka_jars() {
 # Settings are Kafka's own but for what one broker on the loopback needs.
 kafka_start() {
     local port controller tries home=$TEMP/kafka
+    STOP_SIGNAL=KILL
     kafka_jars
     mkdir -p "$home"
     for ((tries = 0; tries < 5; tries++)); do
@@ -300,11 +313,11 @@ as_postgres=()
 ((EUID != 0)) || as_postgres=(setpriv --reuid=postgres --regid=postgres --clear-groups)
 
 postgres_init() {
-    STOP_SIGNAL=INT # a fast shutdown
+    STOP_SIGNAL=QUIT
     mkdir -m 700 "$1"
     ((EUID != 0)) || chown postgres: "$1"
     (cd / && step "${as_postgres[@]}" "$POSTGRES_BIN/initdb" -D "$1/data" -U postgres -E UTF8 --locale=C.UTF-8 \
-        --auth=trust) >"$TEMP/initdb.log" 2>&1
+        --auth=trust --no-sync) >"$TEMP/initdb.log" 2>&1
 }
 
 # Trust is enough: the folder of the socket is the server's user's alone, and there is no port.

@@ -12,7 +12,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin kafka-delete-up-to-marker 'a group that had read all gets the one record that is written after it stopped'
+begin kafka-delete-up-to-marker \
+    'a group that had read all gets the one record that is written after it stopped'
 debian librdkafka-dev 2.0.2-1
 kafka_start
 kafka_header

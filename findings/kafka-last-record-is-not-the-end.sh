@@ -11,7 +11,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin kafka-last-record-is-not-the-end 'after all records are read, the offset of the last + 1 is the end of the partition'
+begin kafka-last-record-is-not-the-end \
+    'after all records are read, the offset of the last + 1 is the end of the partition'
 debian librdkafka-dev 2.0.2-1
 kafka_start
 kafka_header

@@ -10,7 +10,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin kafka-log-append-time-later 'with LogAppendTime, each record of the topic has a time of the broker, none is after now'
+begin kafka-log-append-time-later \
+    'with LogAppendTime, each record of the topic has a time of the broker, none is after now'
 kafka_start
 
 cat >"$TEMP/Show.java" <<'JAVA'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kafka-one-transactional-producer - one producer alone is slower than two that take turns, which never overlap.
+# kafka-one-transactional-producer - one producer is slower than two in turn, which never overlap.
 #
 # What: the same small transactions in the same order, each begun after the last one's commit has returned.
 #   A commit returns before its markers are written; the same producer's next transaction meets that,
@@ -10,7 +10,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin kafka-one-transactional-producer 'the same transactions one after another take as long with one producer as with two in turn'
+begin kafka-one-transactional-producer \
+    'the same transactions one after another take as long with one producer as with two in turn'
 debian librdkafka-dev 2.0.2-1
 kafka_start
 kafka_header
@@ -35,7 +36,7 @@ int main(int argc, char **argv)
     rd_kafka_t *producers[2];
     for (int i = 0; i < 2; i++) {
         producers[i] = CLIENT(RD_KAFKA_PRODUCER, "bootstrap.servers", argv[1], "transactional.id",
-                              i ? "second" : "first", "linger.ms", "0");
+                              i ? "second" : "first", "linger.ms", "0", "debug", "eos");
         if (i == 0)
             make_topic(producers[0], "log", 1);
         SURE(rd_kafka_init_transactions(producers[i], WAIT_MS));
@@ -44,6 +45,7 @@ int main(int argc, char **argv)
     for (int count = 1; count <= 2; count++) {
         for (int i = 0; i < 6; i++) /* warm, and the last one's markers are not the first one's matter */
             transact(producers[i % count], "log", 1, 1);
+        fprintf(stderr, "measured: %d\n", count);
         double from = now();
         for (int i = 0; i < TRANSACTIONS; i++)
             transact(producers[i % count], "log", 1, 1);
@@ -56,6 +58,17 @@ int main(int argc, char **argv)
 C
 step "$TEMP/show" "$BROKER" >"$TEMP/c" 2>"$TEMP/c.log"
 read -r one two <"$TEMP/c"
-told="$one ms a transaction with one, $two ms with two in turn"
-awk -v one="$one" -v two="$two" 'BEGIN { exit !(one > 2 * two) }' || changed "$told"
+# What the coordinator refused for now, of 60 transactions; the library logs each answer.
+refused() {
+    awk -v count="$1" '
+        /^measured: / { now = $2 }
+        now == count && /another concurrent operation/ { n++ }
+        END { print n + 0 }
+    ' "$TEMP/c.log"
+}
+alone=$(refused 1)
+in_turn=$(refused 2)
+told="of 60 transactions $alone meet the last one's markers with one producer ($one ms each), "
+told+="$in_turn with two in turn ($two ms)"
+((alone >= 40 && 4 * in_turn <= alone)) || changed "$told"
 seen "$told"

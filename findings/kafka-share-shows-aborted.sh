@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# kafka-share-shows-aborted - a share group hands out records that were taken back, and no client can
-# help it.
+# kafka-share-shows-aborted - a share group hands out records that were taken back; no client can help it.
 #
 # What: a share consumer gets aborted records too. Its isolation is a setting of the group, which an
 #   administrator makes; the client refuses isolation.level. librdkafka's consumers hide them by default.
@@ -10,7 +9,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin kafka-share-shows-aborted 'a share consumer gets the 3 committed records and not the 3 aborted, or can be told so by its settings'
+begin kafka-share-shows-aborted \
+    'a share consumer gets the 3 committed records and not the 3 aborted, or can be told so by its settings'
 kafka_start
 
 cat >"$TEMP/Show.java" <<'JAVA'
@@ -85,6 +85,7 @@ class Show {
 JAVA
 java_run "$TEMP/Show.java" "$BROKER" >"$TEMP/java" 2>"$TEMP/java.log"
 read -r plain refused told_group <"$TEMP/java"
-told="a share group gets $plain records, isolation.level in the client is $refused, a group with share.isolation.level=read_committed gets $told_group"
+told="a share group gets $plain records, isolation.level in the client is $refused, "
+told+="a group with share.isolation.level=read_committed gets $told_group"
 [[ $plain == 6 && $refused == refused && $told_group == 3 ]] || changed "$told"
 seen "$told"

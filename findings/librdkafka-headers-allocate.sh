@@ -2,10 +2,11 @@
 # librdkafka-headers-allocate - asking a record without headers for its headers allocates.
 #
 # What: rd_kafka_message_headers() of a record that has none makes a buffer for them, finds nothing, frees
-#   it and answers "none". Counted by a malloc() of our own, in the thread that asks.
+#   it and answers "none" (once for each record). Counted by a malloc() of our own, in the thread that asks.
 # Where: librdkafka 2.0.2 (Debian 12), over its own mock broker.
 # Why: looking for `traceparent` in each record was a twentieth of a worker's time.
-# So: a header is looked for in commands only; steps have it in their metadata; docs/traps.md.
+# So: a header is looked for in commands only; steps have it in their metadata:
+#   consumers/batch.c.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

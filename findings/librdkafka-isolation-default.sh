@@ -10,7 +10,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin librdkafka-isolation-default 'without settings every client sees the same 6 records: 3 committed, 3 aborted'
+begin librdkafka-isolation-default \
+    'without settings every client sees the same 6 records: 3 committed, 3 aborted'
 debian librdkafka-dev 2.0.2-1
 kafka_start
 kafka_header

@@ -6,11 +6,12 @@
 # Where: librdkafka 2.0.2 (Debian 12), its test.mock.num.brokers, against Kafka 4.2.2.
 # Why: a test of "an abort leaves nothing" over the mock would fail for a program that is right, and one
 #   that counts records would bless a program that is wrong.
-# So: tests/contract and tests/system use a real broker only.
+# So: what tests see of transactions they see on a real broker: tests/contract, tests/system.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin librdkafka-mock-aborted 'a read_committed consumer gets none of 3 aborted records, of the mock as of the real broker'
+begin librdkafka-mock-aborted \
+    'a read_committed consumer gets none of 3 aborted records, of the mock as of the real broker'
 debian librdkafka-dev 2.0.2-1
 kafka_start
 kafka_header

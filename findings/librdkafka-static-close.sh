@@ -10,7 +10,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin librdkafka-static-close 'whichever way a member is closed, the other one has its partition within a second or two'
+begin librdkafka-static-close \
+    'whichever way a member is closed, the other one has its partition within a second or two'
 debian librdkafka-dev 2.0.2-1
 kafka_start
 kafka_header

@@ -11,6 +11,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 begin protobuf-c-nul 'unpack and pack give the same 5 bytes: field, length 3, "a", NUL, "b"'
 debian libprotobuf-c-dev 1.4.1-1+b1
+debian protobuf-c-compiler 1.4.1-1+b1
 debian protobuf-compiler 3.21.12-3+deb12u1
 venv protobuf==7.36.2
 

@@ -9,7 +9,8 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-begin protoc-without-timestamp 'protoc with what it depends on compiles a file that imports google/protobuf/timestamp.proto'
+begin protoc-without-timestamp \
+    'protoc with what it depends on compiles a file that imports google/protobuf/timestamp.proto'
 unpack protobuf-compiler 3.21.12-3+deb12u1
 unpack libprotoc32 3.21.12-3+deb12u1
 unpack libprotobuf32 3.21.12-3+deb12u1
@@ -34,6 +35,7 @@ unpack libprotobuf-dev 3.21.12-3+deb12u1
 both=$(compile_sale both)
 deb=("$TEMP"/deb-protobuf-compiler/*.deb)
 recommends=$(dpkg-deb -f "${deb[0]}" Recommends)
-told="recommends \"$recommends\"; without it protoc ends with $alone ($(head -n 1 "$TEMP/alone.log")), with it with $both"
+told="recommends $recommends; without it protoc ends with $alone ($(head -n 1 "$TEMP/alone.log")), "
+told+="with it with $both"
 [[ $alone == 1 && $both == 0 && $(<"$TEMP/alone.log") == *timestamp.proto*'not found'* ]] || changed "$told"
 seen "$told"
