@@ -91,6 +91,9 @@ bool core_step_is_misplaced(const struct core *core, const struct core_input *in
 
 /* ---- what one input leaves ---- */
 
+/* Where the partition goes on after this input. */
+int64_t input_next_offset(const struct core_input *input);
+
 /* Where the input leaves its mark: the open receipt of its partition. */
 struct receipt *input_run_receipt(struct input_run *run);
 

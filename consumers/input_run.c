@@ -8,6 +8,12 @@
 /* Of an order's id, in the ids that are derived from it. */
 #define ID_STEM_BYTES_MAX 100
 
+/* Protection offset_plus_one. */
+int64_t input_next_offset(const struct core_input *input)
+{
+    return input->offset + 1;
+}
+
 struct receipt *input_run_receipt(struct input_run *run)
 {
     return &run->core->partitions[run->input->partition].open;
@@ -59,7 +65,8 @@ static size_t put_number(char *at, uint64_t number)
     return sizeof digits - first;
 }
 
-/* One for each step, so without the cost of a format. */
+/* Protection derived_ids: a step decided twice gets the same id. One for each step, so without the
+ * cost of a format. */
 struct text id_of_step(struct ol_arena *arena, struct text stem, int64_t version, size_t number)
 {
     char id[ID_BYTES_MAX + 2 * 21];

@@ -1,7 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
@@ -108,7 +108,8 @@ static int32_t find_beyond(const struct loop *loop, const struct load_progress *
 static enum ol_class check_owner(struct loop *loop, const struct load_progress *progress,
                                  struct ol_error *reterr)
 {
-    if (!loop->deciding || find_beyond(loop, progress) < 0 || !PROTECTED(outrun))
+    bool is_outrun = PROTECTED(outrun) && loop->deciding && find_beyond(loop, progress) >= 0;
+    if (!is_outrun)
         return OL_OK;
     enum ol_class class = loop_finish_commit(loop, reterr);
     if (class)
@@ -128,7 +129,7 @@ static enum ol_class note_progress(struct loop *loop, const struct load_progress
     for (int32_t i = 0; i < loop->partitions; i++) {
         if (!(loop->owned >> i & 1))
             continue;
-        if (progress[i].next_offset < loop->projected[i] && PROTECTED(went_back))
+        if (PROTECTED(went_back) && progress[i].next_offset < loop->projected[i])
             return ol_fail(reterr, OL_VIOLATED,
                            "the projection of %s partition %d went back from offset %lld to %lld "
                            "(a database crash with synchronous_commit off, or a failover)",

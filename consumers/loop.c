@@ -1,7 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_lives.h"
 #include "lib/program/ol_log.h"
@@ -462,10 +462,8 @@ static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
         class = ol_producer_produce(producer, batch->records, batch->record_count, reterr);
     ol_kill_point("worker_produced");
     if (!class)
-        class = ol_producer_commit_start(
-            producer, offsets, 2 * batch->offset_count,
-            PROTECTED(assignment_metadata) ? ol_consumer_assignment(loop->consumer)->group : NULL,
-            reterr);
+        class = ol_producer_commit_start(producer, offsets, 2 * batch->offset_count,
+                                         ol_consumer_assignment(loop->consumer)->group, reterr);
     ol_kill_point("worker_committing");
     if (class)
         return class;
@@ -531,7 +529,7 @@ enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr)
         return OL_OK;
     enum ol_class class =
         ol_producer_commit_wait(loop->producers[loop->committing_with], NULL, reterr);
-    if (class && PROTECTED(from_scratch)) {
+    if (PROTECTED(from_scratch) && class) {
         ol_series_add(loop->metrics.aborted, 1);
         return class; /* the batch stays as it is until the producers are closed */
     }

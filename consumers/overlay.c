@@ -1,7 +1,7 @@
 #include "consumers/overlay.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_hash.h"
 
 #include <stdlib.h>
@@ -401,7 +401,7 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
         const struct hashed_key sought = hashed(&keys[i]);
         struct entry *entry = find(overlay, &sought);
         domain_assert(entry);
-        if (offset < entry->base_offset && PROTECTED(base_offset))
+        if (PROTECTED(base_offset) && offset < entry->base_offset)
             continue;
         entity_apply(&entry->entity, &keys[i], event);
         entry->batch = overlay->partitions[partition].open;
@@ -473,7 +473,7 @@ void overlay_evict(struct overlay *overlay)
             queue_append(overlay, queue_take(overlay));
             continue;
         }
-        if (entry->batch > overlay->partitions[entry->partition].projected && PROTECTED(settled))
+        if (PROTECTED(settled) && entry->batch > overlay->partitions[entry->partition].projected)
             break;
         remove_oldest(overlay);
         overlay->stats.evictions++;

@@ -1,7 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_hash.h"
 #include "lib/program/ol_log.h"
@@ -134,7 +134,7 @@ static enum ol_class confirm(struct takeover *takeover, const struct takeover_pa
         return class;
     bool moved = places[0].offset != own->committed[0] || places[1].offset != own->committed[1] ||
                  high != own->events_end;
-    if (moved && PROTECTED(halt_confirmed))
+    if (PROTECTED(halt_confirmed) && moved)
         return ol_fail(reterr, OL_RETRY, "partition %d has another owner, who went on meanwhile",
                        own->partition);
     return OL_OK;
@@ -144,7 +144,8 @@ static enum ol_class confirm(struct takeover *takeover, const struct takeover_pa
 static enum ol_class check_end(struct takeover *takeover, struct takeover_partition *own,
                                const struct load_progress *progress, struct ol_error *reterr)
 {
-    if (own->halted || progress->next_offset <= own->events_end || !PROTECTED(log_end_checked))
+    bool ahead = PROTECTED(log_end_checked) && progress->next_offset > own->events_end;
+    if (own->halted || !ahead)
         return OL_OK;
     enum ol_class class = confirm(takeover, own, reterr);
     if (class)
@@ -243,7 +244,7 @@ static bool is_last_projected(struct takeover *takeover, struct takeover_partiti
     own->digest_checked = true;
     bool same = message->offset == own->progress.last_offset &&
                 digest_of(message) == own->progress.last_digest;
-    if (!same && PROTECTED(digest_checked)) {
+    if (PROTECTED(digest_checked) && !same) {
         halt(takeover, own,
              "the last event that the projection saw is not in the log any more, or another is in "
              "its place; see docs/runbook.md");
@@ -332,8 +333,6 @@ static enum ol_class fold_chunk(struct takeover *takeover, const struct ol_messa
 
 static bool is_read(struct takeover *takeover)
 {
-    if (!PROTECTED(high_watermark))
-        return ol_reader_at_end(takeover->loop->reader);
     for (size_t i = 0; i < takeover->count; i++) {
         const struct takeover_partition *own = &takeover->partitions[i];
         if (!own->halted && ol_reader_position(takeover->loop->reader, i) < own->events_end)
@@ -493,7 +492,7 @@ static enum ol_class check_receipt(struct takeover *takeover, struct takeover_pa
             ol_log(OL_LOG_WARN, "worker", "offset missing in the group, taken from the receipts",
                    ol_kv("topic", loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text),
                    ol_kv("partition", own->partition), ol_kv("offset", next[i]));
-        } else if (own->committed[i] != next[i] && PROTECTED(receipts_checked)) {
+        } else if (PROTECTED(receipts_checked) && own->committed[i] != next[i]) {
             enum ol_class class = confirm(takeover, own, reterr);
             if (class)
                 return class;

@@ -4,7 +4,7 @@
 #include "domain/check.h"
 #include "domain/machines.h"
 #include "domain/money.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 
 /* ---- tables ---- */
 
@@ -251,17 +251,6 @@ bool order_is_open(const struct order *state)
     return state->saga_state == SAGA_IS_RUNNING || state->saga_state == SAGA_IS_UNDOING;
 }
 
-uint64_t order_groups_unanswered(const struct order *state)
-{
-    return state->groups_asked & ~state->groups_reserved & ~state->groups_refused;
-}
-
-uint64_t order_groups_to_release(const struct order *state)
-{
-    uint64_t asked = PROTECTED(undo_unanswered) ? state->groups_asked : state->groups_reserved;
-    return asked & ~state->groups_refused & ~state->groups_released;
-}
-
 enum refusal_code order_cancel_rule(enum order_status status)
 {
     domain_assert(status < ORDER_STATUS_COUNT);
@@ -438,8 +427,11 @@ static bool timeout_is_due(const struct judging *judging, const struct order_ste
 {
     domain_assert(step->kind == ORDER_TIMEOUT);
     domain_assert(order_is_open(&judging->next));
-    bool is_meant = step->deadline_us == judging->next.deadline_us || !PROTECTED(deadline_meant);
-    return is_meant && (judging->facts->now_us >= step->deadline_us || !PROTECTED(broker_time));
+    if (PROTECTED(deadline_meant) && step->deadline_us != judging->next.deadline_us)
+        return false;
+    if (PROTECTED(broker_time) && judging->facts->now_us < step->deadline_us)
+        return false;
+    return true;
 }
 
 static void expire(struct judging *judging, const struct order_step *step)

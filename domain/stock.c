@@ -5,7 +5,7 @@
 #include "domain/machines.h"
 #include "domain/name.h"
 #include "domain/partition.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 
 /* clang-format off */
 #define SILENT(sentence) {sentence, .nothing_to_say = true}
@@ -192,7 +192,7 @@ static struct refusal check_lines(const struct product *const *products,
             return refused(REFUSED_PRODUCT_UNKNOWN, line->sku);
         if (!currency_is(product->currency, step->currency))
             return refused(REFUSED_CURRENCY_MISMATCH, line->sku);
-        if (line->quantity > product->on_hand - product->reserved && PROTECTED(stock_short))
+        if (PROTECTED(stock_short) && line->quantity > product->on_hand - product->reserved)
             return refused(REFUSED_STOCK_SHORT, line->sku);
     }
     return accepted();
