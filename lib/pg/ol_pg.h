@@ -33,9 +33,9 @@ struct pg_result; /* libpq's PGresult */
 
 /* Times in ms: 0 takes the default beside it, OL_PG_NO_TIMEOUT none. Strings are copied. */
 struct ol_pg_options {
-    const char *dsn;                    /* URI or key=value; "" or NULL: libpq's PG* environment */
-    const char *application_name;       /* in pg_stat_activity, unless the DSN has another */
-    int connect_timeout_ms;             /* 5,000; all hosts of the DSN together, but for DNS */
+    const char *dsn;              /* URI or key=value; "" or NULL: libpq's PG* environment */
+    const char *application_name; /* in pg_stat_activity, unless the DSN has another */
+    int connect_timeout_ms; /* 5,000; for each host of the DSN, unless that has a connect_timeout */
     int statement_timeout_ms;           /* 30,000 */
     int lock_timeout_ms;                /* 10,000 */
     int idle_in_transaction_timeout_ms; /* 30,000 */
@@ -47,9 +47,11 @@ struct ol_pg_options {
 struct ol_pg;
 
 /*
- * Connects and sets the session: the timeouts above, TimeZone UTC, client_encoding UTF8, jit off,
+ * Connects and sets the session: the timeouts above (all others off), TimeZone UTC, client_encoding UTF8, jit off,
  * client_connection_check_interval (a server whose client is gone stops working for it).
- *     OL_UNREACHABLE  nobody answers at host:port in time, or the server is starting or stopping
+ * Several hosts are tried in their order, each in its own time (names are looked up before).
+ *     OL_UNREACHABLE  nobody answers at host:port in time, or the server is starting or stopping; a
+ *                     line for each host
  *     OL_RETRY        the server is there but full (53300 and the like)
  *     OL_USAGE        the DSN can't be read (it is never repeated: it may hold a password)
  *     OL_FATAL        the server says no: password, database, too old (14 is the least)
