@@ -548,7 +548,7 @@ Test(ol_pg_exec, a_statement_timeout_is_retry)
 static const struct ol_pg_statement lock_row = {.name = "test/lock",
                                                 .sql = "UPDATE orderlog_test_lock SET n = n + 1"};
 
-Test(ol_pg_exec, a_lock_timeout_is_retry_and_a_stale_snapshot_conflict)
+Test(ol_pg_exec, a_lock_timeout_and_a_stale_snapshot_are_retry)
 {
     OL_AUTO(ol_pg) struct ol_pg *first = pg_open();
     OL_AUTO(ol_pg)
@@ -562,7 +562,7 @@ Test(ol_pg_exec, a_lock_timeout_is_retry_and_a_stale_snapshot_conflict)
     pg_fails(ol_pg_exec(second, &lock_row, NULL, NULL, reterr), OL_RETRY, "55P03");
     pg_script(second, "ROLLBACK TO s");
     pg_ok(ol_pg_commit(first, reterr));
-    pg_fails(ol_pg_exec(second, &lock_row, NULL, NULL, reterr), OL_CONFLICT, "40001");
+    pg_fails(ol_pg_exec(second, &lock_row, NULL, NULL, reterr), OL_RETRY, "40001");
     pg_ok(ol_pg_rollback(second, reterr));
     pg_script(first, "DROP TABLE orderlog_test_lock");
 }
