@@ -89,7 +89,7 @@ enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *
 enum ol_class migrate_status_run(const struct ol_options *options, struct ol_error *reterr)
 {
     OL_AUTO(session) struct session session;
-    enum ol_class class = session_init(&session, options, SESSION_PG_WRITES, reterr);
+    enum ol_class class = session_init(&session, options, SESSION_PG_ANY, reterr);
     if (class)
         return class;
     struct listing listing = {0};

@@ -223,6 +223,39 @@ static enum ol_class set_session(struct ol_pg *db, struct ol_error *reterr)
     return ol_pg_exec(db, &session_set, &params, NULL, reterr);
 }
 
+/* The first words on a connection, before anything is set: a pooler that gives each transaction
+ * another connection would leave our settings with somebody else's. It has process numbers of its
+ * own; what only passes bytes on has the server's. */
+static enum ol_class look_around(struct ol_pg *db, int64_t deadline_us, int timeout_ms,
+                                 struct ol_error *reterr)
+{
+    static const char name[] = "session/look";
+    OL_AUTO(ol_pg_result) struct pg_result *result = NULL, *behind = NULL;
+    if (!PQsendQuery(db->conn, "SELECT pg_backend_pid(), pg_is_in_recovery()"))
+        return ol_pg_lost(db, name, reterr);
+    enum ol_class class = ol_pg_next_result(db, name, deadline_us, &result, reterr);
+    if (!class && PQresultStatus(result) != PGRES_TUPLES_OK)
+        return ol_pg_fail_result(db, name, result, reterr);
+    if (!class)
+        class = ol_pg_next_result(db, name, deadline_us, &behind, reterr);
+    if (class)
+        return ol_fail(reterr, OL_UNREACHABLE,
+                       "PostgreSQL at %s takes connections, but doesn't answer within %d ms",
+                       db->where, timeout_ms);
+    int pid = (int)strtol(PQgetvalue(result, 0, 0), NULL, 10);
+    if (pid != PQbackendPID(db->conn) && !db->options.pooled)
+        return ol_fail(reterr, OL_FATAL,
+                       "PostgreSQL at %s stands behind a pooler, which may give each transaction "
+                       "another connection: connect directly, or to a pool in session mode with "
+                       "--pg-pooler=session",
+                       db->where);
+    if (db->options.primary && *PQgetvalue(result, 0, 1) == 't')
+        return ol_fail(reterr, OL_UNREACHABLE,
+                       "PostgreSQL at %s is a standby, and this is for the primary alone",
+                       db->where);
+    return OL_OK;
+}
+
 /* The address only where the name alone doesn't tell. */
 static void name_place(struct ol_pg *db, const struct ol_pg_host *host, bool several)
 {
@@ -250,7 +283,9 @@ static enum ol_class connect_to(struct ol_pg *db, const struct ol_pg_host *host,
     if (PQserverVersion(db->conn) < LEAST_SERVER_VERSION)
         return ol_fail(reterr, OL_FATAL, "PostgreSQL at %s is version %d; 14 is the least",
                        db->where, PQserverVersion(db->conn) / 10000);
-    return PQsetnonblocking(db->conn, 1) ? ol_pg_lost(db, "connect", reterr) : OL_OK;
+    if (PQsetnonblocking(db->conn, 1))
+        return ol_pg_lost(db, "connect", reterr);
+    return look_around(db, deadline_us, timeout_ms, reterr);
 }
 
 /* One after the other, each in its time, until one will do; a line for each that won't. A server that

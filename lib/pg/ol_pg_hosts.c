@@ -98,15 +98,13 @@ static enum ol_class add_all(struct ol_pg_hosts *hosts, const PQconninfoOption *
     long seconds = strtol(value_of(settings, "connect_timeout"), NULL, 10);
     enum ol_class class = OL_OK;
     hosts->timeout_ms = seconds <= 0 || seconds > OL_PG_CONNECT_MAX_S ? 0 : (int)seconds * 1000;
-    hosts->prefers_standby =
-        !strcmp(value_of(settings, "target_session_attrs"), "prefer-standby");
+    hosts->prefers_standby = !strcmp(value_of(settings, "target_session_attrs"), "prefer-standby");
     for (size_t i = 0; i < count && !class; i++)
         class = add_item(hosts, settings, i, count, reterr);
     return class;
 }
 
-enum ol_class ol_pg_hosts_find(const char *dsn, struct ol_pg_hosts *hosts,
-                               struct ol_error *reterr)
+enum ol_class ol_pg_hosts_find(const char *dsn, struct ol_pg_hosts *hosts, struct ol_error *reterr)
 {
     const char *const keywords[] = {"dbname", "channel_binding", NULL};
     const char *const values[] = {dsn, NO_SUCH_BINDING, NULL};
