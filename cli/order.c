@@ -176,7 +176,7 @@ static enum ol_class read_once(struct page *page, struct ol_error *reterr)
 {
     for (int i = 0; i < SECTION_COUNT; i++)
         ol_table_clear(&page->tables[i]);
-    page->place_count = 0;
+    page->range_count = 0;
     enum ol_class class = ol_pg_begin_snapshot(page->session->db, reterr);
     for (int i = 0; i < SECTION_COUNT && !class; i++)
         class = read_section(page, i, reterr);
