@@ -43,25 +43,26 @@ static const struct ol_pg_statement roles_missing = {
 /* Only of roles and schemas that are there. What was applied is nobody's to write but the owner's. */
 static const struct ol_pg_statement grants_missing = {
     .name = "rights/grants",
-    .sql = "WITH wanted (role, schema, privileges) AS (VALUES"
-           " ('orderlog_owner', 'orderlog', '{SELECT}'::text[]),"
-           " ('orderlog_owner', 'analytics', '{SELECT}'),"
-           " ('orderlog_projector', 'orderlog', '{SELECT,INSERT,UPDATE}'),"
-           " ('orderlog_worker', 'orderlog', '{SELECT}'),"
-           " ('orderlog_analyst', 'analytics', '{SELECT}')),"
-           " known AS (SELECT r.oid AS role_oid, w.role, n.oid AS schema_oid, w.schema, w.privileges"
-           " FROM wanted w JOIN pg_roles r ON r.rolname = w.role"
-           " JOIN pg_namespace n ON n.nspname = w.schema)"
-           "SELECT statement FROM ("
-           "SELECT 0 AS place, format('GRANT USAGE ON SCHEMA %I TO %I', schema, role) AS statement"
-           " FROM known WHERE NOT has_schema_privilege(role_oid, schema_oid, 'USAGE')"
-           " UNION ALL "
-           "SELECT 1, format('GRANT %s ON %I.%I TO %I', string_agg(p, ', '), schema, relname, role)"
-           " FROM known JOIN pg_class c ON relnamespace = schema_oid, unnest(privileges) p"
-           " WHERE relkind IN ('r', 'p', 'v', 'm') AND (p = 'SELECT'"
-           " OR (relkind IN ('r', 'p') AND relname NOT LIKE 'schema\\_migration%'))"
-           " AND NOT has_table_privilege(role_oid, c.oid, p) GROUP BY schema, relname, role"
-           ") g ORDER BY place, statement",
+    .sql =
+        "WITH wanted (role, schema, privileges) AS (VALUES"
+        " ('orderlog_owner', 'orderlog', '{SELECT}'::text[]),"
+        " ('orderlog_owner', 'analytics', '{SELECT}'),"
+        " ('orderlog_projector', 'orderlog', '{SELECT,INSERT,UPDATE}'),"
+        " ('orderlog_worker', 'orderlog', '{SELECT}'),"
+        " ('orderlog_analyst', 'analytics', '{SELECT}')),"
+        " known AS (SELECT r.oid AS role_oid, w.role, n.oid AS schema_oid, w.schema, w.privileges"
+        " FROM wanted w JOIN pg_roles r ON r.rolname = w.role"
+        " JOIN pg_namespace n ON n.nspname = w.schema)"
+        "SELECT statement FROM ("
+        "SELECT 0 AS place, format('GRANT USAGE ON SCHEMA %I TO %I', schema, role) AS statement"
+        " FROM known WHERE NOT has_schema_privilege(role_oid, schema_oid, 'USAGE')"
+        " UNION ALL "
+        "SELECT 1, format('GRANT %s ON %I.%I TO %I', string_agg(p, ', '), schema, relname, role)"
+        " FROM known JOIN pg_class c ON relnamespace = schema_oid, unnest(privileges) p"
+        " WHERE relkind IN ('r', 'p', 'v', 'm') AND (p = 'SELECT'"
+        " OR (relkind IN ('r', 'p') AND relname NOT LIKE 'schema\\_migration%'))"
+        " AND NOT has_table_privilege(role_oid, c.oid, p) GROUP BY schema, relname, role"
+        ") g ORDER BY place, statement",
     .columns = statement_columns,
 };
 
@@ -83,12 +84,13 @@ static enum ol_class roles_are_lacking(struct ol_pg *db, const struct ol_pg_rows
     if (class || roles.count == 0 || ol_pg_bool(login, 0, MAKES_ROLES))
         return class;
     add_statements(&statements, &roles);
-    return ol_fail(reterr, OL_FATAL,
-                   "the login %s may not make roles, and these are missing; let an administrator of "
-                   "the server run this, then 'orderlog migrate up' again (it makes the grants to "
-                   "them):%s\nand later, for the logins of the roles: GRANT orderlog_worker TO ..., "
-                   "orderlog_projector TO ..., orderlog_analyst TO ...",
-                   ol_pg_text(login, 0, LOGIN).data, ol_text_string(&statements));
+    return ol_fail(
+        reterr, OL_FATAL,
+        "the login %s may not make roles, and these are missing; let an administrator of "
+        "the server run this, then 'orderlog migrate up' again (it makes the grants to "
+        "them):%s\nand later, for the logins of the roles: GRANT orderlog_worker TO ..., "
+        "orderlog_projector TO ..., orderlog_analyst TO ...",
+        ol_pg_text(login, 0, LOGIN).data, ol_text_string(&statements));
 }
 
 enum ol_class rights_before(struct ol_pg *db, struct ol_error *reterr)
@@ -98,18 +100,20 @@ enum ol_class rights_before(struct ol_pg *db, struct ol_error *reterr)
     if (class)
         return class;
     if (ol_pg_bool(&login, 0, UNKNOWN))
-        return ol_fail(reterr, OL_FATAL,
-                       "the tables of the schema orderlog are there, but not schema_migrations, which "
-                       "says how old they are: a dump of an earlier version leaves it out; bring it "
-                       "from where the tables come from:\n"
-                       "  pg_dump -t public.schema_migrations -t public.schema_migration_sums ... | "
-                       "psql ...\nor drop the schemas orderlog and analytics: the log fills them anew");
+        return ol_fail(
+            reterr, OL_FATAL,
+            "the tables of the schema orderlog are there, but not schema_migrations, which "
+            "says how old they are: a dump of an earlier version leaves it out; bring it "
+            "from where the tables come from:\n"
+            "  pg_dump -t public.schema_migrations -t public.schema_migration_sums ... | "
+            "psql ...\nor drop the schemas orderlog and analytics: the log fills them anew");
     if (!ol_pg_bool(&login, 0, MAKES_SCHEMAS))
-        return ol_fail(reterr, OL_FATAL,
-                       "the login %s may not make schemas in this database; let its owner run this, "
-                       "then 'orderlog migrate up' again:\n  GRANT CREATE ON DATABASE %s TO %s;",
-                       ol_pg_text(&login, 0, LOGIN).data, ol_pg_text(&login, 0, DATABASE).data,
-                       ol_pg_text(&login, 0, LOGIN).data);
+        return ol_fail(
+            reterr, OL_FATAL,
+            "the login %s may not make schemas in this database; let its owner run this, "
+            "then 'orderlog migrate up' again:\n  GRANT CREATE ON DATABASE %s TO %s;",
+            ol_pg_text(&login, 0, LOGIN).data, ol_pg_text(&login, 0, DATABASE).data,
+            ol_pg_text(&login, 0, LOGIN).data);
     return roles_are_lacking(db, &login, reterr);
 }
 
@@ -158,7 +162,8 @@ enum ol_class rights_mend(struct ol_pg *db, struct ol_error *reterr)
     if (class)
         return class;
     if (roles.count + grants.count == 0) {
-        fprintf(stderr, "roles or grants were missing, as after a restore, and are there again\n");
+        fprintf(stderr,
+                "roles or grants were missing (a restore leaves them out), and are there now\n");
         return OL_OK;
     }
     add_statements(&statements, roles.count ? &roles : &grants);

@@ -190,6 +190,7 @@ enum ol_class ol_pg_send(struct ol_pg *db, struct ol_error *reterr)
     if (!PQpipelineSync(db->conn)) /* flushes too */
         return ol_pg_lost(db, db->steps[0].name, reterr);
     db->sent = true;
+    db->cancelled = false;
     return OL_OK;
 }
 

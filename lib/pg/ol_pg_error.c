@@ -37,7 +37,7 @@ enum ol_class ol_pg_class(const char *sqlstate)
 
 bool ol_pg_cancelled(const struct ol_pg *db)
 {
-    return !strcmp(db->sqlstate, "40001") || !strcmp(db->sqlstate, "40P01");
+    return db->cancelled;
 }
 
 enum ol_class ol_pg_fail_result(struct ol_pg *db, const char *name, const struct pg_result *result,
@@ -49,6 +49,9 @@ enum ol_class ol_pg_fail_result(struct ol_pg *db, const char *name, const struct
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
 
     snprintf(db->sqlstate, sizeof db->sqlstate, "%s", sqlstate ? sqlstate : "");
+    /* It may take the connection along: then its loss is told after it. */
+    if (!strcmp(db->sqlstate, "40001") || !strcmp(db->sqlstate, "40P01"))
+        db->cancelled = true;
     if (!sqlstate) { /* libpq's own: as a rule the connection went away */
         char line[256];
         ol_pg_first_line(PQresultErrorMessage(result), line, sizeof line);

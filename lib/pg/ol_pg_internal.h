@@ -73,6 +73,7 @@ struct ol_pg {
     struct ol_pg_step steps[OL_PG_PIPELINE_MAX];
     size_t step_count;
     bool sent;                  /* the pipeline's end is marked */
+    bool cancelled;             /* what was sent last, by a standby's recovery */
     struct ol_pg_copy *copying; /* NULL: none */
 };
 
