@@ -49,7 +49,7 @@ struct ol_pg_options {
 struct ol_pg;
 
 /*
- * Connects and sets the session: the timeouts above (all others off), TimeZone UTC, client_encoding UTF8, jit off,
+ * Connects and sets the session: the timeouts above (all others off), read committed, TimeZone UTC, client_encoding UTF8, jit off,
  * client_connection_check_interval (a server whose client is gone stops working for it).
  * Several hosts are tried in their order, each in its own time (names are looked up before).
  *     OL_UNREACHABLE  nobody answers at host:port in time, or the server is starting or stopping; a

@@ -22,6 +22,7 @@ static const struct ol_pg_statement session_set = {
            " coalesce(nullif($6, ''), current_setting('synchronous_commit')), false),"
            " set_config('default_transaction_read_only',"
            " coalesce(nullif($7, ''), current_setting('default_transaction_read_only')), false),"
+           " set_config('default_transaction_isolation', 'read committed', false),"
            " set_config('DateStyle', 'ISO', false),"
            " set_config('jit', 'off', false),"
            " (SELECT count(set_config(name, '0', false)) FROM pg_settings"
@@ -29,6 +30,11 @@ static const struct ol_pg_statement session_set = {
            " AND name NOT IN ('statement_timeout', 'lock_timeout',"
            " 'idle_in_transaction_session_timeout'))",
 };
+
+static const struct ol_pg_statement begin_read_committed = {
+    .name = "session/begin", .sql = "BEGIN ISOLATION LEVEL READ COMMITTED"};
+
+#define LOOK "SELECT pg_backend_pid(), pg_is_in_recovery()"
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
@@ -220,7 +226,37 @@ static enum ol_class set_session(struct ol_pg *db, struct ol_error *reterr)
     ol_pg_param_text(&params, "UTC", 3);
     ol_pg_param_text(&params, commit, strlen(commit));
     ol_pg_param_text(&params, read_only, strlen(read_only));
-    return ol_pg_exec(db, &session_set, &params, NULL, reterr);
+    /* A standby refuses any snapshot under a default of serializable (0A000). */
+    enum ol_class class = ol_pg_queue(db, &begin_read_committed, NULL, reterr);
+    if (!class)
+        class = ol_pg_queue(db, &session_set, &params, reterr);
+    if (!class)
+        class = ol_pg_queue(db, &ol_pg_stmt_commit, NULL, reterr);
+    return class ? class : ol_pg_receive(db, NULL, 0, 0, reterr);
+}
+
+/* Sends a text of statements; the rows of the one that has some into *ret_result. */
+static enum ol_class ask(struct ol_pg *db, const char *sql, int64_t deadline_us,
+                         struct pg_result **ret_result, struct ol_error *reterr)
+{
+    static const char name[] = "session/look";
+    struct pg_result *result = NULL;
+    enum ol_class failed = OL_OK, class;
+    if (!PQsendQuery(db->conn, sql))
+        return ol_pg_lost(db, name, reterr);
+    while (!(class = ol_pg_next_result(db, name, deadline_us, &result, failed ? NULL : reterr)) &&
+           result) {
+        if (PQresultStatus(result) == PGRES_TUPLES_OK && !*ret_result) {
+            *ret_result = OL_STEAL(result);
+            continue;
+        }
+        if (PQresultStatus(result) == PGRES_FATAL_ERROR && !failed)
+            failed = ol_pg_fail_result(db, name, result, reterr);
+        PQclear(OL_STEAL(result));
+    }
+    if (!failed && !class && !*ret_result)
+        return ol_pg_lost(db, name, reterr);
+    return failed ? failed : class;
 }
 
 /* The first words on a connection, before anything is set: a pooler that gives each transaction
@@ -229,19 +265,17 @@ static enum ol_class set_session(struct ol_pg *db, struct ol_error *reterr)
 static enum ol_class look_around(struct ol_pg *db, int64_t deadline_us, int timeout_ms,
                                  struct ol_error *reterr)
 {
-    static const char name[] = "session/look";
-    OL_AUTO(ol_pg_result) struct pg_result *result = NULL, *behind = NULL;
-    if (!PQsendQuery(db->conn, "SELECT pg_backend_pid(), pg_is_in_recovery()"))
-        return ol_pg_lost(db, name, reterr);
-    enum ol_class class = ol_pg_next_result(db, name, deadline_us, &result, reterr);
-    if (!class && PQresultStatus(result) != PGRES_TUPLES_OK)
-        return ol_pg_fail_result(db, name, result, reterr);
-    if (!class)
-        class = ol_pg_next_result(db, name, deadline_us, &behind, reterr);
-    if (class)
+    OL_AUTO(ol_pg_result) struct pg_result *result = NULL;
+    enum ol_class class = ask(db, LOOK, deadline_us, &result, reterr);
+    if (class == OL_FATAL && !strcmp(db->sqlstate, "0A000"))
+        class = ask(db, "BEGIN ISOLATION LEVEL READ COMMITTED;" LOOK ";COMMIT", deadline_us,
+                    &result, reterr);
+    if (class && ol_clock_monotonic_us() >= deadline_us)
         return ol_fail(reterr, OL_UNREACHABLE,
                        "PostgreSQL at %s takes connections, but doesn't answer within %d ms",
                        db->where, timeout_ms);
+    if (class)
+        return class;
     int pid = (int)strtol(PQgetvalue(result, 0, 0), NULL, 10);
     if (pid != PQbackendPID(db->conn) && !db->options.pooled)
         return ol_fail(reterr, OL_FATAL,

@@ -46,7 +46,8 @@ def as_user(*words, **more):
 def query(dsn, text):
     """Rows as lists of texts."""
     done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", "-"],
-                          input=text, capture_output=True, text=True, timeout=PATIENCE, check=False)
+                          input=text, capture_output=True, text=True, timeout=PATIENCE, check=False,
+                          env={**os.environ, "PGOPTIONS": "-c default_transaction_isolation=read\\ committed"})
     if done.returncode != 0:
         raise Hopeless(f"psql: {done.stderr}")
     return [line.split("\t") for line in done.stdout.splitlines()]
