@@ -108,7 +108,7 @@ static enum ol_class check_dsn(const char *dsn, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* What stands before dbname yields to the DSN; what stands behind it doesn't. libpq leaves out what
+/* What stands before dbname yields to the DSN; what stands after it doesn't. libpq leaves out what
  * is "". */
 static struct pg_conn *start_connection(const struct ol_pg *db, const struct ol_pg_host *host,
                                         const char *attributes)
