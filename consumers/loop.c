@@ -125,8 +125,11 @@ static enum ol_class open_database(struct loop *loop, struct ol_error *reterr)
     char name[64];
     snprintf(name, sizeof name, CLIENT_ID, context_name(loop->context),
              (long long)loop->options->slot);
-    const struct ol_pg_options options = {
-        .dsn = loop->options->pg_dsn, .application_name = name, .read_only = true};
+    const struct ol_pg_options options = {.dsn = loop->options->pg_dsn,
+                                          .application_name = name,
+                                          .read_only = true,
+                                          .primary = true,
+                                          .pooled = ol_options_pooled(loop->options)};
     enum ol_class class = ol_pg_open(&options, &loop->db, reterr);
     if (class)
         return class;

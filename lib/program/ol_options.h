@@ -107,6 +107,12 @@ enum ol_class ol_options_init(struct ol_options *ret_options, const char *comman
                               int argc, char *const argv[], struct ol_error *reterr);
 void ol_options_release(struct ol_options *options);
 
+/* A pooler in session mode may stand before PostgreSQL. */
+static inline bool ol_options_pooled(const struct ol_options *options)
+{
+    return options->pg_pooler && options->pg_pooler[0] == 's';
+}
+
 /* The value of -X name, NULL if it was not given. */
 const char *ol_options_kafka_property(const struct ol_options *options, const char *name);
 
