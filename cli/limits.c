@@ -42,6 +42,9 @@ enum ol_class limits_run(const struct ol_options *options, struct ol_error *rete
         {"id_min", 1, "bytes", "refused: ID_INVALID; command and aggregate id: dead letter"},
         {"id_max", ID_BYTES_MAX, "bytes",
          "refused: ID_INVALID; command and aggregate id: dead letter"},
+        {"id_unseen", 0, "characters",
+         "refused as the other ids: controls, hidden characters, blanks but the plain space, and "
+         "that at either end"},
         {"detail", DETAIL_BYTES_MAX, "bytes", "refused: TEXT_TOO_LONG"},
         {"reason", REASON_BYTES_MAX, "bytes", "refused: TEXT_TOO_LONG"},
         {"quantity_min", 1, "units", "refused: QUANTITY_NOT_POSITIVE"},

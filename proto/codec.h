@@ -41,7 +41,7 @@ struct bytes {
  *   TEXT_NOT_UTF8, TEXT_HAS_NUL  in any text but command id and aggregate id
  *   TEXT_TOO_LONG                actor, reason, correlation and causation id, traceparent: above
  *                                128 bytes; name, category, brand: above 512
- *   ID_INVALID                   a control character in a correlation or causation id
+ *   ID_INVALID                   what nobody sees in a correlation or causation id
  *   MESSAGE_TOO_LARGE            wire.size above MESSAGE_BYTES_MAX (subject empty)
  * Ids of customers, payments and lines, and currencies, are the domain's to judge.
  *

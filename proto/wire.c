@@ -1,6 +1,7 @@
 #include "proto/wire.h"
 
 #include "domain/message.h"
+#include "lib/base/ol_unseen.h"
 #include "lib/base/ol_utf8.h"
 
 #include <assert.h>
@@ -249,7 +250,7 @@ static inline uint64_t not_plain(uint64_t word)
     return (word | (word + EACH_BYTE(1)) | ((word - EACH_BYTE(0x20)) & ~word)) & EACH_BYTE(0x80);
 }
 
-/* Printable ASCII throughout: what nearly every id is, and clean in every sense. */
+/* Printable ASCII throughout: what nearly every id is, and clean but for blanks at its ends. */
 static inline bool text_is_plain(const uint8_t *data, size_t size)
 {
     uint64_t word, bad = 0;
@@ -267,12 +268,28 @@ static inline bool text_is_plain(const uint8_t *data, size_t size)
     return !bad;
 }
 
-/* C0, DEL, and C1 as UTF-8 has it: what the domain's id_is_clean() knows. */
-static const uint8_t *find_control(const uint8_t *data, size_t size)
+/* What makes an id unclean; NULL: nothing does. Steps and events are ours, and their ids were clean
+ * when they were written: a log keeps what an older rule let pass, which is all but controls. */
+static const char *unclean(const struct wire_reader *reader, const uint8_t *data, size_t size,
+                           size_t *ret_position)
 {
-    for (size_t i = 0; i < size; i++)
-        if (data[i] < 0x20 || data[i] == 0x7f || (data[i] < 0xa0 && i && data[i - 1] == 0xc2))
-            return data + i;
+    static const char *const what[] = {
+        [OL_SEEN] = NULL,
+        [OL_UNSEEN_CONTROL] = "an id holds a control character",
+        [OL_UNSEEN_LAYOUT] = "an id holds a control of lines or direction",
+        [OL_UNSEEN_BLANK] = "an id holds a blank that is not the plain space",
+        [OL_UNSEEN_HIDDEN] = "an id holds a hidden character",
+        [OL_UNSEEN_EDGE] = "an id begins or ends with a blank",
+    };
+    const char *text = (const char *)data;
+    size_t from = 0, at = 0;
+    enum ol_unseen found;
+    while ((found = ol_unseen_find(text + from, size - from, &at)) != OL_SEEN) {
+        *ret_position = from + at;
+        if (!reader->strict || found == OL_UNSEEN_CONTROL)
+            return what[found];
+        from += at + ol_utf8_length(text + from + at, size - from - at);
+    }
     return NULL;
 }
 
@@ -290,7 +307,8 @@ static bool read_text(struct wire_reader *reader, const struct wire_field *field
         return true;
     }
     bool long_one = size > field->limit && field->limit != WIRE_NO_LIMIT;
-    if (!long_one && text_is_plain(bytes.at, size))
+    bool edged = bytes.at[0] == ' ' || bytes.end[-1] == ' ';
+    if (!long_one && text_is_plain(bytes.at, size) && !(edged && field->flags & WIRE_CLEAN))
         return true;
 
     enum refusal_code code = ACCEPTED;
@@ -299,13 +317,13 @@ static bool read_text(struct wire_reader *reader, const struct wire_field *field
     case OL_UTF8_BAD: code = REFUSED_TEXT_NOT_UTF8, what = "a text is not valid UTF-8"; break;
     case OL_UTF8_HAS_NUL: code = REFUSED_TEXT_HAS_NUL, what = "a text holds a NUL byte"; break;
     case OL_UTF8_OK: {
-        const uint8_t *control = field->flags & WIRE_CLEAN ? find_control(bytes.at, size) : NULL;
+        const char *fault =
+            field->flags & WIRE_CLEAN ? unclean(reader, bytes.at, size, &position) : NULL;
         if (long_one) {
             code = REFUSED_TEXT_TOO_LONG, what = "a text is longer than its field allows";
             position = field->limit;
-        } else if (control) {
-            code = REFUSED_ID_INVALID, what = "an id holds a control character";
-            position = (size_t)(control - bytes.at);
+        } else if (fault) {
+            code = REFUSED_ID_INVALID, what = fault;
         }
         break;
     }

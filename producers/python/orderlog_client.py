@@ -23,6 +23,27 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
 
+# Rule: an id has 1 to 128 bytes in which everything is seen: none of these characters (controls,
+# hidden ones, blanks other than the plain space), and no space at either end.
+UNSEEN = (
+    (0x0000, 0x001F), (0x007F, 0x009F), (0x00A0, 0x00A0), (0x00AD, 0x00AD), (0x034F, 0x034F),
+    (0x061C, 0x061C), (0x115F, 0x1160), (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F),
+    (0x2000, 0x200A), (0x200B, 0x200F), (0x2028, 0x202E), (0x202F, 0x202F), (0x205F, 0x205F),
+    (0x2060, 0x2065), (0x2066, 0x2069), (0x206A, 0x206F), (0x2800, 0x2800), (0x3000, 0x3000),
+    (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB),
+    (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)
+
+
+def check_id(what, text):
+    """A command whose own id or whose aggregate's is not clean would become a dead letter."""
+    unseen = any(first <= ord(c) <= last for c in text for first, last in UNSEEN)
+    if unseen or text != text.strip(" ") or not 1 <= len(text.encode()) <= 128:
+        raise ValueError(
+            f"the {what} must be 1 to 128 bytes of UTF-8 without control characters, hidden "
+            "characters and blanks other than the plain space, which must not stand at either end"
+        )
+
 
 def generate(proto_dir=PROTO):
     """Makes Python classes of the .proto files in a temporary folder and imports them."""
@@ -104,7 +125,11 @@ class Client:
         self.consumer.assign(ends)
 
     def place_order(self, command_id, order_id, customer_id, currency, lines):
-        """lines: (sku, quantity, amount_minor) of each. Returns the acknowledged (partition, offset)."""
+        """lines: (sku, quantity, amount_minor) of each. Returns the acknowledged (partition, offset).
+
+        ValueError: an id is not clean; nothing was published."""
+        check_id("command id", command_id)
+        check_id("order id", order_id)
         command = self.command_pb2.Command()
         # Rule: the id follows from what you do, so that a second try has no second effect.
         command.metadata.command_id = command_id
@@ -183,8 +208,11 @@ def main():
 
     client = Client(arguments.brokers, arguments.prefix, arguments.timeout)
     client.follow()
-    place = client.place_order(f"order/{arguments.order}", arguments.order, arguments.customer,
-                               arguments.currency, arguments.line)
+    try:
+        place = client.place_order(f"order/{arguments.order}", arguments.order, arguments.customer,
+                                   arguments.currency, arguments.line)
+    except ValueError as error:
+        parser.error(str(error))
     print(json.dumps({"published": client.commands, "partition": place[0], "offset": str(place[1])}))
     outcome = client.outcome(place)
     print(json.dumps({"outcome": outcome.kind, "event": outcome.event, "code": outcome.code,

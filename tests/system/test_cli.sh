@@ -188,6 +188,7 @@ call limits --json
 same 'the limits: a message' "$(jq -r 'select(.limit == "message").value' <<<"$OUT")" 262144
 same 'the limits: lines' "$(jq -r 'select(.limit == "order_lines").value' <<<"$OUT")" 256
 same 'the limits: ids' "$(jq -r 'select(.limit == "id_max").value' <<<"$OUT")" 128
+same 'the limits: what nobody sees in ids' "$(jq -r 'select(.limit == "id_unseen").value' <<<"$OUT")" 0
 same 'the limits: partitions' "$(jq -r 'select(.limit == "partitions").value' <<<"$OUT")" 64
 call config show
 has 'a secret is masked' "$OUT" '********'

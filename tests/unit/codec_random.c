@@ -23,6 +23,10 @@ static struct text random_text(struct rng *rng, struct ol_arena *arena, size_t m
         memcpy(data + used, piece, bytes);
         used += bytes;
     }
+    if (clean && data[0] == ' ')
+        data[0] = 'x';
+    if (clean && data[used - 1] == ' ')
+        data[used - 1] = 'x';
     return (struct text){data, (uint32_t)used};
 }
 

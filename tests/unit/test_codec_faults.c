@@ -153,16 +153,34 @@ static void find_all(struct sample *sample, struct places *places)
     find_texts(body->message, base, body->name, true, 0, places);
 }
 
-enum damage { NOT_UTF8, HAS_NUL, CONTROL, CONTROL_C1, EMPTY, ABOVE_128, ABOVE_512, DAMAGE_COUNT };
+enum damage {
+    NOT_UTF8,
+    HAS_NUL,
+    CONTROL,
+    CONTROL_C1,
+    HIDDEN,
+    BLANK_BEFORE,
+    BLANK_BEHIND,
+    EMPTY,
+    ABOVE_128,
+    ABOVE_512,
+    DAMAGE_COUNT
+};
 
 static struct text damaged(enum damage damage)
 {
     static char x[513];
     memset(x, 'x', sizeof x);
     const struct text texts[DAMAGE_COUNT] = {
-        [NOT_UTF8] = TEXT("ab\xffz"), [HAS_NUL] = TEXT("ab\0z"),
-        [CONTROL] = TEXT("ab\nz"),    [CONTROL_C1] = TEXT("ab\xc2\x85z"),
-        [EMPTY] = TEXT(""),           [ABOVE_128] = {x, 129},
+        [NOT_UTF8] = TEXT("ab\xffz"),
+        [HAS_NUL] = TEXT("ab\0z"),
+        [CONTROL] = TEXT("ab\nz"),
+        [CONTROL_C1] = TEXT("ab\xc2\x85z"),
+        [HIDDEN] = TEXT("ab\xe2\x80\x8bz"),
+        [BLANK_BEFORE] = TEXT(" abc"),
+        [BLANK_BEHIND] = TEXT("abcdefghi "),
+        [EMPTY] = TEXT(""),
+        [ABOVE_128] = {x, 129},
         [ABOVE_512] = {x, 513},
     };
     return texts[damage];
@@ -187,7 +205,10 @@ static enum refusal_code expected_refusal(const char *name, enum damage damage)
     case NOT_UTF8: return REFUSED_TEXT_NOT_UTF8;
     case HAS_NUL: return REFUSED_TEXT_HAS_NUL;
     case CONTROL:
-    case CONTROL_C1: return is_one_of(name, references) ? REFUSED_ID_INVALID : ACCEPTED;
+    case CONTROL_C1:
+    case HIDDEN:
+    case BLANK_BEFORE:
+    case BLANK_BEHIND: return is_one_of(name, references) ? REFUSED_ID_INVALID : ACCEPTED;
     case ABOVE_128: return is_one_of(name, shorts) ? REFUSED_TEXT_TOO_LONG : ACCEPTED;
     case ABOVE_512:
         return is_one_of(name, shorts) || is_one_of(name, details) ? REFUSED_TEXT_TOO_LONG
@@ -249,6 +270,9 @@ static bool poisons(const struct wire_field *field, enum damage damage)
     case HAS_NUL: return true;
     case CONTROL:
     case CONTROL_C1: return field->flags & WIRE_CLEAN;
+    case HIDDEN:
+    case BLANK_BEFORE:
+    case BLANK_BEHIND: return false; /* a log from before has such ids, and stays readable */
     case EMPTY: return field->flags & WIRE_KEY;
     case ABOVE_128: return field->limit < 129;
     case ABOVE_512: return field->limit < 513;

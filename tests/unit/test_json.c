@@ -178,6 +178,12 @@ Test(json, says_what_is_wrong_and_where)
         {"{\"cancelOrder\":{}}", "cancel_order.order_id: missing", 1},
         {"{\"cancelOrder\":{\"orderId\":\"a\\nb\"}}",
          "cancel_order.order_id: an id holds a control", 1},
+        {"{\"cancelOrder\":{\"orderId\":\"a\\u200bb\"}}",
+         "cancel_order.order_id: an id holds a hidden character", 1},
+        {"{\"cancelOrder\":{\"orderId\":\"a\\u00a0b\"}}",
+         "cancel_order.order_id: an id holds a blank", 1},
+        {"{\"cancelOrder\":{\"orderId\":\"ab \"}}",
+         "cancel_order.order_id: an id begins or ends with a blank", 1},
         {"{\"metadata\":{\"commandId\":\"a\\tb\"},\"cancelOrder\":{\"orderId\":\"o\"}}",
          "metadata.command_id: an id holds a control character", 1},
     };
