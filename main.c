@@ -337,7 +337,8 @@ static int run_row(const struct row *row, int count, char *const words[])
     row_name(row, name);
     struct ol_error error = {.class = OL_FATAL};
     struct ol_options options;
-    if (ol_options_init(&options, name, row->groups, count, words, &error))
+    unsigned groups = row->groups | (row->arguments_max ? OL_TAKES_ARGUMENTS : 0u);
+    if (ol_options_init(&options, name, groups, count, words, &error))
         return failed(row, &error);
 
     int exit_code = 0;

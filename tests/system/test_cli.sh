@@ -199,6 +199,9 @@ silent 'nor one by one' 'no dead letters' dlq show --json
 silent 'no events' 'no events' events tail
 silent 'none to export' 'no events' events export
 exits 'a command that nobody saw' 3 command show nobody
+exits 'an id that begins with a dash' 2 command show -1
+has 'it says where such a word stands' "$ERR" 'stands behind --: orderlog command show -- -1'
+exits 'and there it is an id' 3 command show -- -1
 exits 'an order that nobody placed' 3 order show nobody
 exits 'its saga' 3 saga show nobody
 call lag --json
