@@ -47,6 +47,8 @@ enum ol_class limits_run(const struct ol_options *options, struct ol_error *rete
          "that at either end"},
         {"detail", DETAIL_BYTES_MAX, "bytes", "refused: TEXT_TOO_LONG"},
         {"reason", REASON_BYTES_MAX, "bytes", "refused: TEXT_TOO_LONG"},
+        {"time_margin", 2, "days",
+         "refused: TIME_INVALID; so far from the ends of the years 1 and 9999"},
         {"quantity_min", 1, "units", "refused: QUANTITY_NOT_POSITIVE"},
         {"amount_min", 0, "minor units", "refused: AMOUNT_NEGATIVE"},
         {"amount_max", INT64_MAX, "minor units", "refused: AMOUNT_OVERFLOW (after every sum)"},

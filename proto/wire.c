@@ -14,6 +14,10 @@
 #define SECONDS_MIN (-62135596800LL)
 #define SECONDS_MAX 253402300799LL
 
+/* A claim keeps two days from both ends: in another zone those times are in the year 0 or 10000,
+ * which many a reader of the rows can't hold. */
+#define CLAIM_MARGIN (2 * 86400)
+
 /* ---- faults ---- */
 
 /* The tables' longest path fits: tests/unit/test_codec_tables.c. */
@@ -48,19 +52,25 @@ bool wire_poison(struct wire_reader *reader, const char *name, const uint8_t *at
     return false;
 }
 
-/* A fault of a text: poison, or the first to be refused. False: poison. */
+/* The first fault that is to be refused is the one that is told. */
+static void refuse(struct wire_reader *reader, const char *name, enum refusal_code code)
+{
+    if (reader->fault != ACCEPTED)
+        return;
+    reader->fault = code;
+    path_text(reader, name, reader->fault_path);
+    for (int i = 0; i < reader->depth; i++)
+        if (reader->path[i].index >= 0)
+            reader->fault_line = (int32_t)reader->path[i].index + 1;
+}
+
+/* A fault of a text: poison, or refused. False: poison. */
 static bool text_fault(struct wire_reader *reader, const struct wire_field *field,
                        const uint8_t *at, enum refusal_code code, const char *what)
 {
     if (reader->strict || (field->flags & WIRE_KEY))
         return wire_poison(reader, field->name, at, what);
-    if (reader->fault == ACCEPTED) {
-        reader->fault = code;
-        path_text(reader, field->name, reader->fault_path);
-        for (int i = 0; i < reader->depth; i++)
-            if (reader->path[i].index >= 0)
-                reader->fault_line = (int32_t)reader->path[i].index + 1;
-    }
+    refuse(reader, field->name, code);
     return true;
 }
 
@@ -215,8 +225,9 @@ static bool decode_time(struct wire_reader *reader, struct wire_span span, int64
     return true;
 }
 
-/* Of what is no time (years 1 to 9999, nanoseconds below a second) a publisher's claim is
- * dropped, and a worker's is poison. Below a microsecond is cut off. */
+/* What is no time (years 1 to 9999, nanoseconds below a second) is refused as a publisher's claim,
+ * as is one at the ends of the calendar, and poison as a worker's. Below a microsecond is cut
+ * off. */
 bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const char *name,
                     int64_t *at_us)
 {
@@ -230,10 +241,13 @@ bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const ch
     }
     if (!read_bytes(reader, span, name, &bytes) || !decode_time(reader, bytes, &seconds, &nanos))
         return false;
-    bool good =
-        seconds >= SECONDS_MIN && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1000000000;
+    int64_t margin = reader->strict ? 0 : CLAIM_MARGIN;
+    bool good = seconds >= SECONDS_MIN + margin && seconds <= SECONDS_MAX - margin && nanos >= 0 &&
+                nanos < 1000000000;
     if (!good && reader->strict)
         return wire_poison(reader, name, at, "not a time within the years 1 to 9999");
+    if (!good)
+        refuse(reader, name, REFUSED_TIME_INVALID);
     *at_us = good ? seconds * 1000000 + nanos / 1000 : TIME_NONE;
     if (!good || nanos % 1000)
         reader->canonical = false;

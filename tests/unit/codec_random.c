@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
-#define YEAR_1_US    (-62135596800000000LL)
-#define YEAR_9999_US 253402300799999999LL
+/* The first and the last time that a command may claim. */
+#define YEAR_1_US    (-62135424000000000LL)
+#define YEAR_9999_US 253402127999999999LL
 
 /* ---- values ---- */
 

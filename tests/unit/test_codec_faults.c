@@ -539,13 +539,14 @@ Test(codec_faults, structure)
 
 /* ---- times ---- */
 
-Test(codec_faults, a_claimed_time_beyond_all_years_is_no_time)
+Test(codec_faults, a_claimed_time_that_no_zone_could_show_is_refused)
 {
     static const struct {
         const char *what, *bytes;
         size_t size;
-        int64_t at_us;
+        int64_t at_us; /* TIME_REFUSED: not one */
     } rows[] = {
+#define TIME_REFUSED           INT64_MAX
 #define ROW(what, time, at_us) {what, "\x0a" time ORDER, sizeof("\x0a" time ORDER) - 1, at_us}
         ROW("absent",
             "\x03\x0a\x01"
@@ -566,35 +567,55 @@ Test(codec_faults, a_claimed_time_beyond_all_years_is_no_time)
         ROW("a second of nanos",
             "\x0b\x0a\x01"
             "c\x2a\x06\x10\x80\x94\xeb\xdc\x03",
-            TIME_NONE),
+            TIME_REFUSED),
         ROW("nanos below zero",
             "\x10\x0a\x01"
             "c\x2a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-            TIME_NONE),
+            TIME_REFUSED),
         ROW("the last second of 9999",
             "\x0c\x0a\x01"
             "c\x2a\x07\x08\xff\x82\xd1\xff\xaf\x07",
-            253402300799000000),
+            TIME_REFUSED),
+        ROW("the last second two days before its end",
+            "\x0c\x0a\x01"
+            "c\x2a\x07\x08\xff\xbc\xc6\xff\xaf\x07",
+            253402127999000000),
+        ROW("the next second",
+            "\x0c\x0a\x01"
+            "c\x2a\x07\x08\x80\xbd\xc6\xff\xaf\x07",
+            TIME_REFUSED),
         ROW("the year 10000",
             "\x0c\x0a\x01"
             "c\x2a\x07\x08\x80\x83\xd1\xff\xaf\x07",
-            TIME_NONE),
+            TIME_REFUSED),
         ROW("the first second of 1",
             "\x10\x0a\x01"
             "c\x2a\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01",
-            -62135596800000000),
+            TIME_REFUSED),
+        ROW("the first second two days behind its beginning",
+            "\x10\x0a\x01"
+            "c\x2a\x0b\x08\x80\xd8\xc2\xc3\x98\xfe\xff\xff\xff\x01",
+            -62135424000000000),
+        ROW("the second before",
+            "\x10\x0a\x01"
+            "c\x2a\x0b\x08\xff\xd7\xc2\xc3\x98\xfe\xff\xff\xff\x01",
+            TIME_REFUSED),
         ROW("the year 0",
             "\x10\x0a\x01"
             "c\x2a\x0b\x08\xff\x91\xb8\xc3\x98\xfe\xff\xff\xff\x01",
-            TIME_NONE),
+            TIME_REFUSED),
 #undef ROW
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct command command;
         cr_assert_eq(decode_order(rows[i].bytes, rows[i].size, &command), OL_OK, "%s: %s",
                      rows[i].what, error.text);
-        cr_expect_eq(command.metadata.occurred_at_us, rows[i].at_us, "%s", rows[i].what);
-        cr_expect_eq(command.refused.code, ACCEPTED);
+        bool refused = rows[i].at_us == TIME_REFUSED;
+        cr_expect_eq(command.metadata.occurred_at_us, refused ? TIME_NONE : rows[i].at_us, "%s",
+                     rows[i].what);
+        cr_expect_eq(command.refused.code, refused ? REFUSED_TIME_INVALID : ACCEPTED, "%s",
+                     rows[i].what);
+        cr_expect(!refused || text_equal(command.refused.subject, TEXT("metadata.occurred_at")));
     }
 }
 

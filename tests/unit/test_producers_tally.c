@@ -47,8 +47,9 @@ Test(tally_add, counts_what_nobody_answered)
     add(OUTCOME_IS_PUT_ASIDE, OUTCOME_NONE, ACCEPTED);
     add(OUTCOME_IS_OVERDUE, OUTCOME_NONE, ACCEPTED);
     cr_expect_not(tally_good(&tally));
-    expect_said("0 accepted, 0 repeated, 0 refused, 1 put aside (`orderlog dlq list`), 1 without an "
-                "outcome",
-                "{\"accepted\":\"0\",\"repeated\":\"0\",\"refused\":{},\"put_aside\":\"1\","
-                "\"unanswered\":\"1\"}");
+    expect_said(
+        "0 accepted, 0 repeated, 0 refused, 1 put aside (`orderlog dlq list`), 1 without an "
+        "outcome",
+        "{\"accepted\":\"0\",\"repeated\":\"0\",\"refused\":{},\"put_aside\":\"1\","
+        "\"unanswered\":\"1\"}");
 }
