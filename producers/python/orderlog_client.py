@@ -65,13 +65,19 @@ def generate(proto_dir=PROTO):
 
 
 class Outcome:
-    """What became of a command: kind is ACCEPTED, REJECTED or REPEATED."""
+    """What became of a command: kind is ACCEPTED, REJECTED, REPEATED or PUT_ASIDE.
+
+    The first three have an event, at topic, partition and offset. PUT_ASIDE has none: a worker took
+    the command and could not read it; it is among the dead letters, and waiting is of no use."""
 
     def __init__(self, message, event):
         self.topic, self.partition, self.offset = message.topic(), message.partition(), message.offset()
         self.event = event.WhichOneof("body")
         self.code, self.message = "", ""
-        if self.event == "command_rejected":
+        if self.event == "receipt":
+            self.kind, self.event, self.offset = "PUT_ASIDE", "", -1
+            self.message = "a worker put it aside; look at `orderlog dlq list`"
+        elif self.event == "command_rejected":
             self.kind = "REJECTED"
             self.code, self.message = event.command_rejected.code, event.command_rejected.message
         elif self.event == "command_repeated":
@@ -170,10 +176,15 @@ class Client:
         raise TimeoutError("nothing came in time; is a worker running?")
 
     def outcome(self, place):
-        """Rule: an event names the record that caused it; its partition is the command's own."""
+        """Rule: an event names the record that caused it; its partition is the command's own.
+
+        Rule: a worker's receipt is the last that it writes of what it took. If it has passed the
+        command, and no event named it, there will be none."""
         partition, offset = place
         for message, event in self._events(partition):
-            if event.cause.source == 1 and event.cause.offset == offset:  # CAUSE_SOURCE_COMMANDS
+            caused = event.cause.source == 1 and event.cause.offset == offset  # CAUSE_SOURCE_COMMANDS
+            passed = event.WhichOneof("body") == "receipt" and event.receipt.commands_next > offset
+            if caused or passed:
                 return Outcome(message, event)
 
     def settled(self, place, order_id):
@@ -212,7 +223,8 @@ def main():
         place = client.place_order(f"order/{arguments.order}", arguments.order, arguments.customer,
                                    arguments.currency, arguments.line)
     except ValueError as error:
-        parser.error(str(error))
+        print(error, file=sys.stderr)
+        return 1
     print(json.dumps({"published": client.commands, "partition": place[0], "offset": str(place[1])}))
     outcome = client.outcome(place)
     print(json.dumps({"outcome": outcome.kind, "event": outcome.event, "code": outcome.code,
