@@ -53,7 +53,7 @@ static const enum context contexts[IMPORT_KIND_COUNT] = {
 };
 
 /* The opaque of a record is the line on which its row or basket began. */
-static void take_receipt(void *context, const struct ol_receipt *receipt)
+static void count_receipt(void *context, const struct ol_receipt *receipt)
 {
     struct import *import = context;
     import->moved_us = ol_clock_monotonic_us();
@@ -217,7 +217,7 @@ static const char *advice(const struct import *import, enum ol_class class)
     return ". Nothing of this row or basket was published: correct it";
 }
 
-/* What is to be done after a failure, behind its own sentence. */
+/* What is to be done after a failure, added to its own sentence. */
 static enum ol_class advise(const struct import *import, enum ol_class class,
                             struct ol_error *reterr)
 {
@@ -337,7 +337,7 @@ static enum ol_class run_connected(struct import *import, const struct ol_kafka_
     if (class)
         return class;
     struct publisher_settings settings = publisher_settings_of(import->options, kafka);
-    settings.handler = take_receipt;
+    settings.handler = count_receipt;
     settings.handler_context = import;
     class = publisher_open(&settings, (int)import->options->timeout_ms, &publisher, reterr);
     if (!class && wants_outcomes(import->options))

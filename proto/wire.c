@@ -225,8 +225,8 @@ static bool decode_time(struct wire_reader *reader, struct wire_span span, int64
     return true;
 }
 
-/* What is no time (years 1 to 9999, nanoseconds below a second) is refused as a publisher's claim,
- * as is one at the ends of the calendar, and poison as a worker's. Below a microsecond is cut
+/* An invalid time (years 1 to 9999, nanoseconds below a second) is refused in a command, as is one at
+ * the ends of the calendar, and poison in a step or an event. What is below a microsecond is cut
  * off. */
 bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const char *name,
                     int64_t *at_us)
@@ -561,7 +561,7 @@ bool wire_decode(struct wire_reader *reader, const struct wire_message *message,
 
 /* ---- encoding ---- */
 
-static inline uint8_t *take(struct wire_writer *writer, size_t bytes)
+static inline uint8_t *reserve(struct wire_writer *writer, size_t bytes)
 {
     writer->used += bytes;
     return writer->used <= writer->size ? writer->end - writer->used : NULL;
@@ -569,7 +569,7 @@ static inline uint8_t *take(struct wire_writer *writer, size_t bytes)
 
 static inline void put_byte(struct wire_writer *writer, uint8_t byte)
 {
-    uint8_t *at = take(writer, 1);
+    uint8_t *at = reserve(writer, 1);
     if (at)
         *at = byte;
 }
@@ -578,7 +578,7 @@ static void put_long_varint(struct wire_writer *writer, uint64_t value)
 {
     unsigned bits = 64 - (unsigned)__builtin_clzll(value);
     unsigned size = (bits + 6) / 7;
-    uint8_t *at = take(writer, size);
+    uint8_t *at = reserve(writer, size);
     if (!at)
         return;
     for (; value >= 0x80; value >>= 7)
@@ -611,7 +611,7 @@ void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t valu
 {
     if (value == 0)
         return;
-    uint8_t *at = take(writer, 8);
+    uint8_t *at = reserve(writer, 8);
     for (unsigned i = 0; at && i < 8; i++)
         at[i] = (uint8_t)(value >> (8 * i));
     put_tag(writer, number, WIRE_64BIT);
@@ -621,7 +621,7 @@ void wire_put_bytes(struct wire_writer *writer, uint32_t number, const char *dat
 {
     if (size == 0)
         return;
-    uint8_t *at = take(writer, size);
+    uint8_t *at = reserve(writer, size);
     if (at)
         memcpy(at, data, size);
     put_varint(writer, size);
