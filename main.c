@@ -344,7 +344,8 @@ static int run_command(const struct main_command *command, int count, char *cons
     command_name(command, name);
     struct ol_error error = {.class = OL_FATAL};
     struct ol_options options;
-    if (ol_options_init(&options, name, command->groups, count, words, &error))
+    unsigned groups = command->groups | (command->arguments_max ? OL_TAKES_ARGUMENTS : 0u);
+    if (ol_options_init(&options, name, groups, count, words, &error))
         return failed(command, &error);
 
     int exit_code = 0;

@@ -188,6 +188,7 @@ call limits --json
 same 'the limits: a message' "$(jq -r 'select(.limit == "message").value' <<<"$OUT")" 262144
 same 'the limits: lines' "$(jq -r 'select(.limit == "order_lines").value' <<<"$OUT")" 256
 same 'the limits: ids' "$(jq -r 'select(.limit == "id_max").value' <<<"$OUT")" 128
+same 'the limits: what nobody sees in ids' "$(jq -r 'select(.limit == "id_unseen").value' <<<"$OUT")" 0
 same 'the limits: partitions' "$(jq -r 'select(.limit == "partitions").value' <<<"$OUT")" 64
 call config show
 has 'a secret is masked' "$OUT" '********'
@@ -198,6 +199,9 @@ silent 'nor one by one' 'no dead letters' dlq show --json
 silent 'no events' 'no events' events tail
 silent 'none to export' 'no events' events export
 exits 'a command that nobody saw' 3 command show nobody
+exits 'an id that begins with a dash' 2 command show -1
+has 'it says where such a word stands' "$ERR" 'stands behind --: orderlog command show -- -1'
+exits 'and there it is an id' 3 command show -- -1
 exits 'an order that nobody placed' 3 order show nobody
 exits 'its saga' 3 saga show nobody
 call lag --json
