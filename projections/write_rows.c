@@ -86,7 +86,8 @@ static unsigned char *write_word(unsigned char *at, const char *word)
 }
 
 /* '{7,12}' or NULL. A version has at most 19 digits. */
-static unsigned char *write_versions(unsigned char *at, const struct stock_line *lines, size_t count)
+static unsigned char *write_versions(unsigned char *at, const struct stock_line *lines,
+                                     size_t count)
 {
     unsigned char *end = at + 4;
     if (!lines)
@@ -120,8 +121,8 @@ static inline size_t field_room(const struct table_field *field, const struct ke
 }
 
 /* One value of the change, which is not an array, into its room. Returns its end. */
-__attribute__((always_inline)) static inline unsigned char *
-write_value(unsigned char *at, const struct table_field *field, const struct keyed_row *change)
+__attribute__((always_inline)) static inline unsigned char *write_value(
+    unsigned char *at, const struct table_field *field, const struct keyed_row *change)
 {
     const void *value = (const char *)change + field->offset;
     switch (field->store) {
@@ -148,8 +149,8 @@ write_value(unsigned char *at, const struct table_field *field, const struct key
         return write_word(at, reservation_status_name(AT(enum reservation_status)));
     case STORE_PAYMENT_STATUS: return write_word(at, payment_status_name(AT(enum payment_status)));
     case STORE_OUTCOME:
-        return write_word(at, command_outcome_name(AT(const char *) ? OUTCOME_ACCEPTED
-                                                                    : OUTCOME_REJECTED));
+        return write_word(
+            at, command_outcome_name(AT(const char *) ? OUTCOME_ACCEPTED : OUTCOME_REJECTED));
     case STORE_ORDER_PAYMENT:
         return write_int16(at, new_payment((const struct order_change *)change));
     case STORE_PAYMENT_MAP: return write_int32(at, (int32_t)AT(payment_map));
@@ -318,8 +319,7 @@ static size_t begin_fillings(struct writer *writer, enum table_rows rows,
 }
 
 /* One walk over the rows for all tables that they change. */
-static void fill_changes(struct writer *writer, const struct row_batch *batch,
-                         enum table_rows rows)
+static void fill_changes(struct writer *writer, const struct row_batch *batch, enum table_rows rows)
 {
     struct filling fillings[TABLE_COUNT];
     const struct rowset *changes = rows_of(batch, rows);
