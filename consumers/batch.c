@@ -11,9 +11,9 @@
 
 #define TRACE_HEADER "traceparent"
 
-/* No more is taken above this: the rest of the arena is for one message more, and for all that is
- * loaded for the inputs and decided: a line of 40 bytes may need a key, a state and a line of an
- * event, some 300. A batch that has no room for that fails each time anew. */
+/* Stop taking inputs here. The rest of the arena is for one more message, and for the keys, states
+ * and events of those taken: a line of 40 bytes may need some 300. Without that reserve a batch of
+ * many lines would run out of memory, and again at every retry. */
 #define BATCH_DECODED_BYTES (BATCH_ARENA_BYTES / 16)
 _Static_assert(BATCH_DECODED_BYTES + CODEC_ARENA_BYTES <= BATCH_ARENA_BYTES * 3 / 4,
                "room is left");
@@ -49,6 +49,7 @@ void batch_clear(struct batch *batch)
     batch->count = batch->decided = batch->input_bytes = 0;
     batch->record_count = batch->output_bytes = batch->offset_count = 0;
     batch->events = batch->steps = 0;
+    batch->dead_steps = 0;
     batch->total = (struct receipt){0};
 }
 
@@ -80,9 +81,10 @@ static enum ol_class decode(struct batch *batch, const struct ol_message *messag
     return codec_decode_step(batch->context, wire, &batch->arena, &input->step, reterr);
 }
 
-/* W3C: what is no trace context is ignored. Steps bring it in their metadata: the library allocates
- * to look for a header, even in a record without one, which took a twentieth of a worker's time. */
-static void take_trace(struct core_input *input, const struct ol_message *message)
+/* A header that is not a W3C trace context is ignored. Steps carry theirs in their metadata: the
+ * library allocates to look for a header, even in a record without one, and that was a twentieth
+ * of a worker's time. */
+static void set_trace(struct core_input *input, const struct ol_message *message)
 {
     struct ol_header header;
     if (input->kind == INPUT_COMMAND && ol_message_header_named(message, TRACE_HEADER, &header) &&
@@ -122,7 +124,7 @@ bool batch_take(struct batch *batch, struct ol_message *message, enum cause_sour
     }
     if ((class && class != OL_POISON) || (class == OL_POISON && !input->reason))
         return false;
-    take_trace(input, message);
+    set_trace(input, message);
     input->passed_on = was_passed_on(input, message, partitions);
     *kept = *message;
     batch->input_bytes += message->value_bytes + message->key_bytes;
@@ -245,6 +247,7 @@ static bool sink_dead_letter(void *self, const struct core_input *input, const c
         return false;
     record.headers = headers;
     record.header_count = count;
+    batch->dead_steps += input->source == CAUSE_STEPS;
     return add_record(batch, &record);
 }
 

@@ -1,8 +1,8 @@
 /*
  * consumers/loop.h - one context's worker loop: the shell around the core.
  *
- *   open producers A, B -> join the group -> take over -> batches, A and B in turn -> leave
- *                 ^------------- anything unexpected: from scratch ------------'
+ *   open producers A, B -> join the group -> take over -> batches, by A and B alternately -> leave
+ *                 ^------------- anything unexpected: from scratch --------------'
  *
  * Batch n+1 is read, loaded and decided while batch n commits; its producer begins only after that
  * commit has returned, so that nothing is ever built on what could still be aborted.
@@ -37,15 +37,16 @@ enum loop_status {
 /* The series that a loop updates: looked up once. */
 struct loop_metrics {
     struct ol_series *commands_in, *steps_in;
-    struct ol_series *decided, *refused, *repeated, *passed_on, *dead_lettered;
+    struct ol_series *decided, *refused, *repeated, *passed_on, *dead_lettered; /* commands */
+    struct ol_series *steps_decided, *steps_ignored, *steps_dead_lettered;
     struct ol_series *events, *steps;
     struct ol_series *committed, *aborted, *commit_time, *renewed;
     struct ol_series *takeovers, *overlay_entries, *overlay_bytes, *overlay_wait;
 };
 
-/* The last receipt of a partition that is in the log for certain: what we took over, or committed
- * and saw committed. Offsets -1: there is none yet. */
-struct loop_landed {
+/* The last receipt of a partition that is in the log for certain: the one that we took over with,
+ * or the one of our last transaction whose commit has succeeded. Offsets -1: there is none yet. */
+struct loop_receipt {
     int64_t commands_next, steps_next;
     uint64_t digest; /* ol_hash_record() of it, as projection_progress has it */
 };
@@ -67,9 +68,9 @@ struct loop {
     struct topic_name topics[STREAM_COUNT], step_topics[CONTEXT_COUNT], group;
     struct batch_topics numbers;
     struct batch batches[2];
-    struct batch *building, *flying; /* flying: its commit is under way; or NULL */
-    int building_with, flying_with;  /* producers of the two */
-    int64_t flying_since_us;
+    struct batch *building, *committing; /* committing: NULL while no commit is under way */
+    int building_with, committing_with;  /* producers of the two */
+    int64_t committing_since_us;
 
     struct ol_message held; /* taken from an inbox, but there was no room; handle NULL: none */
     enum cause_source held_source;
@@ -79,9 +80,9 @@ struct loop {
     bool did_commit;             /* in this life */
     uint64_t owned, halted;      /* partitions, as bits */
     int64_t projected[PARTITIONS_MAX]; /* the highest progress seen: it never goes back */
-    struct loop_landed landed[PARTITIONS_MAX];
+    struct loop_receipt receipts[PARTITIONS_MAX];
     int64_t projection_asked_us, timeouts_asked_us;
-    uint32_t next_inbox; /* whose turn it is */
+    uint32_t next_inbox; /* where the next round over the inboxes begins */
 
     struct loop_metrics metrics;
     /* For other threads: what is ours, and per source and partition how far it is taken and since
@@ -98,7 +99,7 @@ enum ol_class loop_init(struct loop *loop, const struct ol_options *options, enu
                         struct ol_admin *admin, struct ol_error *reterr);
 void loop_release(struct loop *loop);
 
-/* Until ol_run_stopping(). OL_OK: drained and left. OL_CONFLICT: the slot is another's. */
+/* Until ol_run_stopping(). OL_OK: drained and left. OL_CONFLICT: another process has our slot. */
 enum ol_class loop_run(struct loop *loop, struct ol_error *reterr);
 
 /* "running" and so on. */
@@ -106,16 +107,16 @@ const char *loop_status_name(enum loop_status status);
 
 /* ---- between the files of the loop ---- */
 
-/* Serves the group. *ret_news is what it has to say, the same again until it is answered.
- * OL_RETRY is only logged: the library goes on by itself. */
+/* Serves the group. *ret_news is its event, reported again until it is answered. OL_RETRY is only
+ * logged: the library goes on by itself. */
 enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
                         struct ol_error *reterr);
 
-/* Waits for the commit under way, if there is one. Its batch is over either way; on failure, so is
- * this life. */
-enum ol_class loop_land(struct loop *loop, struct ol_error *reterr);
+/* Waits for the commit under way, if there is one. On failure this life is over, and the batch with
+ * it. */
+enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr);
 
-/* No partition is ours: forgets the states, and what other threads are told of partitions. */
+/* No partition is ours: forgets the states, and clears what other threads see of partitions. */
 void loop_disown(struct loop *loop);
 
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
@@ -123,17 +124,17 @@ void loop_disown(struct loop *loop);
  * loop->interrupted with any failure: the assignment changed meanwhile, or the loop is to stop. */
 enum ol_class take_over(struct loop *loop, struct ol_error *reterr);
 
-/* Loads what the keys name, puts it into the core and settles what the projection has seen
- * (loading.c). Waits as long as the database is away, while the group is served, and for the commit
- * under way when only that can tell whose rows these are. count 0: only the progress. ret_progress may
- * be NULL; else room for PARTITIONS_MAX. loop->interrupted as above. OL_VIOLATED: the database went
- * back, or another owner wrote; take over anew. */
+/* Loads the states that the keys name, puts them into the core, and tells the overlay how far the
+ * projection is (loading.c). While the database is away it waits, and serves the group. It waits
+ * for the commit under way if only that can show whose rows these are. count 0: only the progress.
+ * ret_progress may be NULL; else it has room for PARTITIONS_MAX. loop->interrupted as above.
+ * OL_VIOLATED: the database went back, or another owner wrote; take over again. */
 enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t count,
                         struct ol_arena *arena, struct load_progress *ret_progress,
                         struct ol_error *reterr);
 
-/* Runs `try` until it does not say OL_RETRY or OL_UNREACHABLE, reconnecting in between, while the group
- * is served: fails as loop_poll() does. loop->interrupted as above. */
+/* Runs `try` until it returns neither OL_RETRY nor OL_UNREACHABLE, reconnecting in between, while
+ * the group is served: fails as loop_poll() does. loop->interrupted as above. */
 enum ol_class loop_with_database(struct loop *loop,
                                  enum ol_class (*try)(struct loop *, void *, struct ol_error *),
                                  void *argument, struct ol_error *reterr);

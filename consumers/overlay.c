@@ -1,14 +1,14 @@
 #include "consumers/overlay.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_hash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Most entities are small beside an order: an entry is as long as its kind needs, with the texts of its
- * key (the id, the second behind it) after that. */
+/* Most entities are small compared with an order: an entry is as long as its kind needs, followed
+ * by the texts of its key (the id, then the second). */
 struct entry {
     struct entry *newer; /* put after this one, or had its second chance after it */
     int64_t base_offset;
@@ -34,17 +34,17 @@ static size_t bytes_of(enum entity_kind kind, size_t id_bytes, size_t second_byt
 }
 
 /* One transaction of a partition that the projection may not have seen yet. */
-struct batch {
+struct closed_batch {
     uint64_t number;
     int64_t commands_next, steps_next;
 };
 
-/* The batches of one partition, oldest first: a ring that grows. */
-struct batches {
-    struct batch *ring;
+/* The closed batches of one partition, oldest first: a ring that grows. */
+struct closed_batches {
+    struct closed_batch *ring;
     size_t head, count, capacity;
-    uint64_t open;    /* number of the batch that events are being applied to */
-    uint64_t settled; /* all up to this number are in the projection */
+    uint64_t open;      /* number of the batch that events are being applied to */
+    uint64_t projected; /* all up to this number are in the projection */
 };
 
 /*
@@ -67,8 +67,8 @@ struct overlay {
     struct overlay_limits limits;
     struct overlay_stats stats;
     int32_t partition_count;
-    size_t unsettled; /* batches that are closed and that the projection has not come to */
-    struct batches partitions[PARTITIONS_MAX];
+    size_t closed; /* batches in all rings: the projection has not reached them yet */
+    struct closed_batches partitions[PARTITIONS_MAX];
 };
 
 /* A key with its hash. */
@@ -83,7 +83,7 @@ static struct hashed_key hashed(const struct entity_key *key)
     domain_assert(key->id.bytes <= ID_BYTES_MAX && key->second.bytes <= ID_BYTES_MAX);
 
     uint64_t hash = ol_hash_pair(key->id.data, key->id.bytes, key->second.data, key->second.bytes);
-    /* Times an odd number: no two kinds and partitions add the same, modulo 2^32 either. */
+    /* The factor is odd: no two pairs of kind and partition add the same, modulo 2^32 either. */
     hash += (uint64_t)(key->kind << 8 | key->partition) * UINT64_C(0x9e3779b97f4a7c15);
     return (struct hashed_key){key, (uint32_t)hash};
 }
@@ -183,15 +183,15 @@ static struct entry *queue_take(struct overlay *overlay)
 
 /* ---- what an entry owns ---- */
 
-/* An entry carries its share of the index. The index itself, which keeps its size, isn't counted:
- * what no eviction gives back would keep the overlay full for ever. */
+/* An entry counts its share of the index. The index itself is not counted: it never shrinks, and
+ * bytes that no eviction frees would keep the overlay full for ever. */
 static size_t entry_bytes(const struct entry *entry)
 {
     return bytes_of(entry->entity.kind, entry->id_bytes, entry->second_bytes) +
            SLOTS_PER_ENTRY * sizeof(struct slot) + entry->owned_bytes;
 }
 
-/* The lines of a reservation and their SKUs: the array first, the texts behind it. */
+/* The lines of a reservation and their SKUs, in one block: the array, then the texts. */
 static bool own_lines(struct entry *entry)
 {
     struct reservation *reservation = &entry->entity.reservation;
@@ -234,7 +234,8 @@ static bool own_text(struct entry *entry, struct text *text)
     return true;
 }
 
-/* After a put or an apply the state may point into a batch: take what it points to along. */
+/* After a put or an apply the state may point into a batch: the entry gets its own copy of
+ * that. */
 static bool own(struct entry *entry)
 {
     if (entry->entity.kind == ENTITY_ORDER)
@@ -280,9 +281,9 @@ void overlay_clear(struct overlay *overlay)
         remove_oldest(overlay);
     for (int32_t i = 0; i < overlay->partition_count; i++) {
         free(overlay->partitions[i].ring);
-        overlay->partitions[i] = (struct batches){.open = 1};
+        overlay->partitions[i] = (struct closed_batches){.open = 1};
     }
-    overlay->unsettled = 0;
+    overlay->closed = 0;
     domain_assert(overlay->stats.entries == 0 && overlay->stats.bytes == 0);
 }
 
@@ -316,7 +317,7 @@ bool overlay_has(const struct overlay *overlay, const struct entity_key *key)
 
 #define AT_ONCE 16 /* keys: enough to overlap their misses, few enough for the first cache */
 
-size_t overlay_lacking(const struct overlay *overlay, struct entity_key *keys, size_t count)
+size_t overlay_missing(const struct overlay *overlay, struct entity_key *keys, size_t count)
 {
     struct hashed_key sought[AT_ONCE];
     size_t mask = overlay->slot_count - 1, kept = 0;
@@ -400,7 +401,7 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
         const struct hashed_key sought = hashed(&keys[i]);
         struct entry *entry = find(overlay, &sought);
         domain_assert(entry);
-        if (offset < entry->base_offset && PROTECTED(base_offset))
+        if (PROTECTED(base_offset) && offset < entry->base_offset)
             continue;
         entity_apply(&entry->entity, &keys[i], event);
         entry->batch = overlay->partitions[partition].open;
@@ -414,10 +415,10 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
     return true;
 }
 
-static bool batches_grow(struct batches *batches)
+static bool batches_grow(struct closed_batches *batches)
 {
     size_t capacity = batches->capacity ? 2 * batches->capacity : 64;
-    struct batch *ring = malloc(capacity * sizeof *ring);
+    struct closed_batch *ring = malloc(capacity * sizeof *ring);
     if (!ring)
         return false;
     for (size_t i = 0; i < batches->count; i++)
@@ -432,36 +433,37 @@ static bool batches_grow(struct batches *batches)
 bool overlay_batch_close(struct overlay *overlay, int32_t partition, const struct receipt *receipt)
 {
     domain_assert(partition >= 0 && partition < overlay->partition_count);
-    struct batches *batches = &overlay->partitions[partition];
+    struct closed_batches *batches = &overlay->partitions[partition];
     if (batches->count == batches->capacity && !batches_grow(batches))
         return false;
-    batches->ring[(batches->head + batches->count++) % batches->capacity] = (struct batch){
+    batches->ring[(batches->head + batches->count++) % batches->capacity] = (struct closed_batch){
         .number = batches->open++,
         .commands_next = receipt->commands_next,
         .steps_next = receipt->steps_next,
     };
-    overlay->unsettled++;
+    overlay->closed++;
     return true;
 }
 
-void overlay_settle(struct overlay *overlay, int32_t partition, const struct receipt *receipt)
+void overlay_projected(struct overlay *overlay, int32_t partition, const struct receipt *receipt)
 {
     domain_assert(partition >= 0 && partition < overlay->partition_count);
-    struct batches *batches = &overlay->partitions[partition];
+    struct closed_batches *batches = &overlay->partitions[partition];
     while (receipt && batches->count) {
-        const struct batch *oldest = &batches->ring[batches->head];
+        const struct closed_batch *oldest = &batches->ring[batches->head];
         if (oldest->commands_next > receipt->commands_next ||
             oldest->steps_next > receipt->steps_next)
             break;
-        domain_assert(oldest->number > batches->settled);
-        batches->settled = oldest->number;
+        domain_assert(oldest->number > batches->projected);
+        batches->projected = oldest->number;
         batches->head = (batches->head + 1) % batches->capacity;
         batches->count--;
-        overlay->unsettled--;
+        overlay->closed--;
     }
 }
 
-/* Each is put off once at most: then its mark is gone. All bytes are those of entries. */
+/* Each entry is put off once at most: then its mark is gone. So this ends: bytes are only those of
+ * entries. */
 void overlay_evict(struct overlay *overlay)
 {
     while (overlay->stats.bytes > overlay->limits.bytes) {
@@ -471,7 +473,7 @@ void overlay_evict(struct overlay *overlay)
             queue_append(overlay, queue_take(overlay));
             continue;
         }
-        if (entry->batch > overlay->partitions[entry->partition].settled && PROTECTED(settled))
+        if (PROTECTED(settled) && entry->batch > overlay->partitions[entry->partition].projected)
             break;
         remove_oldest(overlay);
         overlay->stats.evictions++;
@@ -480,7 +482,7 @@ void overlay_evict(struct overlay *overlay)
 
 bool overlay_full(const struct overlay *overlay)
 {
-    return overlay->stats.bytes > overlay->limits.bytes_max && overlay->unsettled > 0;
+    return overlay->stats.bytes > overlay->limits.bytes_max && overlay->closed > 0;
 }
 
 struct overlay_stats overlay_stats(const struct overlay *overlay)

@@ -4,11 +4,11 @@
 #include "domain/check.h"
 #include "domain/machines.h"
 #include "domain/money.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 
 /* ---- tables ---- */
 
-/* What a cancel is answered. Neither `cancels` nor a code: a status that nobody thought of. */
+/* What a cancel is answered. Neither `cancels` nor a code: a status that nobody has thought of. */
 static const struct {
     bool cancels;
     enum refusal_code code;
@@ -23,8 +23,8 @@ static const struct {
 
 /* clang-format off */
 
-/* A running saga has asked a group that has not refused: a cancel, and a refused payment, always
- * leave something to undo. */
+/* While a saga runs, at least one group is asked and has not refused. So a cancel, or a declined
+ * payment, always has something to undo. */
 const struct order_status_cell order_status_cells[ORDER_STATUS_COUNT][ORDER_EVENT_KIND_COUNT] = {
     [ORDER_IS_NOTHING] = {
         [ORDER_PLACED] = {ORDER_IS_PLACED, 0},
@@ -73,12 +73,12 @@ const struct saga_state_cell saga_state_cells[SAGA_STATE_COUNT][ORDER_EVENT_KIND
 /* clang-format on */
 
 #define LATE     ORDER_RULE_IGNORE
-#define RESERVED ORDER_RULE_TAKE_RESERVED
+#define RESERVED ORDER_RULE_RECORD_RESERVED
 #define REFUSED  ORDER_RULE_REJECT_STOCK
-#define RELEASED ORDER_RULE_TAKE_RELEASED
+#define RELEASED ORDER_RULE_RECORD_RELEASED
 #define CONFIRM  ORDER_RULE_CONFIRM
 #define DECLINED ORDER_RULE_REJECT_PAYMENT
-#define VOIDED   ORDER_RULE_TAKE_VOIDED
+#define VOIDED   ORDER_RULE_RECORD_VOIDED
 #define EXPIRE   ORDER_RULE_EXPIRE
 #define OVERDUE  ORDER_RULE_OVERDUE
 
@@ -94,8 +94,18 @@ const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT] = {
     [SAGA_IS_STUCK] =   {0,  LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  LATE},
 };
 /* clang-format on */
+#undef LATE
+#undef RESERVED
+#undef REFUSED
+#undef RELEASED
+#undef CONFIRM
+#undef DECLINED
+#undef VOIDED
+#undef EXPIRE
+#undef OVERDUE
 
-/* What a rule does. `next` is a copy of the state that folds each event as it is said. */
+/* What a rule works on. `next` is a copy of the state into which each event is folded as it is
+ * emitted. */
 struct judging {
     struct order next;
     const struct order_facts *facts;
@@ -104,22 +114,34 @@ struct judging {
 };
 
 typedef void order_judge(struct judging *judging, const struct order_step *step);
-static order_judge take_reserved, reject_stock, confirm, reject_payment, expire, take_released,
-    take_voided, overdue;
+static order_judge record_reserved, reject_stock, confirm, reject_payment, expire, record_released,
+    record_voided, overdue;
 
 /* clang-format off */
 static const struct {
     order_judge *judge;
     enum order_event_kind event;
+    const char *sentence;
 } rules[ORDER_RULE_COUNT] = {
-    [ORDER_RULE_TAKE_RESERVED] = {take_reserved, ORDER_STOCK_RESERVED},
-    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED},
-    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED},
-    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED},
-    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED},
-    [ORDER_RULE_TAKE_RELEASED] = {take_released, ORDER_STOCK_RELEASED},
-    [ORDER_RULE_TAKE_VOIDED] = {take_voided, ORDER_PAYMENT_VOIDED},
-    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE},
+    [ORDER_RULE_IGNORE] = {NULL, ORDER_EVENT_NONE,
+        "the step comes twice or late: nothing changes"},
+    [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED,
+        "a group that has not answered yet has its stock; after the last one the payment is asked, "
+        "or an order of total 0 is confirmed"},
+    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED,
+        "a group that has not answered yet refuses: the order is rejected, the others released"},
+    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED,
+        "the payment that was asked is held: the order is confirmed, the capture is asked"},
+    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED,
+        "the payment that was asked is declined: the order is rejected, all groups are released"},
+    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED,
+        "the saga's deadline has come: the order is cancelled, all that was asked is undone"},
+    [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED,
+        "a group that had to be released is released; the last undo ends the saga"},
+    [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED,
+        "the payment that had to be voided is voided; the last undo ends the saga"},
+    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE,
+        "the undo's deadline has come: the saga is stuck until the missing answers arrive"},
 };
 /* clang-format on */
 
@@ -148,7 +170,7 @@ static uint64_t group_bit(int32_t partition)
     return partition >= 0 && partition < PARTITIONS_MAX ? UINT64_C(1) << partition : 0;
 }
 
-/* Now and then as long as a saga may run or undo. A deadline past the end of time never comes. */
+/* Now, plus the time that a saga may run or undo. A deadline past the end of time never comes. */
 static int64_t deadline_from(const struct order_facts *facts)
 {
     int64_t deadline_us;
@@ -157,8 +179,8 @@ static int64_t deadline_from(const struct order_facts *facts)
     return deadline_us;
 }
 
-/* Appends an event, with the version, status and saga state that folding it leads to. */
-static void say(struct judging *judging, struct order_event *event)
+/* Appends an event, with the version, status and saga state that the order has after it. */
+static void emit(struct judging *judging, struct order_event *event)
 {
     struct order_events *events = judging->events;
     domain_assert(events->count < ORDER_EVENTS_MAX);
@@ -229,17 +251,6 @@ bool order_is_open(const struct order *state)
     return state->saga_state == SAGA_IS_RUNNING || state->saga_state == SAGA_IS_UNDOING;
 }
 
-uint64_t order_groups_unanswered(const struct order *state)
-{
-    return state->groups_asked & ~state->groups_reserved & ~state->groups_refused;
-}
-
-uint64_t order_groups_to_release(const struct order *state)
-{
-    uint64_t asked = PROTECTED(undo_unanswered) ? state->groups_asked : state->groups_reserved;
-    return asked & ~state->groups_refused & ~state->groups_released;
-}
-
 enum refusal_code order_cancel_rule(enum order_status status)
 {
     domain_assert(status < ORDER_STATUS_COUNT);
@@ -251,6 +262,12 @@ enum order_event_kind order_rule_event(enum order_rule rule)
 {
     domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
     return rules[rule].event;
+}
+
+const char *order_rule_sentence(enum order_rule rule)
+{
+    domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
+    return rules[rule].sentence;
 }
 
 /* ---- placing ---- */
@@ -280,7 +297,7 @@ static struct refusal check_lines(const struct order_command *command)
 
 #define SKU_SLOTS_MAX (2 * ORDER_LINES_MAX)
 
-/* Looks every SKU up among those before it, in an open-addressing table half full at most. Fills
+/* Refuses a SKU that an earlier line has: an open-addressing table, half full at most. Fills
  * hashes[i] with line i's partition_hash(). */
 static struct refusal check_skus_once(const struct order_command *command, uint32_t *ret_hashes)
 {
@@ -344,34 +361,35 @@ static void place(struct judging *judging, const struct order_command *command, 
         lines[i] = command->lines[i];
         lines[i].partition = partition_of_hash(hashes[i], judging->facts->partitions);
     }
-    say(judging, &(struct order_event){
-                     .kind = ORDER_PLACED,
-                     .customer_id = command->customer_id,
-                     .currency = command->currency,
-                     .lines = lines,
-                     .line_count = command->line_count,
-                     .total_minor = total_minor,
-                     .deadline_us = deadline_from(judging->facts),
-                 });
+    emit(judging, &(struct order_event){
+                      .kind = ORDER_PLACED,
+                      .customer_id = command->customer_id,
+                      .currency = command->currency,
+                      .lines = lines,
+                      .line_count = command->line_count,
+                      .total_minor = total_minor,
+                      .deadline_us = deadline_from(judging->facts),
+                  });
 }
 
 /* ---- rules, one for each enum order_rule ---- */
 
 static void cancel(struct judging *judging, enum refusal_code code)
 {
-    say(judging, &(struct order_event){.kind = ORDER_CANCELLED,
-                                       .code = code,
-                                       .deadline_us = deadline_from(judging->facts)});
+    emit(judging, &(struct order_event){.kind = ORDER_CANCELLED,
+                                        .code = code,
+                                        .deadline_us = deadline_from(judging->facts)});
 }
 
 /* The last group leads on to the payment; an order of total 0 needs none. */
-static void take_reserved(struct judging *judging, const struct order_step *step)
+static void record_reserved(struct judging *judging, const struct order_step *step)
 {
     if (!(group_bit(step->partition) & order_groups_unanswered(&judging->next)))
         return;
-    say(judging, &(struct order_event){.kind = ORDER_STOCK_RESERVED, .partition = step->partition});
+    emit(judging,
+         &(struct order_event){.kind = ORDER_STOCK_RESERVED, .partition = step->partition});
     if (judging->next.status == ORDER_IS_RESERVED && judging->next.total_minor == 0)
-        say(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
+        emit(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
 }
 
 static void reject_stock(struct judging *judging, const struct order_step *step)
@@ -379,18 +397,18 @@ static void reject_stock(struct judging *judging, const struct order_step *step)
     if (!(group_bit(step->partition) & order_groups_unanswered(&judging->next)))
         return;
     domain_assert(step->code != ACCEPTED);
-    say(judging, &(struct order_event){.kind = ORDER_REJECTED,
-                                       .partition = step->partition,
-                                       .code = step->code,
-                                       .sku = step->sku,
-                                       .deadline_us = deadline_from(judging->facts)});
+    emit(judging, &(struct order_event){.kind = ORDER_REJECTED,
+                                        .partition = step->partition,
+                                        .code = step->code,
+                                        .sku = step->sku,
+                                        .deadline_us = deadline_from(judging->facts)});
 }
 
 static void confirm(struct judging *judging, const struct order_step *step)
 {
     (void)step;
     if (judging->next.payment == ORDER_PAYMENT_ASKED)
-        say(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
+        emit(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
 }
 
 static void reject_payment(struct judging *judging, const struct order_step *step)
@@ -398,10 +416,10 @@ static void reject_payment(struct judging *judging, const struct order_step *ste
     if (judging->next.payment != ORDER_PAYMENT_ASKED)
         return;
     domain_assert(step->code != ACCEPTED);
-    say(judging, &(struct order_event){.kind = ORDER_REJECTED,
-                                       .partition = -1,
-                                       .code = step->code,
-                                       .deadline_us = deadline_from(judging->facts)});
+    emit(judging, &(struct order_event){.kind = ORDER_REJECTED,
+                                        .partition = -1,
+                                        .code = step->code,
+                                        .deadline_us = deadline_from(judging->facts)});
 }
 
 /* A timeout counts only if it means this deadline and its own broker time has reached it. */
@@ -409,8 +427,11 @@ static bool timeout_is_due(const struct judging *judging, const struct order_ste
 {
     domain_assert(step->kind == ORDER_TIMEOUT);
     domain_assert(order_is_open(&judging->next));
-    bool is_meant = step->deadline_us == judging->next.deadline_us || !PROTECTED(deadline_meant);
-    return is_meant && (judging->facts->now_us >= step->deadline_us || !PROTECTED(broker_time));
+    if (PROTECTED(deadline_meant) && step->deadline_us != judging->next.deadline_us)
+        return false;
+    if (PROTECTED(broker_time) && judging->facts->now_us < step->deadline_us)
+        return false;
+    return true;
 }
 
 static void expire(struct judging *judging, const struct order_step *step)
@@ -419,29 +440,29 @@ static void expire(struct judging *judging, const struct order_step *step)
         cancel(judging, REFUSED_DEADLINE_PASSED);
 }
 
-static void take_released(struct judging *judging, const struct order_step *step)
+static void record_released(struct judging *judging, const struct order_step *step)
 {
     if (group_bit(step->partition) & order_groups_to_release(&judging->next))
-        say(judging,
-            &(struct order_event){.kind = ORDER_STOCK_RELEASED, .partition = step->partition});
+        emit(judging,
+             &(struct order_event){.kind = ORDER_STOCK_RELEASED, .partition = step->partition});
 }
 
-static void take_voided(struct judging *judging, const struct order_step *step)
+static void record_voided(struct judging *judging, const struct order_step *step)
 {
     (void)step;
     if (judging->next.payment == ORDER_PAYMENT_VOID_ASKED)
-        say(judging, &(struct order_event){.kind = ORDER_PAYMENT_VOIDED});
+        emit(judging, &(struct order_event){.kind = ORDER_PAYMENT_VOIDED});
 }
 
 static void overdue(struct judging *judging, const struct order_step *step)
 {
     if (timeout_is_due(judging, step))
-        say(judging, &(struct order_event){.kind = ORDER_UNDO_OVERDUE});
+        emit(judging, &(struct order_event){.kind = ORDER_UNDO_OVERDUE});
 }
 
 /* ---- folding ---- */
 
-static void note_placed(struct order *state, const struct order_event *event)
+static void apply_placed(struct order *state, const struct order_event *event)
 {
     domain_assert(state->version == 0);
     domain_assert(event->line_count >= 1 && event->line_count <= ORDER_LINES_MAX);
@@ -459,7 +480,7 @@ static void note_placed(struct order *state, const struct order_event *event)
     }
 }
 
-static void note_reserved(struct order *state, const struct order_event *event)
+static void apply_reserved(struct order *state, const struct order_event *event)
 {
     uint64_t bit = group_bit(event->partition);
     domain_assert(bit & order_groups_unanswered(state));
@@ -468,7 +489,7 @@ static void note_reserved(struct order *state, const struct order_event *event)
         state->payment = ORDER_PAYMENT_ASKED;
 }
 
-static void note_confirmed(struct order *state)
+static void apply_confirmed(struct order *state)
 {
     bool paid = state->total_minor > 0;
     domain_assert(order_groups_unanswered(state) == 0);
@@ -478,7 +499,7 @@ static void note_confirmed(struct order *state)
 }
 
 /* Refused by one group, or by the payment. */
-static void note_rejected(struct order *state, const struct order_event *event)
+static void apply_rejected(struct order *state, const struct order_event *event)
 {
     domain_assert(event->code != ACCEPTED);
     if (event->partition < 0) {
@@ -493,7 +514,7 @@ static void note_rejected(struct order *state, const struct order_event *event)
     state->deadline_us = event->deadline_us;
 }
 
-static void note_cancelled(struct order *state, const struct order_event *event)
+static void apply_cancelled(struct order *state, const struct order_event *event)
 {
     domain_assert(event->code == REFUSED_CANCELLED_BY_CUSTOMER ||
                   event->code == REFUSED_DEADLINE_PASSED);
@@ -503,30 +524,30 @@ static void note_cancelled(struct order *state, const struct order_event *event)
     state->deadline_us = event->deadline_us;
 }
 
-static void note_released(struct order *state, const struct order_event *event)
+static void apply_released(struct order *state, const struct order_event *event)
 {
     uint64_t bit = group_bit(event->partition);
     domain_assert(bit & order_groups_to_release(state));
     state->groups_released |= bit;
 }
 
-static void note_voided(struct order *state)
+static void apply_voided(struct order *state)
 {
     domain_assert(state->payment == ORDER_PAYMENT_VOID_ASKED);
     state->payment = ORDER_PAYMENT_GIVEN_BACK;
 }
 
-/* Masks, payment and deadline: what the event says by itself. */
-static void note(struct order *state, const struct order_event *event)
+/* Masks, payment and deadline: what follows from the event alone, without the tables. */
+static void apply_kind(struct order *state, const struct order_event *event)
 {
     switch (event->kind) {
-    case ORDER_PLACED: note_placed(state, event); return;
-    case ORDER_STOCK_RESERVED: note_reserved(state, event); return;
-    case ORDER_CONFIRMED: note_confirmed(state); return;
-    case ORDER_REJECTED: note_rejected(state, event); return;
-    case ORDER_CANCELLED: note_cancelled(state, event); return;
-    case ORDER_STOCK_RELEASED: note_released(state, event); return;
-    case ORDER_PAYMENT_VOIDED: note_voided(state); return;
+    case ORDER_PLACED: apply_placed(state, event); return;
+    case ORDER_STOCK_RESERVED: apply_reserved(state, event); return;
+    case ORDER_CONFIRMED: apply_confirmed(state); return;
+    case ORDER_REJECTED: apply_rejected(state, event); return;
+    case ORDER_CANCELLED: apply_cancelled(state, event); return;
+    case ORDER_STOCK_RELEASED: apply_released(state, event); return;
+    case ORDER_PAYMENT_VOIDED: apply_voided(state); return;
     case ORDER_UNDO_OVERDUE: return;
     case ORDER_EVENT_NONE:
     case ORDER_EVENT_KIND_COUNT: break;
@@ -534,7 +555,8 @@ static void note(struct order *state, const struct order_event *event)
     domain_assert(!"an event of no kind");
 }
 
-/* True while the way that the event is on, forward or back, is not at its end. */
+/* True while an answer is missing: of a group on the way forward, of a group or the payment on the
+ * way back. */
 static bool something_is_missing(const struct order *state, enum order_event_kind kind)
 {
     if (kind == ORDER_PLACED || kind == ORDER_STOCK_RESERVED || kind == ORDER_CONFIRMED)
@@ -561,7 +583,7 @@ static void fold(struct order *state, const struct order_event *event)
     const struct saga_state_cell *saga = &saga_state_cells[state->saga_state][event->kind];
     int64_t version = state->version;
 
-    note(state, event);
+    apply_kind(state, event);
     bool more = something_is_missing(state, event->kind);
     state->status = more ? status->more : status->last;
     state->saga_state = more ? saga->more : saga->last;

@@ -66,7 +66,7 @@ const char *line_input_name(const struct line_input *input)
     return input->name;
 }
 
-/* Hands out bytes[start..line_end); what follows begins `skip` bytes behind it. */
+/* Hands out bytes[start..line_end); the next line begins `skip` bytes after it. */
 static void give(struct line_input *input, size_t line_end, size_t skip, const char **ret_line,
                  size_t *ret_bytes)
 {
@@ -89,7 +89,7 @@ static void skip_byte_order_mark(struct line_input *input, size_t line_end)
         input->start += sizeof mark - 1;
 }
 
-/* Lets go of a line that was too long. False: its end is not there yet. */
+/* Drops a line that was too long. False: its end is not there yet. */
 static bool drop(struct line_input *input)
 {
     const char *lf = memchr(input->bytes + input->start, '\n', input->end - input->start);
@@ -100,7 +100,7 @@ static bool drop(struct line_input *input)
 }
 
 /* A line that is there already. */
-static bool take(struct line_input *input, const char **ret_line, size_t *ret_bytes)
+static bool next_buffered(struct line_input *input, const char **ret_line, size_t *ret_bytes)
 {
     if (input->dropping && !drop(input))
         return false;
@@ -119,7 +119,7 @@ static bool take(struct line_input *input, const char **ret_line, size_t *ret_by
     return true;
 }
 
-/* Room for one read behind what is not taken yet. */
+/* Room for one more read after what is not taken yet. */
 static enum ol_class make_room(struct line_input *input, struct ol_error *reterr)
 {
     size_t used = input->end - input->start;
@@ -156,7 +156,7 @@ static bool wait_readable(const struct line_input *input, int timeout_ms)
 enum ol_class line_input_next(struct line_input *input, int timeout_ms, enum line_state *ret_state,
                               const char **ret_line, size_t *ret_bytes, struct ol_error *reterr)
 {
-    while (!take(input, ret_line, ret_bytes)) {
+    while (!next_buffered(input, ret_line, ret_bytes)) {
         *ret_state = input->ended ? LINE_END : LINE_NOT_YET;
         if (input->ended || !wait_readable(input, timeout_ms))
             return OL_OK;

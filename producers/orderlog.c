@@ -148,7 +148,7 @@ static void follow_receipt(struct sent *sent, struct ol_offset place)
         followed_release(sent->followed);
 }
 
-static void take_receipt(void *context, const struct ol_receipt *receipt)
+static void on_receipt(void *context, const struct ol_receipt *receipt)
 {
     struct orderlog *orderlog = context;
     struct sent *sent = receipt->opaque;
@@ -180,7 +180,7 @@ static void fill_outcome(struct orderlog_outcome *ret, const struct outcome *out
     static const enum orderlog_status statuses[] = {
         [OUTCOME_IS_ACCEPTED] = ORDERLOG_ACCEPTED, [OUTCOME_IS_REJECTED] = ORDERLOG_REJECTED,
         [OUTCOME_IS_REPEATED] = ORDERLOG_REPEATED, [OUTCOME_IS_PUT_ASIDE] = ORDERLOG_PUT_ASIDE,
-        [OUTCOME_IS_OVERDUE] = ORDERLOG_PUT_ASIDE, /* not told: giving up is the handle's end */
+        [OUTCOME_IS_OVERDUE] = ORDERLOG_PUT_ASIDE, /* not reported: giving up is the handle's end */
     };
     *ret = (struct orderlog_outcome){.status = statuses[outcome->kind]};
     if (outcome->kind == OUTCOME_IS_REPEATED)
@@ -273,7 +273,7 @@ static enum ol_class open_publisher(struct orderlog *orderlog, struct ol_error *
         .kafka = &orderlog->kafka,
         .prefix = orderlog->prefix,
         .actor = orderlog->actor,
-        .handler = take_receipt,
+        .handler = on_receipt,
         .handler_context = orderlog,
     };
     return publisher_open(&settings, orderlog->timeout_ms, &orderlog->publisher, reterr);

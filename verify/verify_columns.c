@@ -15,6 +15,9 @@ static const struct uncompared {
     {"installation", "partitions", "every start compares it with the options and the topics"},
     {"installation", "cluster_id", "every start compares it with the broker's"},
     {"installation", "created_at", "the database's own clock"},
+    {"schema_migrations", "version", "every start compares it with the program's"},
+    {"schema_migration_sums", "version", "a change of the schema, no event of the log"},
+    {"schema_migration_sums", "sum", "'orderlog migrate' compares it with the file"},
 };
 
 static const struct ol_pg_statement columns_statement = {

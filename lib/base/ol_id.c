@@ -9,10 +9,11 @@
 #include <sys/random.h>
 
 #include "lib/base/ol_clock.h"
+#include "lib/base/ol_unseen.h"
 #include "lib/base/ol_utf8.h"
 
 /*
- * RFC 9562, section 6.2, method 1: a counter fills the 12 bits behind the time.
+ * RFC 9562, section 6.2, method 1: a counter fills the 12 bits after the time.
  *
  *   unix time in ms, 48 bits | 7 | counter, 12 bits | 10 | random, 62 bits
  *
@@ -35,7 +36,7 @@ static void fill_random(void *bytes, size_t count)
         abort();
 }
 
-static void take_turn(unsigned random, uint64_t *ret_time_ms, unsigned *ret_counter)
+static void next_tick(unsigned random, uint64_t *ret_time_ms, unsigned *ret_counter)
 {
     uint64_t now_ms = (uint64_t)(ol_clock_wall_us() / 1000);
     pthread_mutex_lock(&last.lock);
@@ -57,7 +58,7 @@ void ol_id_new(char ret_text[OL_ID_UUID_TEXT_BYTES])
     uint64_t time_ms;
     unsigned counter;
     fill_random(bytes, sizeof bytes);
-    take_turn((unsigned)bytes[0] << 8 | bytes[1], &time_ms, &counter);
+    next_tick((unsigned)bytes[0] << 8 | bytes[1], &time_ms, &counter);
 
     for (int i = 0; i < 6; i++)
         bytes[i] = (unsigned char)(time_ms >> (40 - 8 * i));
@@ -81,13 +82,6 @@ bool ol_id_clean(const char *text, size_t size_bytes)
 {
     if (size_bytes < 1 || size_bytes > OL_ID_MAX_BYTES)
         return false;
-    if (ol_utf8_check(text, size_bytes, NULL) != OL_UTF8_OK)
-        return false;
-    for (size_t i = 0; i < size_bytes; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool c1 = c == 0xC2 && (unsigned char)text[i + 1] < 0xA0; /* U+0080 to U+009F */
-        if (c < 0x20 || c == 0x7F || c1)
-            return false;
-    }
-    return true;
+    return ol_utf8_check(text, size_bytes, NULL) == OL_UTF8_OK &&
+           ol_unseen_find(text, size_bytes, NULL) == OL_SEEN;
 }

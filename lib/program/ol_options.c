@@ -145,7 +145,7 @@ void ol_option_env_name(const struct ol_option_row *row, const char *suffix,
 }
 
 /*
- * Words of which the user meant another one.
+ * Did you mean ...?
  */
 
 /* Fewest insertions, deletions and replacements that make one word the other. */
@@ -258,6 +258,19 @@ static enum ol_class read_property_flag(struct reading *reading, const char *tex
  * Flags.
  */
 
+/* What begins with a dash may be an id or a file. */
+static enum ol_class unknown_word(const struct reading *reading, const char *dashes,
+                                  const char *word)
+{
+    if (!(reading->groups & OL_TAKES_ARGUMENTS) || reading->groups == OL_FOR_EVERYTHING)
+        return ol_fail(reading->reterr, OL_USAGE, "orderlog %s has no option %s%.60s",
+                       reading->command, dashes, word);
+    return ol_fail(reading->reterr, OL_USAGE,
+                   "orderlog %s has no option %s%.60s; what begins with a dash and is none stands "
+                   "behind --: orderlog %s -- %s%.60s",
+                   reading->command, dashes, word, reading->command, dashes, word);
+}
+
 static enum ol_class unknown_flag(const struct reading *reading, const char *flag)
 {
     const struct ol_option_row *near = nearest_row(flag, reading->groups);
@@ -265,11 +278,10 @@ static enum ol_class unknown_flag(const struct reading *reading, const char *fla
         return ol_fail(reading->reterr, OL_USAGE,
                        "orderlog %s has no option --%s; did you mean --%s?", reading->command, flag,
                        near->flag);
-    return ol_fail(reading->reterr, OL_USAGE, "orderlog %s has no option --%s", reading->command,
-                   flag);
+    return unknown_word(reading, "--", flag);
 }
 
-/* `word` is argv's, behind "--"; `next` the word after it, NULL at the end. *ret_used_next says
+/* `word` is argv's, after "--"; `next` the word after it, NULL at the end. *ret_used_next says
  * whether that was this flag's value. */
 static enum ol_class read_flag(struct reading *reading, const char *word, const char *next,
                                bool *ret_used_next)
@@ -330,8 +342,7 @@ static enum ol_class read_flags(struct reading *reading, int argc, char *const a
         } else if (word[1] == '-') {
             class = read_flag(reading, word + 2, next, &used_next);
         } else {
-            class = ol_fail(reading->reterr, OL_USAGE, "orderlog %s has no option %.60s",
-                            reading->command, word);
+            class = unknown_word(reading, "", word);
         }
         if (class)
             return class;
@@ -545,7 +556,7 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* Moves *size_bytes before the unit; 0 if there is no such unit. */
-static int64_t take_unit(const struct ol_option_row *row, const char *text, size_t *size_bytes)
+static int64_t read_unit(const struct ol_option_row *row, const char *text, size_t *size_bytes)
 {
     size_t digits = strspn(text, "-0123456789");
     bool in_seconds = row->type == OL_OPTION_TYPE_DURATION && !ends_with(row->flag, "-ms");
@@ -570,7 +581,7 @@ static enum ol_class read_number(const struct reading *reading, size_t id, int64
     const struct ol_option_row *row = &ol_option_rows[id];
     const char *text = reading->texts[id];
     size_t size_bytes = strlen(text);
-    int64_t factor = take_unit(row, text, &size_bytes), value = 0;
+    int64_t factor = read_unit(row, text, &size_bytes), value = 0;
 
     enum ol_int fault = OL_INT_BAD;
     if (factor)
