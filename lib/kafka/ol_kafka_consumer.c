@@ -33,7 +33,7 @@ struct ol_consumer {
     struct ol_group group;
 
     struct ol_inbox *inboxes;
-    size_t inbox_count, turn;
+    size_t inbox_count, next_inbox;
 
     atomic_bool left; /* the coordinator has answered our LeaveGroup */
 };
@@ -104,7 +104,7 @@ static void drop_inboxes(struct ol_consumer *consumer)
         ol_inbox_release(&consumer->inboxes[i]);
     free(consumer->inboxes);
     consumer->inboxes = NULL;
-    consumer->inbox_count = consumer->turn = 0;
+    consumer->inbox_count = consumer->next_inbox = 0;
 }
 
 static void drop_assignment(struct ol_consumer *consumer)
@@ -120,7 +120,7 @@ static void drop_assignment(struct ol_consumer *consumer)
 }
 
 /* Topic by topic in the order subscribed, then by partition. */
-static bool take_places(struct ol_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+static bool keep_places(struct ol_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
     size_t count = (size_t)list->cnt;
     struct ol_offset *places = calloc(count ? count : 1, sizeof *places);
@@ -149,7 +149,7 @@ static void on_assigned(struct ol_consumer *consumer, rd_kafka_topic_partition_l
 {
     assert(!consumer->is_assigned);
     consumer->group.metadata = rd_kafka_consumer_group_metadata(consumer->rk);
-    if (!consumer->group.metadata || !take_places(consumer, list))
+    if (!consumer->group.metadata || !keep_places(consumer, list))
         ol_fail(&consumer->callback_error, OL_FATAL, "no memory for an assignment of %d",
                 list->cnt);
     consumer->assignment.serial++;
@@ -440,8 +440,8 @@ size_t ol_consumer_inboxes(struct ol_consumer *consumer, struct ol_inbox **ret_i
 enum ol_class ol_consumer_read(struct ol_consumer *consumer, struct ol_message *messages,
                                size_t max, size_t *ret_count, struct ol_error *reterr)
 {
-    return ol_inboxes_take(consumer->inboxes, consumer->inbox_count, &consumer->turn, messages, max,
-                           ret_count, reterr);
+    return ol_inboxes_take(consumer->inboxes, consumer->inbox_count, &consumer->next_inbox,
+                           messages, max, ret_count, reterr);
 }
 
 enum ol_class ol_consumer_committed(struct ol_consumer *consumer, struct ol_offset *places,

@@ -86,8 +86,8 @@ enum ol_class ol_consumer_unassign(struct ol_consumer *consumer, struct ol_error
  * take. 0 before assign and after unassign. */
 size_t ol_consumer_inboxes(struct ol_consumer *consumer, struct ol_inbox **ret_inboxes);
 
-/* For who does not care whose turn it is: up to `max` messages of all inboxes that are not ignored,
- * each partition's in order, in turns. Errors of a partition (offset out of range: OL_VIOLATED)
+/* For callers that do not care which partition comes next: up to `max` messages of all inboxes that
+ * are not ignored, some from each; those of a partition are in order. Errors of a partition (offset out of range: OL_VIOLATED)
  * come as the class, with what was read before in *ret_count. Does not wait. */
 enum ol_class ol_consumer_read(struct ol_consumer *consumer, struct ol_message *messages,
                                size_t max, size_t *ret_count, struct ol_error *reterr);

@@ -86,7 +86,7 @@ static void decide(struct core *core, struct ol_arena *arena, int round)
     struct core_offset offset;
     struct receipt total;
     size_t count;
-    must(core_lacks(core, &input, 1, arena, &keys, &count), "lacks");
+    must(core_missing(core, &input, 1, arena, &keys, &count), "missing");
     for (size_t i = 0; i < count; i++) {
         struct entity absent = {.kind = keys[i].kind};
         must(core_put(core, &keys[i], &absent, 0), "put");

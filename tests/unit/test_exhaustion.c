@@ -286,7 +286,7 @@ static bool load(struct core *core, const struct core_input *input, struct ol_ar
     struct entity_key *keys;
     size_t count;
     do {
-        if (!core_lacks(core, input, 1, arena, &keys, &count))
+        if (!core_missing(core, input, 1, arena, &keys, &count))
             return false;
         for (size_t i = 0; i < count; i++) {
             struct entity absent = {.kind = keys[i].kind};
@@ -550,7 +550,7 @@ static bool replay(void *self)
         struct entity_key *keys = NULL;
         size_t count = 0, capacity = 0;
         struct ol_error error;
-        good = core_lacks_for_event(core, event, 0, &arena, &keys, &count, &capacity);
+        good = core_missing_for_event(core, event, 0, &arena, &keys, &count, &capacity);
         for (size_t k = 0; good && k < count; k++) {
             struct entity absent = {.kind = keys[k].kind};
             good = core_put(core, &keys[k], &absent, 0);
