@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartiti
 from confluent_kafka.admin import AdminClient
 
 from foreign import Publisher, command, home
-from harness import CONTEXTS, wait_until
+from harness import CONTEXTS, PATIENCE, wait_until
 
 BODIES = {"orders": ("cancel_order", "order_id", {}), "inventory": ("increase_stock", "sku", {"quantity": 1}),
           "payments": ("deposit_funds", "customer_id", {"amount_minor": 1, "currency": "USD"})}
@@ -62,8 +62,9 @@ def trim(pipeline, places):
     tops = ends(pipeline)
     wanted = [TopicPartition(pipeline.topic(*place[:2]), place[2],
                              places[place] if isinstance(places, dict) else tops[place][1]) for place in places]
-    for answer in admin().delete_records(wanted).values():
-        answer.result()
+    client = admin()  # held: without it nobody answers
+    for answer in client.delete_records(wanted, request_timeout=30).values():
+        answer.result(PATIENCE)
 
 
 class Probe:
