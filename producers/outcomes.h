@@ -36,11 +36,11 @@ struct outcome {
     const char *event;          /* "OrderPlaced", ...; "" where there is none */
     struct ol_offset place;     /* of that event; offset -1 where there is none */
     bool taken;                 /* OVERDUE */
-    struct ol_offset open;      /* OVERDUE: the open transaction that it lies behind; offset -1: none */
-    bool settled;               /* the second call for a placed order; status says how it ended */
-    bool last;                  /* no more calls for this opaque */
-    enum order_status status;   /* of the order after the event */
-    void *opaque;               /* as given to expect */
+    struct ol_offset open; /* OVERDUE: the open transaction that it lies behind; offset -1: none */
+    bool settled;          /* the second call for a placed order; status says how it ended */
+    bool last;             /* no more calls for this opaque */
+    enum order_status status; /* of the order after the event */
+    void *opaque;             /* as given to expect */
 };
 
 typedef void outcomes_handler(void *context, const struct outcome *outcome);

@@ -40,8 +40,9 @@ struct ol_kafka_settings {
     int linger_us;          /* a batch waits this long for more, unless flushed: 5,000 */
     size_t fetch_budget_bytes; /* prefetched payload over all partitions of a handle: 16 MiB */
     size_t send_budget_bytes;  /* queued payload of a producer: 32 MiB */
-    size_t batch_bytes; /* most in one batch, as one topic takes it; one record may be larger: 1 MB */
-    ol_kafka_log *log;         /* NULL: quiet */
+    size_t
+        batch_bytes; /* most in one batch, as one topic takes it; one record may be larger: 1 MB */
+    ol_kafka_log *log; /* NULL: quiet */
     void *log_opaque;
 };
 
