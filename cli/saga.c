@@ -106,7 +106,7 @@ static const char *step_of(const struct order *order)
     }
 }
 
-/* ---- cells ---- */
+/* ---- values ---- */
 
 static void add_nullable(struct ol_table *table, const struct ol_pg_rows *rows, int row, int column)
 {

@@ -1,8 +1,8 @@
 /* Positions pass markers and aborted records, which are no inputs: committed offsets follow them. */
 #include "consumers/loop.h"
 
-#include "domain/protected.h"
 #include "lib/base/ol_clock.h"
+#include "lib/guard/protected.h"
 
 #define EVERY_US INT64_C(100000)
 
@@ -26,20 +26,23 @@ static bool may_close(const struct loop *loop, int32_t partition, int64_t now_us
     return ours && !held && (quiet || all);
 }
 
+static void close_gap(struct loop *loop, int32_t partition)
+{
+    int64_t commands = position_of(loop, CAUSE_COMMANDS, partition);
+    int64_t steps = position_of(loop, CAUSE_STEPS, partition);
+    if (core_close_gap(loop->core, partition, commands, steps, ol_clock_wall_us()))
+        loop->building->closes_gap = true;
+}
+
 /* The receipt's marker lies on the events topic and on that of the offsets: it makes no new gap. */
 void loop_close_gaps(struct loop *loop, bool all)
 {
     int64_t now_us = ol_clock_monotonic_us();
     bool undecided = loop->building->decided < loop->building->count; /* read: no gaps either */
-    if ((!all && now_us - loop->gaps_asked_us < EVERY_US) || undecided || !PROTECTED(gaps_closed))
+    if (undecided || (!all && now_us - loop->gaps_asked_us < EVERY_US))
         return;
     loop->gaps_asked_us = now_us;
-    for (int32_t i = 0; i < loop->partitions; i++) {
-        if (!may_close(loop, i, now_us, all))
-            continue;
-        int64_t commands = position_of(loop, CAUSE_COMMANDS, i);
-        int64_t steps = position_of(loop, CAUSE_STEPS, i);
-        if (core_close_gap(loop->core, i, commands, steps, ol_clock_wall_us()))
-            loop->building->closes_gap = true;
-    }
+    for (int32_t i = 0; i < loop->partitions; i++)
+        if (PROTECTED(gaps_closed) && may_close(loop, i, now_us, all))
+            close_gap(loop, i);
 }

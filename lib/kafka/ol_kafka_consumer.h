@@ -53,11 +53,10 @@ enum ol_class ol_consumer_open(const struct ol_kafka_settings *settings,
                                struct ol_consumer **ret_consumer, struct ol_error *reterr);
 
 /* Serves the group: call at least every few hundred ms while the handle lives, take-over included.
- * One event a call. A REVOKED may come although its ASSIGNED never did: both fell between two polls,
- * and only the later is told.
- * OL_CONFLICT: the slot is taken by another process (fenced instance id), or membership is gone.
- * OL_RETRY: worth a log line (brokers away); the library goes on by itself.
- * OL_FATAL: open anew. */
+ * One event a call. A REVOKED may come although its ASSIGNED never did: both fell between two
+ * polls, and only the later one is reported. OL_CONFLICT: the slot is taken by another process
+ * (fenced instance id), or membership is gone. OL_RETRY: worth a log line (brokers away); the
+ * library goes on by itself. OL_FATAL: close and open again. */
 enum ol_class ol_consumer_poll(struct ol_consumer *consumer, enum ol_consumer_event *ret_event,
                                struct ol_error *reterr);
 
@@ -86,9 +85,10 @@ enum ol_class ol_consumer_unassign(struct ol_consumer *consumer, struct ol_error
  * take. 0 before assign and after unassign. */
 size_t ol_consumer_inboxes(struct ol_consumer *consumer, struct ol_inbox **ret_inboxes);
 
-/* For callers that do not care which partition comes next: up to `max` messages of all inboxes that
- * are not ignored, some from each; those of a partition are in order. Errors of a partition (offset out of range: OL_VIOLATED)
- * come as the class, with what was read before in *ret_count. Does not wait. */
+/* For callers that do not care which partition comes next: up to `max` messages of all inboxes
+ * that are not ignored, some from each; those of a partition are in order. A partition's error
+ * (offset out of range: OL_VIOLATED) becomes the class; what was read before it is in *ret_count.
+ * Does not wait. */
 enum ol_class ol_consumer_read(struct ol_consumer *consumer, struct ol_message *messages,
                                size_t max, size_t *ret_count, struct ol_error *reterr);
 
@@ -98,7 +98,7 @@ enum ol_class ol_consumer_committed(struct ol_consumer *consumer, struct ol_offs
                                     size_t count, int timeout_ms, struct ol_error *reterr);
 
 /* Commits positions to the group without waiting for the answer: information for Kafka's tools,
- * nothing rests on it. Failures are counted, not told. */
+ * nothing rests on it. Failures are counted, not reported. */
 void ol_consumer_note_offsets(struct ol_consumer *consumer, const struct ol_offset *positions,
                               size_t count);
 

@@ -495,7 +495,7 @@ static void decide_events(struct projecting *projecting, const struct given *giv
 }
 
 /* The rows as they would be bound; COPY's buffer is of the same kind. */
-static bool bind_sets(struct projection *batch)
+static bool bind_sets(struct row_batch *batch)
 {
     struct writer *writer = writer_new(NULL, batch->context, "events");
     bool good = writer != NULL;
@@ -517,19 +517,19 @@ static bool bind_sets(struct projection *batch)
 static bool project(void *self)
 {
     struct projecting *projecting = self;
-    struct projection batch;
+    struct row_batch batch;
     struct ol_error error;
     enum ol_class class = OL_OK;
-    projection_init(&batch, projecting->context);
+    row_batch_init(&batch, projecting->context);
     batch.arena.block_bytes = 1;
-    projection_start(&batch, 0, &(struct load_progress){.last_offset = -1});
+    row_batch_start(&batch, 0, &(struct load_progress){.last_offset = -1});
     for (size_t i = projecting->first; i < projecting->count && !class; i++) {
-        class = projection_apply(&batch, &projecting->events[i], 0, (int64_t)i, &error);
+        class = row_batch_apply(&batch, &projecting->events[i], 0, (int64_t)i, &error);
         cr_assert(class == OL_OK || class == OL_FATAL, "%s", error.text);
     }
-    projection_seal(&batch);
+    row_batch_seal(&batch);
     bool good = !class && bind_sets(&batch);
-    projection_release(&batch);
+    row_batch_release(&batch);
     return good;
 }
 
