@@ -1,11 +1,14 @@
 /* What topics take of a record, by their real setting. A record above that is refused for ever. */
 #include "consumers/loop.h"
 
+#include "lib/program/ol_log.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH_BYTES 1000000 /* larger batches gain nothing */
+#define BATCH_BYTES            1000000 /* larger batches gain nothing */
+#define DEAD_LETTER_MORE_BYTES (64 * 1024)
 
 static enum ol_class ask(struct loop *loop, const char *name, struct batch_topic *ret_topic,
                          struct ol_error *reterr)
@@ -26,6 +29,18 @@ static void take_least(struct batch_topic *least, const struct batch_topic *topi
 {
     if (topic->bytes_max && (!least->bytes_max || topic->bytes_max < least->bytes_max))
         *least = *topic;
+}
+
+/* A command may be as large as its topic takes, and as a dead letter it has headers more. */
+static void warn_of_dead_letters(const struct loop *loop)
+{
+    const struct batch_topics *topics = &loop->numbers;
+    size_t wanted = topics->commands_are.bytes_max + DEAD_LETTER_MORE_BYTES;
+    if (topics->dead_letters_are.bytes_max && topics->dead_letters_are.bytes_max < wanted)
+        ol_log(OL_LOG_WARN, "worker", "a command may be too large to be put aside",
+               ol_kv("topic", topics->dead_letters_are.name),
+               ol_kv("max_message_bytes", topics->dead_letters_are.bytes_max),
+               ol_kv("wanted", wanted));
 }
 
 enum ol_class loop_ask_limits(struct loop *loop, struct ol_error *reterr)
@@ -54,6 +69,7 @@ enum ol_class loop_ask_limits(struct loop *loop, struct ol_error *reterr)
     struct batch_topic batches = topics->least; /* a batch is refused as a record is */
     take_least(&batches, &topics->commands_are);
     take_least(&batches, &topics->dead_letters_are);
+    warn_of_dead_letters(loop);
     bool small = batches.bytes_max && batches.bytes_max < BATCH_BYTES;
     loop->kafka.settings.batch_bytes = small ? batches.bytes_max : BATCH_BYTES;
     return OL_OK;

@@ -28,7 +28,8 @@ def key_for(pipeline, partition, stem="none"):
 
 def ends(pipeline, streams=INPUTS):
     """{(context, stream, partition): (where it begins, high watermark)}"""
-    consumer = Consumer({"bootstrap.servers": os.environ["ORDERLOG_KAFKA_BROKERS"], "group.id": "edges"})
+    consumer = Consumer({"bootstrap.servers": os.environ["ORDERLOG_KAFKA_BROKERS"], "group.id": "edges",
+                         "isolation.level": "read_uncommitted"})  # else it is the last stable offset
     try:
         return {(context, stream, p): consumer.get_watermark_offsets(
             TopicPartition(pipeline.topic(context, stream), p), timeout=30)
