@@ -133,9 +133,12 @@ static bool look_what_follows(struct batch *batch, struct core_input *input,
                               const struct ol_message *message)
 {
     const struct batch_topic *least = &batch->topics->least;
-    size_t bytes = message->value_bytes + BATCH_GROWTH_BYTES;
+    if (input->kind != INPUT_COMMAND)
+        return true;
+    size_t lines = batch->context == CONTEXT_ORDERS ? input->command.order.line_count : 0;
+    size_t bytes = message->value_bytes + BATCH_GROWTH_BYTES + lines * BATCH_GROWTH_LINE_BYTES;
     char text[DEAD_LETTER_REASON_BYTES];
-    if (input->kind != INPUT_COMMAND || !is_above(bytes, least))
+    if (!is_above(bytes, least))
         return true;
     snprintf(text, sizeof text,
              "what may become of the command has up to %zu bytes, and topic %s takes %zu "

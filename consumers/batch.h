@@ -18,9 +18,10 @@
 #define BATCH_INPUT_BYTES (4 * 1024 * 1024) /* no more is taken above this */
 #define BATCH_BLOCK_BYTES (256 * 1024)
 
-/* What may become of a command is larger than that by so much at most: what each of an order's lines
- * gets in an event, and ids. */
-#define BATCH_GROWTH_BYTES (ORDER_LINES_MAX * 24 + 4096)
+/* What may become of a command is larger than that by so much at most: ids, and what each of an order's
+ * lines gets in an event. */
+#define BATCH_GROWTH_BYTES      2048
+#define BATCH_GROWTH_LINE_BYTES 24 /* more for each line of an order */
 
 /* A topic, and what it takes of a record (ol_record_bytes()); 0: anything. */
 struct batch_topic {
@@ -34,7 +35,8 @@ struct batch_topics {
     int32_t steps[CONTEXT_COUNT];
     const char *input_names[2]; /* of the commands and the steps topic, for headers */
     struct batch_topic commands_are, events_are, dead_letters_are, steps_are[CONTEXT_COUNT];
-    /* Of all topics that a command leads to records on, other contexts' too: the one that takes least. */
+    /* Of all topics that a command leads to records on, of an order's other contexts' too: the one that
+     * takes least. */
     struct batch_topic least;
 };
 

@@ -51,7 +51,7 @@ enum ol_class loop_ask_limits(struct loop *loop, struct ol_error *reterr)
     if (!class)
         class =
             ask(loop, loop->topics[STREAM_DEAD_LETTERS].text, &topics->dead_letters_are, reterr);
-    topics->least = (struct batch_topic){0};
+    struct batch_topic batches = {0}; /* a batch is refused as a record is */
     for (int i = 0; i < CONTEXT_COUNT && !class; i++) {
         struct batch_topic events;
         class = ask(loop, loop->step_topics[i].text, &topics->steps_are[i], reterr);
@@ -61,12 +61,12 @@ enum ol_class loop_ask_limits(struct loop *loop, struct ol_error *reterr)
             break;
         if (i == (int)loop->context)
             topics->events_are = events;
-        take_least(&topics->least, &topics->steps_are[i]);
-        take_least(&topics->least, &events);
+        take_least(&batches, &topics->steps_are[i]);
+        take_least(&batches, &events);
     }
     if (class)
         return class;
-    struct batch_topic batches = topics->least; /* a batch is refused as a record is */
+    topics->least = loop->context == CONTEXT_ORDERS ? batches : topics->events_are;
     take_least(&batches, &topics->commands_are);
     take_least(&batches, &topics->dead_letters_are);
     warn_of_dead_letters(loop);
