@@ -511,6 +511,38 @@ static enum ol_class ask_inputs(struct takeover *takeover, struct ol_error *rete
     return OL_OK;
 }
 
+struct gap_call {
+    const char *topic;
+    int32_t partition;
+    int64_t from, to;
+    bool acknowledged;
+};
+
+static enum ol_class ask_gap(struct loop *loop, void *argument, struct ol_error *reterr)
+{
+    struct gap_call *call = argument;
+    return load_gap(loop->load, call->topic, call->partition, call->from, call->to,
+                    &call->acknowledged, reterr);
+}
+
+/* Somebody has looked at the loss and wants the partition to go on. The next receipt takes the gap along. */
+static enum ol_class is_acknowledged(struct takeover *takeover,
+                                     const struct takeover_partition *own, int source, int64_t next,
+                                     bool *ret_is, struct ol_error *reterr)
+{
+    struct gap_call call = {.topic = input_topic(takeover, source),
+                            .partition = own->partition,
+                            .from = next,
+                            .to = own->first_input[source]};
+    enum ol_class class = loop_with_database(takeover->loop, ask_gap, &call, reterr);
+    *ret_is = call.acknowledged;
+    if (!class && call.acknowledged)
+        ol_log(OL_LOG_WARN, "worker", "goes on behind an acknowledged gap",
+               ol_kv("topic", call.topic), ol_kv("partition", call.partition),
+               ol_kv("from", call.from), ol_kv("to", call.to));
+    return class;
+}
+
 /* 7. What lay between the last receipt and the beginning is gone: inputs that nobody has taken, or only
  * what a killed worker left there. Nothing tells. */
 static enum ol_class check_inputs(struct takeover *takeover, struct takeover_partition *own,
@@ -521,11 +553,16 @@ static enum ol_class check_inputs(struct takeover *takeover, struct takeover_par
     const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
     for (int i = 0; i < 2 && !own->halted; i++) {
         bool unread = PROTECTED(unread_halts) && next[i] < own->first_input[i];
+        bool acknowledged = false;
         if (!unread && next[i] <= own->inputs_end[i])
             continue;
         enum ol_class class = confirm(takeover, own, reterr);
+        if (!class && unread)
+            class = is_acknowledged(takeover, own, i, next[i], &acknowledged, reterr);
         if (class)
             return class;
+        if (acknowledged)
+            continue;
         if (unread)
             ol_fail(reterr, OL_VIOLATED,
                     "%s partition %d begins at offset %lld, but it is taken to %lld only: a "

@@ -179,7 +179,7 @@ static int64_t inputs_between(struct part *part, int64_t first, int64_t next)
     if (next > part->stable)
         sim_fail(nothing, "P4: a receipt beyond what could be read");
     for (int64_t i = first; i < next; i++)
-        found += broker_committed(part_slot(part, i));
+        found += i >= part->acknowledged && broker_committed(part_slot(part, i)); /* else lost */
     return found;
 }
 

@@ -151,6 +151,7 @@ struct part {
     struct slot **chunks;               /* each of SLOTS_CHUNK; a slot stays where it is */
     int64_t count, chunk_count, stable; /* stable: the last stable offset */
     int64_t first;                      /* what lay before is gone */
+    int64_t acknowledged;               /* somebody said so of what lay before */
     int64_t open_at[WRITERS_MAX];       /* first offset of the writer's open transaction; -1 */
     uint32_t open_txn[WRITERS_MAX];
     int32_t epoch[WRITERS_MAX], sequence[WRITERS_MAX];

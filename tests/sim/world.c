@@ -59,6 +59,18 @@ static bool strike_part(enum context context, int32_t partition)
     }
 }
 
+/* Somebody looks at what is lost unread, and all start again: the partition goes on. */
+static void acknowledge(enum context context, int32_t partition)
+{
+    struct part *part = &world->parts[context][STREAM_COMMANDS][partition];
+    part->acknowledged = part->first;
+    kill_all();
+    world->halts_expected = false;
+    int64_t until_us = world->now_us + REST_BOUND_US;
+    while (!check_gaps_closed(world->now_us >= until_us))
+        sim_run(world->now_us + 200 * MS);
+}
+
 /* Everybody stops, something is lost, all start again: who rests on it must halt, and nobody else. */
 static void strike(void)
 {
@@ -75,8 +87,11 @@ static void strike(void)
         world->knobs.disaster == DISASTER_LOG_CUT || world->knobs.disaster == DISASTER_LOG_CHANGED;
     for (int i = 0; i < 150; i++) {
         sim_run(world->now_us + 400 * MS);
-        if (world->halted[0] && (world->halted[1] || !both))
+        if (world->halted[0] && (world->halted[1] || !both)) {
+            if (world->knobs.disaster == DISASTER_UNREAD_GONE)
+                acknowledge(context, partition);
             return;
+        }
     }
     actors_tell();
     sim_fail((struct text){0}, "P13: disaster %d of %s partition %d: the %s did not halt",
