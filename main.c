@@ -82,6 +82,10 @@ static const struct main_command commands[] = {
      "make the topics that are missing",
      "orderlog topics apply --execute\n"
      "orderlog topics apply --execute --replication-factor 3 --min-insync 2\n"},
+    {"topics", "acknowledge-gap", topics_acknowledge_gap_run, TOPICS_GROUPS | OL_FOR_GAPS, "", 0, 0,
+     "which commands and steps were lost unread; let their partitions go on",
+     "orderlog topics acknowledge-gap\n"
+     "orderlog topics acknowledge-gap --execute\n"},
     {"lag", NULL, lag_run, OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_WATCH | OL_FOR_PRINT, "", 0, 0,
      "how far workers and projector are behind",
      "orderlog lag\n"

@@ -436,3 +436,27 @@ enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_are
     *ret_count = count;
     return OL_OK;
 }
+
+static const struct ol_pg_statement gap_read = {
+    .name = "load/gap",
+    .sql = "SELECT EXISTS (SELECT FROM orderlog.acknowledged_gaps"
+           " WHERE topic = $1 COLLATE \"C\" AND partition = $2 AND from_offset = $3"
+           " AND to_offset >= $4) AS acknowledged",
+    .columns = (const struct ol_pg_column[]){{"acknowledged", OL_PG_BOOL, OL_PG_NOT_NULL}, {0}},
+};
+
+enum ol_class load_gap(struct load *load, const char *topic, int32_t partition, int64_t from,
+                       int64_t to, bool *ret_acknowledged, struct ol_error *reterr)
+{
+    assert(!load->under_way);
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    struct ol_pg_params params = {0};
+    ol_pg_param_text(&params, topic, strlen(topic));
+    ol_pg_param_int16(&params, (int16_t)partition);
+    ol_pg_param_int64(&params, from);
+    ol_pg_param_int64(&params, to);
+    enum ol_class class = ol_pg_exec(load->db, &gap_read, &params, &rows, reterr);
+    if (!class)
+        *ret_acknowledged = ol_pg_bool(&rows, 0, 0);
+    return class;
+}

@@ -446,6 +446,16 @@ enum ol_class load_receive(struct load *load, int timeout_ms, struct ol_arena *a
     return check_connection(load->db, reterr);
 }
 
+enum ol_class load_gap(struct load *load, const char *topic, int32_t partition, int64_t from,
+                       int64_t to, bool *ret_acknowledged, struct ol_error *reterr)
+{
+    (void)from;
+    sim_sleep(sim_delay(world->knobs.latency_us));
+    enum ol_class class = check_connection(load->db, reterr);
+    *ret_acknowledged = broker_part(topic, partition)->acknowledged >= to;
+    return class;
+}
+
 enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_arena *arena,
                              struct load_deadline **ret_deadlines, size_t *ret_count,
                              struct load_progress *ret_progress, struct ol_error *reterr)
