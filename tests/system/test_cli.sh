@@ -398,6 +398,10 @@ tamper 'so is progress' "UPDATE orderlog.projection_progress SET refused = refus
     "UPDATE orderlog.projection_progress SET refused = refused - 1 WHERE topic LIKE '%orders%' AND partition = 0"
 tamper 'so is a row too many' "INSERT INTO orderlog.stock VALUES ('ghost', 0, 0, 0, 1, 0)" rows_stock \
     "DELETE FROM orderlog.stock WHERE sku = 'ghost'"
+tamper 'so is a column that is not compared' "ALTER TABLE orderlog.orders ADD COLUMN note text" columns \
+    "ALTER TABLE orderlog.orders DROP COLUMN note"
+has 'it is named' "$(jq -r 'select(.check == "columns" and .what).what' "$DIR/out")" 'orders.note is a column'
+tamper 'and a whole table' "CREATE TABLE orderlog.notes (note text)" columns "DROP TABLE orderlog.notes"
 exits 'put back, all is well' 0 verify
 
 # ---- what waits --------------------------------------------------------------------------
