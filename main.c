@@ -82,6 +82,10 @@ static const struct main_command commands[] = {
      "make the topics that are missing",
      "orderlog topics apply --execute\n"
      "orderlog topics apply --execute --replication-factor 3 --min-insync 2\n"},
+    {"topics", "acknowledge-gap", topics_acknowledge_gap_run, TOPICS_GROUPS | OL_FOR_GAPS, "", 0, 0,
+     "which commands and steps were lost unread; let their partitions go on",
+     "orderlog topics acknowledge-gap\n"
+     "orderlog topics acknowledge-gap --execute\n"},
     {"lag", NULL, lag_run, OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_WATCH | OL_FOR_PRINT, "", 0, 0,
      "how far workers and projector are behind",
      "orderlog lag\n"
@@ -350,7 +354,8 @@ static int run_command(const struct main_command *command, int count, char *cons
     command_name(command, name);
     struct ol_error error = {.class = OL_FATAL};
     struct ol_options options;
-    if (ol_options_init(&options, name, command->groups, count, words, &error))
+    unsigned groups = command->groups | (command->arguments_max ? OL_TAKES_ARGUMENTS : 0u);
+    if (ol_options_init(&options, name, groups, count, words, &error))
         return failed(command, &error);
 
     int exit_code = 0;

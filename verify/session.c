@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/ol_id.h"
+#include "lib/base/ol_unseen.h"
 #include "projections/installation.h"
 
 #define ARENA_BLOCK_BYTES (64 * 1024)
@@ -57,8 +58,7 @@ static enum ol_class check_id(const char *id, struct ol_error *reterr)
 {
     if (ol_id_clean(id, strlen(id)))
         return OL_OK;
-    return ol_fail(reterr, OL_USAGE, "an id has 1 to %d bytes of UTF-8 without control characters",
-                   OL_ID_MAX_BYTES);
+    return ol_fail(reterr, OL_USAGE, "an id has 1 to %d bytes of " OL_UNSEEN_RULE, OL_ID_MAX_BYTES);
 }
 
 enum ol_class session_init(struct session *ret_session, const struct ol_options *options,

@@ -90,6 +90,9 @@ static enum ol_class verify_all(struct verify *verify, struct ol_error *reterr)
     enum ol_class class = begin_snapshot(verify, reterr);
     if (class)
         return class;
+    class = verify_columns(verify, reterr);
+    if (class)
+        return class;
     if (!fold_init(&verify->demands, CONTEXT_INVENTORY, "", verify->partitions, &verify->findings))
         return ol_fail(reterr, OL_FATAL, "no memory to fold");
     for (int context = 0; context < CONTEXT_COUNT && !class; context++)

@@ -3,7 +3,7 @@
  *
  * init -> { add a cell for each column } per row -> print -> clear or release.
  * Nothing is written before print, so that columns can be as wide as their widest cell. Text that a
- * terminal would act on (control characters) is shown as U+FFFD. One thread.
+ * terminal would act on (ol_text_add_shown) is shown as U+FFFD. One thread.
  */
 #ifndef OL_TABLE_H
 #define OL_TABLE_H

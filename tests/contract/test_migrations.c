@@ -32,36 +32,48 @@ Test(migrations, give_every_table_view_and_column_a_comment)
                 "AND coalesce(obj_description(oid, 'pg_namespace'), '') = ''");
 }
 
+static bool is_true(const struct ol_pg_rows *rows, int row, int column)
+{
+    return strcmp(ol_pg_string(rows, row, column), "t") == 0;
+}
+
 Test(migrations, make_the_tables_that_the_program_writes)
 {
     OWN_DATABASE(own, true);
     for (size_t i = 0; i < TABLE_COUNT; i++) {
-        const struct ol_pg_copy_target *target = &tables[i].copy;
+        const struct table_shape *shape = &tables[i];
         char sql[512];
         snprintf(sql, sizeof sql,
-                 "SELECT attname, atttypid::bigint, attnotnull FROM pg_attribute "
-                 "WHERE attrelid = '%s'::regclass AND attnum > 0 AND NOT attisdropped "
-                 "AND attgenerated = '' ORDER BY attnum",
-                 target->table);
+                 "SELECT attname, atttypid::bigint, attnotnull, attgenerated <> '', "
+                 "coalesce(attnum = ANY (conkey), false) FROM pg_attribute "
+                 "JOIN pg_constraint ON conrelid = attrelid AND contype = 'p' "
+                 "WHERE attrelid = 'orderlog.%s'::regclass AND attnum > 0 AND NOT attisdropped "
+                 "ORDER BY attnum",
+                 shape->name);
         OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
         pg_ok(ol_pg_select(own.db, "test/columns", sql, NULL, &rows, reterr));
-        int count = 0;
-        for (const struct ol_pg_column *column = target->columns; column->name; column++, count++) {
-            cr_assert(count < rows.count, "%s.%s", target->table, column->name);
-            cr_assert_str_eq(ol_pg_string(&rows, count, 0), column->name, "%s", target->table);
-            cr_assert_eq(strtol(ol_pg_string(&rows, count, 1), NULL, 10), (long)column->type,
-                         "%s.%s", target->table, column->name);
-            cr_assert_eq(!strcmp(ol_pg_string(&rows, count, 2), "t"),
-                         column->null == OL_PG_NOT_NULL, "%s.%s", target->table, column->name);
+        for (int k = 0; k < (int)shape->column_count; k++) {
+            const struct table_column *column = &shape->columns[k];
+            cr_assert(k < rows.count, "%s.%s", shape->name, column->name);
+            cr_assert_str_eq(ol_pg_string(&rows, k, 0), column->name, "%s", shape->name);
+            cr_assert_eq(strtol(ol_pg_string(&rows, k, 1), NULL, 10),
+                         (long)column_type(column->kind), "%s.%s", shape->name, column->name);
+            cr_assert_eq(is_true(&rows, k, 2), column->null == OL_PG_NOT_NULL, "%s.%s", shape->name,
+                         column->name);
+            cr_assert_eq(is_true(&rows, k, 3), column->role == COLUMN_IS_GENERATED, "%s.%s",
+                         shape->name, column->name);
+            cr_assert_eq(is_true(&rows, k, 4), column->role == COLUMN_IS_PRIMARY, "%s.%s",
+                         shape->name, column->name);
         }
-        cr_assert_eq(count, rows.count, "%s has more columns than tables.def", target->table);
+        cr_assert_eq((int)shape->column_count, rows.count, "%s has more columns than tables.def",
+                     shape->name);
     }
     expect_none(
         own.db, "not in tables.def",
         "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
         "WHERE nspname = 'orderlog' AND relkind = 'r' AND relname NOT IN ("
-#define TABLE(context, table) "'" #table "', "
-#define COLUMN(table, column, type, null)
+#define TABLE(context, table, ...) "'" #table "', "
+#define COLUMN(...)
 #define END(table)
 #include "projections/tables.def"
         "'projection_progress', 'installation', 'schema_migrations', 'schema_migration_sums')");

@@ -188,6 +188,7 @@ call limits --json
 same 'the limits: a message' "$(jq -r 'select(.limit == "message").value' <<<"$OUT")" 262144
 same 'the limits: lines' "$(jq -r 'select(.limit == "order_lines").value' <<<"$OUT")" 256
 same 'the limits: ids' "$(jq -r 'select(.limit == "id_max").value' <<<"$OUT")" 128
+same 'the limits: what nobody sees in ids' "$(jq -r 'select(.limit == "id_unseen").value' <<<"$OUT")" 0
 same 'the limits: partitions' "$(jq -r 'select(.limit == "partitions").value' <<<"$OUT")" 64
 call config show
 has 'a secret is masked' "$OUT" '********'
@@ -198,6 +199,9 @@ silent 'nor one by one' 'no dead letters' dlq show --json
 silent 'no events' 'no events' events tail
 silent 'none to export' 'no events' events export
 exits 'a command that nobody saw' 3 command show nobody
+exits 'an id that begins with a dash' 2 command show -1
+has 'it says where such a word stands' "$ERR" 'stands behind --: orderlog command show -- -1'
+exits 'and there it is an id' 3 command show -- -1
 exits 'an order that nobody placed' 3 order show nobody
 exits 'its saga' 3 saga show nobody
 call lag --json
@@ -394,6 +398,10 @@ tamper 'so is progress' "UPDATE orderlog.projection_progress SET refused = refus
     "UPDATE orderlog.projection_progress SET refused = refused - 1 WHERE topic LIKE '%orders%' AND partition = 0"
 tamper 'so is a row too many' "INSERT INTO orderlog.stock VALUES ('ghost', 0, 0, 0, 1, 0)" rows_stock \
     "DELETE FROM orderlog.stock WHERE sku = 'ghost'"
+tamper 'so is a column that is not compared' "ALTER TABLE orderlog.orders ADD COLUMN note text" columns \
+    "ALTER TABLE orderlog.orders DROP COLUMN note"
+has 'it is named' "$(jq -r 'select(.check == "columns" and .what).what' "$DIR/out")" 'orders.note is a column'
+tamper 'and a whole table' "CREATE TABLE orderlog.notes (note text)" columns "DROP TABLE orderlog.notes"
 exits 'put back, all is well' 0 verify
 
 # ---- what waits --------------------------------------------------------------------------

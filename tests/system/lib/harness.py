@@ -287,7 +287,7 @@ class Pipeline:
     def bring_in(self, kind, path, first_time=True):
         """import, to its end; again while a server is away. Commands published."""
         for _ in range(20):
-            done = self.call("import", kind, path, "--json")
+            done = self.call("import", kind, path, "--json", "--no-wait")
             if done.returncode != 5:
                 break
         if done.returncode != 0:
