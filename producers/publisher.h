@@ -78,9 +78,8 @@ enum ol_class publisher_publish_encoded(struct publisher *publisher, enum contex
 size_t publisher_poll(struct publisher *publisher, int timeout_ms);
 enum ol_class publisher_flush(struct publisher *publisher, int timeout_ms, struct ol_error *reterr);
 
-/* Records without their receipt, and those whose receipt said no. */
+/* Records without their receipt. */
 size_t publisher_pending(const struct publisher *publisher);
-uint64_t publisher_failed(const struct publisher *publisher);
 
 /* How many partitions the context's commands topic has; 0: there is no such topic. */
 int32_t publisher_partitions(const struct publisher *publisher, enum context context);

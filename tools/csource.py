@@ -143,7 +143,7 @@ class Tree:
                         if not is_aside(path) and not path.startswith(TOOLS + "/")]
         self.callers = [source for path, source in self.sources.items() if not is_aside(path)]
         self.pasted = collections.defaultdict(set)  # name -> files that make it
-        for path, name in pasted_names(self.callers):
+        for path, name in pasted_names(self.sources.values()):
             self.pasted[name].add(path)
 
     def exports(self):
@@ -159,8 +159,8 @@ class Tree:
     def used_in(self, name, own):
         """Product and tools that name it, besides the files `own`."""
         return [source.path for source in self.callers
-                if source.path not in own and source.names[name]] + [
-                    path for path in self.pasted[name] if path not in own]
+                if source.path not in own
+                and (source.names[name] or source.path in self.pasted[name])]
 
     def visible_patterns(self):
         """What the maps of shared libraries export: called by programs that are not here."""

@@ -22,11 +22,6 @@ int64_t tail_lag(const struct tail *tail)
     return lag > 0 ? lag : 1;
 }
 
-bool tail_is_drained(const struct tail *tail)
-{
-    return tail->next < 0 && tail->stable >= tail->high;
-}
-
 static enum ol_class read_watermarks(struct session *session, struct tail *tail,
                                      struct ol_error *reterr)
 {

@@ -29,7 +29,4 @@ enum ol_class tail_read(struct session *session, struct tail *tails, size_t coun
 /* Records not yet taken, at most: markers between them count. 0 when there is nothing to take. */
 int64_t tail_lag(const struct tail *tail);
 
-/* Nothing to take, and no open transaction that may still bring something. */
-bool tail_is_drained(const struct tail *tail);
-
 #endif

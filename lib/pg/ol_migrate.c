@@ -194,108 +194,6 @@ enum ol_class ol_migration_parse(const char *file, const char *text, size_t byte
     return OL_OK;
 }
 
-/* ---- where in the file did it fail? ---------------------------------------------------------- */
-
-/* The server names a position only for some errors; for the others we know which statement it was,
- * and find where that one begins. Good enough for a message: BEGIN ATOMIC bodies mislead it. */
-
-static const char *skip_quoted(const char *at, char quote, bool backslashes)
-{
-    for (at++; *at && *at != quote; at++)
-        if (backslashes && *at == '\\' && at[1])
-            at++;
-    return *at ? at + 1 : at;
-}
-
-static const char *skip_comment(const char *at)
-{
-    if (at[1] == '-')
-        return at + strcspn(at, "\n");
-    int depth = 0;
-    do {
-        bool opens = at[0] == '/' && at[1] == '*', closes = at[0] == '*' && at[1] == '/';
-        depth += opens - closes;
-        at += opens || closes ? 2 : 1;
-    } while (*at && depth > 0);
-    return at;
-}
-
-static bool is_word(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
-}
-
-/* $tag$ ... $tag$ */
-static const char *skip_dollar(const char *at)
-{
-    const char *tag_end = at + 1;
-    while (is_word(*tag_end))
-        tag_end++;
-    if (*tag_end != '$' || isdigit((unsigned char)at[1]))
-        return at + 1;
-    size_t bytes = (size_t)(tag_end + 1 - at);
-    for (const char *close = tag_end + 1; (close = strchr(close, '$')); close++)
-        if (!strncmp(close, at, bytes))
-            return close + bytes;
-    return at + strlen(at);
-}
-
-static bool is_comment(const char *at)
-{
-    return (at[0] == '-' && at[1] == '-') || (at[0] == '/' && at[1] == '*');
-}
-
-static const char *skip_token(const char *at)
-{
-    if (is_comment(at))
-        return skip_comment(at);
-    if (*at == '\'' || *at == '"')
-        return skip_quoted(at, *at, false);
-    if (*at == '$')
-        return skip_dollar(at);
-    if ((*at == 'e' || *at == 'E') && at[1] == '\'')
-        return skip_quoted(at + 1, '\'', true);
-    if (!is_word(*at))
-        return at + 1;
-    while (is_word(*at) || *at == '$')
-        at++;
-    return at;
-}
-
-/* Where statement `number` (from 1) begins; the text's beginning if there is none such. */
-static const char *find_statement(const char *sql, int number)
-{
-    const char *start = NULL, *next;
-    int depth = 0, count = 0;
-    for (const char *at = sql; *at; at = next) {
-        next = skip_token(at);
-        depth += (*at == '(') - (*at == ')');
-        if (*at == ';' && depth == 0)
-            start = NULL;
-        else if (!start && !isspace((unsigned char)*at) && !is_comment(at) && ++count == number)
-            return at;
-        else if (!start && !isspace((unsigned char)*at) && !is_comment(at))
-            start = at;
-    }
-    return sql;
-}
-
-static int line_of(const struct ol_migration_text *text, const char *up,
-                   const struct ol_pg_place *place)
-{
-    const char *end = find_statement(up, place->statement);
-    if (place->position) {
-        end = up;
-        for (size_t left = place->position; *end && left > 1; left--)
-            for (end++; ((unsigned char)*end & 0xc0) == 0x80;)
-                end++;
-    }
-    int line = text->up_line;
-    for (const char *at = up; at < end; at++)
-        line += *at == '\n';
-    return line;
-}
-
 /* ---- the folder ------------------------------------------------------------------------------ */
 
 struct file {
@@ -507,6 +405,18 @@ static enum ol_class record(struct ol_pg *db, const struct file *file, struct ol
     return class == OL_OK ? ol_pg_receive(db, NULL, 0, 0, reterr) : class;
 }
 
+/* The line of the file that holds character `position` of the up part, from 1. */
+static int line_of(const struct ol_migration_text *text, const char *up, size_t position)
+{
+    int line = text->up_line;
+    for (const char *at = up; *at && position > 1; at++) {
+        line += *at == '\n';
+        position -= ((unsigned char)at[1] & 0xc0) != 0x80; /* the next byte begins a character */
+    }
+    return line;
+}
+
+/* The server names a position for some errors only; for the others we know which statement it was. */
 static enum ol_class run_script(struct ol_pg *db, const struct file *file, struct ol_error *reterr)
 {
     struct ol_pg_place place = {0};
@@ -516,8 +426,13 @@ static enum ol_class run_script(struct ol_pg *db, const struct file *file, struc
     if (class == OL_OK)
         return OL_OK;
     size_t prefix = strlen(file->path) + strlen(": ");
-    return ol_fail(reterr, class, "%s:%d: %s", file->path, line_of(&file->parsed, up, &place),
-                   strlen(refused.text) > prefix ? refused.text + prefix : refused.text);
+    const char *what = strlen(refused.text) > prefix ? refused.text + prefix : refused.text;
+    if (place.position)
+        return ol_fail(reterr, class, "%s:%d: %s", file->path,
+                       line_of(&file->parsed, up, place.position), what);
+    if (place.statement)
+        return ol_fail(reterr, class, "%s: statement %d: %s", file->path, place.statement, what);
+    return ol_fail(reterr, class, "%s: %s", file->path, what); /* the connection is lost */
 }
 
 static enum ol_class apply_in_transaction(struct ol_pg *db, const struct file *file,

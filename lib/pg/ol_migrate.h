@@ -53,7 +53,8 @@ const char *ol_migration_state_name(enum ol_migration_state state);
  * to wait_ms for the first.
  *     OL_CONFLICT  the lock wasn't free within wait_ms
  *     OL_USAGE     a folder or file can't be read or isn't in dbmate's format (file:line)
- *     OL_FATAL     the server refused a statement (file:line, SQLSTATE); earlier files stay
+ *     OL_FATAL     the server refused a statement (file:line, or which statement of the file it
+ *                  was, and the SQLSTATE); earlier files stay
  *     others       as ol_pg_exec
  */
 enum ol_class ol_migrate_up(struct ol_pg *db, const char *folder, int wait_ms,

@@ -61,10 +61,6 @@ enum ol_class ol_pg_open(const struct ol_pg_options *options, struct ol_pg **ret
  * state are gone. Fails as ol_pg_open does; the handle stays good for another try. */
 enum ol_class ol_pg_reconnect(struct ol_pg *db, struct ol_error *reterr);
 
-/* Ready for a fresh start, whatever was under way: rolls back an open transaction; connects anew
- * when the connection is lost, or results or a COPY are pending (nobody waits for those). */
-enum ol_class ol_pg_reset(struct ol_pg *db, struct ol_error *reterr);
-
 void ol_pg_free(struct ol_pg *db);
 
 /* False after the connection was lost. Says what is known; asks nobody. */
@@ -82,8 +78,8 @@ enum ol_class ol_pg_class(const char *sqlstate);
 /* ---- parameters ------------------------------------------------------------------------------ */
 
 /*
- * The parameters $1, $2 ... in order. Zero-initialise or clear, then add. Owns no memory: texts,
- * bytes and arrays must live until exec or queue has returned (libpq copies them there). The
+ * The parameters $1, $2 ... in order. Zero-initialise, then add. Owns no memory: texts and
+ * arrays must live until exec or queue has returned (libpq copies them there). The
  * types travel with the statement: a call with other types than the first is OL_FATAL.
  */
 struct ol_pg_params {
@@ -95,21 +91,12 @@ struct ol_pg_params {
     unsigned char scalars[OL_PG_PARAMS_MAX][8];
 };
 
-static inline void ol_pg_params_clear(struct ol_pg_params *params)
-{
-    params->count = 0;
-    params->failed = false;
-}
-
 void ol_pg_param_int64(struct ol_pg_params *params, int64_t value);
 void ol_pg_param_int32(struct ol_pg_params *params, int32_t value);
 void ol_pg_param_int16(struct ol_pg_params *params, int16_t value);
 void ol_pg_param_bool(struct ol_pg_params *params, bool value);
-void ol_pg_param_us(struct ol_pg_params *params, int64_t unix_us); /* timestamptz */
 void ol_pg_param_text(struct ol_pg_params *params, const char *text, size_t bytes);
-void ol_pg_param_bytea(struct ol_pg_params *params, const void *data, size_t bytes);
 void ol_pg_param_array(struct ol_pg_params *params, struct ol_pg_array *array);
-void ol_pg_param_null(struct ol_pg_params *params, enum ol_pg_type type);
 
 /* ---- statements and their rows --------------------------------------------------------------- */
 
@@ -161,7 +148,7 @@ enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *stateme
 /* ---- several statements in one round trip ---------------------------------------------------- */
 
 /*
- * queue ... -> send -> (other work, flush) -> receive. Without a BEGIN among them, all statements
+ * queue ... -> send -> (other work) -> receive. Without a BEGIN among them, all statements
  * of one send are one transaction. Until receive has returned, nothing else may use the
  * connection (OL_FATAL). COPY can't be queued.
  */
@@ -173,9 +160,6 @@ enum ol_class ol_pg_queue(struct ol_pg *db, const struct ol_pg_statement *statem
 
 /* Ends the round and writes what the socket takes now. Doesn't wait. */
 enum ol_class ol_pg_send(struct ol_pg *db, struct ol_error *reterr);
-
-/* Writes more of what send had to leave; call it when other work allows. Doesn't wait. */
-enum ol_class ol_pg_flush(struct ol_pg *db, struct ol_error *reterr);
 
 /* How many results the next receive will bring. */
 size_t ol_pg_queued(const struct ol_pg *db);
@@ -220,9 +204,8 @@ int16_t ol_pg_int16(const struct ol_pg_rows *rows, int row, int column);
 bool ol_pg_bool(const struct ol_pg_rows *rows, int row, int column);
 int64_t ol_pg_us(const struct ol_pg_rows *rows, int row, int column); /* timestamptz, unix us */
 
-/* Text and char(n) (NUL behind it all the same), bytea. Lives until ol_pg_rows_release(). */
+/* Text and char(n), NUL behind it all the same. Lives until ol_pg_rows_release(). */
 struct ol_pg_text ol_pg_text(const struct ol_pg_rows *rows, int row, int column);
-struct ol_pg_text ol_pg_bytea(const struct ol_pg_rows *rows, int row, int column);
 
 /* Walks an array's elements; lives as long as the rows. */
 struct ol_pg_elements {
@@ -234,12 +217,8 @@ struct ol_pg_elements {
 
 struct ol_pg_elements ol_pg_elements(const struct ol_pg_rows *rows, int row, int column);
 
-/* The next element into *ret_value (0, false or {NULL, 0} for NULL); false at the end. */
+/* The next element into *ret_value (0 or {NULL, 0} for NULL); false at the end. */
 bool ol_pg_next_int64(struct ol_pg_elements *elements, int64_t *ret_value);
-bool ol_pg_next_int32(struct ol_pg_elements *elements, int32_t *ret_value);
-bool ol_pg_next_int16(struct ol_pg_elements *elements, int16_t *ret_value);
-bool ol_pg_next_bool(struct ol_pg_elements *elements, bool *ret_value);
-bool ol_pg_next_us(struct ol_pg_elements *elements, int64_t *ret_unix_us);
 bool ol_pg_next_text(struct ol_pg_elements *elements, struct ol_pg_text *ret_value);
 
 /* ---- for command-line tools: text in, text out ----------------------------------------------- */
@@ -252,7 +231,6 @@ enum ol_class ol_pg_select(struct ol_pg *db, const char *name, const char *sql,
 /* Of ol_pg_select's rows. "" for NULL (see ol_pg_is_null); lives until release. */
 const char *ol_pg_string(const struct ol_pg_rows *rows, int row, int column);
 int ol_pg_column_count(const struct ol_pg_rows *rows);
-const char *ol_pg_column_name(const struct ol_pg_rows *rows, int column);
 
 /* Where a script failed. */
 struct ol_pg_place {

@@ -246,14 +246,6 @@ enum ol_class ol_pg_reconnect(struct ol_pg *db, struct ol_error *reterr)
     return class;
 }
 
-enum ol_class ol_pg_reset(struct ol_pg *db, struct ol_error *reterr)
-{
-    bool clean = ol_pg_usable(db) && !db->copying && !db->step_count;
-    if (clean && ol_pg_rollback(db, NULL) == OL_OK)
-        return OL_OK;
-    return ol_pg_reconnect(db, reterr);
-}
-
 bool ol_pg_usable(const struct ol_pg *db)
 {
     return db->conn && PQstatus(db->conn) == CONNECTION_OK;

@@ -110,12 +110,6 @@ static const struct ol_option_property *find_property(const struct ol_options *o
     return NULL;
 }
 
-const char *ol_options_kafka_property(const struct ol_options *options, const char *name)
-{
-    const struct ol_option_property *property = find_property(options, name);
-    return property ? property->value : NULL;
-}
-
 bool ol_options_property_is_secret(const char *name)
 {
     static const char *const marks[] = {"password", "secret", "token",

@@ -107,9 +107,6 @@ enum ol_class ol_options_init(struct ol_options *ret_options, const char *comman
                               int argc, char *const argv[], struct ol_error *reterr);
 void ol_options_release(struct ol_options *options);
 
-/* The value of -X name, NULL if it was not given. */
-const char *ol_options_kafka_property(const struct ol_options *options, const char *name);
-
 /* The options of a command for its --help, aligned, wrapped at 80 columns. */
 void ol_options_print_help(FILE *out, unsigned groups);
 

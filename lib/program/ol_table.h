@@ -41,7 +41,6 @@ struct ol_table {
 
 void ol_table_init(struct ol_table *table, const struct ol_table_column *columns,
                    size_t column_count, bool json);
-void ol_table_clear(struct ol_table *table);
 void ol_table_release(struct ol_table *table);
 static inline void ol_table_auto(struct ol_table *table)
 {
@@ -54,7 +53,6 @@ void ol_table_text(struct ol_table *table, const char *text); /* NULL: null */
 void ol_table_bytes(struct ol_table *table, const char *text,
                     size_t bytes); /* empty: NULL will do */
 void ol_table_int(struct ol_table *table, int64_t value);
-void ol_table_bool(struct ol_table *table, bool value);
 void ol_table_addf(struct ol_table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ol_table_time(struct ol_table *table, int64_t at_us); /* RFC 3339; null outside its bounds */

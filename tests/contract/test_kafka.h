@@ -48,6 +48,10 @@ size_t test_read_all(const char *topic, int partition_count, enum ol_isolation i
 
 struct ol_record test_record(int32_t topic, int32_t partition, const char *value);
 
+/* Up to `max` messages of all inboxes that are not ignored; does not wait. */
+enum ol_class test_take(struct ol_consumer *consumer, struct ol_message *messages, size_t max,
+                        size_t *ret_count, struct ol_error *reterr);
+
 /* Polls until the next event; fails after WAIT_MS. */
 enum ol_consumer_event test_event(struct ol_consumer *consumer);
 

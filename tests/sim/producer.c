@@ -525,11 +525,6 @@ enum ol_class ol_producer_abort(struct ol_producer *producer, struct ol_error *r
     return fail_answer(call(producer, &request, world->now_us + TXN_JOB_US), reterr, "abort");
 }
 
-void ol_producer_taint(struct ol_producer *producer, const char *reason)
-{
-    ol_taint_set(&producer->taint, "%s", reason);
-}
-
 int ol_producer_fd(const struct ol_producer *producer)
 {
     (void)producer;

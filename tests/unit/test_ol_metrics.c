@@ -168,25 +168,6 @@ Test(ol_series, hides_and_comes_back_with_the_next_value)
     cr_assert(has_line(line));
 }
 
-static int64_t read_seven(void *context)
-{
-    ++*(int *)context;
-    return 7;
-}
-
-Test(ol_series, asks_its_reader_at_each_scrape)
-{
-    int calls = 0;
-    struct ol_series *open = ol_metric(OL_METRIC_SAGAS_OPEN);
-    ol_series_read_from(open, read_seven, &calls);
-    cr_assert(has_line("orderlog_sagas_open 7"));
-    cr_assert(has_line("orderlog_sagas_open 7"));
-    cr_assert_eq(calls, 2);
-    ol_series_read_from(open, NULL, NULL);
-    cr_assert(has_line("orderlog_sagas_open 0"));
-    cr_assert_eq(calls, 2);
-}
-
 static void *count_up(void *series)
 {
     for (int i = 0; i < 100000; i++)

@@ -29,7 +29,7 @@ static void add(struct ol_table *table, const char *id, int64_t amount_minor, in
     ol_table_text(table, id);
     ol_table_int(table, amount_minor);
     ol_table_int(table, partition);
-    ol_table_bool(table, listed);
+    ol_table_text(table, listed ? "yes" : "no"); /* as ol_table_rows() puts a bool */
 }
 
 Test(ol_table_print, aligns_columns_to_the_widest_cell)
@@ -97,20 +97,6 @@ Test(ol_table_print, writes_an_object_a_line_with_big_numbers_as_strings)
                      "\"partition\":3,\"listed\":true}\n"
                      "{\"order_id\":null,\"amount_minor\":null,\"partition\":null,"
                      "\"listed\":null}\n");
-    free(text);
-    ol_table_release(&table);
-}
-
-Test(ol_table_print, can_be_filled_again)
-{
-    struct ol_table table;
-    ol_table_init(&table, columns, 1, false);
-    ol_table_text(&table, "first");
-    ol_table_clear(&table);
-    ol_table_text(&table, "second");
-    char *text = printed(&table, ol_table_print);
-    cr_assert_str_eq(text, "ORDER ID\nsecond\n");
-    cr_assert_eq(ol_table_row_count(&table), 1);
     free(text);
     ol_table_release(&table);
 }
