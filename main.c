@@ -1,9 +1,9 @@
 /*
  * main.c - the only main(): a table of noun, verb -> function, arguments, options, help.
  *
- * argv -> row -> options -> run -> exit code. A row's function does the work and returns its
+ * argv -> command -> options -> run -> exit code. A command's function does the work and returns its
  * failure as an ol_error; the sentence is printed here, once. Data goes to stdout, all else to
- * stderr. Add a command: its header, one row.
+ * stderr. Add a command: its header, one line of the table.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -37,7 +37,7 @@
 
 typedef enum ol_class run_function(const struct ol_options *options, struct ol_error *reterr);
 
-struct row {
+struct main_command {
     const char *noun, *verb; /* verb NULL: the noun alone is the command */
     run_function *run;
     unsigned groups;                     /* of options; enum ol_option_group */
@@ -53,7 +53,7 @@ struct row {
 #define IMPORT_GROUPS    (OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_IMPORT)
 
 /* clang-format off */
-static const struct row rows[] = {
+static const struct main_command commands[] = {
     {"submit", NULL, submit_run, OL_FOR_KAFKA | OL_FOR_PRINT | OL_FOR_SUBMIT, "[FILE|-]", 0, 1,
      "publish commands from JSON lines",
      "orderlog submit commands.jsonl --wait\n"
@@ -116,59 +116,59 @@ static const struct row rows[] = {
      "every setting and where it came from", "orderlog config show\n"},
 };
 /* clang-format on */
-#define ROW_COUNT (sizeof rows / sizeof rows[0])
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 /* ---- the table, asked ---- */
 
-static void row_name(const struct row *row, char ret_name[FEW_WORDS])
+static void command_name(const struct main_command *command, char ret_name[FEW_WORDS])
 {
-    snprintf(ret_name, FEW_WORDS, "%s%s%s", row->noun, row->verb ? " " : "",
-             row->verb ? row->verb : "");
+    snprintf(ret_name, FEW_WORDS, "%s%s%s", command->noun, command->verb ? " " : "",
+             command->verb ? command->verb : "");
 }
 
-/* The first row of that noun; NULL: there is none. */
-static const struct row *row_of_noun(const char *noun)
+/* The first command of that noun; NULL: there is none. */
+static const struct main_command *command_of_noun(const char *noun)
 {
-    for (size_t i = 0; i < ROW_COUNT; i++)
-        if (strcmp(rows[i].noun, noun) == 0)
-            return &rows[i];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(commands[i].noun, noun) == 0)
+            return &commands[i];
     return NULL;
 }
 
-/* The row of noun and verb; verb NULL finds a noun that stands alone. */
-static const struct row *row_of(const char *noun, const char *verb)
+/* The command of noun and verb; verb NULL finds a noun that stands alone. */
+static const struct main_command *command_of(const char *noun, const char *verb)
 {
-    for (size_t i = 0; i < ROW_COUNT; i++)
-        if (strcmp(rows[i].noun, noun) == 0 &&
-            (rows[i].verb ? verb && strcmp(rows[i].verb, verb) == 0 : !verb))
-            return &rows[i];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(commands[i].noun, noun) == 0 &&
+            (commands[i].verb ? verb && strcmp(commands[i].verb, verb) == 0 : !verb))
+            return &commands[i];
     return NULL;
 }
 
 /* Fewest letters to put in, take out, replace or swap with a neighbour. Longer words: far. */
 static size_t word_distance(const char *left, const char *right)
 {
-    size_t cells[FEW_WORDS + 1][FEW_WORDS + 1];
+    size_t distances[FEW_WORDS + 1][FEW_WORDS + 1];
     size_t left_size = strlen(left), right_size = strlen(right);
     if (left_size > FEW_WORDS || right_size > FEW_WORDS)
         return SIZE_MAX;
     for (size_t i = 0; i <= left_size; i++)
-        cells[i][0] = i;
+        distances[i][0] = i;
     for (size_t j = 0; j <= right_size; j++)
-        cells[0][j] = j;
+        distances[0][j] = j;
     for (size_t i = 1; i <= left_size; i++)
         for (size_t j = 1; j <= right_size; j++) {
-            size_t best = cells[i - 1][j - 1] + (left[i - 1] != right[j - 1]);
-            if (cells[i - 1][j] + 1 < best)
-                best = cells[i - 1][j] + 1;
-            if (cells[i][j - 1] + 1 < best)
-                best = cells[i][j - 1] + 1;
+            size_t best = distances[i - 1][j - 1] + (left[i - 1] != right[j - 1]);
+            if (distances[i - 1][j] + 1 < best)
+                best = distances[i - 1][j] + 1;
+            if (distances[i][j - 1] + 1 < best)
+                best = distances[i][j - 1] + 1;
             if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] &&
-                cells[i - 2][j - 2] + 1 < best)
-                best = cells[i - 2][j - 2] + 1;
-            cells[i][j] = best;
+                distances[i - 2][j - 2] + 1 < best)
+                best = distances[i - 2][j - 2] + 1;
+            distances[i][j] = best;
         }
-    return cells[left_size][right_size];
+    return distances[left_size][right_size];
 }
 
 /* The noun (noun NULL) or the noun's verb that was probably meant; NULL: nothing is near. */
@@ -176,10 +176,10 @@ static const char *nearest_word(const char *noun, const char *word)
 {
     const char *nearest = NULL;
     size_t best = strlen(word) / 3 + 2;
-    for (size_t i = 0; i < ROW_COUNT; i++) {
-        if (noun && (strcmp(rows[i].noun, noun) != 0 || !rows[i].verb))
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (noun && (strcmp(commands[i].noun, noun) != 0 || !commands[i].verb))
             continue;
-        const char *candidate = noun ? rows[i].verb : rows[i].noun;
+        const char *candidate = noun ? commands[i].verb : commands[i].noun;
         size_t distance = word_distance(word, candidate);
         if (distance < best) {
             best = distance;
@@ -191,22 +191,22 @@ static const char *nearest_word(const char *noun, const char *word)
 
 /* ---- help ---- */
 
-static void print_row(FILE *out, const struct row *row)
+static void print_command(FILE *out, const struct main_command *command)
 {
     char name[FEW_WORDS];
-    row_name(row, name);
-    int width = fprintf(out, "  %s%s%s", name, *row->arguments ? " " : "", row->arguments);
+    command_name(command, name);
+    int width = fprintf(out, "  %s%s%s", name, *command->arguments ? " " : "", command->arguments);
     if (width > 32)
         width = fprintf(out, "\n") - 1;
-    fprintf(out, "%*s%s\n", 34 - width, "", row->help);
+    fprintf(out, "%*s%s\n", 34 - width, "", command->help);
 }
 
 /* All commands, or those of one noun. */
-static void print_rows(FILE *out, const char *noun)
+static void print_commands(FILE *out, const char *noun)
 {
-    for (size_t i = 0; i < ROW_COUNT; i++)
-        if (!noun || strcmp(rows[i].noun, noun) == 0)
-            print_row(out, &rows[i]);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (!noun || strcmp(commands[i].noun, noun) == 0)
+            print_command(out, &commands[i]);
 }
 
 static void print_usage(FILE *out)
@@ -214,7 +214,7 @@ static void print_usage(FILE *out)
     fputs("orderlog - orders, stock and payments as events on Kafka\n\n"
           "usage: orderlog COMMAND [ARGUMENTS] [OPTIONS]\n\n",
           out);
-    print_rows(out, NULL);
+    print_commands(out, NULL);
     fputs("\n`orderlog COMMAND --help` shows a command's options, `orderlog --version` the "
           "versions.\n"
           "Exit: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 a server can't be\n"
@@ -225,19 +225,20 @@ static void print_usage(FILE *out)
 static void print_noun_help(FILE *out, const char *noun)
 {
     fprintf(out, "usage: orderlog %s COMMAND [ARGUMENTS] [OPTIONS]\n\n", noun);
-    print_rows(out, noun);
+    print_commands(out, noun);
 }
 
-static void print_row_help(FILE *out, const struct row *row)
+static void print_command_help(FILE *out, const struct main_command *command)
 {
     char name[FEW_WORDS];
-    row_name(row, name);
-    fprintf(out, "orderlog %s - %s\n\nusage: orderlog %s%s%s [OPTIONS]\n\n", name, row->help, name,
-            *row->arguments ? " " : "", row->arguments);
-    ol_options_print_help(out, row->groups);
-    for (const char *line = row->examples; line && *line;) {
+    command_name(command, name);
+    fprintf(out, "orderlog %s - %s\n\nusage: orderlog %s%s%s [OPTIONS]\n\n", name, command->help,
+            name, *command->arguments ? " " : "", command->arguments);
+    ol_options_print_help(out, command->groups);
+    for (const char *line = command->examples; line && *line;) {
         size_t size = strcspn(line, "\n");
-        fprintf(out, "%s  %.*s\n", line == row->examples ? "\nExamples:\n" : "", (int)size, line);
+        fprintf(out, "%s  %.*s\n", line == command->examples ? "\nExamples:\n" : "", (int)size,
+                line);
         line += size + (line[size] == '\n');
     }
 }
@@ -252,7 +253,7 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
-/* ---- from words to a row ---- */
+/* ---- from words to a command ---- */
 
 /* A word that is no command. Exit code. */
 static int unknown_word(const char *noun, const char *word)
@@ -274,10 +275,10 @@ static int help_on(int count, char *const words[])
         return 0;
     }
     const char *noun = words[0], *verb = count > 1 ? words[1] : NULL;
-    const struct row *row = row_of(noun, verb);
-    if (row)
-        print_row_help(stdout, row);
-    else if (!row_of_noun(noun))
+    const struct main_command *command = command_of(noun, verb);
+    if (command)
+        print_command_help(stdout, command);
+    else if (!command_of_noun(noun))
         return unknown_word(NULL, noun);
     else if (verb)
         return unknown_word(noun, verb);
@@ -306,20 +307,20 @@ static int flushed(int exit_code)
     return exit_code ? exit_code : ol_exit_code(OL_FATAL);
 }
 
-/* What does not fit the row's arguments; NULL: all fits. */
-static const char *arguments_fault(const struct row *row, size_t count)
+/* What does not fit the command's arguments; NULL: all fits. */
+static const char *arguments_fault(const struct main_command *command, size_t count)
 {
-    if (count < row->arguments_min)
+    if (count < command->arguments_min)
         return "something is missing";
-    if (count > row->arguments_max)
+    if (count > command->arguments_max)
         return "that is too much";
     return NULL;
 }
 
-static int failed(const struct row *row, const struct ol_error *error)
+static int failed(const struct main_command *command, const struct ol_error *error)
 {
     char name[FEW_WORDS];
-    row_name(row, name);
+    command_name(command, name);
     bool named = strncmp(error->text, "orderlog ", strlen("orderlog ")) == 0;
     OL_AUTO(ol_text) struct ol_text line = {0}; /* what others wrote may stand in the sentence */
     ol_text_add_shown(&line, error->text, strlen(error->text));
@@ -331,29 +332,29 @@ static int failed(const struct row *row, const struct ol_error *error)
 }
 
 /* Reads the options behind the command's name and runs it. */
-static int run_row(const struct row *row, int count, char *const words[])
+static int run_command(const struct main_command *command, int count, char *const words[])
 {
     char name[FEW_WORDS];
-    row_name(row, name);
+    command_name(command, name);
     struct ol_error error = {.class = OL_FATAL};
     struct ol_options options;
-    if (ol_options_init(&options, name, row->groups, count, words, &error))
-        return failed(row, &error);
+    if (ol_options_init(&options, name, command->groups, count, words, &error))
+        return failed(command, &error);
 
     int exit_code = 0;
-    const char *fault = arguments_fault(row, options.argument_count);
+    const char *fault = arguments_fault(command, options.argument_count);
     if (options.help) {
-        print_row_help(stdout, row);
+        print_command_help(stdout, command);
     } else if (fault) {
         ol_fail(&error, OL_USAGE, "%s: it is `orderlog %s%s%s`", fault, name,
-                *row->arguments ? " " : "", row->arguments);
-        exit_code = failed(row, &error);
+                *command->arguments ? " " : "", command->arguments);
+        exit_code = failed(command, &error);
     } else {
         ol_log_init(options.log_level, options.log_format);
         ol_metrics_process(ORDERLOG_VERSION, name, ol_kafka_version());
-        if (row->run(&options, &error)) {
+        if (command->run(&options, &error)) {
             fflush(stdout);
-            exit_code = failed(row, &error);
+            exit_code = failed(command, &error);
         }
     }
     ol_options_release(&options);
@@ -378,12 +379,12 @@ int main(int argc, char *argv[])
         print_version(stdout);
         return flushed(0);
     }
-    if (!row_of_noun(noun))
+    if (!command_of_noun(noun))
         return unknown_word(NULL, noun);
 
-    const struct row *row = row_of(noun, NULL);
-    if (row)
-        return flushed(run_row(row, argc - 2, argv + 2));
+    const struct main_command *command = command_of(noun, NULL);
+    if (command)
+        return flushed(run_command(command, argc - 2, argv + 2));
     if (!verb) {
         print_noun_help(stderr, noun);
         return ol_exit_code(OL_USAGE);
@@ -392,10 +393,10 @@ int main(int argc, char *argv[])
         print_noun_help(stdout, noun);
         return flushed(0);
     }
-    row = row_of(noun, verb);
-    if (!row)
+    command = command_of(noun, verb);
+    if (!command)
         return unknown_word(noun, verb);
-    return flushed(run_row(row, argc - 3, argv + 3));
+    return flushed(run_command(command, argc - 3, argv + 3));
 }
 
 /* The domain's only door to the outside: a bug of ours stops the process before it writes. */

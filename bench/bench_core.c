@@ -5,7 +5,7 @@
  *
  * A recorded run's commands and steps lie in memory, as librdkafka handed them over. For each
  * context, on one thread, in the worker's own batches (the receipts in its event log say which inputs
- * each had): decode, say which states are lacking, decide, encode, give the messages back. What came
+ * each had): decode, say which states are missing, decide, encode, give the messages back. What came
  * before the measured part is run too, for the states, but not timed. States that are not there are
  * put as absent: what PostgreSQL and Kafka would take is not in the figures. Time is this thread's
  * CPU time. A run whose receipts do not say the same as the recorded ones fails.
@@ -41,7 +41,7 @@ struct inputs {
 
 /* Nanoseconds of this thread. */
 enum stage { STAGE_DECODE, STAGE_LOAD, STAGE_DECIDE, STAGE_END, STAGE_COUNT };
-static const char *const stage_names[STAGE_COUNT] = {"decode", "lacks", "decide, encode", "end"};
+static const char *const stage_names[STAGE_COUNT] = {"decode", "missing", "decide, encode", "end"};
 
 struct bench {
     struct recording *recording;
@@ -192,13 +192,13 @@ static enum ol_class decode(struct bench *bench, const struct taken *taken, size
 }
 
 /* What PostgreSQL would say of all that this bench has not seen: there is no such thing. */
-static enum ol_class put_lacking(struct bench *bench, struct ol_error *reterr)
+static enum ol_class put_missing(struct bench *bench, struct ol_error *reterr)
 {
     struct batch *batch = &bench->batch;
     for (;;) {
         struct entity_key *keys;
         size_t count;
-        if (!core_lacks(bench->core, batch->inputs, batch->count, &batch->arena, &keys, &count))
+        if (!core_missing(bench->core, batch->inputs, batch->count, &batch->arena, &keys, &count))
             return ol_fail(reterr, OL_FATAL, "out of memory");
         if (count == 0)
             return OL_OK;
@@ -256,7 +256,7 @@ static enum ol_class run_batch(struct bench *bench, const struct taken *taken, s
     enum ol_class class = decode(bench, taken, count, reterr);
     at_ns[1] = thread_ns();
     if (!class)
-        class = put_lacking(bench, reterr);
+        class = put_missing(bench, reterr);
     at_ns[2] = thread_ns();
     if (!class)
         class = decide(bench, reterr);

@@ -23,7 +23,7 @@ struct cursor {
     size_t next;
 };
 
-struct batch {
+struct relay_batch {
     struct ol_message *messages;
     size_t count, emitted, input_bytes; /* messages taken; of them answered */
     struct ol_record *records;
@@ -40,8 +40,8 @@ struct loop {
     struct ol_kafka_connection kafka;
     struct ol_producer *producers[2];
     struct ol_consumer *consumer;
-    struct batch batches[2], *building, *flying;
-    int building_with, flying_with;
+    struct relay_batch batches[2], *building, *committing;
+    int building_with, committing_with;
     uint32_t next_inbox;
     uint64_t taken[PARTITIONS_MAX], taken_count;
     int64_t next[2][PARTITIONS_MAX]; /* offsets of commands and steps */

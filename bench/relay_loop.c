@@ -41,7 +41,7 @@ static void make_cursors(struct loop *loop)
     }
 }
 
-static bool add_record(struct batch *batch, const struct cursor *cursor,
+static bool add_record(struct relay_batch *batch, const struct cursor *cursor,
                        const struct record *record)
 {
     if (batch->record_count == batch->record_capacity) {
@@ -83,7 +83,7 @@ static bool answer(struct loop *loop, int32_t partition)
 
 /* ---- a batch, as consumers/batch.c ----------------------------------------------------------- */
 
-static bool batch_full(const struct loop *loop, const struct batch *batch)
+static bool relay_batch_full(const struct loop *loop, const struct relay_batch *batch)
 {
     const struct ol_options *options = loop->relay->options;
     return batch->count >= (size_t)options->batch_inputs ||
@@ -91,7 +91,7 @@ static bool batch_full(const struct loop *loop, const struct batch *batch)
            batch->output_bytes >= (size_t)options->batch_output_bytes;
 }
 
-static void batch_clear(struct batch *batch)
+static void relay_batch_clear(struct relay_batch *batch)
 {
     ol_messages_release(batch->messages, batch->count);
     batch->count = batch->emitted = batch->input_bytes = 0;
@@ -101,17 +101,17 @@ static void batch_clear(struct batch *batch)
 /* False: the batch is full, or the measured part of the inbox is over. */
 static bool take_one(struct loop *loop, struct ol_inbox *inbox)
 {
-    struct batch *batch = loop->building;
+    struct relay_batch *batch = loop->building;
     struct ol_message *message = &batch->messages[batch->count];
-    if (batch_full(loop, batch) || !ol_inbox_take(inbox, message))
+    if (relay_batch_full(loop, batch) || !ol_inbox_take(inbox, message))
         return false;
     batch->input_bytes += message->key_bytes + message->value_bytes;
     batch->count++;
     return true;
 }
 
-static bool take_in_turns(struct loop *loop, struct ol_inbox *inboxes, size_t count,
-                          int32_t topic_index)
+static bool take_round_robin(struct loop *loop, struct ol_inbox *inboxes, size_t count,
+                             int32_t topic_index)
 {
     for (bool taken = true; taken;) {
         taken = false;
@@ -121,7 +121,7 @@ static bool take_in_turns(struct loop *loop, struct ol_inbox *inboxes, size_t co
                 continue;
             for (int run = 0; run < MERGE_RUN_MAX && take_one(loop, inbox); run++)
                 taken = true;
-            if (batch_full(loop, loop->building)) {
+            if (relay_batch_full(loop, loop->building)) {
                 loop->next_inbox += (uint32_t)i + 1;
                 return false;
             }
@@ -160,25 +160,25 @@ static void take_by_time(struct loop *loop, struct ol_inbox *inboxes, size_t cou
              run++)
             if (!take_one(loop, inbox))
                 return;
-        if (batch_full(loop, loop->building))
+        if (relay_batch_full(loop, loop->building))
             return;
     }
 }
 
 static enum ol_class fill(struct loop *loop, struct ol_error *reterr)
 {
-    struct batch *batch = loop->building;
+    struct relay_batch *batch = loop->building;
     struct ol_inbox *inboxes;
     size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
-    if (batch_full(loop, batch))
+    if (relay_batch_full(loop, batch))
         return OL_OK;
     for (size_t i = 0; i < count; i++)
         if (inboxes[i].error.class)
             return ol_fail(reterr, OL_FATAL, "%s partition %d: %s", inboxes[i].topic,
                            inboxes[i].partition, inboxes[i].error.text);
     if (loop->context == CONTEXT_ORDERS)
-        (void)(take_in_turns(loop, inboxes, count, STREAM_STEPS) &&
-               take_in_turns(loop, inboxes, count, STREAM_COMMANDS));
+        (void)(take_round_robin(loop, inboxes, count, STREAM_STEPS) &&
+               take_round_robin(loop, inboxes, count, STREAM_COMMANDS));
     else
         take_by_time(loop, inboxes, count);
     for (; batch->emitted < batch->count; batch->emitted++) {
@@ -192,7 +192,7 @@ static enum ol_class fill(struct loop *loop, struct ol_error *reterr)
 
 /* ---- committing, as consumers/loop.c --------------------------------------------------------- */
 
-static size_t offsets_of(const struct loop *loop, const struct batch *batch,
+static size_t offsets_of(const struct loop *loop, const struct relay_batch *batch,
                          struct ol_offset *ret_offsets)
 {
     const struct recording *recording = &loop->relay->recording;
@@ -207,9 +207,9 @@ static size_t offsets_of(const struct loop *loop, const struct batch *batch,
     return count;
 }
 
-static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
+static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
 {
-    struct batch *batch = loop->building;
+    struct relay_batch *batch = loop->building;
     struct ol_producer *producer = loop->producers[loop->building_with];
     struct ol_offset offsets[2 * PARTITIONS_MAX];
     size_t offset_count = offsets_of(loop, batch, offsets);
@@ -225,54 +225,55 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
                                          ol_consumer_assignment(loop->consumer)->group, reterr);
     if (class)
         return class;
-    loop->flying = batch;
-    loop->flying_with = loop->building_with;
+    loop->committing = batch;
+    loop->committing_with = loop->building_with;
     loop->building = batch == &loop->batches[0] ? &loop->batches[1] : &loop->batches[0];
     loop->building_with = 1 - loop->building_with;
     return OL_OK;
 }
 
-static enum ol_class land(struct loop *loop, struct ol_error *reterr)
+static enum ol_class finish_commit(struct loop *loop, struct ol_error *reterr)
 {
-    if (!loop->flying)
+    if (!loop->committing)
         return OL_OK;
-    enum ol_class class = ol_producer_commit_wait(loop->producers[loop->flying_with], NULL, reterr);
+    enum ol_class class =
+        ol_producer_commit_wait(loop->producers[loop->committing_with], NULL, reterr);
     if (class)
         return class;
     loop->transactions++;
-    loop->messages += loop->flying->record_count;
-    loop->bytes += loop->flying->output_bytes;
+    loop->messages += loop->committing->record_count;
+    loop->bytes += loop->committing->output_bytes;
     loop->moved_us = ol_clock_monotonic_us();
-    batch_clear(loop->flying);
-    loop->flying = NULL;
+    relay_batch_clear(loop->committing);
+    loop->committing = NULL;
     return OL_OK;
 }
 
 static void wait_for_work(struct loop *loop)
 {
-    int fd = loop->flying ? ol_producer_fd(loop->producers[loop->flying_with]) : -1;
+    int fd = loop->committing ? ol_producer_fd(loop->producers[loop->committing_with]) : -1;
     ol_consumer_wait(loop->consumer, fd, IDLE_WAIT_MS);
 }
 
-static enum ol_class turn(struct loop *loop, struct ol_error *reterr)
+static enum ol_class fill_and_commit(struct loop *loop, struct ol_error *reterr)
 {
     size_t before = loop->building->count;
     enum ol_class class = fill(loop, reterr);
     if (class)
         return class;
     bool moved = loop->building->count > before;
-    if (loop->flying) {
-        bool no_room = batch_full(loop, loop->building);
-        if (ol_producer_commit_done(loop->producers[loop->flying_with]) || no_room)
-            return land(loop, reterr);
+    if (loop->committing) {
+        bool no_room = relay_batch_full(loop, loop->building);
+        if (ol_producer_commit_done(loop->producers[loop->committing_with]) || no_room)
+            return finish_commit(loop, reterr);
         if (!moved && loop->building->count > 0)
-            return land(loop, reterr);
+            return finish_commit(loop, reterr);
         if (!moved)
             wait_for_work(loop);
         return OL_OK;
     }
     if (loop->building->count > 0)
-        return send_off(loop, reterr);
+        return start_commit(loop, reterr);
     if (!moved)
         wait_for_work(loop);
     return OL_OK;
@@ -324,7 +325,7 @@ static enum ol_class start_reading(struct loop *loop, struct ol_error *reterr)
 
 static bool is_done(const struct loop *loop)
 {
-    return loop->taken_count == loop->lane->input_count && !loop->flying &&
+    return loop->taken_count == loop->lane->input_count && !loop->committing &&
            loop->building->count == 0;
 }
 
@@ -342,7 +343,7 @@ static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
         } else if (!class && event != OL_CONSUMER_NOTHING) {
             class = ol_fail(reterr, OL_CONFLICT, "the group was rebalanced in the middle");
         } else if (!class && reading) {
-            class = turn(loop, reterr);
+            class = fill_and_commit(loop, reterr);
         } else if (!class) {
             wait_for_work(loop);
         }
@@ -417,7 +418,7 @@ static void close_loop(struct loop *loop)
     ol_consumer_leave(loop->consumer, CLOSE_MS);
     for (int i = 0; i < 2; i++) {
         ol_producer_close(loop->producers[i]);
-        batch_clear(&loop->batches[i]);
+        relay_batch_clear(&loop->batches[i]);
         free(loop->batches[i].messages);
         free(loop->batches[i].records);
     }

@@ -455,7 +455,7 @@ def print_alone(results, found):
     )
     cores = of_arm(results, "core")
     if cores:
-        print("\ncore and codec in memory, one thread (decode, lacks, decide, encode)")
+        print("\ncore and codec in memory, one thread (decode, missing states, decide, encode)")
         for i, context in enumerate(CONTEXTS):
             rate = median_of(cores, lambda r, n=i: r["contexts"][n]["inputs_per_s"])
             each = median_of(cores, lambda r, n=i: r["contexts"][n]["ns"])

@@ -11,14 +11,14 @@
 #include "verify/headers.h"
 #include "verify/scan.h"
 
-#define GROUPS_MAX    1000
+#define CAUSES_MAX    1000
 #define REASON_BYTES  600
 #define SHOWN_BYTES   256 /* of a value, in text */
 #define ARENA_BLOCK   (256 * 1024)
 #define LETTERS_SHOWN 100 /* unless --limit says otherwise */
 
 /* Letters of one cause: the same code from the same topic. */
-struct group {
+struct cause {
     char topic[TOPIC_NAME_BYTES_MAX]; /* where they came from */
     char code[64];
     char reason[REASON_BYTES]; /* of the first */
@@ -30,8 +30,8 @@ struct letters {
     struct session *session;
     struct ol_arena arena;
     struct ol_text text;
-    struct group *groups;
-    size_t group_count;
+    struct cause *causes;
+    size_t cause_count;
     int64_t left; /* letters still to be shown */
     bool shown, others;
 };
@@ -68,11 +68,12 @@ static enum ol_class check_topics(const struct ol_options *options, const struct
     return OL_OK;
 }
 
-static enum ol_class read_letters(struct letters *letters, scan_take *take, struct ol_error *reterr)
+static enum ol_class read_letters(struct letters *letters, scan_function *each,
+                                  struct ol_error *reterr)
 {
     struct session *session = letters->session;
     struct topic_name topics[CONTEXT_COUNT];
-    struct scan_place places[CONTEXT_COUNT * PARTITIONS_MAX];
+    struct scan_range ranges[CONTEXT_COUNT * PARTITIONS_MAX];
     int32_t partitions = 0;
     size_t count = 0;
     for (int i = 0; i < CONTEXT_COUNT; i++)
@@ -84,14 +85,15 @@ static enum ol_class read_letters(struct letters *letters, scan_take *take, stru
     for (int i = 0; i < CONTEXT_COUNT && !class; i++)
         for (int32_t j = 0; j < partitions; j++)
             if (is_wanted(session->options, (enum context)i, topics[i].text))
-                places[count++] = (struct scan_place){
+                ranges[count++] = (struct scan_range){
                     .topic = topics[i].text, .partition = j, .from = -1, .until = INT64_MAX};
-    return class ? class : scan_run(session, places, count, take, letters, NULL, reterr);
+    return class ? class : scan_run(session, ranges, count, each, letters, NULL, reterr);
 }
 
-static enum ol_class run(const struct ol_options *options, scan_take *take,
-                         enum ol_class (*end)(struct letters *letters, struct ol_error *reterr),
-                         struct ol_error *reterr)
+static enum ol_class run_letters(const struct ol_options *options, scan_function *each,
+                                 enum ol_class (*end)(struct letters *letters,
+                                                      struct ol_error *reterr),
+                                 struct ol_error *reterr)
 {
     OL_AUTO(session) struct session session;
     enum ol_class class = session_init(&session, options, SESSION_KAFKA, reterr);
@@ -100,94 +102,94 @@ static enum ol_class run(const struct ol_options *options, scan_take *take,
     struct letters letters = {.session = &session,
                               .left = options->limit ? options->limit : LETTERS_SHOWN};
     ol_arena_init(&letters.arena, ARENA_BLOCK, CODEC_ARENA_BYTES);
-    letters.groups = calloc(GROUPS_MAX, sizeof *letters.groups);
-    class = letters.groups ? read_letters(&letters, take, reterr)
+    letters.causes = calloc(CAUSES_MAX, sizeof *letters.causes);
+    class = letters.causes ? read_letters(&letters, each, reterr)
                            : ol_fail(reterr, OL_FATAL, "out of memory");
     if (!class)
         class = end(&letters, reterr);
     ol_arena_release(&letters.arena);
     ol_text_release(&letters.text);
-    free(letters.groups);
+    free(letters.causes);
     return class;
 }
 
 /* ---- grouped ---- */
 
-static struct group *group_of(struct letters *letters, const char *topic, const char *code)
+static struct cause *cause_of(struct letters *letters, const char *topic, const char *code)
 {
-    for (size_t i = 0; i < letters->group_count; i++)
-        if (strcmp(letters->groups[i].topic, topic) == 0 &&
-            strcmp(letters->groups[i].code, code) == 0)
-            return &letters->groups[i];
-    if (letters->group_count == GROUPS_MAX)
+    for (size_t i = 0; i < letters->cause_count; i++)
+        if (strcmp(letters->causes[i].topic, topic) == 0 &&
+            strcmp(letters->causes[i].code, code) == 0)
+            return &letters->causes[i];
+    if (letters->cause_count == CAUSES_MAX)
         return NULL;
-    struct group *group = &letters->groups[letters->group_count++];
-    snprintf(group->topic, sizeof group->topic, "%s", topic);
-    snprintf(group->code, sizeof group->code, "%s", code);
-    return group;
+    struct cause *cause = &letters->causes[letters->cause_count++];
+    snprintf(cause->topic, sizeof cause->topic, "%s", topic);
+    snprintf(cause->code, sizeof cause->code, "%s", code);
+    return cause;
 }
 
-static bool take_grouped(void *context, size_t place, const struct ol_message *message)
+static bool count_letter(void *context, size_t range, const struct ol_message *message)
 {
     struct letters *letters = context;
     char topic[TOPIC_NAME_BYTES_MAX], code[64];
-    (void)place;
+    (void)range;
     headers_text(message, HEADERS_CONNECT "topic", topic, sizeof topic);
     headers_text(message, HEADERS_CONNECT "exception.class.name", code, sizeof code);
-    struct group *group = group_of(letters, topic, code);
-    if (!group) {
+    struct cause *cause = cause_of(letters, topic, code);
+    if (!cause) {
         letters->others = true;
         return true;
     }
-    if (group->count++ == 0) {
-        headers_text(message, HEADERS_CONNECT "exception.message", group->reason,
-                     sizeof group->reason);
-        group->first_ms = message->timestamp_ms;
+    if (cause->count++ == 0) {
+        headers_text(message, HEADERS_CONNECT "exception.message", cause->reason,
+                     sizeof cause->reason);
+        cause->first_ms = message->timestamp_ms;
     }
-    if (message->timestamp_ms > group->last_ms)
-        group->last_ms = message->timestamp_ms;
-    if (message->timestamp_ms < group->first_ms)
-        group->first_ms = message->timestamp_ms;
+    if (message->timestamp_ms > cause->last_ms)
+        cause->last_ms = message->timestamp_ms;
+    if (message->timestamp_ms < cause->first_ms)
+        cause->first_ms = message->timestamp_ms;
     return true;
 }
 
-static int group_order(const void *left, const void *right)
+static int cause_order(const void *left, const void *right)
 {
-    const struct group *a = left, *b = right;
+    const struct cause *a = left, *b = right;
     return (a->count < b->count) - (a->count > b->count);
 }
 
-static const struct ol_table_column group_columns[] = {
+static const struct ol_table_column cause_columns[] = {
     {"cause", OL_TABLE_TEXT},    {"letters", OL_TABLE_NUMBER}, {"from_topic", OL_TABLE_TEXT},
     {"first_at", OL_TABLE_TEXT}, {"last_at", OL_TABLE_TEXT},   {"first_reason", OL_TABLE_TEXT},
 };
 
-static enum ol_class print_groups(struct letters *letters, struct ol_error *reterr)
+static enum ol_class print_causes(struct letters *letters, struct ol_error *reterr)
 {
     OL_AUTO(ol_table) struct ol_table table;
-    ol_table_init(&table, group_columns, sizeof group_columns / sizeof *group_columns,
+    ol_table_init(&table, cause_columns, sizeof cause_columns / sizeof *cause_columns,
                   letters->session->options->json);
-    if (letters->group_count)
-        qsort(letters->groups, letters->group_count, sizeof *letters->groups, group_order);
-    for (size_t i = 0; i < letters->group_count; i++) {
-        const struct group *group = &letters->groups[i];
-        ol_table_text(&table, *group->code ? group->code : NULL);
-        ol_table_int(&table, group->count);
-        ol_table_text(&table, *group->topic ? group->topic : NULL);
-        ol_table_time(&table, group->first_ms * 1000);
-        ol_table_time(&table, group->last_ms * 1000);
-        ol_table_text(&table, *group->reason ? group->reason : NULL);
+    if (letters->cause_count)
+        qsort(letters->causes, letters->cause_count, sizeof *letters->causes, cause_order);
+    for (size_t i = 0; i < letters->cause_count; i++) {
+        const struct cause *cause = &letters->causes[i];
+        ol_table_text(&table, *cause->code ? cause->code : NULL);
+        ol_table_int(&table, cause->count);
+        ol_table_text(&table, *cause->topic ? cause->topic : NULL);
+        ol_table_time(&table, cause->first_ms * 1000);
+        ol_table_time(&table, cause->last_ms * 1000);
+        ol_table_text(&table, *cause->reason ? cause->reason : NULL);
     }
-    if (letters->group_count == 0)
+    if (letters->cause_count == 0)
         fprintf(stderr, "no dead letters\n");
     if (letters->others)
-        fprintf(stderr, "more than %d causes; the others are left out\n", GROUPS_MAX);
+        fprintf(stderr, "more than %d causes; the others are left out\n", CAUSES_MAX);
     return ol_table_print(&table, stdout, reterr);
 }
 
 enum ol_class dlq_list_run(const struct ol_options *options, struct ol_error *reterr)
 {
-    return run(options, take_grouped, print_groups, reterr);
+    return run_letters(options, count_letter, print_causes, reterr);
 }
 
 /* ---- one by one ---- */
@@ -243,13 +245,13 @@ static void add_letter(struct ol_text *text, enum context context, const struct 
     add_value(text, context, message);
 }
 
-static bool take_shown(void *argument, size_t place, const struct ol_message *message)
+static bool show_letter(void *argument, size_t range, const struct ol_message *message)
 {
     struct letters *letters = argument;
     const struct ol_options *options = letters->session->options;
     enum context context = CONTEXT_ORDERS;
     enum stream stream = STREAM_DEAD_LETTERS;
-    (void)place;
+    (void)range;
     if (*options->key && !text_equal((struct text){message->key, (uint32_t)message->key_bytes},
                                      text_of(options->key)))
         return true;
@@ -283,5 +285,5 @@ static enum ol_class end_shown(struct letters *letters, struct ol_error *reterr)
 
 enum ol_class dlq_show_run(const struct ol_options *options, struct ol_error *reterr)
 {
-    return run(options, take_shown, end_shown, reterr);
+    return run_letters(options, show_letter, end_shown, reterr);
 }

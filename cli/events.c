@@ -10,7 +10,7 @@
 #include "proto/codec.h"
 #include "verify/scan.h"
 
-#define PLACES_MAX   (CONTEXT_COUNT * STREAM_COUNT * PARTITIONS_MAX)
+#define RANGES_MAX   (CONTEXT_COUNT * STREAM_COUNT * PARTITIONS_MAX)
 #define ARENA_BLOCK  (256 * 1024)
 #define TAIL_EVENTS  10 /* unless --limit says otherwise */
 #define TAIL_MARGIN  64 /* offsets before the end that are looked at first */
@@ -30,14 +30,14 @@ struct events {
     bool json;
     int64_t since_ms, until_ms; /* ALL_TIME: not given */
     struct topic_name topics[CONTEXT_COUNT * STREAM_COUNT];
-    struct scan_place places[PLACES_MAX];
-    enum context contexts[PLACES_MAX];
-    enum stream streams[PLACES_MAX];
+    struct scan_range ranges[RANGES_MAX];
+    enum context contexts[RANGES_MAX];
+    enum stream streams[RANGES_MAX];
     size_t count;
     struct ol_arena arena;
     struct ol_text text;
     int64_t left; /* lines still to print; below 0: no limit */
-    int64_t taken;
+    int64_t passed;
     struct line *lines; /* tail: a heap with the oldest on top; NULL: print at once */
     size_t line_count, line_max;
 };
@@ -114,7 +114,7 @@ static enum ol_class check_types(const struct ol_option_list *wanted, struct ol_
     return OL_OK;
 }
 
-static enum ol_class list_places(struct events *events, struct ol_error *reterr)
+static enum ol_class list_ranges(struct events *events, struct ol_error *reterr)
 {
     int32_t partitions;
     const char *prefix = events->options->topic_prefix;
@@ -132,7 +132,7 @@ static enum ol_class list_places(struct events *events, struct ol_error *reterr)
         for (int32_t j = 0; j < partitions; j++) {
             events->contexts[events->count] = context;
             events->streams[events->count] = stream;
-            events->places[events->count++] = (struct scan_place){
+            events->ranges[events->count++] = (struct scan_range){
                 .topic = events->topics[i].text, .partition = j, .from = -1, .until = INT64_MAX};
         }
     }
@@ -142,11 +142,11 @@ static enum ol_class list_places(struct events *events, struct ol_error *reterr)
 /* Where the records of a time begin; past the last record: at the end. */
 static enum ol_class find_since(struct events *events, struct ol_error *reterr)
 {
-    struct ol_offset offsets[PLACES_MAX];
+    struct ol_offset offsets[RANGES_MAX];
     if (events->since_ms == ALL_TIME)
         return OL_OK;
     for (size_t i = 0; i < events->count; i++)
-        offsets[i] = (struct ol_offset){events->places[i].topic, events->places[i].partition,
+        offsets[i] = (struct ol_offset){events->ranges[i].topic, events->ranges[i].partition,
                                         events->since_ms};
     enum ol_class class = ol_admin_offsets_for_times(events->session.admin, offsets, events->count,
                                                      events->session.timeout_ms, reterr);
@@ -156,7 +156,7 @@ static enum ol_class find_since(struct events *events, struct ol_error *reterr)
             class =
                 ol_admin_watermarks(events->session.admin, offsets[i].topic, offsets[i].partition,
                                     events->session.timeout_ms, &low, &high, reterr);
-        events->places[i].from = offsets[i].offset < 0 ? high : offsets[i].offset;
+        events->ranges[i].from = offsets[i].offset < 0 ? high : offsets[i].offset;
     }
     return class;
 }
@@ -174,7 +174,7 @@ static bool type_is_wanted(const struct ol_option_list *wanted, const char *type
     return wanted->count == 0;
 }
 
-static bool passes(const struct events *events, const struct ol_message *message)
+static bool is_asked_for(const struct events *events, const struct ol_message *message)
 {
     struct text key = {message->key, (uint32_t)message->key_bytes};
     if (*events->options->key && !text_equal(key, text_of(events->options->key)))
@@ -183,7 +183,7 @@ static bool passes(const struct events *events, const struct ol_message *message
            (events->until_ms == ALL_TIME || message->timestamp_ms < events->until_ms);
 }
 
-static void add_line(struct events *events, size_t place, const struct ol_message *message,
+static void add_line(struct events *events, size_t range, const struct ol_message *message,
                      const char *type)
 {
     char time[OL_CLOCK_TEXT_BYTES] = "-", where[200];
@@ -198,7 +198,7 @@ static void add_line(struct events *events, size_t place, const struct ol_messag
     else
         ol_text_add_char(text, '-');
     ol_text_add(text, "  ");
-    record_add_decoded(text, events->contexts[place], events->streams[place], message);
+    record_add_decoded(text, events->contexts[range], events->streams[range], message);
     ol_text_add_char(text, '\n');
 }
 
@@ -242,9 +242,9 @@ static void sift_up(struct events *events)
 }
 
 /* Keeps the line if it is among the latest. */
-static bool keep(struct events *events, int64_t ts_ms)
+static bool keep_line(struct events *events, int64_t ts_ms)
 {
-    struct line line = {ts_ms, events->taken, NULL};
+    struct line line = {ts_ms, events->passed, NULL};
     bool full = events->line_count == events->line_max;
     if (full && is_older(&line, &events->lines[0]))
         return true;
@@ -278,27 +278,27 @@ static void print_lines(struct events *events)
 
 /* ---- reading ---- */
 
-static bool take(void *context, size_t place, const struct ol_message *message)
+static bool show_record(void *context, size_t range, const struct ol_message *message)
 {
     struct events *events = context;
-    if (!passes(events, message))
+    if (!is_asked_for(events, message))
         return true;
     ol_arena_clear(&events->arena);
     const char *type =
-        record_type(events->contexts[place], events->streams[place], message, &events->arena);
+        record_type(events->contexts[range], events->streams[range], message, &events->arena);
     if (!type_is_wanted(&events->options->type, type))
         return true;
     ol_text_clear(&events->text);
     if (events->json)
-        record_add_json(&events->text, events->contexts[place], events->streams[place], message,
+        record_add_json(&events->text, events->contexts[range], events->streams[range], message,
                         type);
     else
-        add_line(events, place, message, type);
+        add_line(events, range, message, type);
     if (events->text.failed)
         return false;
-    events->taken++;
+    events->passed++;
     if (events->lines)
-        return keep(events, message->timestamp_ms);
+        return keep_line(events, message->timestamp_ms);
     fwrite(events->text.bytes, 1, events->text.size_bytes, stdout);
     return !ferror(stdout) && --events->left != 0;
 }
@@ -311,22 +311,27 @@ static bool idle(void *context)
            (events->until_ms == ALL_TIME || ol_clock_wall_us() / 1000 <= events->until_ms + 1000);
 }
 
-static enum ol_class follow(struct events *events, struct ol_error *reterr)
+static enum ol_class follow_events(struct events *events, struct ol_error *reterr)
 {
     enum ol_class class = ol_run_init(INTERRUPT_MS, reterr);
     if (class)
         return class;
-    class =
-        scan_follow(&events->session, events->places, events->count, take, idle, events, reterr);
+    class = scan_follow(&events->session, events->ranges, events->count, show_record, idle, events,
+                        reterr);
     ol_run_drained();
     ol_run_release();
     return class;
 }
 
-static enum ol_class export(struct events *events, struct ol_error *reterr) {
-    enum ol_class class = find_since(events, reterr); if (class) return class;
-    if (events->options->follow) return follow(events, reterr);
-    return scan_run(&events->session, events->places, events->count, take, events, NULL, reterr);
+static enum ol_class export_events(struct events *events, struct ol_error *reterr)
+{
+    enum ol_class class = find_since(events, reterr);
+    if (class)
+        return class;
+    if (events->options->follow)
+        return follow_events(events, reterr);
+    return scan_run(&events->session, events->ranges, events->count, show_record, events, NULL,
+                    reterr);
 }
 
 /* Each partition from `margin` offsets before its end; true when that is before its beginning. */
@@ -335,22 +340,22 @@ static enum ol_class step_back(struct events *events, int64_t margin, bool *ret_
 {
     *ret_all = true;
     for (size_t i = 0; i < events->count; i++) {
-        struct scan_place *place = &events->places[i];
+        struct scan_range *range = &events->ranges[i];
         int64_t low, high;
         enum ol_class class =
-            ol_admin_watermarks(events->session.admin, place->topic, place->partition,
+            ol_admin_watermarks(events->session.admin, range->topic, range->partition,
                                 events->session.timeout_ms, &low, &high, reterr);
         if (class)
             return class;
         bool all = high - low <= margin;
-        place->from = all ? low : high - margin;
+        range->from = all ? low : high - margin;
         *ret_all &= all;
     }
     return OL_OK;
 }
 
 /* Markers, and what the filters drop, take offsets too: goes further back until there is enough. */
-static enum ol_class tail(struct events *events, struct ol_error *reterr)
+static enum ol_class tail_events(struct events *events, struct ol_error *reterr)
 {
     bool all = false;
     enum ol_class class = OL_OK;
@@ -363,11 +368,11 @@ static enum ol_class tail(struct events *events, struct ol_error *reterr)
         return ol_fail(reterr, OL_FATAL, "out of memory");
     for (int64_t margin = TAIL_MARGIN + (int64_t)events->line_max; !class && !all; margin *= 8) {
         forget_lines(events);
-        events->taken = 0;
+        events->passed = 0;
         class = step_back(events, margin, &all, reterr);
         if (!class)
-            class = scan_run(&events->session, events->places, events->count, take, events, NULL,
-                             reterr);
+            class = scan_run(&events->session, events->ranges, events->count, show_record, events,
+                             NULL, reterr);
         all |= events->line_count == events->line_max;
     }
     if (!class)
@@ -377,11 +382,11 @@ static enum ol_class tail(struct events *events, struct ol_error *reterr)
     events->lines = NULL;
     events->left = -1;
     for (size_t i = 0; i < events->count; i++)
-        events->places[i].from = events->places[i].reached;
-    return !class && events->options->follow ? follow(events, reterr) : class;
+        events->ranges[i].from = events->ranges[i].reached;
+    return !class && events->options->follow ? follow_events(events, reterr) : class;
 }
 
-static enum ol_class begin(struct events *events, struct ol_error *reterr)
+static enum ol_class begin_events(struct events *events, struct ol_error *reterr)
 {
     const struct ol_options *options = events->options;
     enum ol_class class = read_time("since", options->since, &events->since_ms, reterr);
@@ -391,12 +396,13 @@ static enum ol_class begin(struct events *events, struct ol_error *reterr)
         class = check_types(&options->type, reterr);
     if (!class)
         class = session_init(&events->session, options, SESSION_KAFKA, reterr);
-    return class ? class : list_places(events, reterr);
+    return class ? class : list_ranges(events, reterr);
 }
 
-static enum ol_class run(const struct ol_options *options, bool json,
-                         enum ol_class (*read)(struct events *events, struct ol_error *reterr),
-                         struct ol_error *reterr)
+static enum ol_class run_events(const struct ol_options *options, bool json,
+                                enum ol_class (*read)(struct events *events,
+                                                      struct ol_error *reterr),
+                                struct ol_error *reterr)
 {
     struct events *events = calloc(1, sizeof *events);
     if (!events)
@@ -405,10 +411,10 @@ static enum ol_class run(const struct ol_options *options, bool json,
     events->json = json;
     events->left = options->limit ? options->limit : -1;
     ol_arena_init(&events->arena, ARENA_BLOCK, CODEC_ARENA_BYTES);
-    enum ol_class class = begin(events, reterr);
+    enum ol_class class = begin_events(events, reterr);
     if (!class)
         class = read(events, reterr);
-    if (!class && events->taken == 0)
+    if (!class && events->passed == 0)
         fprintf(stderr, "no events\n");
     session_release(&events->session);
     ol_arena_release(&events->arena);
@@ -419,10 +425,10 @@ static enum ol_class run(const struct ol_options *options, bool json,
 
 enum ol_class events_tail_run(const struct ol_options *options, struct ol_error *reterr)
 {
-    return run(options, options->json, tail, reterr);
+    return run_events(options, options->json, tail_events, reterr);
 }
 
 enum ol_class events_export_run(const struct ol_options *options, struct ol_error *reterr)
 {
-    return run(options, true, export, reterr);
+    return run_events(options, true, export_events, reterr);
 }

@@ -12,14 +12,14 @@
 #include "verify/scan.h"
 
 #define SLACK_MS     5000 /* between brokers' clocks */
-#define PLACES_MAX   (CONTEXT_COUNT * PARTITIONS_MAX)
+#define RANGES_MAX   (CONTEXT_COUNT * PARTITIONS_MAX)
 #define ARENA_BLOCK  (256 * 1024)
 #define DETAIL_BYTES 512
 
 struct reading {
     struct session *session;
     struct text order_id;
-    const struct history_place *places;
+    const struct history_range *ranges;
     struct history *history;
     struct ol_arena arena;
     bool failed;
@@ -74,7 +74,7 @@ static void say_payment(const struct payment_event *event, struct ol_text *text)
         ol_text_addf(text, "; %s", refusal_name(event->code));
 }
 
-static void say(const struct event_message *event, struct ol_text *text)
+static void say_event(const struct event_message *event, struct ol_text *text)
 {
     if (event->body == EVENT_BODY_REJECTED)
         ol_text_addf(text, "%s: %.*s", refusal_name(event->rejected.code),
@@ -148,8 +148,8 @@ static int event_order(const void *left, const void *right)
 
 /* ---- reading ---- */
 
-static bool add(struct reading *reading, const struct ol_message *message,
-                const struct event_message *event)
+static bool add_event(struct reading *reading, const struct ol_message *message,
+                      const struct event_message *event)
 {
     struct history *history = reading->history;
     if (history->count == history->capacity) {
@@ -164,7 +164,7 @@ static bool add(struct reading *reading, const struct ol_message *message,
     struct ol_text words = ol_text_in(detail, sizeof detail);
     OL_AUTO(ol_text) struct ol_text decoded = {0};
     detail[0] = '\0';
-    say(event, &words);
+    say_event(event, &words);
     record_add_decoded(&decoded, event->context, STREAM_EVENTS, message);
     history->events[history->count] = (struct history_event){
         .at_ms = message->timestamp_ms,
@@ -182,10 +182,10 @@ static bool add(struct reading *reading, const struct ol_message *message,
     return added->detail && added->decoded;
 }
 
-static bool take(void *context, size_t place, const struct ol_message *message)
+static bool read_record(void *context, size_t range, const struct ol_message *message)
 {
     struct reading *reading = context;
-    enum context of = reading->places[place].context;
+    enum context of = reading->ranges[range].context;
     struct text key = {message->key, (uint32_t)message->key_bytes};
     struct bytes wire = {message->value, message->value_bytes};
     struct event_message event;
@@ -196,38 +196,38 @@ static bool take(void *context, size_t place, const struct ol_message *message)
     if (codec_decode_event(of, wire, &reading->arena, &event, &error) ||
         !is_about(&event, reading->order_id))
         return true;
-    reading->failed = !add(reading, message, &event);
+    reading->failed = !add_event(reading, message, &event);
     return !reading->failed;
 }
 
 /* Reading begins at the first record from the command's time on. */
-static enum ol_class find_start(struct session *session, struct scan_place *places, size_t count,
+static enum ol_class find_start(struct session *session, struct scan_range *ranges, size_t count,
                                 int64_t at_ms, struct ol_error *reterr)
 {
-    struct ol_offset offsets[PLACES_MAX];
+    struct ol_offset offsets[RANGES_MAX];
     for (size_t i = 0; i < count; i++)
-        offsets[i] = (struct ol_offset){places[i].topic, places[i].partition, at_ms};
+        offsets[i] = (struct ol_offset){ranges[i].topic, ranges[i].partition, at_ms};
     enum ol_class class =
         ol_admin_offsets_for_times(session->admin, offsets, count, session->timeout_ms, reterr);
     for (size_t i = 0; i < count && !class; i++)
-        places[i].from = offsets[i].offset < 0 ? places[i].until : offsets[i].offset;
+        ranges[i].from = offsets[i].offset < 0 ? ranges[i].until : offsets[i].offset;
     return class;
 }
 
 enum ol_class history_read(struct session *session, struct text order_id, int64_t recorded_at_us,
-                           const struct history_place *places, size_t count,
+                           const struct history_range *ranges, size_t count,
                            struct history *ret_history, struct ol_error *reterr)
 {
-    struct scan_place scanned[PLACES_MAX];
+    struct scan_range scanned[RANGES_MAX];
     struct topic_name topics[CONTEXT_COUNT];
     struct reading reading = {
-        .session = session, .order_id = order_id, .places = places, .history = ret_history};
+        .session = session, .order_id = order_id, .ranges = ranges, .history = ret_history};
     for (int i = 0; i < CONTEXT_COUNT; i++)
         topics[i] = topic_name(session->options->topic_prefix, (enum context)i, STREAM_EVENTS);
     for (size_t i = 0; i < count; i++)
-        scanned[i] = (struct scan_place){.topic = topics[places[i].context].text,
-                                         .partition = places[i].partition,
-                                         .until = places[i].until};
+        scanned[i] = (struct scan_range){.topic = topics[ranges[i].context].text,
+                                         .partition = ranges[i].partition,
+                                         .until = ranges[i].until};
     *ret_history = (struct history){0};
     ol_arena_init(&reading.arena, ARENA_BLOCK, CODEC_ARENA_BYTES);
     int32_t partitions;
@@ -235,7 +235,7 @@ enum ol_class history_read(struct session *session, struct text order_id, int64_
     if (!class)
         class = find_start(session, scanned, count, recorded_at_us / 1000 - SLACK_MS, reterr);
     if (!class)
-        class = scan_run(session, scanned, count, take, &reading, NULL, reterr);
+        class = scan_run(session, scanned, count, read_record, &reading, NULL, reterr);
     if (!class && reading.failed)
         class = ol_fail(reterr, OL_FATAL, "no memory for the history");
     ol_arena_release(&reading.arena);

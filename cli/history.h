@@ -11,7 +11,7 @@
 #include "verify/session.h"
 
 /* A partition that may hold events about the order, up to `until` (not included). */
-struct history_place {
+struct history_range {
     enum context context;
     int32_t partition;
     int64_t until;
@@ -34,7 +34,7 @@ void history_release(struct history *history);
 
 /* recorded_at_us: of the placing command. */
 enum ol_class history_read(struct session *session, struct text order_id, int64_t recorded_at_us,
-                           const struct history_place *places, size_t count,
+                           const struct history_range *ranges, size_t count,
                            struct history *ret_history, struct ol_error *reterr);
 
 #endif

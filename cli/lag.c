@@ -10,13 +10,13 @@
 #include "lib/program/ol_table.h"
 #include "verify/tail.h"
 
-#define SAMPLE_MS    400 /* between two looks at the positions, for the rate */
-#define WATCH_MS     1000
-#define INTERRUPT_MS 2000 /* from Ctrl-C to the exit */
-#define PLACES_MAX   (CONTEXT_COUNT * 3 * PARTITIONS_MAX)
+#define SAMPLE_MS     400 /* between two looks at the positions, for the rate */
+#define WATCH_MS      1000
+#define INTERRUPT_MS  2000 /* from Ctrl-C to the exit */
+#define POSITIONS_MAX (CONTEXT_COUNT * 3 * PARTITIONS_MAX)
 
-/* A group's place in a partition. */
-struct place {
+/* How far a group is in a partition. */
+struct lag_position {
     const char *group;
     const char *owner; /* NULL: nobody's */
     int64_t before;    /* the position at the sample before; -1: none */
@@ -29,8 +29,8 @@ struct lag {
     struct ol_group_handle *handles[CONTEXT_COUNT];
     struct topic_name topics[CONTEXT_COUNT][STREAM_COUNT];
     struct ol_arena arena; /* owners of one look */
-    struct tail tails[PLACES_MAX];
-    struct place places[PLACES_MAX];
+    struct tail tails[POSITIONS_MAX];
+    struct lag_position positions[POSITIONS_MAX];
     size_t count;
     int64_t at_us, before_us; /* monotonic, of this sample and the one before; 0: none */
 };
@@ -44,28 +44,28 @@ static const struct ol_table_column columns[] = {
 
 /* ---- the list ---- */
 
-static void add_places(struct lag *lag, const char *group, const char *topic)
+static void add_positions(struct lag *lag, const char *group, const char *topic)
 {
     for (int32_t partition = 0; partition < lag->partitions; partition++) {
-        lag->places[lag->count] = (struct place){.group = group, .before = -1};
+        lag->positions[lag->count] = (struct lag_position){.group = group, .before = -1};
         lag->tails[lag->count++] =
             (struct tail){.topic = topic, .partition = partition, .position = -1};
     }
 }
 
-static void list_places(struct lag *lag)
+static void list_positions(struct lag *lag)
 {
     const char *prefix = lag->session.options->topic_prefix;
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         lag->groups[i] = worker_group_name(prefix, (enum context)i);
         for (int j = 0; j < STREAM_COUNT; j++)
             lag->topics[i][j] = topic_name(prefix, (enum context)i, (enum stream)j);
-        add_places(lag, lag->groups[i].text, lag->topics[i][STREAM_COMMANDS].text);
-        add_places(lag, lag->groups[i].text, lag->topics[i][STREAM_STEPS].text);
+        add_positions(lag, lag->groups[i].text, lag->topics[i][STREAM_COMMANDS].text);
+        add_positions(lag, lag->groups[i].text, lag->topics[i][STREAM_STEPS].text);
     }
     lag->groups[CONTEXT_COUNT] = projector_group_name(prefix);
     for (int i = 0; i < CONTEXT_COUNT; i++)
-        add_places(lag, lag->groups[CONTEXT_COUNT].text, lag->topics[i][STREAM_EVENTS].text);
+        add_positions(lag, lag->groups[CONTEXT_COUNT].text, lag->topics[i][STREAM_EVENTS].text);
 }
 
 /* ---- positions ---- */
@@ -103,12 +103,12 @@ static struct tail *tail_of(struct lag *lag, const char *group, const char *topi
 {
     for (size_t i = 0; i < lag->count; i++)
         if (lag->tails[i].partition == partition && strcmp(lag->tails[i].topic, topic) == 0 &&
-            strcmp(lag->places[i].group, group) == 0)
+            strcmp(lag->positions[i].group, group) == 0)
             return &lag->tails[i];
     return NULL;
 }
 
-/* The rows count, not what the projector tells Kafka afterwards. */
+/* The rows count, not what the projector commits to Kafka afterwards. */
 static enum ol_class read_projector_positions(struct lag *lag, struct ol_error *reterr)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
@@ -126,7 +126,7 @@ static enum ol_class read_owners(struct lag *lag, struct ol_error *reterr)
 {
     ol_arena_clear(&lag->arena);
     for (size_t i = 0; i < lag->count; i++)
-        lag->places[i].owner = NULL;
+        lag->positions[i].owner = NULL;
     for (int group = 0; group <= CONTEXT_COUNT; group++) {
         struct ol_group_owner *owners;
         size_t count;
@@ -139,7 +139,7 @@ static enum ol_class read_owners(struct lag *lag, struct ol_error *reterr)
             struct tail *tail =
                 tail_of(lag, lag->groups[group].text, owners[i].topic, owners[i].partition);
             if (tail)
-                lag->places[tail - lag->tails].owner =
+                lag->positions[tail - lag->tails].owner =
                     *owners[i].instance ? owners[i].instance : owners[i].client_id;
         }
     }
@@ -149,7 +149,7 @@ static enum ol_class read_owners(struct lag *lag, struct ol_error *reterr)
 static enum ol_class sample(struct lag *lag, struct ol_error *reterr)
 {
     for (size_t i = 0; i < lag->count; i++)
-        lag->places[i].before = lag->tails[i].position;
+        lag->positions[i].before = lag->tails[i].position;
     lag->before_us = lag->at_us;
     enum ol_class class = read_worker_positions(lag, reterr);
     if (!class)
@@ -173,7 +173,7 @@ static int64_t total_lag(const struct lag *lag)
 /* Records a second between the last two samples; below 0: not known. */
 static double rate_of(const struct lag *lag, size_t index)
 {
-    int64_t before = lag->places[index].before, now = lag->tails[index].position;
+    int64_t before = lag->positions[index].before, now = lag->tails[index].position;
     if (!lag->before_us || before < 0 || now < before || lag->at_us <= lag->before_us)
         return -1;
     return (double)(now - before) * 1e6 / (double)(lag->at_us - lag->before_us);
@@ -207,7 +207,7 @@ static void add_rate(struct ol_table *table, const struct lag *lag, size_t index
 static void add_row(struct ol_table *table, const struct lag *lag, size_t index)
 {
     const struct tail *tail = &lag->tails[index];
-    ol_table_text(table, lag->places[index].group);
+    ol_table_text(table, lag->positions[index].group);
     ol_table_text(table, tail->topic);
     ol_table_int(table, tail->partition);
     if (tail->position < 0)
@@ -219,7 +219,7 @@ static void add_row(struct ol_table *table, const struct lag *lag, size_t index)
     add_seconds(table, tail);
     add_rate(table, lag, index);
     ol_table_int(table, tail->high - tail->stable);
-    ol_table_text(table, lag->places[index].owner);
+    ol_table_text(table, lag->positions[index].owner);
 }
 
 static enum ol_class print(const struct lag *lag, struct ol_error *reterr)
@@ -240,7 +240,7 @@ static enum ol_class print(const struct lag *lag, struct ol_error *reterr)
     return class;
 }
 
-/* A rate needs two looks; where nothing is behind, nobody asks for one. */
+/* A rate needs two looks; without a lag nobody asks for one. */
 static enum ol_class once(struct lag *lag, struct ol_error *reterr)
 {
     enum ol_class class = sample(lag, reterr);
@@ -276,7 +276,7 @@ enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr)
     if (!class) {
         class = session_partitions(&lag->session, &lag->partitions, reterr);
         if (!class) {
-            list_places(lag);
+            list_positions(lag);
             class = options->watch ? watch(lag, reterr) : once(lag, reterr);
         }
         for (int i = 0; i < CONTEXT_COUNT; i++)

@@ -9,7 +9,7 @@
 
 #define ISO         "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
 #define UTC(column) "to_char(" column " AT TIME ZONE 'UTC', " ISO ")"
-#define PLACES_MAX  (2 + PARTITIONS_MAX)
+#define RANGES_MAX  (2 + PARTITIONS_MAX)
 
 /* A section of the page: a query by order id, and its columns. */
 struct section {
@@ -91,8 +91,8 @@ static const struct section sections[SECTION_COUNT] = {
 };
 
 /* Where events about the order may lie, and up to which offset. Contexts as numbers. */
-static const struct ol_pg_statement places_statement = {
-    .name = "order/places",
+static const struct ol_pg_statement ranges_statement = {
+    .name = "order/ranges",
     .sql = "SELECT 0::int2 AS context, partition, "
            "greatest(event_offset, (SELECT max(event_offset) FROM orderlog.order_commands "
            "WHERE order_id = $1 COLLATE \"C\")) AS event_offset, recorded_at "
@@ -119,8 +119,8 @@ struct page {
     const char *id;
     struct ol_table tables[SECTION_COUNT];
     struct history history;
-    struct history_place places[PLACES_MAX];
-    size_t place_count;
+    struct history_range ranges[RANGES_MAX];
+    size_t range_count;
     int64_t recorded_at_us;
 };
 
@@ -139,17 +139,17 @@ static enum ol_class read_section(struct page *page, int number, struct ol_error
     return class;
 }
 
-static enum ol_class read_places(struct page *page, struct ol_error *reterr)
+static enum ol_class read_ranges(struct page *page, struct ol_error *reterr)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     struct ol_pg_params params = {0};
     ol_pg_param_text(&params, page->id, strlen(page->id));
-    enum ol_class class = ol_pg_exec(page->session->db, &places_statement, &params, &rows, reterr);
-    for (int row = 0; row < rows.count && !class && page->place_count < PLACES_MAX; row++) {
+    enum ol_class class = ol_pg_exec(page->session->db, &ranges_statement, &params, &rows, reterr);
+    for (int row = 0; row < rows.count && !class && page->range_count < RANGES_MAX; row++) {
         if (row == 0)
             page->recorded_at_us = ol_pg_us(&rows, row, 3);
-        page->places[page->place_count++] =
-            (struct history_place){.context = (enum context)ol_pg_int16(&rows, row, 0),
+        page->ranges[page->range_count++] =
+            (struct history_range){.context = (enum context)ol_pg_int16(&rows, row, 0),
                                    .partition = ol_pg_int16(&rows, row, 1),
                                    .until = ol_pg_int64(&rows, row, 2) + 1};
     }
@@ -180,7 +180,7 @@ static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
     if (!class && ol_table_row_count(&page->tables[SECTION_ORDER]) == 0)
         return not_found(page, reterr);
     if (!class)
-        class = read_places(page, reterr);
+        class = read_ranges(page, reterr);
     return class ? class : ol_pg_rollback(page->session->db, reterr);
 }
 
@@ -285,8 +285,8 @@ enum ol_class order_show_run(const struct ol_options *options, struct ol_error *
         ol_table_init(&page->tables[i], sections[i].columns, sections[i].column_count, false);
     class = read_rows(page, reterr);
     if (!class)
-        class = history_read(&session, text_of(page->id), page->recorded_at_us, page->places,
-                             page->place_count, &page->history, reterr);
+        class = history_read(&session, text_of(page->id), page->recorded_at_us, page->ranges,
+                             page->range_count, &page->history, reterr);
     if (!class)
         class = options->json ? print_json(page, reterr) : print_text(page, reterr);
     for (int i = 0; i < SECTION_COUNT; i++)

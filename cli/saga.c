@@ -99,14 +99,14 @@ static const char *step_of(const struct order *order)
 {
     switch (order->saga_state) {
     case SAGA_IS_RUNNING:
-        return order_groups_unanswered(order) ? checkout_rows[0].name : checkout_rows[1].name;
+        return order_groups_unanswered(order) ? checkout_parts[0].name : checkout_parts[1].name;
     case SAGA_IS_UNDOING:
     case SAGA_IS_STUCK: return "undo";
     default: return NULL;
     }
 }
 
-/* ---- cells ---- */
+/* ---- values ---- */
 
 static void add_nullable(struct ol_table *table, const struct ol_pg_rows *rows, int row, int column)
 {

@@ -82,7 +82,7 @@ static enum ol_class decode(struct batch *batch, const struct ol_message *messag
 
 /* W3C: what is no trace context is ignored. Steps bring it in their metadata: the library allocates
  * to look for a header, even in a record without one, which took a twentieth of a worker's time. */
-static void take_trace(struct core_input *input, const struct ol_message *message)
+static void set_trace(struct core_input *input, const struct ol_message *message)
 {
     struct ol_header header;
     if (input->kind == INPUT_COMMAND && ol_message_header_named(message, TRACE_HEADER, &header) &&
@@ -122,7 +122,7 @@ bool batch_take(struct batch *batch, struct ol_message *message, enum cause_sour
     }
     if ((class && class != OL_POISON) || (class == OL_POISON && !input->reason))
         return false;
-    take_trace(input, message);
+    set_trace(input, message);
     input->passed_on = was_passed_on(input, message, partitions);
     *kept = *message;
     batch->input_bytes += message->value_bytes + message->key_bytes;

@@ -4,48 +4,48 @@
 #include "domain/check.h"
 #include "domain/protected.h"
 
-static void orders_lack_for_step(struct lacking *lacking, const struct core_input *input);
-static bool orders_command(struct turn *turn, const struct command *command);
-static bool orders_step(struct turn *turn, const struct step_message *step);
-static void inventory_lack_for_step(struct lacking *lacking, const struct core_input *input);
-static bool inventory_command(struct turn *turn, const struct command *command);
-static bool inventory_step(struct turn *turn, const struct step_message *step);
-static void payments_lack_for_command(struct lacking *lacking, const struct core_input *input);
-static void payments_lack_for_step(struct lacking *lacking, const struct core_input *input);
-static bool payments_command(struct turn *turn, const struct command *command);
-static bool payments_step(struct turn *turn, const struct step_message *step);
+static void orders_missing_for_step(struct missing *missing, const struct core_input *input);
+static bool orders_command(struct input_run *run, const struct command *command);
+static bool orders_step(struct input_run *run, const struct step_message *step);
+static void inventory_missing_for_step(struct missing *missing, const struct core_input *input);
+static bool inventory_command(struct input_run *run, const struct command *command);
+static bool inventory_step(struct input_run *run, const struct step_message *step);
+static void payments_missing_for_command(struct missing *missing, const struct core_input *input);
+static void payments_missing_for_step(struct missing *missing, const struct core_input *input);
+static bool payments_command(struct input_run *run, const struct command *command);
+static bool payments_step(struct input_run *run, const struct step_message *step);
 
 const struct context_rules context_rules[CONTEXT_COUNT] = {
-    [CONTEXT_ORDERS] = {ENTITY_ORDER, NULL, orders_lack_for_step, orders_command, orders_step},
-    [CONTEXT_INVENTORY] = {ENTITY_PRODUCT, NULL, inventory_lack_for_step, inventory_command,
+    [CONTEXT_ORDERS] = {ENTITY_ORDER, NULL, orders_missing_for_step, orders_command, orders_step},
+    [CONTEXT_INVENTORY] = {ENTITY_PRODUCT, NULL, inventory_missing_for_step, inventory_command,
                            inventory_step},
-    [CONTEXT_PAYMENTS] = {ENTITY_ACCOUNT, payments_lack_for_command, payments_lack_for_step,
+    [CONTEXT_PAYMENTS] = {ENTITY_ACCOUNT, payments_missing_for_command, payments_missing_for_step,
                           payments_command, payments_step},
 };
 
 /* ---- orders ---- */
 
-static void orders_lack_for_step(struct lacking *lacking, const struct core_input *input)
+static void orders_missing_for_step(struct missing *missing, const struct core_input *input)
 {
-    core_lack(lacking, ENTITY_ORDER, input->partition, input->step.order.order_id, no_text);
+    missing_add(missing, ENTITY_ORDER, input->partition, input->step.order.order_id, no_text);
 }
 
-static struct order_facts order_facts(const struct turn *turn)
+static struct order_facts order_facts(const struct input_run *run)
 {
     return (struct order_facts){
-        .now_us = turn->input->at_us,
-        .deadline_after_us = turn->core->settings.order_deadline_us,
-        .partitions = turn->core->settings.partitions,
+        .now_us = run->input->at_us,
+        .deadline_after_us = run->core->settings.order_deadline_us,
+        .partitions = run->core->settings.partitions,
     };
 }
 
 /* What the saga asks next, each with an id derived from the event: order / version / number. */
-static bool orders_react(struct turn *turn, const struct order *state,
+static bool orders_react(struct input_run *run, const struct order *state,
                          const struct order_event *event)
 {
-    struct checkout_steps *steps = &turn->core->checkout_steps;
+    struct checkout_steps *steps = &run->core->checkout_steps;
     checkout_react(state, event, steps);
-    struct text stem = id_stem(turn->arena, event->order_id);
+    struct text stem = id_stem(run->arena, event->order_id);
     if (!stem.data)
         return false;
     for (size_t i = 0; i < steps->count; i++) {
@@ -61,139 +61,139 @@ static bool orders_react(struct turn *turn, const struct order *state,
         }
         static int64_t made; /* what ids that are not derived would be */
         int64_t version = PROTECTED(derived_ids) ? event->version : ++made;
-        struct text id = id_of_step(turn->arena, stem, version, i + 1);
+        struct text id = id_of_step(run->arena, stem, version, i + 1);
         domain_assert(id.bytes + 2 <= ID_BYTES_MAX); /* "/r" behind it */
-        if (!turn_send_step(turn, asked->partition, asked->key, &step, id))
+        if (!input_run_send_step(run, asked->partition, asked->key, &step, id))
             return false;
     }
     return true;
 }
 
-static bool orders_emit(struct turn *turn, struct text order_id)
+static bool orders_emit(struct input_run *run, struct text order_id)
 {
-    const struct order_events *decided = &turn->core->order_events;
-    int32_t partition = turn->input->partition;
+    const struct order_events *decided = &run->core->order_events;
+    int32_t partition = run->input->partition;
     for (size_t i = 0; i < decided->count; i++) {
-        struct event_message event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
+        struct event_message event = input_run_begin_event(run, EVENT_BODY_DOMAIN);
         event.order = decided->events[i];
-        if (!turn_emit(turn, order_id, &event))
+        if (!input_run_emit(run, order_id, &event))
             return false;
         const struct entity *order =
-            core_get(turn->core, ENTITY_ORDER, partition, order_id, no_text);
-        if (!orders_react(turn, &order->order, &event.order))
+            core_get(run->core, ENTITY_ORDER, partition, order_id, no_text);
+        if (!orders_react(run, &order->order, &event.order))
             return false;
     }
-    const struct entity *order = core_get(turn->core, ENTITY_ORDER, partition, order_id, no_text);
-    turn_receipt(turn)->decided++;
-    return core_follow_deadline(turn->core, &order->order, order_id, partition);
+    const struct entity *order = core_get(run->core, ENTITY_ORDER, partition, order_id, no_text);
+    input_run_receipt(run)->decided++;
+    return core_follow_deadline(run->core, &order->order, order_id, partition);
 }
 
-static bool orders_command(struct turn *turn, const struct command *command)
+static bool orders_command(struct input_run *run, const struct command *command)
 {
     struct text order_id = command->order.order_id;
-    struct order_facts facts = order_facts(turn);
+    struct order_facts facts = order_facts(run);
     const struct entity *order =
-        core_get(turn->core, ENTITY_ORDER, turn->input->partition, order_id, no_text);
+        core_get(run->core, ENTITY_ORDER, run->input->partition, order_id, no_text);
     struct refusal refusal =
-        order_decide_command(&order->order, &command->order, &facts, &turn->core->order_events);
+        order_decide_command(&order->order, &command->order, &facts, &run->core->order_events);
     if (refusal.code != ACCEPTED)
-        return turn_reject(turn, command, &refusal);
-    return orders_emit(turn, order_id);
+        return input_run_reject(run, command, &refusal);
+    return orders_emit(run, order_id);
 }
 
-static bool orders_step(struct turn *turn, const struct step_message *step)
+static bool orders_step(struct input_run *run, const struct step_message *step)
 {
     struct text order_id = step->order.order_id;
-    struct order_facts facts = order_facts(turn);
+    struct order_facts facts = order_facts(run);
     const struct entity *order =
-        core_get(turn->core, ENTITY_ORDER, turn->input->partition, order_id, no_text);
-    order_decide_step(&order->order, &step->order, &facts, &turn->core->order_events);
-    if (turn->core->order_events.count > 0)
-        return orders_emit(turn, order_id);
-    turn_receipt(turn)->ignored++;
+        core_get(run->core, ENTITY_ORDER, run->input->partition, order_id, no_text);
+    order_decide_step(&order->order, &step->order, &facts, &run->core->order_events);
+    if (run->core->order_events.count > 0)
+        return orders_emit(run, order_id);
+    input_run_receipt(run)->ignored++;
     return true;
 }
 
 /* ---- inventory ---- */
 
 /* A reserve is new by construction: its own reservation is not looked up. */
-static void inventory_lack_for_step(struct lacking *lacking, const struct core_input *input)
+static void inventory_missing_for_step(struct missing *missing, const struct core_input *input)
 {
     const struct inventory_step *step = &input->step.inventory;
     if (step->kind == STOCK_RESERVE) {
         for (size_t i = 0; i < step->line_count; i++)
-            core_lack(lacking, ENTITY_PRODUCT, input->partition, step->lines[i].sku, no_text);
+            missing_add(missing, ENTITY_PRODUCT, input->partition, step->lines[i].sku, no_text);
         return;
     }
     struct entity_key key = {
         .kind = ENTITY_RESERVATION, .partition = input->partition, .id = step->order_id};
-    const struct entity *entity = overlay_get(lacking->core->overlay, &key);
+    const struct entity *entity = overlay_get(missing->core->overlay, &key);
     if (!entity) {
-        core_lack(lacking, ENTITY_RESERVATION, input->partition, step->order_id, no_text);
+        missing_add(missing, ENTITY_RESERVATION, input->partition, step->order_id, no_text);
         return;
     }
     for (size_t i = 0; i < entity->reservation.line_count; i++)
-        core_lack(lacking, ENTITY_PRODUCT, input->partition, entity->reservation.lines[i].sku,
-                  no_text);
+        missing_add(missing, ENTITY_PRODUCT, input->partition, entity->reservation.lines[i].sku,
+                    no_text);
 }
 
-static bool inventory_command(struct turn *turn, const struct command *command)
+static bool inventory_command(struct input_run *run, const struct command *command)
 {
     struct text sku = command->inventory.sku;
     const struct entity *product =
-        core_get(turn->core, ENTITY_PRODUCT, turn->input->partition, sku, no_text);
+        core_get(run->core, ENTITY_PRODUCT, run->input->partition, sku, no_text);
     struct inventory_event decided;
     struct refusal refusal = product_decide(&product->product, &command->inventory, &decided);
     if (refusal.code != ACCEPTED)
-        return turn_reject(turn, command, &refusal);
+        return input_run_reject(run, command, &refusal);
 
-    struct event_message event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
+    struct event_message event = input_run_begin_event(run, EVENT_BODY_DOMAIN);
     event.inventory = decided;
-    return turn_decided(turn, sku, &event);
+    return input_run_decided(run, sku, &event);
 }
 
 /* The states of a group's products, in the order of its lines. */
-static const struct product *const *group_products(struct turn *turn,
+static const struct product *const *group_products(struct input_run *run,
                                                    const struct stock_line *lines, size_t count)
 {
     domain_assert(count <= ORDER_LINES_MAX);
     for (size_t i = 0; i < count; i++)
-        turn->core->products[i] =
-            &core_get(turn->core, ENTITY_PRODUCT, turn->input->partition, lines[i].sku, no_text)
+        run->core->products[i] =
+            &core_get(run->core, ENTITY_PRODUCT, run->input->partition, lines[i].sku, no_text)
                  ->product;
-    return turn->core->products;
+    return run->core->products;
 }
 
-static bool inventory_step(struct turn *turn, const struct step_message *step)
+static bool inventory_step(struct input_run *run, const struct step_message *step)
 {
     const struct inventory_step *asked = &step->inventory;
-    struct stock_decision *decision = &turn->core->stock_decision;
+    struct stock_decision *decision = &run->core->stock_decision;
     struct entity_key key = {
-        .kind = ENTITY_RESERVATION, .partition = turn->input->partition, .id = asked->order_id};
-    const struct entity *entity = overlay_get_or_absent(turn->core->overlay, &key);
+        .kind = ENTITY_RESERVATION, .partition = run->input->partition, .id = asked->order_id};
+    const struct entity *entity = overlay_get_or_absent(run->core->overlay, &key);
     if (!entity)
         return false;
     const struct reservation *reservation = &entity->reservation;
 
     if (asked->kind == STOCK_RESERVE)
-        stock_decide_reserve(reservation, group_products(turn, asked->lines, asked->line_count),
+        stock_decide_reserve(reservation, group_products(run, asked->lines, asked->line_count),
                              asked, decision);
     else
         stock_decide_release(reservation,
-                             group_products(turn, reservation->lines, reservation->line_count),
+                             group_products(run, reservation->lines, reservation->line_count),
                              asked, decision);
 
     if (decision->decided) {
-        struct event_message event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
+        struct event_message event = input_run_begin_event(run, EVENT_BODY_DOMAIN);
         event.inventory = decision->event;
-        if (!turn_decided(turn, asked->order_id, &event))
+        if (!input_run_decided(run, asked->order_id, &event))
             return false;
     } else {
-        turn_receipt(turn)->ignored++;
+        input_run_receipt(run)->ignored++;
     }
     struct order_step answer =
         stock_reply(reservation, asked, decision->decided ? &decision->event : NULL);
-    return turn_reply(turn, &answer);
+    return input_run_reply(run, &answer);
 }
 
 /* ---- payments ---- */
@@ -204,55 +204,56 @@ static bool names_payment(const struct payment_command *asked)
     return asked->kind == PAYMENT_REFUND && id_is_clean(asked->payment_id);
 }
 
-static void payments_lack_for_command(struct lacking *lacking, const struct core_input *input)
+static void payments_missing_for_command(struct missing *missing, const struct core_input *input)
 {
     const struct payment_command *asked = &input->command.payment;
     if (names_payment(asked))
-        core_lack(lacking, ENTITY_PAYMENT, input->partition, asked->customer_id, asked->payment_id);
+        missing_add(missing, ENTITY_PAYMENT, input->partition, asked->customer_id,
+                    asked->payment_id);
 }
 
 /* An authorisation is new as well: its own payment is not looked up. */
-static void payments_lack_for_step(struct lacking *lacking, const struct core_input *input)
+static void payments_missing_for_step(struct missing *missing, const struct core_input *input)
 {
     const struct payment_step *step = &input->step.payment;
-    core_lack(lacking, ENTITY_ACCOUNT, input->partition, step->customer_id, no_text);
+    missing_add(missing, ENTITY_ACCOUNT, input->partition, step->customer_id, no_text);
     if (step->kind != PAYMENT_AUTHORISE)
-        core_lack(lacking, ENTITY_PAYMENT, input->partition, step->customer_id, step->payment_id);
+        missing_add(missing, ENTITY_PAYMENT, input->partition, step->customer_id, step->payment_id);
 }
 
-static bool payments_command(struct turn *turn, const struct command *command)
+static bool payments_command(struct input_run *run, const struct command *command)
 {
     const struct payment_command *asked = &command->payment;
-    int32_t partition = turn->input->partition;
+    int32_t partition = run->input->partition;
     const struct entity *account =
-        core_get(turn->core, ENTITY_ACCOUNT, partition, asked->customer_id, no_text);
+        core_get(run->core, ENTITY_ACCOUNT, partition, asked->customer_id, no_text);
     const struct entity *payment = NULL;
     if (names_payment(asked))
         payment =
-            core_get(turn->core, ENTITY_PAYMENT, partition, asked->customer_id, asked->payment_id);
+            core_get(run->core, ENTITY_PAYMENT, partition, asked->customer_id, asked->payment_id);
 
     struct payment_event decided;
     struct refusal refusal = account_decide_command(
         &account->account, payment ? &payment->payment : NULL, asked, &decided);
     if (refusal.code != ACCEPTED)
-        return turn_reject(turn, command, &refusal);
+        return input_run_reject(run, command, &refusal);
 
-    struct event_message event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
+    struct event_message event = input_run_begin_event(run, EVENT_BODY_DOMAIN);
     event.payment = decided;
-    return turn_decided(turn, asked->customer_id, &event);
+    return input_run_decided(run, asked->customer_id, &event);
 }
 
-static bool payments_step(struct turn *turn, const struct step_message *step)
+static bool payments_step(struct input_run *run, const struct step_message *step)
 {
     const struct payment_step *asked = &step->payment;
-    int32_t partition = turn->input->partition;
+    int32_t partition = run->input->partition;
     const struct entity *account =
-        core_get(turn->core, ENTITY_ACCOUNT, partition, asked->customer_id, no_text);
+        core_get(run->core, ENTITY_ACCOUNT, partition, asked->customer_id, no_text);
     struct entity_key key = {.kind = ENTITY_PAYMENT,
                              .partition = partition,
                              .id = asked->customer_id,
                              .second = asked->payment_id};
-    const struct entity *payment = overlay_get_or_absent(turn->core->overlay, &key);
+    const struct entity *payment = overlay_get_or_absent(run->core->overlay, &key);
     if (!payment)
         return false;
 
@@ -260,14 +261,14 @@ static bool payments_step(struct turn *turn, const struct step_message *step)
     struct payment_event decided;
     bool has_event = account_decide_step(&account->account, &payment->payment, asked, &decided);
     if (has_event) {
-        event = turn_begin_event(turn, EVENT_BODY_DOMAIN);
+        event = input_run_begin_event(run, EVENT_BODY_DOMAIN);
         event.payment = decided;
-        if (!turn_decided(turn, asked->customer_id, &event))
+        if (!input_run_decided(run, asked->customer_id, &event))
             return false;
     } else {
-        turn_receipt(turn)->ignored++;
+        input_run_receipt(run)->ignored++;
     }
     struct order_step answer =
         payment_reply(&payment->payment, asked, has_event ? &event.payment : NULL);
-    return turn_reply(turn, &answer);
+    return input_run_reply(run, &answer);
 }

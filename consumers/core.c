@@ -184,32 +184,32 @@ bool core_step_is_misplaced(const struct core *core, const struct core_input *in
 }
 
 /* A command on the wrong partition is passed on once; wrong again it is a dead letter. */
-static bool pass_on(struct turn *turn, int32_t partition)
+static bool pass_on(struct input_run *run, int32_t partition)
 {
-    if (turn->input->passed_on) {
-        turn_receipt(turn)->dead_lettered++;
-        return turn->sink->dead_letter(turn->sink->self, turn->input, "MISROUTED_TWICE",
-                                       "the command was passed on once and is on the wrong "
-                                       "partition again; was the partition count changed?");
+    if (run->input->passed_on) {
+        input_run_receipt(run)->dead_lettered++;
+        return run->sink->dead_letter(run->sink->self, run->input, "MISROUTED_TWICE",
+                                      "the command was passed on once and is on the wrong "
+                                      "partition again; was the partition count changed?");
     }
-    if (turn->input->command.refused.code == REFUSED_MESSAGE_TOO_LARGE) {
-        turn_receipt(turn)->dead_lettered++; /* with one header more it may fit no topic */
-        return turn->sink->dead_letter(turn->sink->self, turn->input, "MISROUTED_TOO_LARGE",
-                                       "the command is on the wrong partition and larger than a "
-                                       "message may be");
+    if (run->input->command.refused.code == REFUSED_MESSAGE_TOO_LARGE) {
+        input_run_receipt(run)->dead_lettered++; /* with one header more it may fit no topic */
+        return run->sink->dead_letter(run->sink->self, run->input, "MISROUTED_TOO_LARGE",
+                                      "the command is on the wrong partition and larger than a "
+                                      "message may be");
     }
-    turn_receipt(turn)->passed_on++;
-    return turn->sink->pass_on(turn->sink->self, partition, turn->input);
+    input_run_receipt(run)->passed_on++;
+    return run->sink->pass_on(run->sink->self, partition, run->input);
 }
 
-static bool run_command(struct turn *turn)
+static bool run_command(struct input_run *run)
 {
-    const struct command *command = &turn->input->command;
-    struct core *core = turn->core;
+    const struct command *command = &run->input->command;
+    struct core *core = run->core;
     struct text aggregate = command_aggregate(command);
     int32_t partition = partition_of(aggregate, core->settings.partitions);
-    if (partition != turn->input->partition && PROTECTED(routing))
-        return pass_on(turn, partition);
+    if (partition != run->input->partition && PROTECTED(routing))
+        return pass_on(run, partition);
 
     const struct command_record *first =
         &core_get(core, ENTITY_COMMAND, partition, aggregate, command->metadata.command_id)
@@ -217,27 +217,27 @@ static bool run_command(struct turn *turn)
     bool seen = first->outcome != OUTCOME_NONE && PROTECTED(dedupe);
     bool same = first->body_digest == command->body_digest || !PROTECTED(id_reuse);
     if (seen && same)
-        return turn_repeat(turn, command, first);
+        return input_run_repeat(run, command, first);
     if (seen)
-        return turn_reject(turn, command, &(struct refusal){.code = REFUSED_COMMAND_ID_REUSED});
+        return input_run_reject(run, command, &(struct refusal){.code = REFUSED_COMMAND_ID_REUSED});
     if (command->refused.code != ACCEPTED)
-        return turn_reject(turn, command, &command->refused);
-    return context_rules[core->settings.context].command(turn, command);
+        return input_run_reject(run, command, &command->refused);
+    return context_rules[core->settings.context].command(run, command);
 }
 
-static bool run_step(struct turn *turn)
+static bool run_step(struct input_run *run)
 {
-    if (core_step_is_misplaced(turn->core, turn->input)) {
-        turn_receipt(turn)->dead_lettered++;
-        return turn->sink->dead_letter(turn->sink->self, turn->input, "STEP_MISPLACED",
-                                       "the step does not belong on this partition; only workers "
-                                       "may write to the steps topic");
+    if (core_step_is_misplaced(run->core, run->input)) {
+        input_run_receipt(run)->dead_lettered++;
+        return run->sink->dead_letter(run->sink->self, run->input, "STEP_MISPLACED",
+                                      "the step does not belong on this partition; only workers "
+                                      "may write to the steps topic");
     }
-    return context_rules[turn->core->settings.context].step(turn, &turn->input->step);
+    return context_rules[run->core->settings.context].step(run, &run->input->step);
 }
 
-/* Takes the input's offset over into the open receipt. */
-static void take(struct core *core, const struct core_input *input)
+/* The open receipt now reaches past this input. */
+static void advance_receipt(struct core *core, const struct core_input *input)
 {
     struct core_partition *partition = owned_partition(core, input->partition);
     int64_t *next = input->source == CAUSE_COMMANDS ? &partition->open.commands_next
@@ -254,20 +254,20 @@ bool core_run(struct core *core, const struct core_input *input, struct ol_arena
               const struct core_sink *sink)
 {
     static const struct metadata no_metadata = {.occurred_at_us = TIME_NONE};
-    struct turn turn = {
+    struct input_run run = {
         .core = core, .input = input, .metadata = &no_metadata, .sink = sink, .arena = arena};
-    take(core, input);
+    advance_receipt(core, input);
     switch (input->kind) {
     case INPUT_COMMAND:
         domain_assert(input->command.context == core->settings.context);
-        turn.metadata = &input->command.metadata;
-        return run_command(&turn);
+        run.metadata = &input->command.metadata;
+        return run_command(&run);
     case INPUT_STEP:
         domain_assert(input->step.context == core->settings.context);
-        turn.metadata = &input->step.metadata;
-        return run_step(&turn);
+        run.metadata = &input->step.metadata;
+        return run_step(&run);
     case INPUT_UNREADABLE:
-        turn_receipt(&turn)->dead_lettered++;
+        input_run_receipt(&run)->dead_lettered++;
         return sink->dead_letter(sink->self, input, "UNREADABLE", input->reason);
     case INPUT_NONE: break;
     }

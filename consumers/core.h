@@ -1,13 +1,13 @@
 /*
  * consumers/core.h - what one context's worker decides, without any I/O.
  *
- *   partition_begin, lacks_for_event / replay ...      take-over: states come up to the log's end
- *   lacks -> (load) -> put -> run, run, run -> close    a batch: inputs in, records and offsets out
+ *   partition_begin, missing_for_event / replay ...     take-over: states follow the log to its end
+ *   missing -> (load) -> put -> run, run, run -> close   a batch: inputs in, records and offsets out
  *
  * Decoded inputs and the states they name go in; records to produce go to a sink, one by one, and
  * offsets to commit come out. The same core runs in production, tests and simulation. Whatever it
- * has decided is speculative until the batch is committed; a caller that can't tell drops the whole
- * core (clear) and takes over anew. Pure but for malloc; one thread.
+ * has decided is speculative until the batch is committed; a caller that does not know whether it was
+ * drops the whole core (clear) and takes over again. Pure but for malloc; one thread.
  */
 #ifndef CONSUMERS_CORE_H
 #define CONSUMERS_CORE_H
@@ -92,9 +92,9 @@ void core_partition_bootstrap(struct core *core, int32_t partition, int64_t comm
 bool core_deadline(struct core *core, int32_t partition, struct text order_id, int64_t deadline_us);
 
 /* The keys that replay will need and that are not here yet; appended, may hold doubles. */
-bool core_lacks_for_event(struct core *core, const struct event_message *event, int32_t partition,
-                          struct ol_arena *arena, struct entity_key **keys, size_t *count,
-                          size_t *capacity);
+bool core_missing_for_event(struct core *core, const struct event_message *event, int32_t partition,
+                            struct ol_arena *arena, struct entity_key **keys, size_t *count,
+                            size_t *capacity);
 
 /* Sorts the keys and drops the doubles; returns how many are left. */
 size_t core_keys_unique(struct entity_key *keys, size_t count);
@@ -113,14 +113,14 @@ const struct receipt *core_receipt(const struct core *core, int32_t partition);
  * release names a reservation, and only that names its products. count 0: go on. False: out of
  * memory. The keys live in the arena, their texts in the inputs.
  */
-bool core_lacks(struct core *core, const struct core_input *inputs, size_t count,
-                struct ol_arena *arena, struct entity_key **ret_keys, size_t *ret_count);
+bool core_missing(struct core *core, const struct core_input *inputs, size_t count,
+                  struct ol_arena *arena, struct entity_key **ret_keys, size_t *ret_count);
 
 /* Takes what was loaded in. False: out of memory. */
 bool core_put(struct core *core, const struct entity_key *key, const struct entity *state,
               int64_t base_offset);
 
-/* Decides one input; all that core_lacks() named must be here. Ids it makes live in the arena.
+/* Decides one input; all that core_missing() named must be here. Ids it makes live in the arena.
  * False: the sink, the arena or malloc had nothing left. */
 bool core_run(struct core *core, const struct core_input *input, struct ol_arena *arena,
               const struct core_sink *sink);

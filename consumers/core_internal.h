@@ -1,10 +1,10 @@
 /*
  * consumers/core_internal.h - what the core's files share.
  *
- *   core.c        what is the same for all contexts: partitions, receipts, replay, an input's way in
- *   core_lacks.c  which states inputs need that are not here
- *   contexts.c    which of them a context needs, and what it decides: one row each
- *   turn.c        what one input leaves: events, steps, its mark in the receipt, derived ids
+ *   core.c          what is the same for all contexts: partitions, receipts, replay, an input's way in
+ *   core_missing.c  which states the inputs need that are not here
+ *   contexts.c      which of them a context needs, and what it decides: one row each
+ *   input_run.c     what one input leaves: events, steps, its mark in the receipt, derived ids
  *
  * Whatever returns false had no memory or budget left: the batch is lost then.
  */
@@ -36,8 +36,8 @@ struct core {
     const struct product *products[ORDER_LINES_MAX];
 };
 
-/* The states that are found lacking, while inputs are gone through. */
-struct lacking {
+/* The states found missing so far, while the inputs are gone through. */
+struct missing {
     struct core *core;
     struct ol_arena *arena;
     struct entity_key *keys;
@@ -47,8 +47,8 @@ struct lacking {
     bool failed;
 };
 
-/* One input on its way through: what every handler needs. */
-struct turn {
+/* One input on its way through core_run(): what every handler needs. */
+struct input_run {
     struct core *core;
     const struct core_input *input;
     const struct metadata *metadata; /* the input's */
@@ -61,10 +61,11 @@ struct turn {
  * they belong; the command and its aggregate are looked up for every context. */
 struct context_rules {
     enum entity_kind aggregate; /* of its commands */
-    void (*lack_for_command)(struct lacking *lacking, const struct core_input *input); /* or NULL */
-    void (*lack_for_step)(struct lacking *lacking, const struct core_input *input);
-    bool (*command)(struct turn *turn, const struct command *command);
-    bool (*step)(struct turn *turn, const struct step_message *step);
+    void (*missing_for_command)(struct missing *missing,
+                                const struct core_input *input); /* or NULL */
+    void (*missing_for_step)(struct missing *missing, const struct core_input *input);
+    bool (*command)(struct input_run *run, const struct command *command);
+    bool (*step)(struct input_run *run, const struct step_message *step);
 };
 
 extern const struct context_rules context_rules[CONTEXT_COUNT];
@@ -73,46 +74,47 @@ static const struct text no_text;
 
 /* ---- states ---- */
 
-/* One that core_lacks() has named: it is here. */
+/* One that core_missing() has named: it is here. */
 struct entity *core_get(struct core *core, enum entity_kind kind, int32_t partition, struct text id,
                         struct text second);
 
-/* Names a state that an input needs. */
-void core_lack(struct lacking *lacking, enum entity_kind kind, int32_t partition, struct text id,
-               struct text second);
+/* Names a state that an input needs; it is kept if it is not here. */
+void missing_add(struct missing *missing, enum entity_kind kind, int32_t partition, struct text id,
+                 struct text second);
 
 /* An order's deadline follows its state: there while the saga is open. */
 bool core_follow_deadline(struct core *core, const struct order *order, struct text order_id,
                           int32_t partition);
 
-/* The step lies on a partition where its aggregate does not. */
+/* The step is on the wrong partition for its aggregate. */
 bool core_step_is_misplaced(const struct core *core, const struct core_input *input);
 
-/* ---- records of a turn ---- */
+/* ---- what one input leaves ---- */
 
 /* Where the input leaves its mark: the open receipt of its partition. */
-struct receipt *turn_receipt(struct turn *turn);
+struct receipt *input_run_receipt(struct input_run *run);
 
 /* The parts of an event that follow from its input. */
-struct event_message turn_begin_event(struct turn *turn, enum event_body body);
+struct event_message input_run_begin_event(struct input_run *run, enum event_body body);
 
 /* Folds the event and writes it. */
-bool turn_emit(struct turn *turn, struct text key, const struct event_message *event);
+bool input_run_emit(struct input_run *run, struct text key, const struct event_message *event);
 
 /* The same for the one event that an input comes to, which its receipt counts as decided. */
-bool turn_decided(struct turn *turn, struct text key, const struct event_message *event);
+bool input_run_decided(struct input_run *run, struct text key, const struct event_message *event);
 
 /* partition -1: the key's. An id without data is out of memory. */
-bool turn_send_step(struct turn *turn, int32_t partition, struct text key,
-                    struct step_message *step, struct text id);
+bool input_run_send_step(struct input_run *run, int32_t partition, struct text key,
+                         struct step_message *step, struct text id);
 
 /* An answer to the step that is being handled, for the order's saga; none is fine too. */
-bool turn_reply(struct turn *turn, const struct order_step *answer);
+bool input_run_reply(struct input_run *run, const struct order_step *answer);
 
 /* Answers a command with a refusal, or with the outcome that it had before. */
-bool turn_reject(struct turn *turn, const struct command *command, const struct refusal *refusal);
-bool turn_repeat(struct turn *turn, const struct command *command,
-                 const struct command_record *first);
+bool input_run_reject(struct input_run *run, const struct command *command,
+                      const struct refusal *refusal);
+bool input_run_repeat(struct input_run *run, const struct command *command,
+                      const struct command_record *first);
 
 /* ---- ids derived from an order's, in the arena; without data: out of memory ---- */
 

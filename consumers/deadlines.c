@@ -12,7 +12,7 @@
 struct node {
     UT_hash_handle hh;
     struct deadline deadline;
-    size_t place; /* in the heap */
+    size_t heap_index;
     char id[];
 };
 
@@ -52,25 +52,25 @@ static bool earlier(const struct node *a, const struct node *b)
     return a->deadline.due_us < b->deadline.due_us;
 }
 
-static void place(struct deadlines *deadlines, struct node *node, size_t at)
+static void put_at(struct deadlines *deadlines, struct node *node, size_t at)
 {
     deadlines->heap[at] = node;
-    node->place = at;
+    node->heap_index = at;
 }
 
 static void sift_up(struct deadlines *deadlines, struct node *node)
 {
-    size_t at = node->place;
+    size_t at = node->heap_index;
     while (at > 0 && earlier(node, deadlines->heap[(at - 1) / 2])) {
-        place(deadlines, deadlines->heap[(at - 1) / 2], at);
+        put_at(deadlines, deadlines->heap[(at - 1) / 2], at);
         at = (at - 1) / 2;
     }
-    place(deadlines, node, at);
+    put_at(deadlines, node, at);
 }
 
 static void sift_down(struct deadlines *deadlines, struct node *node)
 {
-    size_t at = node->place;
+    size_t at = node->heap_index;
     for (;;) {
         size_t child = 2 * at + 1;
         if (child >= deadlines->count)
@@ -80,10 +80,10 @@ static void sift_down(struct deadlines *deadlines, struct node *node)
             child++;
         if (!earlier(deadlines->heap[child], node))
             break;
-        place(deadlines, deadlines->heap[child], at);
+        put_at(deadlines, deadlines->heap[child], at);
         at = child;
     }
-    place(deadlines, node, at);
+    put_at(deadlines, node, at);
 }
 
 static struct node *find(const struct deadlines *deadlines, struct text order_id)
@@ -115,7 +115,7 @@ static struct node *add(struct deadlines *deadlines, struct text order_id)
         free(node);
         return NULL;
     }
-    place(deadlines, node, deadlines->count++);
+    put_at(deadlines, node, deadlines->count++);
     return node;
 }
 
@@ -143,7 +143,7 @@ void deadlines_remove(struct deadlines *deadlines, struct text order_id)
     HASH_DEL(deadlines->table, node);
     struct node *last = deadlines->heap[--deadlines->count];
     if (last != node) {
-        place(deadlines, last, node->place);
+        put_at(deadlines, last, node->heap_index);
         sift_up(deadlines, last);
         sift_down(deadlines, last);
     }

@@ -82,21 +82,21 @@ static enum ol_class load_once(struct loop *loop, void *argument, struct ol_erro
 
 /* Is there more in the rows than what has landed? Receipts are compared, and their digests: rows may
  * be of a part of a transaction, of which the receipt comes last. */
-static bool is_beyond(const struct loop_landed *landed, const struct load_progress *progress)
+static bool is_beyond(const struct loop_receipt *last, const struct load_progress *progress)
 {
     const struct receipt *seen = &progress->receipt;
     if (!progress->has_receipt)
-        return landed->commands_next < 0 && progress->last_offset >= 0;
-    if (seen->commands_next == landed->commands_next && seen->steps_next == landed->steps_next)
-        return progress->last_digest != landed->digest;
-    return seen->commands_next > landed->commands_next || seen->steps_next > landed->steps_next;
+        return last->commands_next < 0 && progress->last_offset >= 0;
+    if (seen->commands_next == last->commands_next && seen->steps_next == last->steps_next)
+        return progress->last_digest != last->digest;
+    return seen->commands_next > last->commands_next || seen->steps_next > last->steps_next;
 }
 
 /* The first of our partitions whose rows are beyond; -1: none. */
 static int32_t find_beyond(const struct loop *loop, const struct load_progress *progress)
 {
     for (int32_t i = 0; i < loop->partitions; i++)
-        if ((loop->owned & ~loop->halted) >> i & 1 && is_beyond(&loop->landed[i], &progress[i]))
+        if ((loop->owned & ~loop->halted) >> i & 1 && is_beyond(&loop->receipts[i], &progress[i]))
             return i;
     return -1;
 }
@@ -109,7 +109,7 @@ static enum ol_class check_owner(struct loop *loop, const struct load_progress *
 {
     if (!loop->deciding || find_beyond(loop, progress) < 0 || !PROTECTED(outrun))
         return OL_OK;
-    enum ol_class class = loop_land(loop, reterr);
+    enum ol_class class = loop_finish_commit(loop, reterr);
     if (class)
         return class;
     int32_t beyond = find_beyond(loop, progress);
@@ -134,8 +134,8 @@ static enum ol_class note_progress(struct loop *loop, const struct load_progress
                            loop->topics[STREAM_EVENTS].text, i, (long long)loop->projected[i],
                            (long long)progress[i].next_offset);
         loop->projected[i] = progress[i].next_offset;
-        overlay_settle(core_overlay(loop->core), i,
-                       progress[i].has_receipt ? &progress[i].receipt : NULL);
+        overlay_projected(core_overlay(loop->core), i,
+                          progress[i].has_receipt ? &progress[i].receipt : NULL);
     }
     loop->projection_asked_us = ol_clock_monotonic_us();
     return OL_OK;

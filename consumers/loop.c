@@ -182,7 +182,7 @@ static void drop_batches(struct loop *loop)
         batch_clear(&loop->batches[i]);
     ol_message_release(&loop->held);
     loop->building = &loop->batches[0];
-    loop->flying = NULL;
+    loop->committing = NULL;
     loop->news = OL_CONSUMER_NOTHING;
     loop->interrupted = false;
     loop->deciding = false;
@@ -256,9 +256,9 @@ static bool take_from(struct loop *loop, struct ol_inbox *inbox, size_t max)
     return true;
 }
 
-/* All inboxes of a source in turns, a run at a time, so that no partition starves. */
-static bool take_in_turns(struct loop *loop, struct ol_inbox *inboxes, size_t count,
-                          enum cause_source source)
+/* A few messages from each inbox of a source, round by round, so that no partition starves. */
+static bool take_round_robin(struct loop *loop, struct ol_inbox *inboxes, size_t count,
+                             enum cause_source source)
 {
     bool taken = true;
     while (taken) {
@@ -335,8 +335,8 @@ static enum ol_class take_inputs(struct loop *loop, struct ol_error *reterr)
             return ol_fail(reterr, OL_FATAL, "%s partition %d: %s", inboxes[i].topic,
                            inboxes[i].partition, inboxes[i].error.text);
     if (loop->context == CONTEXT_ORDERS)
-        (void)(take_in_turns(loop, inboxes, count, CAUSE_STEPS) &&
-               take_in_turns(loop, inboxes, count, CAUSE_COMMANDS));
+        (void)(take_round_robin(loop, inboxes, count, CAUSE_STEPS) &&
+               take_round_robin(loop, inboxes, count, CAUSE_COMMANDS));
     else
         take_by_time(loop, inboxes, count);
     return OL_OK;
@@ -345,14 +345,14 @@ static enum ol_class take_inputs(struct loop *loop, struct ol_error *reterr)
 /* ---- deciding ---- */
 
 /* A release names a reservation, and only that names its products: two rounds at most. */
-static enum ol_class load_lacking(struct loop *loop, struct ol_error *reterr)
+static enum ol_class load_missing(struct loop *loop, struct ol_error *reterr)
 {
     struct batch *batch = loop->building;
     for (;;) {
         struct entity_key *keys;
         size_t count;
-        if (!core_lacks(loop->core, batch->inputs + batch->decided, batch->count - batch->decided,
-                        &batch->arena, &keys, &count))
+        if (!core_missing(loop->core, batch->inputs + batch->decided, batch->count - batch->decided,
+                          &batch->arena, &keys, &count))
             return ol_fail(reterr, OL_FATAL, "out of memory");
         if (count == 0)
             return OL_OK;
@@ -367,7 +367,7 @@ static enum ol_class decide(struct loop *loop, struct ol_error *reterr)
     struct batch *batch = loop->building;
     if (batch->decided == batch->count)
         return OL_OK;
-    enum ol_class class = load_lacking(loop, reterr);
+    enum ol_class class = load_missing(loop, reterr);
     if (class)
         return class;
     const struct core_sink sink = batch_sink(batch);
@@ -438,7 +438,7 @@ static enum ol_class fill(struct loop *loop, bool *ret_full, struct ol_error *re
 
 /* ---- committing ---- */
 
-static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
+static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
 {
     struct batch *batch = loop->building;
     struct ol_producer *producer = loop->producers[loop->building_with];
@@ -468,9 +468,9 @@ static enum ol_class send_off(struct loop *loop, struct ol_error *reterr)
     ol_kill_point("worker_committing");
     if (class)
         return class;
-    loop->flying = batch;
-    loop->flying_with = loop->building_with;
-    loop->flying_since_us = ol_clock_monotonic_us();
+    loop->committing = batch;
+    loop->committing_with = loop->building_with;
+    loop->committing_since_us = ol_clock_monotonic_us();
     loop->building = batch == &loop->batches[0] ? &loop->batches[1] : &loop->batches[0];
     loop->building_with = 1 - loop->building_with;
     return OL_OK;
@@ -512,23 +512,24 @@ static enum ol_class renew_if_tainted(struct loop *loop, struct ol_producer *pro
     return ol_producer_renew(producer, reterr);
 }
 
-/* Timeouts alone leave no receipt. */
-static void note_landed(struct loop *loop, const struct batch *batch)
+/* A batch of timeouts only writes no receipt: the last one stays what it was. */
+static void note_receipts(struct loop *loop, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->offset_count; i++) {
         const struct core_offset *next = &batch->offsets[i];
-        struct loop_landed *landed = &loop->landed[next->partition];
-        if (landed->commands_next != next->commands_next || landed->steps_next != next->steps_next)
-            *landed = (struct loop_landed){next->commands_next, next->steps_next,
-                                           batch->receipts[next->partition]};
+        struct loop_receipt *last = &loop->receipts[next->partition];
+        if (last->commands_next != next->commands_next || last->steps_next != next->steps_next)
+            *last = (struct loop_receipt){next->commands_next, next->steps_next,
+                                          batch->receipts[next->partition]};
     }
 }
 
-enum ol_class loop_land(struct loop *loop, struct ol_error *reterr)
+enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr)
 {
-    if (!loop->flying)
+    if (!loop->committing)
         return OL_OK;
-    enum ol_class class = ol_producer_commit_wait(loop->producers[loop->flying_with], NULL, reterr);
+    enum ol_class class =
+        ol_producer_commit_wait(loop->producers[loop->committing_with], NULL, reterr);
     if (class && PROTECTED(from_scratch)) {
         ol_series_add(loop->metrics.aborted, 1);
         return class; /* the batch stays as it is until the producers are closed */
@@ -536,12 +537,13 @@ enum ol_class loop_land(struct loop *loop, struct ol_error *reterr)
     ol_kill_point("worker_committed");
     loop->did_commit = true;
     ol_series_add(loop->metrics.committed, 1);
-    ol_series_observe(loop->metrics.commit_time, ol_clock_monotonic_us() - loop->flying_since_us);
-    count_batch(loop, loop->flying);
-    note_landed(loop, loop->flying);
-    batch_clear(loop->flying);
-    loop->flying = NULL;
-    return renew_if_tainted(loop, loop->producers[loop->flying_with], reterr);
+    ol_series_observe(loop->metrics.commit_time,
+                      ol_clock_monotonic_us() - loop->committing_since_us);
+    count_batch(loop, loop->committing);
+    note_receipts(loop, loop->committing);
+    batch_clear(loop->committing);
+    loop->committing = NULL;
+    return renew_if_tainted(loop, loop->producers[loop->committing_with], reterr);
 }
 
 /* ---- the group ---- */
@@ -549,7 +551,7 @@ enum ol_class loop_land(struct loop *loop, struct ol_error *reterr)
 /* What is decided but not begun is forgotten: the next owner decides it. */
 static enum ol_class give_up_partitions(struct loop *loop, struct ol_error *reterr)
 {
-    enum ol_class class = loop_land(loop, reterr);
+    enum ol_class class = loop_finish_commit(loop, reterr);
     if (class)
         return class;
     drop_batches(loop);
@@ -602,7 +604,8 @@ static void wait_for_work(struct loop *loop, bool full)
         ol_series_add(loop->metrics.overlay_wait, ol_clock_monotonic_us() - began_us);
         return;
     }
-    int fd = loop->flying ? ol_producer_fd(loop->producers[loop->flying_with]) : ol_run_fd();
+    int fd =
+        loop->committing ? ol_producer_fd(loop->producers[loop->committing_with]) : ol_run_fd();
     ol_consumer_wait(loop->consumer, fd, IDLE_WAIT_MS);
 }
 
@@ -624,8 +627,8 @@ static void publish_positions(struct loop *loop)
     atomic_store(&loop->owned_now, loop->owned);
 }
 
-/* One turn: fill what is being built; send it off as soon as the one before has landed. */
-static enum ol_class turn(struct loop *loop, struct ol_error *reterr)
+/* One pass: decides what is there, and starts its commit once the commit before has finished. */
+static enum ol_class fill_and_commit(struct loop *loop, struct ol_error *reterr)
 {
     bool full;
     size_t before = loop->building->count;
@@ -634,21 +637,21 @@ static enum ol_class turn(struct loop *loop, struct ol_error *reterr)
     if (class)
         return class;
     bool moved = loop->building->count > before;
-    if (loop->flying) {
-        struct ol_producer *producer = loop->producers[loop->flying_with];
+    if (loop->committing) {
+        struct ol_producer *producer = loop->producers[loop->committing_with];
         bool no_room = batch_full(loop->building) || loop->held.handle;
         if (ol_producer_commit_done(producer) || no_room)
-            return loop_land(loop, reterr);
+            return loop_finish_commit(loop, reterr);
         /* What is there is decided; what comes meanwhile is taken in one go once the commit is over,
          * so that a busy loop wakes once a transaction and not once a fetch. */
         if (!moved && !batch_empty(loop->building))
-            return loop_land(loop, reterr);
+            return loop_finish_commit(loop, reterr);
         if (!moved)
             wait_for_work(loop, full);
         return OL_OK;
     }
     if (!batch_empty(loop->building))
-        return send_off(loop, reterr);
+        return start_commit(loop, reterr);
     if (!moved)
         wait_for_work(loop, full);
     return OL_OK;
@@ -663,7 +666,7 @@ static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
         if (!class && news != OL_CONSUMER_NOTHING)
             class = answer_group(loop, news, reterr);
         else if (!class && loop->owned)
-            class = turn(loop, reterr);
+            class = fill_and_commit(loop, reterr);
         else if (!class)
             wait_for_work(loop, false);
         if (loop->interrupted) {
@@ -673,7 +676,7 @@ static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
         if (class)
             return class;
     }
-    return loop_land(loop, reterr);
+    return loop_finish_commit(loop, reterr);
 }
 
 static enum ol_class live(struct loop *loop, struct ol_error *reterr)

@@ -1,8 +1,8 @@
 /*
  * consumers/loop.h - one context's worker loop: the shell around the core.
  *
- *   open producers A, B -> join the group -> take over -> batches, A and B in turn -> leave
- *                 ^------------- anything unexpected: from scratch ------------'
+ *   open producers A, B -> join the group -> take over -> batches, by A and B alternately -> leave
+ *                 ^------------- anything unexpected: from scratch --------------'
  *
  * Batch n+1 is read, loaded and decided while batch n commits; its producer begins only after that
  * commit has returned, so that nothing is ever built on what could still be aborted.
@@ -43,9 +43,9 @@ struct loop_metrics {
     struct ol_series *takeovers, *overlay_entries, *overlay_bytes, *overlay_wait;
 };
 
-/* The last receipt of a partition that is in the log for certain: what we took over, or committed
- * and saw committed. Offsets -1: there is none yet. */
-struct loop_landed {
+/* The last receipt of a partition that is in the log for certain: the one that we took over with, or
+ * the one of our last transaction whose commit has succeeded. Offsets -1: there is none yet. */
+struct loop_receipt {
     int64_t commands_next, steps_next;
     uint64_t digest; /* ol_hash_record() of it, as projection_progress has it */
 };
@@ -67,9 +67,9 @@ struct loop {
     struct topic_name topics[STREAM_COUNT], step_topics[CONTEXT_COUNT], group;
     struct batch_topics numbers;
     struct batch batches[2];
-    struct batch *building, *flying; /* flying: its commit is under way; or NULL */
-    int building_with, flying_with;  /* producers of the two */
-    int64_t flying_since_us;
+    struct batch *building, *committing; /* committing: NULL while no commit is under way */
+    int building_with, committing_with;  /* producers of the two */
+    int64_t committing_since_us;
 
     struct ol_message held; /* taken from an inbox, but there was no room; handle NULL: none */
     enum cause_source held_source;
@@ -79,9 +79,9 @@ struct loop {
     bool did_commit;             /* in this life */
     uint64_t owned, halted;      /* partitions, as bits */
     int64_t projected[PARTITIONS_MAX]; /* the highest progress seen: it never goes back */
-    struct loop_landed landed[PARTITIONS_MAX];
+    struct loop_receipt receipts[PARTITIONS_MAX];
     int64_t projection_asked_us, timeouts_asked_us;
-    uint32_t next_inbox; /* whose turn it is */
+    uint32_t next_inbox; /* where the next round over the inboxes begins */
 
     struct loop_metrics metrics;
     /* For other threads: what is ours, and per source and partition how far it is taken and since
@@ -111,9 +111,9 @@ const char *loop_status_name(enum loop_status status);
 enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
                         struct ol_error *reterr);
 
-/* Waits for the commit under way, if there is one. Its batch is over either way; on failure, so is
- * this life. */
-enum ol_class loop_land(struct loop *loop, struct ol_error *reterr);
+/* Waits for the commit under way, if there is one. On failure this life is over, and the batch with
+ * it. */
+enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr);
 
 /* No partition is ours: forgets the states, and what other threads are told of partitions. */
 void loop_disown(struct loop *loop);

@@ -34,17 +34,17 @@ static size_t bytes_of(enum entity_kind kind, size_t id_bytes, size_t second_byt
 }
 
 /* One transaction of a partition that the projection may not have seen yet. */
-struct batch {
+struct closed_batch {
     uint64_t number;
     int64_t commands_next, steps_next;
 };
 
-/* The batches of one partition, oldest first: a ring that grows. */
-struct batches {
-    struct batch *ring;
+/* The closed batches of one partition, oldest first: a ring that grows. */
+struct closed_batches {
+    struct closed_batch *ring;
     size_t head, count, capacity;
-    uint64_t open;    /* number of the batch that events are being applied to */
-    uint64_t settled; /* all up to this number are in the projection */
+    uint64_t open;      /* number of the batch that events are being applied to */
+    uint64_t projected; /* all up to this number are in the projection */
 };
 
 /*
@@ -67,8 +67,8 @@ struct overlay {
     struct overlay_limits limits;
     struct overlay_stats stats;
     int32_t partition_count;
-    size_t unsettled; /* batches that are closed and that the projection has not come to */
-    struct batches partitions[PARTITIONS_MAX];
+    size_t closed; /* batches in all rings: the projection has not reached them yet */
+    struct closed_batches partitions[PARTITIONS_MAX];
 };
 
 /* A key with its hash. */
@@ -280,9 +280,9 @@ void overlay_clear(struct overlay *overlay)
         remove_oldest(overlay);
     for (int32_t i = 0; i < overlay->partition_count; i++) {
         free(overlay->partitions[i].ring);
-        overlay->partitions[i] = (struct batches){.open = 1};
+        overlay->partitions[i] = (struct closed_batches){.open = 1};
     }
-    overlay->unsettled = 0;
+    overlay->closed = 0;
     domain_assert(overlay->stats.entries == 0 && overlay->stats.bytes == 0);
 }
 
@@ -316,7 +316,7 @@ bool overlay_has(const struct overlay *overlay, const struct entity_key *key)
 
 #define AT_ONCE 16 /* keys: enough to overlap their misses, few enough for the first cache */
 
-size_t overlay_lacking(const struct overlay *overlay, struct entity_key *keys, size_t count)
+size_t overlay_missing(const struct overlay *overlay, struct entity_key *keys, size_t count)
 {
     struct hashed_key sought[AT_ONCE];
     size_t mask = overlay->slot_count - 1, kept = 0;
@@ -414,10 +414,10 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
     return true;
 }
 
-static bool batches_grow(struct batches *batches)
+static bool batches_grow(struct closed_batches *batches)
 {
     size_t capacity = batches->capacity ? 2 * batches->capacity : 64;
-    struct batch *ring = malloc(capacity * sizeof *ring);
+    struct closed_batch *ring = malloc(capacity * sizeof *ring);
     if (!ring)
         return false;
     for (size_t i = 0; i < batches->count; i++)
@@ -432,32 +432,32 @@ static bool batches_grow(struct batches *batches)
 bool overlay_batch_close(struct overlay *overlay, int32_t partition, const struct receipt *receipt)
 {
     domain_assert(partition >= 0 && partition < overlay->partition_count);
-    struct batches *batches = &overlay->partitions[partition];
+    struct closed_batches *batches = &overlay->partitions[partition];
     if (batches->count == batches->capacity && !batches_grow(batches))
         return false;
-    batches->ring[(batches->head + batches->count++) % batches->capacity] = (struct batch){
+    batches->ring[(batches->head + batches->count++) % batches->capacity] = (struct closed_batch){
         .number = batches->open++,
         .commands_next = receipt->commands_next,
         .steps_next = receipt->steps_next,
     };
-    overlay->unsettled++;
+    overlay->closed++;
     return true;
 }
 
-void overlay_settle(struct overlay *overlay, int32_t partition, const struct receipt *receipt)
+void overlay_projected(struct overlay *overlay, int32_t partition, const struct receipt *receipt)
 {
     domain_assert(partition >= 0 && partition < overlay->partition_count);
-    struct batches *batches = &overlay->partitions[partition];
+    struct closed_batches *batches = &overlay->partitions[partition];
     while (receipt && batches->count) {
-        const struct batch *oldest = &batches->ring[batches->head];
+        const struct closed_batch *oldest = &batches->ring[batches->head];
         if (oldest->commands_next > receipt->commands_next ||
             oldest->steps_next > receipt->steps_next)
             break;
-        domain_assert(oldest->number > batches->settled);
-        batches->settled = oldest->number;
+        domain_assert(oldest->number > batches->projected);
+        batches->projected = oldest->number;
         batches->head = (batches->head + 1) % batches->capacity;
         batches->count--;
-        overlay->unsettled--;
+        overlay->closed--;
     }
 }
 
@@ -471,7 +471,7 @@ void overlay_evict(struct overlay *overlay)
             queue_append(overlay, queue_take(overlay));
             continue;
         }
-        if (entry->batch > overlay->partitions[entry->partition].settled && PROTECTED(settled))
+        if (entry->batch > overlay->partitions[entry->partition].projected && PROTECTED(settled))
             break;
         remove_oldest(overlay);
         overlay->stats.evictions++;
@@ -480,7 +480,7 @@ void overlay_evict(struct overlay *overlay)
 
 bool overlay_full(const struct overlay *overlay)
 {
-    return overlay->stats.bytes > overlay->limits.bytes_max && overlay->unsettled > 0;
+    return overlay->stats.bytes > overlay->limits.bytes_max && overlay->closed > 0;
 }
 
 struct overlay_stats overlay_stats(const struct overlay *overlay)

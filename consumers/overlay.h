@@ -6,7 +6,7 @@
  * The owner of a partition is its only writer, so what is here is the truth until the partition
  * goes. An entry may leave once the projection has caught up with its last event; which it has is
  * told in batches, by receipts: every apply marks the entry with its partition's open batch,
- * overlay_batch_close() ends that with its receipt, overlay_settle() says up to which receipt the
+ * overlay_batch_close() ends that with its receipt, overlay_projected() says up to which receipt the
  * projection has come.
  *
  * Memory is counted; eviction goes from the oldest entry on: one that was used since it was last come
@@ -49,7 +49,7 @@ bool overlay_has(const struct overlay *overlay, const struct entity_key *key);
 
 /* Moves those of the keys that are not here to the front, in their order, and returns how many they
  * are. Many at once cost less than one by one: their cache misses overlap. Does not count as use. */
-size_t overlay_lacking(const struct overlay *overlay, struct entity_key *keys, size_t count);
+size_t overlay_missing(const struct overlay *overlay, struct entity_key *keys, size_t count);
 
 /*
  * Puts a loaded state (absent ones too: knowing that there is nothing is knowledge). base_offset:
@@ -77,7 +77,7 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
 bool overlay_batch_close(struct overlay *overlay, int32_t partition, const struct receipt *receipt);
 
 /* The projection has come to this receipt of the partition (NULL: none yet). */
-void overlay_settle(struct overlay *overlay, int32_t partition, const struct receipt *receipt);
+void overlay_projected(struct overlay *overlay, int32_t partition, const struct receipt *receipt);
 
 /* Evicts down to the soft limit as far as the projection allows. */
 void overlay_evict(struct overlay *overlay);

@@ -29,8 +29,8 @@
 #define FULL_WAIT_MS         50
 #define WATERMARK_TIMEOUT_MS 10000
 
-/* What is found out about one partition. */
-struct taking {
+/* What is known of one partition. */
+struct takeover_partition {
     int32_t partition;
     int64_t committed[2]; /* of commands and steps; -1: none */
     int64_t first_event;  /* low watermark of the events partition */
@@ -42,28 +42,28 @@ struct taking {
 
 struct takeover {
     struct loop *loop;
-    struct taking partitions[PARTITIONS_MAX];
+    struct takeover_partition partitions[PARTITIONS_MAX];
     size_t count;
     struct ol_arena arena; /* of a chunk */
 };
 
 /* The partition stops, and says so; the others go on. */
-static void halt(struct takeover *takeover, struct taking *taking, const char *reason)
+static void halt(struct takeover *takeover, struct takeover_partition *own, const char *reason)
 {
     struct loop *loop = takeover->loop;
-    taking->halted = true;
-    loop->halted |= UINT64_C(1) << taking->partition;
+    own->halted = true;
+    loop->halted |= UINT64_C(1) << own->partition;
     atomic_store(&loop->halted_now, loop->halted);
     ol_series_set(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
-                                       loop->topics[STREAM_COMMANDS].text, taking->partition),
+                                       loop->topics[STREAM_COMMANDS].text, own->partition),
                   1);
     ol_log(OL_LOG_ERROR, "worker", "partition halted",
            ol_kv("context", context_name(loop->context)),
-           ol_kv("topic", loop->topics[STREAM_EVENTS].text), ol_kv("partition", taking->partition),
+           ol_kv("topic", loop->topics[STREAM_EVENTS].text), ol_kv("partition", own->partition),
            ol_kv("reason", reason));
 }
 
-static struct taking *taking_of(struct takeover *takeover, int32_t partition)
+static struct takeover_partition *own_partition(struct takeover *takeover, int32_t partition)
 {
     for (size_t i = 0; i < takeover->count; i++)
         if (takeover->partitions[i].partition == partition)
@@ -89,7 +89,7 @@ static enum ol_class ask_committed(struct takeover *takeover, struct ol_error *r
     /* Sorted by topic: the first half are the commands, the second the steps of the same. */
     takeover->count = assignment->count / 2;
     for (size_t i = 0; i < takeover->count; i++)
-        takeover->partitions[i] = (struct taking){
+        takeover->partitions[i] = (struct takeover_partition){
             .partition = places[i].partition,
             .committed = {places[i].offset, places[takeover->count + i].offset},
         };
@@ -101,10 +101,10 @@ static enum ol_class ask_watermarks(struct takeover *takeover, struct ol_error *
 {
     struct loop *loop = takeover->loop;
     for (size_t i = 0; i < takeover->count; i++) {
-        struct taking *taking = &takeover->partitions[i];
-        enum ol_class class = ol_admin_watermarks(
-            loop->admin, loop->topics[STREAM_EVENTS].text, taking->partition, WATERMARK_TIMEOUT_MS,
-            &taking->first_event, &taking->events_end, reterr);
+        struct takeover_partition *own = &takeover->partitions[i];
+        enum ol_class class =
+            ol_admin_watermarks(loop->admin, loop->topics[STREAM_EVENTS].text, own->partition,
+                                WATERMARK_TIMEOUT_MS, &own->first_event, &own->events_end, reterr);
         if (class)
             return class;
     }
@@ -113,7 +113,7 @@ static enum ol_class ask_watermarks(struct takeover *takeover, struct ol_error *
 
 /* What looks like a log that was cut may be a partition that has another owner by now: while we slept
  * or waited for the database it went on, and what we asked first is old. OL_RETRY: so it is. */
-static enum ol_class confirm(struct takeover *takeover, const struct taking *taking,
+static enum ol_class confirm(struct takeover *takeover, const struct takeover_partition *own,
                              struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;
@@ -121,36 +121,35 @@ static enum ol_class confirm(struct takeover *takeover, const struct taking *tak
     for (int i = 0; i < 2; i++)
         places[i] = (struct ol_offset){
             .topic = loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text,
-            .partition = taking->partition,
+            .partition = own->partition,
             .offset = -1,
         };
     int64_t low, high;
     enum ol_class class =
         ol_consumer_committed(loop->consumer, places, 2, (int)loop->options->timeout_ms, reterr);
     if (!class)
-        class = ol_admin_watermarks(loop->admin, loop->topics[STREAM_EVENTS].text,
-                                    taking->partition, WATERMARK_TIMEOUT_MS, &low, &high, reterr);
+        class = ol_admin_watermarks(loop->admin, loop->topics[STREAM_EVENTS].text, own->partition,
+                                    WATERMARK_TIMEOUT_MS, &low, &high, reterr);
     if (class)
         return class;
-    bool moved = places[0].offset != taking->committed[0] ||
-                 places[1].offset != taking->committed[1] || high != taking->events_end;
+    bool moved = places[0].offset != own->committed[0] || places[1].offset != own->committed[1] ||
+                 high != own->events_end;
     if (moved && PROTECTED(halt_confirmed))
         return ol_fail(reterr, OL_RETRY, "partition %d has another owner, who went on meanwhile",
-                       taking->partition);
+                       own->partition);
     return OL_OK;
 }
 
 /* Rows of what is not in the log up to H: of another log, or of another owner's by now. */
-static enum ol_class check_end(struct takeover *takeover, struct taking *taking,
+static enum ol_class check_end(struct takeover *takeover, struct takeover_partition *own,
                                const struct load_progress *progress, struct ol_error *reterr)
 {
-    if (taking->halted || progress->next_offset <= taking->events_end ||
-        !PROTECTED(log_end_checked))
+    if (own->halted || progress->next_offset <= own->events_end || !PROTECTED(log_end_checked))
         return OL_OK;
-    enum ol_class class = confirm(takeover, taking, reterr);
+    enum ol_class class = confirm(takeover, own, reterr);
     if (class)
         return class;
-    halt(takeover, taking,
+    halt(takeover, own,
          "the projection is ahead of the event log: the log was cut, the topic was made "
          "anew, or this is another cluster; see docs/runbook.md");
     return OL_OK;
@@ -188,11 +187,10 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
     struct load_progress progress[PARTITIONS_MAX];
     enum ol_class class = loop_load(loop, NULL, 0, &takeover->arena, progress, reterr);
     for (size_t i = 0; i < takeover->count && !class; i++) {
-        struct taking *taking = &takeover->partitions[i];
-        taking->progress = progress[taking->partition];
+        struct takeover_partition *own = &takeover->partitions[i];
+        own->progress = progress[own->partition];
         /* If nothing comes behind it, that is a receipt. */
-        loop->landed[taking->partition] =
-            (struct loop_landed){-1, -1, taking->progress.last_digest};
+        loop->receipts[own->partition] = (struct loop_receipt){-1, -1, own->progress.last_digest};
     }
     if (!class && loop->context == CONTEXT_ORDERS)
         class = loop_with_database(loop, load_open_sagas, takeover, reterr);
@@ -200,10 +198,10 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
         return class;
 
     for (size_t i = 0; i < takeover->count; i++) {
-        struct taking *taking = &takeover->partitions[i];
-        core_partition_begin(loop->core, taking->partition,
-                             taking->progress.has_receipt ? &taking->progress.receipt : NULL);
-        class = check_end(takeover, taking, &taking->progress, reterr);
+        struct takeover_partition *own = &takeover->partitions[i];
+        core_partition_begin(loop->core, own->partition,
+                             own->progress.has_receipt ? &own->progress.receipt : NULL);
+        class = check_end(takeover, own, &own->progress, reterr);
         if (class)
             return class;
     }
@@ -216,15 +214,15 @@ static enum ol_class start_reading(struct takeover *takeover, struct ol_error *r
     struct loop *loop = takeover->loop;
     struct ol_offset positions[PARTITIONS_MAX];
     for (size_t i = 0; i < takeover->count; i++) {
-        struct taking *taking = &takeover->partitions[i];
-        bool from_last = taking->progress.last_offset >= 0 && !taking->halted;
-        taking->digest_checked = !from_last;
+        struct takeover_partition *own = &takeover->partitions[i];
+        bool from_last = own->progress.last_offset >= 0 && !own->halted;
+        own->digest_checked = !from_last;
         positions[i] = (struct ol_offset){
             .topic = loop->topics[STREAM_EVENTS].text,
-            .partition = taking->partition,
-            .offset = taking->halted ? taking->events_end
-                      : from_last    ? taking->progress.last_offset
-                                     : taking->first_event,
+            .partition = own->partition,
+            .offset = own->halted ? own->events_end
+                      : from_last ? own->progress.last_offset
+                                  : own->first_event,
         };
     }
     return ol_reader_assign(loop->reader, positions, takeover->count, reterr);
@@ -236,21 +234,21 @@ static uint64_t digest_of(const struct ol_message *message)
 }
 
 /* The first message read of a partition must be the one that the projection saw last. */
-static bool is_last_projected(struct takeover *takeover, struct taking *taking,
+static bool is_last_projected(struct takeover *takeover, struct takeover_partition *own,
                               const struct ol_message *message)
 {
-    if (taking->digest_checked)
+    if (own->digest_checked)
         return false;
-    taking->digest_checked = true;
-    bool same = message->offset == taking->progress.last_offset &&
-                digest_of(message) == taking->progress.last_digest;
+    own->digest_checked = true;
+    bool same = message->offset == own->progress.last_offset &&
+                digest_of(message) == own->progress.last_digest;
     if (!same && PROTECTED(digest_checked)) {
-        halt(takeover, taking,
+        halt(takeover, own,
              "the last event that the projection saw is not in the log any more, or another is in "
              "its place; see docs/runbook.md");
         return true;
     }
-    return message->offset < taking->progress.next_offset;
+    return message->offset < own->progress.next_offset;
 }
 
 /* A chunk's events, decoded; NULL where a message is not to be folded. */
@@ -260,9 +258,9 @@ static enum ol_class decode_chunk(struct takeover *takeover, const struct ol_mes
 {
     for (size_t i = 0; i < count; i++) {
         const struct ol_message *message = &messages[i];
-        struct taking *taking = taking_of(takeover, message->partition);
+        struct takeover_partition *own = own_partition(takeover, message->partition);
         ret_events[i] = NULL;
-        if (taking->halted || is_last_projected(takeover, taking, message) || taking->halted)
+        if (own->halted || is_last_projected(takeover, own, message) || own->halted)
             continue;
         struct event_message *event = ol_arena_zalloc(&takeover->arena, sizeof *event);
         if (!event)
@@ -273,13 +271,13 @@ static enum ol_class decode_chunk(struct takeover *takeover, const struct ol_mes
         if (class == OL_POISON) {
             ol_fail_in(reterr, "%s partition %d offset %lld", message->topic, message->partition,
                        (long long)message->offset);
-            halt(takeover, taking, reterr->text);
+            halt(takeover, own, reterr->text);
             continue;
         }
         if (class)
             return class;
         if (event->body == EVENT_BODY_RECEIPT)
-            takeover->loop->landed[message->partition].digest = digest_of(message);
+            takeover->loop->receipts[message->partition].digest = digest_of(message);
         ret_events[i] = event;
     }
     return OL_OK;
@@ -293,8 +291,8 @@ static enum ol_class load_for_chunk(struct takeover *takeover, const struct ol_m
     struct entity_key *keys = NULL;
     size_t key_count = 0, capacity = 0;
     for (size_t i = 0; i < count; i++)
-        if (events[i] && !core_lacks_for_event(loop->core, events[i], messages[i].partition,
-                                               &takeover->arena, &keys, &key_count, &capacity))
+        if (events[i] && !core_missing_for_event(loop->core, events[i], messages[i].partition,
+                                                 &takeover->arena, &keys, &key_count, &capacity))
             return ol_fail(reterr, OL_FATAL, "out of memory");
     key_count = core_keys_unique(keys, key_count);
     if (!key_count)
@@ -302,8 +300,8 @@ static enum ol_class load_for_chunk(struct takeover *takeover, const struct ol_m
     struct load_progress progress[PARTITIONS_MAX];
     enum ol_class class = loop_load(loop, keys, key_count, &takeover->arena, progress, reterr);
     for (size_t i = 0; i < takeover->count && !class; i++) {
-        struct taking *taking = &takeover->partitions[i];
-        class = check_end(takeover, taking, &progress[taking->partition], reterr);
+        struct takeover_partition *own = &takeover->partitions[i];
+        class = check_end(takeover, own, &progress[own->partition], reterr);
     }
     return class;
 }
@@ -318,13 +316,13 @@ static enum ol_class fold_chunk(struct takeover *takeover, const struct ol_messa
     if (!class)
         class = load_for_chunk(takeover, messages, events, count, reterr);
     for (size_t i = 0; i < count && !class; i++) {
-        struct taking *taking = taking_of(takeover, messages[i].partition);
-        if (!events[i] || taking->halted)
+        struct takeover_partition *own = own_partition(takeover, messages[i].partition);
+        if (!events[i] || own->halted)
             continue;
         class =
             core_replay(loop->core, events[i], messages[i].partition, messages[i].offset, reterr);
         if (class == OL_VIOLATED) {
-            halt(takeover, taking, reterr->text);
+            halt(takeover, own, reterr->text);
             class = OL_OK;
         }
     }
@@ -336,8 +334,8 @@ static bool is_read(struct takeover *takeover)
     if (!PROTECTED(high_watermark))
         return ol_reader_at_end(takeover->loop->reader);
     for (size_t i = 0; i < takeover->count; i++) {
-        const struct taking *taking = &takeover->partitions[i];
-        if (!taking->halted && ol_reader_position(takeover->loop->reader, i) < taking->events_end)
+        const struct takeover_partition *own = &takeover->partitions[i];
+        if (!own->halted && ol_reader_position(takeover->loop->reader, i) < own->events_end)
             return false;
     }
     return true;
@@ -386,13 +384,13 @@ static void tell_waiting(struct takeover *takeover, int64_t *told_us)
         return;
     *told_us = now_us;
     for (size_t i = 0; i < takeover->count; i++) {
-        const struct taking *taking = &takeover->partitions[i];
+        const struct takeover_partition *own = &takeover->partitions[i];
         int64_t position = ol_reader_position(loop->reader, i);
-        if (!taking->halted && position < taking->events_end)
+        if (!own->halted && position < own->events_end)
             ol_log(OL_LOG_WARN, "worker", "take-over waits for the event log's stable end",
                    ol_kv("topic", loop->topics[STREAM_EVENTS].text),
-                   ol_kv("partition", taking->partition), ol_kv("position", position),
-                   ol_kv("high_watermark", taking->events_end));
+                   ol_kv("partition", own->partition), ol_kv("position", position),
+                   ol_kv("high_watermark", own->events_end));
     }
 }
 
@@ -408,12 +406,12 @@ static enum ol_class halt_unreadable(struct takeover *takeover, enum ol_class cl
         struct ol_inbox *inbox = &inboxes[i];
         if (!inbox->error.class || inbox->ignored)
             continue;
-        struct taking *taking = taking_of(takeover, inbox->partition);
-        if (!taking->halted) {
+        struct takeover_partition *own = own_partition(takeover, inbox->partition);
+        if (!own->halted) {
             char reason[sizeof inbox->error.text + 64];
             snprintf(reason, sizeof reason, "the event log can't be read: %s; see docs/runbook.md",
                      inbox->error.text);
-            halt(takeover, taking, reason);
+            halt(takeover, own, reason);
         }
         inbox->ignored = true;
         inbox->error = (struct ol_error){0};
@@ -451,12 +449,12 @@ static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct o
 
 /* A log without any receipt is a new one: inputs begin where their topics begin. It may have an end
  * all the same: aborted transactions of a worker that died over its first. */
-static enum ol_class bootstrap(struct takeover *takeover, struct taking *taking,
+static enum ol_class bootstrap(struct takeover *takeover, struct takeover_partition *own,
                                struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;
-    if (taking->first_event > 0 || taking->committed[0] >= 0 || taking->committed[1] >= 0) {
-        halt(takeover, taking,
+    if (own->first_event > 0 || own->committed[0] >= 0 || own->committed[1] >= 0) {
+        halt(takeover, own,
              "the group has offsets or the log a beginning, but there is no receipt: the events "
              "topic was cut or made anew; see docs/runbook.md");
         return OL_OK;
@@ -464,49 +462,49 @@ static enum ol_class bootstrap(struct takeover *takeover, struct taking *taking,
     int64_t low[2], high;
     for (int i = 0; i < 2; i++) {
         enum ol_class class = ol_admin_watermarks(
-            loop->admin, loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text,
-            taking->partition, WATERMARK_TIMEOUT_MS, &low[i], &high, reterr);
+            loop->admin, loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text, own->partition,
+            WATERMARK_TIMEOUT_MS, &low[i], &high, reterr);
         if (class)
             return class;
     }
-    core_partition_bootstrap(loop->core, taking->partition, low[0], low[1]);
+    core_partition_bootstrap(loop->core, own->partition, low[0], low[1]);
     return OL_OK;
 }
 
 /* 6. The group's offsets may be missing (they expire in an idle group): the receipts know. */
-static enum ol_class check_receipt(struct takeover *takeover, struct taking *taking,
+static enum ol_class check_receipt(struct takeover *takeover, struct takeover_partition *own,
                                    struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;
-    const struct receipt *receipt = core_receipt(loop->core, taking->partition);
-    if (!taking->digest_checked) {
-        halt(takeover, taking,
+    const struct receipt *receipt = core_receipt(loop->core, own->partition);
+    if (!own->digest_checked) {
+        halt(takeover, own,
              "the last event that the projection saw is not in the log any more; "
              "see docs/runbook.md");
         return OL_OK;
     }
     if (receipt->commands_next < 0)
-        return bootstrap(takeover, taking, reterr);
+        return bootstrap(takeover, own, reterr);
     const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
-    loop->landed[taking->partition].commands_next = next[0];
-    loop->landed[taking->partition].steps_next = next[1];
+    loop->receipts[own->partition].commands_next = next[0];
+    loop->receipts[own->partition].steps_next = next[1];
     for (int i = 0; i < 2; i++) {
-        if (taking->committed[i] < 0) {
+        if (own->committed[i] < 0) {
             ol_log(OL_LOG_WARN, "worker", "offset missing in the group, taken from the receipts",
                    ol_kv("topic", loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text),
-                   ol_kv("partition", taking->partition), ol_kv("offset", next[i]));
-        } else if (taking->committed[i] != next[i] && PROTECTED(receipts_checked)) {
-            enum ol_class class = confirm(takeover, taking, reterr);
+                   ol_kv("partition", own->partition), ol_kv("offset", next[i]));
+        } else if (own->committed[i] != next[i] && PROTECTED(receipts_checked)) {
+            enum ol_class class = confirm(takeover, own, reterr);
             if (class)
                 return class;
             ol_fail(reterr, OL_VIOLATED,
                     "the group has committed offset %lld of %s partition %d, the receipts in the "
                     "event log end at %lld: a transaction was lost or doubled; see "
                     "docs/runbook.md",
-                    (long long)taking->committed[i],
-                    loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text, taking->partition,
+                    (long long)own->committed[i],
+                    loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text, own->partition,
                     (long long)next[i]);
-            halt(takeover, taking, reterr->text);
+            halt(takeover, own, reterr->text);
             return OL_OK;
         }
     }
@@ -519,14 +517,14 @@ static enum ol_class start(struct takeover *takeover, struct ol_error *reterr)
     struct loop *loop = takeover->loop;
     struct ol_offset positions[2 * PARTITIONS_MAX];
     for (size_t i = 0; i < takeover->count; i++) {
-        const struct taking *taking = &takeover->partitions[i];
-        const struct receipt *receipt = core_receipt(loop->core, taking->partition);
+        const struct takeover_partition *own = &takeover->partitions[i];
+        const struct receipt *receipt = core_receipt(loop->core, own->partition);
         const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
         for (size_t j = 0; j < 2; j++)
             positions[j * takeover->count + i] = (struct ol_offset){
                 .topic = loop->topics[j == 0 ? STREAM_COMMANDS : STREAM_STEPS].text,
-                .partition = taking->partition,
-                .offset = taking->halted || next[j] < 0 ? 0 : next[j],
+                .partition = own->partition,
+                .offset = own->halted || next[j] < 0 ? 0 : next[j],
             };
     }
     return ol_consumer_assign(loop->consumer, positions, 2 * takeover->count, reterr);

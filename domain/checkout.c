@@ -6,13 +6,13 @@
 /* ---- tables: the saga ---- */
 
 enum {
-    ROW_STOCK,
-    ROW_PAYMENT,
+    PART_STOCK,
+    PART_PAYMENT,
 };
 
 /* clang-format off */
-const struct checkout_row checkout_rows[CHECKOUT_ROW_COUNT] = {
-    [ROW_STOCK] = {
+const struct checkout_part checkout_parts[CHECKOUT_PART_COUNT] = {
+    [PART_STOCK] = {
         .name = "stock",
         .target = STEP_TO_INVENTORY,
         .ask = STOCK_RESERVE,
@@ -21,12 +21,12 @@ const struct checkout_row checkout_rows[CHECKOUT_ROW_COUNT] = {
         .failed = ORDER_STOCK_REFUSED_REPLY,
         .undone = ORDER_STOCK_RELEASED_REPLY,
     },
-    [ROW_PAYMENT] = {
+    [PART_PAYMENT] = {
         .name = "payment",
         .target = STEP_TO_PAYMENTS,
         .ask = PAYMENT_AUTHORISE,
         .undo = PAYMENT_VOID,
-        .settle = PAYMENT_CAPTURE,
+        .complete = PAYMENT_CAPTURE,
         .done = ORDER_PAYMENT_AUTHORISED_REPLY,
         .failed = ORDER_PAYMENT_DECLINED_REPLY,
         .undone = ORDER_PAYMENT_VOIDED_REPLY,
@@ -36,18 +36,18 @@ const struct checkout_row checkout_rows[CHECKOUT_ROW_COUNT] = {
 
 /* In the order in which the steps of one event are sent. */
 /* clang-format off */
-const struct checkout_turn checkout_turns[CHECKOUT_TURN_COUNT] = {
-    {ORDER_PLACED, ROW_STOCK, CHECKOUT_ASK},
-    {ORDER_STOCK_RESERVED, ROW_PAYMENT, CHECKOUT_ASK},
-    {ORDER_CONFIRMED, ROW_PAYMENT, CHECKOUT_SETTLE},
-    {ORDER_REJECTED, ROW_STOCK, CHECKOUT_UNDO},
-    {ORDER_REJECTED, ROW_PAYMENT, CHECKOUT_UNDO},
-    {ORDER_CANCELLED, ROW_STOCK, CHECKOUT_UNDO},
-    {ORDER_CANCELLED, ROW_PAYMENT, CHECKOUT_UNDO},
+const struct checkout_move checkout_moves[CHECKOUT_MOVE_COUNT] = {
+    {ORDER_PLACED, PART_STOCK, CHECKOUT_ASK},
+    {ORDER_STOCK_RESERVED, PART_PAYMENT, CHECKOUT_ASK},
+    {ORDER_CONFIRMED, PART_PAYMENT, CHECKOUT_COMPLETE},
+    {ORDER_REJECTED, PART_STOCK, CHECKOUT_UNDO},
+    {ORDER_REJECTED, PART_PAYMENT, CHECKOUT_UNDO},
+    {ORDER_CANCELLED, PART_STOCK, CHECKOUT_UNDO},
+    {ORDER_CANCELLED, PART_PAYMENT, CHECKOUT_UNDO},
 };
 /* clang-format on */
 
-/* One walk over the turns. */
+/* One walk over the moves. */
 struct reaction {
     const struct order *state;
     const struct order_event *event;
@@ -55,9 +55,9 @@ struct reaction {
     size_t lines_used;
 };
 
-/* What a row is made of, so that the walker need not know: who is due for a move (one bit each; a
- * row without groups has bit 0 only), how the step is filled in, and how people say it. */
-typedef uint64_t part_due(const struct order *state, enum checkout_move move);
+/* What the walker need not know of a part: who is due for an action (one bit for each group; bit 0
+ * for a part without groups), how the step is filled in, and how people say it. */
+typedef uint64_t part_due(const struct order *state, enum checkout_action action);
 typedef void part_fill(struct reaction *reaction, int kind, int32_t group, struct step *ret_step);
 static part_due stock_due, payment_due;
 static part_fill stock_fill, payment_fill;
@@ -68,41 +68,41 @@ static const struct {
     part_fill *fill;
     bool grouped;
     const char *done, *undone;
-} parts[CHECKOUT_ROW_COUNT] = {
-    [ROW_STOCK] = {stock_due, stock_fill, true, "reserved", "released"},
-    [ROW_PAYMENT] = {payment_due, payment_fill, false, "authorised", "voided"},
+} part_rules[CHECKOUT_PART_COUNT] = {
+    [PART_STOCK] = {stock_due, stock_fill, true, "reserved", "released"},
+    [PART_PAYMENT] = {payment_due, payment_fill, false, "authorised", "voided"},
 };
 /* clang-format on */
 
 /* ---- the walker ---- */
 
-static int row_kind(const struct checkout_row *row, enum checkout_move move)
+static int part_step_kind(const struct checkout_part *part, enum checkout_action action)
 {
-    switch (move) {
-    case CHECKOUT_ASK: return row->ask;
-    case CHECKOUT_UNDO: return row->undo;
-    case CHECKOUT_SETTLE: return row->settle;
-    case CHECKOUT_MOVE_NONE:
-    case CHECKOUT_MOVE_COUNT: break;
+    switch (action) {
+    case CHECKOUT_ASK: return part->ask;
+    case CHECKOUT_UNDO: return part->undo;
+    case CHECKOUT_COMPLETE: return part->complete;
+    case CHECKOUT_ACTION_NONE:
+    case CHECKOUT_ACTION_COUNT: break;
     }
-    domain_assert(!"a turn has a move");
+    domain_assert(!"a move has an action");
     return 0;
 }
 
-/* Sends the move's step to each group that it is due for, in rising order. */
-static void take_turn(struct reaction *reaction, const struct checkout_turn *turn)
+/* Sends the move's step to each group that is due for it, in rising order. */
+static void make_move(struct reaction *reaction, const struct checkout_move *move)
 {
-    domain_assert(turn->row < CHECKOUT_ROW_COUNT);
-    const struct checkout_row *row = &checkout_rows[turn->row];
+    domain_assert(move->part < CHECKOUT_PART_COUNT);
+    const struct checkout_part *part = &checkout_parts[move->part];
     struct checkout_steps *steps = reaction->steps;
-    int kind = row_kind(row, turn->move);
+    int kind = part_step_kind(part, move->action);
     domain_assert(kind != 0);
-    uint64_t due = parts[turn->row].due(reaction->state, turn->move);
+    uint64_t due = part_rules[move->part].due(reaction->state, move->action);
     for (; due; due &= due - 1) {
         domain_assert(steps->count < CHECKOUT_STEPS_MAX);
         struct step *step = &steps->steps[steps->count++];
-        *step = (struct step){.target = row->target};
-        parts[turn->row].fill(reaction, kind, __builtin_ctzll(due), step);
+        *step = (struct step){.target = part->target};
+        part_rules[move->part].fill(reaction, kind, __builtin_ctzll(due), step);
     }
 }
 
@@ -114,21 +114,21 @@ void checkout_react(const struct order *state, const struct order_event *event,
     domain_assert(event->status == state->status);
     struct reaction reaction = {.state = state, .event = event, .steps = ret_steps};
     ret_steps->count = 0;
-    for (size_t i = 0; i < CHECKOUT_TURN_COUNT; i++)
-        if (checkout_turns[i].event == event->kind)
-            take_turn(&reaction, &checkout_turns[i]);
+    for (size_t i = 0; i < CHECKOUT_MOVE_COUNT; i++)
+        if (checkout_moves[i].event == event->kind)
+            make_move(&reaction, &checkout_moves[i]);
 }
 
 /* ---- stock: one step per inventory partition ---- */
 
-static uint64_t stock_due(const struct order *state, enum checkout_move move)
+static uint64_t stock_due(const struct order *state, enum checkout_action action)
 {
-    domain_assert(move == CHECKOUT_ASK || move == CHECKOUT_UNDO);
-    return move == CHECKOUT_ASK ? order_groups_unanswered(state) : order_groups_to_release(state);
+    domain_assert(action == CHECKOUT_ASK || action == CHECKOUT_UNDO);
+    return action == CHECKOUT_ASK ? order_groups_unanswered(state) : order_groups_to_release(state);
 }
 
-/* Takes the group's lines over, side by side, in basket order. */
-static size_t take_lines(struct reaction *reaction, int32_t group)
+/* The group's lines, side by side, in basket order. */
+static size_t copy_group_lines(struct reaction *reaction, int32_t group)
 {
     const struct order_event *event = reaction->event;
     size_t first = reaction->lines_used;
@@ -155,22 +155,22 @@ static void stock_fill(struct reaction *reaction, int kind, int32_t group, struc
     domain_assert(event->kind == ORDER_PLACED);
     ret_step->inventory.currency = event->currency;
     ret_step->inventory.lines = reaction->steps->lines + reaction->lines_used;
-    ret_step->inventory.line_count = take_lines(reaction, group);
+    ret_step->inventory.line_count = copy_group_lines(reaction, group);
     domain_assert(ret_step->inventory.line_count >= 1);
 }
 
 /* ---- payment: one step for the whole order ---- */
 
-static uint64_t payment_due(const struct order *state, enum checkout_move move)
+static uint64_t payment_due(const struct order *state, enum checkout_action action)
 {
-    static const enum order_payment due_at[CHECKOUT_MOVE_COUNT] = {
+    static const enum order_payment due_at[CHECKOUT_ACTION_COUNT] = {
         [CHECKOUT_ASK] = ORDER_PAYMENT_ASKED,
         [CHECKOUT_UNDO] = ORDER_PAYMENT_VOID_ASKED,
-        [CHECKOUT_SETTLE] = ORDER_PAYMENT_AUTHORISED,
+        [CHECKOUT_COMPLETE] = ORDER_PAYMENT_AUTHORISED,
     };
-    domain_assert(move < CHECKOUT_MOVE_COUNT);
-    domain_assert(due_at[move] != ORDER_PAYMENT_NONE);
-    return state->payment == due_at[move];
+    domain_assert(action < CHECKOUT_ACTION_COUNT);
+    domain_assert(due_at[action] != ORDER_PAYMENT_NONE);
+    return state->payment == due_at[action];
 }
 
 static void payment_fill(struct reaction *reaction, int kind, int32_t group, struct step *ret_step)
@@ -213,19 +213,19 @@ static void put_group(struct words *words, int group)
 }
 
 /* "stock groups 1, 3 reserved", "payment voided". */
-static void put_row(struct words *words, size_t row, uint64_t due, bool undo)
+static void put_part(struct words *words, size_t part, uint64_t due, bool undo)
 {
     domain_assert(due != 0);
     put(words, words->length ? " and " : "");
-    put(words, checkout_rows[row].name);
-    if (parts[row].grouped)
+    put(words, checkout_parts[part].name);
+    if (part_rules[part].grouped)
         put(words, due & (due - 1) ? " groups " : " group ");
-    for (; parts[row].grouped && due; due &= due - 1) {
+    for (; part_rules[part].grouped && due; due &= due - 1) {
         put_group(words, __builtin_ctzll(due));
         put(words, due & (due - 1) ? ", " : "");
     }
     put(words, " ");
-    put(words, undo ? parts[row].undone : parts[row].done);
+    put(words, undo ? part_rules[part].undone : part_rules[part].done);
 }
 
 size_t checkout_waits_for(const struct order *state, char *buffer, size_t buffer_bytes)
@@ -236,10 +236,10 @@ size_t checkout_waits_for(const struct order *state, char *buffer, size_t buffer
     bool undo = state->saga_state == SAGA_IS_UNDOING || state->saga_state == SAGA_IS_STUCK;
     if (!undo && state->saga_state != SAGA_IS_RUNNING)
         return 0;
-    for (size_t row = 0; row < CHECKOUT_ROW_COUNT; row++) {
-        uint64_t due = parts[row].due(state, undo ? CHECKOUT_UNDO : CHECKOUT_ASK);
+    for (size_t part = 0; part < CHECKOUT_PART_COUNT; part++) {
+        uint64_t due = part_rules[part].due(state, undo ? CHECKOUT_UNDO : CHECKOUT_ASK);
         if (due)
-            put_row(&words, row, due, undo);
+            put_part(&words, part, due, undo);
     }
     return words.length;
 }

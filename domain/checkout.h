@@ -1,7 +1,7 @@
 /*
  * domain/checkout.h - the saga of an order: reserve stock, hold money, confirm; or undo.
  *
- * One row per thing that is asked for: ask, undo, done, failed (checkout_rows). Groups of one row
+ * One part for each thing that is asked for (checkout_parts): ask, undo, done, failed. Groups of a part
  * are asked and undone together. A group that was asked counts as to be undone, whether it has
  * answered or not. The undo is known before the ask is sent. Pure.
  */
@@ -41,17 +41,17 @@ struct checkout_steps {
     struct stock_line lines[ORDER_LINES_MAX];
 };
 
-/* One row of the saga, for docs, tests and `saga show`. */
-struct checkout_row {
+/* One part of the saga, for docs, tests and `saga show`. */
+struct checkout_part {
     const char *name;                  /* "stock", "payment" */
     enum step_target target;           /* who is asked */
-    int ask, undo, settle;             /* step kinds of the target; 0: none */
+    int ask, undo, complete;           /* step kinds of the target; 0: none */
     enum order_step_kind done, failed; /* the replies to ask */
     enum order_step_kind undone;       /* the reply to undo */
 };
 
-#define CHECKOUT_ROW_COUNT 2
-extern const struct checkout_row checkout_rows[CHECKOUT_ROW_COUNT];
+#define CHECKOUT_PART_COUNT 2
+extern const struct checkout_part checkout_parts[CHECKOUT_PART_COUNT];
 
 /*
  * What to send because of `event`, which `state` has already folded. Fills *ret_steps (count 0 to

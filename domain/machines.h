@@ -31,15 +31,15 @@ extern const struct saga_state_cell saga_state_cells[SAGA_STATE_COUNT][ORDER_EVE
 
 enum order_rule {
     ORDER_RULE_ILLEGAL = 0,
-    ORDER_RULE_IGNORE,         /* late or doubled: nothing to say any more */
-    ORDER_RULE_TAKE_RESERVED,  /* if the group has not answered yet */
-    ORDER_RULE_REJECT_STOCK,   /* if the group has not answered yet */
-    ORDER_RULE_CONFIRM,        /* if the payment is asked */
-    ORDER_RULE_REJECT_PAYMENT, /* if the payment is asked */
-    ORDER_RULE_EXPIRE,         /* if the deadline is meant and due */
-    ORDER_RULE_TAKE_RELEASED,  /* if the group is to be released still */
-    ORDER_RULE_TAKE_VOIDED,    /* if the void is asked */
-    ORDER_RULE_OVERDUE,        /* if the deadline is meant and due */
+    ORDER_RULE_IGNORE,          /* late or doubled: nothing to say any more */
+    ORDER_RULE_RECORD_RESERVED, /* if the group has not answered yet */
+    ORDER_RULE_REJECT_STOCK,    /* if the group has not answered yet */
+    ORDER_RULE_CONFIRM,         /* if the payment is asked */
+    ORDER_RULE_REJECT_PAYMENT,  /* if the payment is asked */
+    ORDER_RULE_EXPIRE,          /* if the deadline is meant and due */
+    ORDER_RULE_RECORD_RELEASED, /* if the group is to be released still */
+    ORDER_RULE_RECORD_VOIDED,   /* if the void is asked */
+    ORDER_RULE_OVERDUE,         /* if the deadline is meant and due */
     ORDER_RULE_COUNT
 };
 
@@ -48,24 +48,24 @@ extern const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT
 /* The event that a rule leads to; ORDER_EVENT_NONE for IGNORE. */
 enum order_event_kind order_rule_event(enum order_rule rule);
 
-/* ---- the saga: which row moves on which event of the order ---- */
+/* ---- the saga: what is done with which part on which event of the order ---- */
 
-enum checkout_move {
-    CHECKOUT_MOVE_NONE = 0,
+enum checkout_action {
+    CHECKOUT_ACTION_NONE = 0,
     CHECKOUT_ASK,
     CHECKOUT_UNDO,
-    CHECKOUT_SETTLE,
-    CHECKOUT_MOVE_COUNT
+    CHECKOUT_COMPLETE,
+    CHECKOUT_ACTION_COUNT
 };
 
-struct checkout_turn {
+struct checkout_move {
     enum order_event_kind event;
-    size_t row; /* of checkout_rows */
-    enum checkout_move move;
+    size_t part; /* of checkout_parts */
+    enum checkout_action action;
 };
 
-#define CHECKOUT_TURN_COUNT 7
-extern const struct checkout_turn checkout_turns[CHECKOUT_TURN_COUNT];
+#define CHECKOUT_MOVE_COUNT 7
+extern const struct checkout_move checkout_moves[CHECKOUT_MOVE_COUNT];
 
 /* ---- a reservation and a payment: the event that a step leads to ---- */
 

@@ -73,12 +73,12 @@ const struct saga_state_cell saga_state_cells[SAGA_STATE_COUNT][ORDER_EVENT_KIND
 /* clang-format on */
 
 #define LATE     ORDER_RULE_IGNORE
-#define RESERVED ORDER_RULE_TAKE_RESERVED
+#define RESERVED ORDER_RULE_RECORD_RESERVED
 #define REFUSED  ORDER_RULE_REJECT_STOCK
-#define RELEASED ORDER_RULE_TAKE_RELEASED
+#define RELEASED ORDER_RULE_RECORD_RELEASED
 #define CONFIRM  ORDER_RULE_CONFIRM
 #define DECLINED ORDER_RULE_REJECT_PAYMENT
-#define VOIDED   ORDER_RULE_TAKE_VOIDED
+#define VOIDED   ORDER_RULE_RECORD_VOIDED
 #define EXPIRE   ORDER_RULE_EXPIRE
 #define OVERDUE  ORDER_RULE_OVERDUE
 
@@ -104,21 +104,21 @@ struct judging {
 };
 
 typedef void order_judge(struct judging *judging, const struct order_step *step);
-static order_judge take_reserved, reject_stock, confirm, reject_payment, expire, take_released,
-    take_voided, overdue;
+static order_judge record_reserved, reject_stock, confirm, reject_payment, expire, record_released,
+    record_voided, overdue;
 
 /* clang-format off */
 static const struct {
     order_judge *judge;
     enum order_event_kind event;
 } rules[ORDER_RULE_COUNT] = {
-    [ORDER_RULE_TAKE_RESERVED] = {take_reserved, ORDER_STOCK_RESERVED},
+    [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED},
     [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED},
     [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED},
     [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED},
     [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED},
-    [ORDER_RULE_TAKE_RELEASED] = {take_released, ORDER_STOCK_RELEASED},
-    [ORDER_RULE_TAKE_VOIDED] = {take_voided, ORDER_PAYMENT_VOIDED},
+    [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED},
+    [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED},
     [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE},
 };
 /* clang-format on */
@@ -158,7 +158,7 @@ static int64_t deadline_from(const struct order_facts *facts)
 }
 
 /* Appends an event, with the version, status and saga state that folding it leads to. */
-static void say(struct judging *judging, struct order_event *event)
+static void emit(struct judging *judging, struct order_event *event)
 {
     struct order_events *events = judging->events;
     domain_assert(events->count < ORDER_EVENTS_MAX);
@@ -344,34 +344,35 @@ static void place(struct judging *judging, const struct order_command *command, 
         lines[i] = command->lines[i];
         lines[i].partition = partition_of_hash(hashes[i], judging->facts->partitions);
     }
-    say(judging, &(struct order_event){
-                     .kind = ORDER_PLACED,
-                     .customer_id = command->customer_id,
-                     .currency = command->currency,
-                     .lines = lines,
-                     .line_count = command->line_count,
-                     .total_minor = total_minor,
-                     .deadline_us = deadline_from(judging->facts),
-                 });
+    emit(judging, &(struct order_event){
+                      .kind = ORDER_PLACED,
+                      .customer_id = command->customer_id,
+                      .currency = command->currency,
+                      .lines = lines,
+                      .line_count = command->line_count,
+                      .total_minor = total_minor,
+                      .deadline_us = deadline_from(judging->facts),
+                  });
 }
 
 /* ---- rules, one for each enum order_rule ---- */
 
 static void cancel(struct judging *judging, enum refusal_code code)
 {
-    say(judging, &(struct order_event){.kind = ORDER_CANCELLED,
-                                       .code = code,
-                                       .deadline_us = deadline_from(judging->facts)});
+    emit(judging, &(struct order_event){.kind = ORDER_CANCELLED,
+                                        .code = code,
+                                        .deadline_us = deadline_from(judging->facts)});
 }
 
 /* The last group leads on to the payment; an order of total 0 needs none. */
-static void take_reserved(struct judging *judging, const struct order_step *step)
+static void record_reserved(struct judging *judging, const struct order_step *step)
 {
     if (!(group_bit(step->partition) & order_groups_unanswered(&judging->next)))
         return;
-    say(judging, &(struct order_event){.kind = ORDER_STOCK_RESERVED, .partition = step->partition});
+    emit(judging,
+         &(struct order_event){.kind = ORDER_STOCK_RESERVED, .partition = step->partition});
     if (judging->next.status == ORDER_IS_RESERVED && judging->next.total_minor == 0)
-        say(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
+        emit(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
 }
 
 static void reject_stock(struct judging *judging, const struct order_step *step)
@@ -379,18 +380,18 @@ static void reject_stock(struct judging *judging, const struct order_step *step)
     if (!(group_bit(step->partition) & order_groups_unanswered(&judging->next)))
         return;
     domain_assert(step->code != ACCEPTED);
-    say(judging, &(struct order_event){.kind = ORDER_REJECTED,
-                                       .partition = step->partition,
-                                       .code = step->code,
-                                       .sku = step->sku,
-                                       .deadline_us = deadline_from(judging->facts)});
+    emit(judging, &(struct order_event){.kind = ORDER_REJECTED,
+                                        .partition = step->partition,
+                                        .code = step->code,
+                                        .sku = step->sku,
+                                        .deadline_us = deadline_from(judging->facts)});
 }
 
 static void confirm(struct judging *judging, const struct order_step *step)
 {
     (void)step;
     if (judging->next.payment == ORDER_PAYMENT_ASKED)
-        say(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
+        emit(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
 }
 
 static void reject_payment(struct judging *judging, const struct order_step *step)
@@ -398,10 +399,10 @@ static void reject_payment(struct judging *judging, const struct order_step *ste
     if (judging->next.payment != ORDER_PAYMENT_ASKED)
         return;
     domain_assert(step->code != ACCEPTED);
-    say(judging, &(struct order_event){.kind = ORDER_REJECTED,
-                                       .partition = -1,
-                                       .code = step->code,
-                                       .deadline_us = deadline_from(judging->facts)});
+    emit(judging, &(struct order_event){.kind = ORDER_REJECTED,
+                                        .partition = -1,
+                                        .code = step->code,
+                                        .deadline_us = deadline_from(judging->facts)});
 }
 
 /* A timeout counts only if it means this deadline and its own broker time has reached it. */
@@ -419,29 +420,29 @@ static void expire(struct judging *judging, const struct order_step *step)
         cancel(judging, REFUSED_DEADLINE_PASSED);
 }
 
-static void take_released(struct judging *judging, const struct order_step *step)
+static void record_released(struct judging *judging, const struct order_step *step)
 {
     if (group_bit(step->partition) & order_groups_to_release(&judging->next))
-        say(judging,
-            &(struct order_event){.kind = ORDER_STOCK_RELEASED, .partition = step->partition});
+        emit(judging,
+             &(struct order_event){.kind = ORDER_STOCK_RELEASED, .partition = step->partition});
 }
 
-static void take_voided(struct judging *judging, const struct order_step *step)
+static void record_voided(struct judging *judging, const struct order_step *step)
 {
     (void)step;
     if (judging->next.payment == ORDER_PAYMENT_VOID_ASKED)
-        say(judging, &(struct order_event){.kind = ORDER_PAYMENT_VOIDED});
+        emit(judging, &(struct order_event){.kind = ORDER_PAYMENT_VOIDED});
 }
 
 static void overdue(struct judging *judging, const struct order_step *step)
 {
     if (timeout_is_due(judging, step))
-        say(judging, &(struct order_event){.kind = ORDER_UNDO_OVERDUE});
+        emit(judging, &(struct order_event){.kind = ORDER_UNDO_OVERDUE});
 }
 
 /* ---- folding ---- */
 
-static void note_placed(struct order *state, const struct order_event *event)
+static void apply_placed(struct order *state, const struct order_event *event)
 {
     domain_assert(state->version == 0);
     domain_assert(event->line_count >= 1 && event->line_count <= ORDER_LINES_MAX);
@@ -459,7 +460,7 @@ static void note_placed(struct order *state, const struct order_event *event)
     }
 }
 
-static void note_reserved(struct order *state, const struct order_event *event)
+static void apply_reserved(struct order *state, const struct order_event *event)
 {
     uint64_t bit = group_bit(event->partition);
     domain_assert(bit & order_groups_unanswered(state));
@@ -468,7 +469,7 @@ static void note_reserved(struct order *state, const struct order_event *event)
         state->payment = ORDER_PAYMENT_ASKED;
 }
 
-static void note_confirmed(struct order *state)
+static void apply_confirmed(struct order *state)
 {
     bool paid = state->total_minor > 0;
     domain_assert(order_groups_unanswered(state) == 0);
@@ -478,7 +479,7 @@ static void note_confirmed(struct order *state)
 }
 
 /* Refused by one group, or by the payment. */
-static void note_rejected(struct order *state, const struct order_event *event)
+static void apply_rejected(struct order *state, const struct order_event *event)
 {
     domain_assert(event->code != ACCEPTED);
     if (event->partition < 0) {
@@ -493,7 +494,7 @@ static void note_rejected(struct order *state, const struct order_event *event)
     state->deadline_us = event->deadline_us;
 }
 
-static void note_cancelled(struct order *state, const struct order_event *event)
+static void apply_cancelled(struct order *state, const struct order_event *event)
 {
     domain_assert(event->code == REFUSED_CANCELLED_BY_CUSTOMER ||
                   event->code == REFUSED_DEADLINE_PASSED);
@@ -503,30 +504,30 @@ static void note_cancelled(struct order *state, const struct order_event *event)
     state->deadline_us = event->deadline_us;
 }
 
-static void note_released(struct order *state, const struct order_event *event)
+static void apply_released(struct order *state, const struct order_event *event)
 {
     uint64_t bit = group_bit(event->partition);
     domain_assert(bit & order_groups_to_release(state));
     state->groups_released |= bit;
 }
 
-static void note_voided(struct order *state)
+static void apply_voided(struct order *state)
 {
     domain_assert(state->payment == ORDER_PAYMENT_VOID_ASKED);
     state->payment = ORDER_PAYMENT_GIVEN_BACK;
 }
 
 /* Masks, payment and deadline: what the event says by itself. */
-static void note(struct order *state, const struct order_event *event)
+static void apply_kind(struct order *state, const struct order_event *event)
 {
     switch (event->kind) {
-    case ORDER_PLACED: note_placed(state, event); return;
-    case ORDER_STOCK_RESERVED: note_reserved(state, event); return;
-    case ORDER_CONFIRMED: note_confirmed(state); return;
-    case ORDER_REJECTED: note_rejected(state, event); return;
-    case ORDER_CANCELLED: note_cancelled(state, event); return;
-    case ORDER_STOCK_RELEASED: note_released(state, event); return;
-    case ORDER_PAYMENT_VOIDED: note_voided(state); return;
+    case ORDER_PLACED: apply_placed(state, event); return;
+    case ORDER_STOCK_RESERVED: apply_reserved(state, event); return;
+    case ORDER_CONFIRMED: apply_confirmed(state); return;
+    case ORDER_REJECTED: apply_rejected(state, event); return;
+    case ORDER_CANCELLED: apply_cancelled(state, event); return;
+    case ORDER_STOCK_RELEASED: apply_released(state, event); return;
+    case ORDER_PAYMENT_VOIDED: apply_voided(state); return;
     case ORDER_UNDO_OVERDUE: return;
     case ORDER_EVENT_NONE:
     case ORDER_EVENT_KIND_COUNT: break;
@@ -561,7 +562,7 @@ static void fold(struct order *state, const struct order_event *event)
     const struct saga_state_cell *saga = &saga_state_cells[state->saga_state][event->kind];
     int64_t version = state->version;
 
-    note(state, event);
+    apply_kind(state, event);
     bool more = something_is_missing(state, event->kind);
     state->status = more ? status->more : status->last;
     state->saga_state = more ? saga->more : saga->last;

@@ -49,7 +49,7 @@ static const struct stock_cell *cell_of(const struct reservation *state,
                                         const struct inventory_step *step);
 static struct refusal check_lines(const struct product *const *products,
                                   const struct inventory_step *step);
-static void take_lines(struct stock_decision *ret_decision, const struct product *const *products,
+static void copy_lines(struct stock_decision *ret_decision, const struct product *const *products,
                        const struct stock_line *lines, size_t count);
 
 /* An event about a whole group. */
@@ -77,7 +77,7 @@ void stock_decide_reserve(const struct reservation *state, const struct product 
         ret_decision->event.code = refusal.code;
         ret_decision->event.sku = refusal.subject;
     } else {
-        take_lines(ret_decision, products, step->lines, step->line_count);
+        copy_lines(ret_decision, products, step->lines, step->line_count);
     }
 }
 
@@ -93,7 +93,7 @@ void stock_decide_release(const struct reservation *state, const struct product 
     domain_assert(cell->yes != INVENTORY_EVENT_NONE);
     ret_decision->event = event_of(cell->yes, step);
     if (state->status == RESERVATION_IS_HELD)
-        take_lines(ret_decision, products, state->lines, state->line_count);
+        copy_lines(ret_decision, products, state->lines, state->line_count);
 }
 
 void reservation_apply(struct reservation *state, const struct inventory_event *event)
@@ -193,7 +193,7 @@ static struct refusal check_lines(const struct product *const *products,
 }
 
 /* Copies lines into the decision, each with its product's next version. */
-static void take_lines(struct stock_decision *ret_decision, const struct product *const *products,
+static void copy_lines(struct stock_decision *ret_decision, const struct product *const *products,
                        const struct stock_line *lines, size_t count)
 {
     domain_assert(count >= 1);

@@ -33,7 +33,7 @@ struct import {
     int64_t started_us;
 };
 
-static void take_receipt(void *context, const struct ol_receipt *receipt)
+static void count_receipt(void *context, const struct ol_receipt *receipt)
 {
     struct import *import = context;
     if (receipt->class == OL_OK) {
@@ -186,7 +186,7 @@ static enum ol_class run_connected(struct import *import, const struct ol_kafka_
     if (class)
         return class;
     struct publisher_settings settings = publisher_settings_of(import->options, kafka);
-    settings.handler = take_receipt;
+    settings.handler = count_receipt;
     settings.handler_context = import;
     class = publisher_open(&settings, (int)import->options->timeout_ms, &publisher, reterr);
     if (class)

@@ -100,7 +100,7 @@ static bool drop(struct line_input *input)
 }
 
 /* A line that is there already. */
-static bool take(struct line_input *input, const char **ret_line, size_t *ret_bytes)
+static bool next_buffered(struct line_input *input, const char **ret_line, size_t *ret_bytes)
 {
     if (input->dropping && !drop(input))
         return false;
@@ -156,7 +156,7 @@ static bool wait_readable(const struct line_input *input, int timeout_ms)
 enum ol_class line_input_next(struct line_input *input, int timeout_ms, enum line_state *ret_state,
                               const char **ret_line, size_t *ret_bytes, struct ol_error *reterr)
 {
-    while (!take(input, ret_line, ret_bytes)) {
+    while (!next_buffered(input, ret_line, ret_bytes)) {
         *ret_state = input->ended ? LINE_END : LINE_NOT_YET;
         if (input->ended || !wait_readable(input, timeout_ms))
             return OL_OK;

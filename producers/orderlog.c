@@ -148,7 +148,7 @@ static void follow_receipt(struct sent *sent, struct ol_offset place)
         followed_release(sent->followed);
 }
 
-static void take_receipt(void *context, const struct ol_receipt *receipt)
+static void on_receipt(void *context, const struct ol_receipt *receipt)
 {
     struct orderlog *orderlog = context;
     struct sent *sent = receipt->opaque;
@@ -273,7 +273,7 @@ static enum ol_class open_publisher(struct orderlog *orderlog, struct ol_error *
         .kafka = &orderlog->kafka,
         .prefix = orderlog->prefix,
         .actor = orderlog->actor,
-        .handler = take_receipt,
+        .handler = on_receipt,
         .handler_context = orderlog,
     };
     return publisher_open(&settings, orderlog->timeout_ms, &orderlog->publisher, reterr);

@@ -330,8 +330,8 @@ static void answer(struct outcomes *outcomes, struct lane *lane, const struct ev
     outcomes->handler(outcomes->handler_context, &outcome);
 }
 
-static enum ol_class take(struct outcomes *outcomes, const struct ol_message *message,
-                          struct ol_error *reterr)
+static enum ol_class read_event(struct outcomes *outcomes, const struct ol_message *message,
+                                struct ol_error *reterr)
 {
     struct lane *lane = &outcomes->lanes[outcomes->lane_of_row[message->topic_index]];
     struct event_message event;
@@ -403,7 +403,7 @@ enum ol_class outcomes_poll(struct outcomes *outcomes, int timeout_ms, struct ol
     size_t count = 0;
     class = ol_reader_poll(outcomes->reader, timeout_ms, messages, MESSAGES_MAX, &count, reterr);
     for (size_t i = 0; i < count && !class; i++)
-        class = take(outcomes, &messages[i], reterr);
+        class = read_event(outcomes, &messages[i], reterr);
     ol_messages_release(messages, count);
     if (!class && ol_reader_at_end(outcomes->reader))
         sweep(outcomes);

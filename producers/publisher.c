@@ -11,7 +11,7 @@
 #define ENCODE_BLOCK_BYTES  (64 * 1024)
 #define ENCODE_BUDGET_BYTES (8 * 1024 * 1024)
 
-struct topic {
+struct published_topic {
     struct topic_name name;
     int32_t number; /* librdkafka's handle, by ol_publisher_topic() */
     int32_t partitions;
@@ -20,7 +20,7 @@ struct topic {
 struct publisher {
     struct publisher_settings settings;
     struct ol_publisher_handle *handle;
-    struct topic topics[CONTEXT_COUNT];
+    struct published_topic topics[CONTEXT_COUNT];
     struct ol_arena arena; /* one message's encoding */
 };
 
@@ -89,7 +89,7 @@ static enum ol_class open_handle(struct publisher *publisher, int timeout_ms,
     if (class)
         return class;
     for (int i = 0; i < CONTEXT_COUNT; i++) {
-        struct topic *topic = &publisher->topics[i];
+        struct published_topic *topic = &publisher->topics[i];
         topic->number = ol_publisher_topic(publisher->handle, topic->name.text);
         if (topic->number < 0)
             return ol_fail(reterr, OL_FATAL, "out of memory");
@@ -188,7 +188,7 @@ enum ol_class publisher_publish_encoded(struct publisher *publisher, enum contex
                                         const char *traceparent, void *opaque,
                                         struct ol_error *reterr)
 {
-    const struct topic *topic = &publisher->topics[context];
+    const struct published_topic *topic = &publisher->topics[context];
     if (topic->partitions == 0)
         return ol_fail(reterr, OL_NOT_FOUND,
                        "there is no topic %s: make the topics with `orderlog "

@@ -51,7 +51,7 @@ struct submit {
 /* ---- rows of output ---- */
 
 /* What stands in a row beside the command itself. */
-struct row {
+struct output_row {
     const char *status; /* "PUBLISHED", "ACCEPTED", ... */
     struct ol_offset event_place;
     const char *event;   /* "" none */
@@ -87,7 +87,7 @@ static void add_json_member(struct ol_text *text, const char *name, const char *
     ol_text_add_json(text, value);
 }
 
-static void format_json(struct ol_text *text, const struct item *item, const struct row *row)
+static void format_json(struct ol_text *text, const struct item *item, const struct output_row *row)
 {
     struct text id = item_id(item), key = item_key(item);
     ol_text_addf(text,
@@ -120,7 +120,7 @@ static void add_place(struct ol_text *text, struct ol_offset place)
     ol_text_addf(text, " %s[%d]@%" PRId64, place.topic, place.partition, place.offset);
 }
 
-static void format_text(struct ol_text *text, const struct item *item, const struct row *row)
+static void format_text(struct ol_text *text, const struct item *item, const struct output_row *row)
 {
     struct text id = item_id(item), key = item_key(item);
     ol_text_addf(text, "%-9s  line %" PRIu64 "  %s ", row->status, item->line, item->type);
@@ -148,7 +148,7 @@ static void format_text(struct ol_text *text, const struct item *item, const str
     ol_text_add_char(text, '\n');
 }
 
-static void print_row(struct submit *submit, const struct item *item, const struct row *row)
+static void print_row(struct submit *submit, const struct item *item, const struct output_row *row)
 {
     ol_text_clear(&submit->row);
     (submit->options->json ? format_json : format_text)(&submit->row, item, row);
@@ -161,7 +161,7 @@ static void print_row(struct submit *submit, const struct item *item, const stru
 static const struct ol_offset nowhere = {.offset = -1};
 
 /* One record is acknowledged, or is not. Gives the item on to the outcomes, or prints and frees. */
-static void take_receipt(void *context, const struct ol_receipt *receipt)
+static void on_receipt(void *context, const struct ol_receipt *receipt)
 {
     struct submit *submit = context;
     struct item *item = receipt->opaque;
@@ -172,9 +172,9 @@ static void take_receipt(void *context, const struct ol_receipt *receipt)
             submit->failed_class = receipt->class;
         item->place = nowhere;
         print_row(submit, item,
-                  &(struct row){.status = "FAILED",
-                                .event_place = nowhere,
-                                .message = text_of(receipt->text)});
+                  &(struct output_row){.status = "FAILED",
+                                       .event_place = nowhere,
+                                       .message = text_of(receipt->text)});
         free(item);
         return;
     }
@@ -188,7 +188,7 @@ static void take_receipt(void *context, const struct ol_receipt *receipt)
                             item->place.offset, settle, item, &submit->out_of_order) == OL_OK)
             return;
     }
-    print_row(submit, item, &(struct row){.status = "PUBLISHED", .event_place = nowhere});
+    print_row(submit, item, &(struct output_row){.status = "PUBLISHED", .event_place = nowhere});
     free(item);
 }
 
@@ -209,7 +209,7 @@ static void count_outcome(struct submit *submit, const struct outcome *outcome)
     }
 }
 
-static void take_outcome(void *context, const struct outcome *outcome)
+static void on_outcome(void *context, const struct outcome *outcome)
 {
     static const char *const statuses[] = {
         [OUTCOME_IS_ACCEPTED] = "ACCEPTED", [OUTCOME_IS_REJECTED] = "REJECTED",
@@ -227,7 +227,7 @@ static void take_outcome(void *context, const struct outcome *outcome)
     if (!outcome->last)
         return;
     count_outcome(submit, outcome);
-    struct row row = {
+    struct output_row row = {
         .status = outcome->settled ? "ACCEPTED" : statuses[outcome->kind],
         .event = item->event,
         .event_place = item->event_place,
@@ -313,7 +313,7 @@ static bool is_overdue(const struct submit *submit)
 
 /* Every receipt in, then one look at the outcomes. Brokers that are away for a while are waited
  * for, as outcomes are. */
-static enum ol_class settle_some(struct submit *submit, int wait_ms, struct ol_error *reterr)
+static enum ol_class flush_and_poll(struct submit *submit, int wait_ms, struct ol_error *reterr)
 {
     enum ol_class class = publisher_flush(
         submit->publisher, (int)submit->options->timeout_ms + FLUSH_GRACE_MS, reterr);
@@ -363,7 +363,7 @@ static enum ol_class pump(struct submit *submit, struct line_input *input, struc
         if (class || state == LINE_END)
             return class;
         if (state == LINE_NOT_YET) {
-            class = settle_some(submit, POLL_MS, reterr);
+            class = flush_and_poll(submit, POLL_MS, reterr);
         } else if (!is_blank(line, bytes)) {
             submit->lines++;
             class = publish_line(submit, input, line, bytes, reterr);
@@ -373,7 +373,7 @@ static enum ol_class pump(struct submit *submit, struct line_input *input, struc
         }
         while (!class && submit->outcomes && outcomes_pending(submit->outcomes) > OUTCOMES_AHEAD &&
                !ol_run_stopping())
-            class = settle_some(submit, POLL_MS, reterr);
+            class = flush_and_poll(submit, POLL_MS, reterr);
         if (class)
             return class;
     }
@@ -384,10 +384,10 @@ static enum ol_class pump(struct submit *submit, struct line_input *input, struc
 static enum ol_class await(struct submit *submit, struct ol_error *reterr)
 {
     submit->moved_us = ol_clock_monotonic_us();
-    enum ol_class class = settle_some(submit, 0, reterr);
+    enum ol_class class = flush_and_poll(submit, 0, reterr);
     while (!class && submit->outcomes && outcomes_pending(submit->outcomes) && !ol_run_stopping() &&
            ol_clock_monotonic_us() - submit->moved_us < submit->options->wait_timeout_ms * 1000)
-        class = settle_some(submit, POLL_MS, reterr);
+        class = flush_and_poll(submit, POLL_MS, reterr);
     if (submit->outcomes)
         outcomes_give_up(submit->outcomes);
     submit->outcomes = NULL; /* whatever is acknowledged from here on is told as published */
@@ -458,7 +458,7 @@ static enum ol_class open_outcomes(struct submit *submit, const struct ol_kafka_
     for (int i = 0; i < CONTEXT_COUNT; i++)
         partitions[i] = publisher_partitions(submit->publisher, (enum context)i);
     return outcomes_open(kafka, submit->options->topic_prefix, partitions,
-                         (int)submit->options->timeout_ms, take_outcome, submit, ret_outcomes,
+                         (int)submit->options->timeout_ms, on_outcome, submit, ret_outcomes,
                          reterr);
 }
 
@@ -475,7 +475,7 @@ static enum ol_class run_connected(struct submit *submit, const struct ol_kafka_
         return class;
 
     struct publisher_settings settings = publisher_settings_of(options, kafka);
-    settings.handler = take_receipt;
+    settings.handler = on_receipt;
     settings.handler_context = submit;
     class = publisher_open(&settings, (int)options->timeout_ms, &publisher, reterr);
     if (class)

@@ -15,7 +15,7 @@
 #define FULL_WAIT_MS      100
 #define CLOSE_MS          5000
 #define ABANDON_MS        20000 /* librdkafka keeps a commit of offsets for 10 s without a coordinator */
-#define TAKE_MAX          64 /* of one partition before it is the next one's turn */
+#define INBOX_EVENTS_MAX  64 /* of one partition before the next one is asked */
 #define BATCH_BYTES_MAX   (128u << 20)
 #define LINGER_MAX_US     INT64_C(1000000)
 #define LINGER_QUIET_US   INT64_C(250000) /* no event for so long: wait no more */
@@ -67,9 +67,9 @@ enum ol_class follower_init(struct follower *follower, const struct ol_options *
         atomic_store(&follower->followed[i].position, -1);
         atomic_store(&follower->followed[i].pending_ms, -1);
     }
-    projection_init(&follower->projections[0], context);
-    projection_init(&follower->projections[1], context);
-    follower->filling = &follower->projections[0];
+    row_batch_init(&follower->batches[0], context);
+    row_batch_init(&follower->batches[1], context);
+    follower->filling = &follower->batches[0];
     ol_arena_init(&follower->scratch, 1u << 20, 0);
     snprintf(client, sizeof client, "orderlog-projector-%s-%" PRId64, name, options->slot);
     return ol_kafka_connection_init(&follower->kafka, options, client, reterr);
@@ -77,8 +77,8 @@ enum ol_class follower_init(struct follower *follower, const struct ol_options *
 
 void follower_release(struct follower *follower)
 {
-    projection_release(&follower->projections[0]);
-    projection_release(&follower->projections[1]);
+    row_batch_release(&follower->batches[0]);
+    row_batch_release(&follower->batches[1]);
     ol_arena_release(&follower->scratch);
     ol_kafka_connection_release(&follower->kafka);
     pthread_mutex_destroy(&follower->mutex);
@@ -127,10 +127,10 @@ static enum ol_class open_consumer(struct follower *follower, struct ol_error *r
     return follower->thread ? OL_OK : ol_fail(reterr, OL_FATAL, "no thread to be had");
 }
 
-/* Forgets what was taken and not submitted. */
+/* Forgets the events that were not submitted. */
 static void drop_filling(struct follower *follower)
 {
-    projection_clear(follower->filling);
+    row_batch_clear(follower->filling);
     for (int32_t i = 0; i < PARTITIONS_MAX; i++)
         ol_message_release(&follower->followed[i].last);
 }
@@ -139,7 +139,7 @@ static void disown(struct follower *follower)
 {
     drop_filling(follower);
     for (int32_t i = 0; i < PARTITIONS_MAX; i++) {
-        struct followed *followed = &follower->followed[i];
+        struct follower_partition *followed = &follower->followed[i];
         followed->owned = false;
         atomic_store(&followed->position, -1);
         atomic_store(&followed->pending_ms, -1);
@@ -155,8 +155,8 @@ static bool close_all(struct follower *follower, bool for_good)
     write_thread_stop(follower->thread);
     disown(follower);
     /* Before the consumer: its handle can't be closed while its messages are held. */
-    projection_clear(&follower->projections[0]);
-    projection_clear(&follower->projections[1]);
+    row_batch_clear(&follower->batches[0]);
+    row_batch_clear(&follower->batches[1]);
     bool clean = for_good ? ol_consumer_leave(follower->consumer, CLOSE_MS)
                           : ol_consumer_abandon(follower->consumer, ABANDON_MS);
     writer_free(follower->writer);
@@ -178,10 +178,10 @@ static void ignore_halted(struct follower *follower)
         inboxes[i].ignored = follower->followed[inboxes[i].partition].halted;
 }
 
-/* The partition stops before `offset` until a person has looked and the process is started anew. */
+/* The partition stops before `offset` until a person has looked and restarted the process. */
 static void halt(struct follower *follower, int32_t partition, int64_t offset, const char *why)
 {
-    struct followed *followed = &follower->followed[partition];
+    struct follower_partition *followed = &follower->followed[partition];
     ol_log(OL_LOG_ERROR, "projector", "partition halted", ol_kv("topic", follower->topic.text),
            ol_kv("partition", partition), ol_kv("offset", offset), ol_kv("reason", why));
     pthread_mutex_lock(&follower->mutex);
@@ -210,11 +210,11 @@ void follower_reasons(struct follower *follower, struct ol_http_reasons *reasons
     pthread_mutex_unlock(&follower->mutex);
 }
 
-/* ---- taking ---------------------------------------------------------------------------------- */
+/* ---- filling the batch ----------------------------------------------------------------------- */
 
 static bool is_full(const struct follower *follower)
 {
-    const struct projection *filling = follower->filling;
+    const struct row_batch *filling = follower->filling;
     size_t most = follower->isolating ? follower->isolate_events : follower->batch_events;
     return filling->event_count >= most || filling->arena.used_bytes >= BATCH_BYTES_MAX;
 }
@@ -223,7 +223,7 @@ static bool is_full(const struct follower *follower)
 static void check_last(struct follower *follower, int32_t partition,
                        const struct ol_message *message)
 {
-    struct followed *followed = &follower->followed[partition];
+    struct follower_partition *followed = &follower->followed[partition];
     const struct load_progress *progress = &followed->progress;
     char why[256];
     followed->unchecked = false;
@@ -240,23 +240,23 @@ static void check_last(struct follower *follower, int32_t partition,
 }
 
 /* Decodes and reduces one event. Poison halts its partition and is no failure of ours. */
-static enum ol_class take_event(struct follower *follower, int32_t partition,
-                                struct ol_message *message, struct ol_error *reterr)
+static enum ol_class reduce_record(struct follower *follower, int32_t partition,
+                                   struct ol_message *message, struct ol_error *reterr)
 {
-    struct projection *filling = follower->filling;
-    struct followed *followed = &follower->followed[partition];
+    struct row_batch *filling = follower->filling;
+    struct follower_partition *followed = &follower->followed[partition];
     struct event_message event;
     struct ol_error error = {0};
     const struct bytes wire = {message->value, message->value_bytes};
     if (!filling->partitions[partition].started) {
-        projection_start(filling, partition, &followed->progress);
+        row_batch_start(filling, partition, &followed->progress);
         followed->filling_ms = message->timestamp_ms;
     }
     ol_arena_clear(&follower->scratch);
     enum ol_class class =
         codec_decode_event(follower->context, wire, &follower->scratch, &event, &error);
     if (!class) {
-        class = projection_apply(filling, &event, partition, message->offset, &error);
+        class = row_batch_apply(filling, &event, partition, message->offset, &error);
         if (class)
             ol_fail_in(&error, "%s", event_kind_name(&event));
     }
@@ -278,21 +278,21 @@ static enum ol_class take_event(struct follower *follower, int32_t partition,
     return OL_OK;
 }
 
-static enum ol_class take_from(struct follower *follower, struct ol_inbox *inbox, size_t max,
-                               size_t *ret_taken, struct ol_error *reterr)
+static enum ol_class fill_from(struct follower *follower, struct ol_inbox *inbox, size_t max,
+                               size_t *ret_count, struct ol_error *reterr)
 {
     struct ol_message message;
-    struct followed *followed = &follower->followed[inbox->partition];
-    for (*ret_taken = 0; *ret_taken < max && !followed->halted && !is_full(follower);) {
+    struct follower_partition *followed = &follower->followed[inbox->partition];
+    for (*ret_count = 0; *ret_count < max && !followed->halted && !is_full(follower);) {
         if (!ol_inbox_take(inbox, &message))
             break;
-        ++*ret_taken;
+        ++*ret_count;
         if (followed->unchecked) {
             check_last(follower, inbox->partition, &message);
             ol_message_release(&message);
             continue;
         }
-        enum ol_class class = take_event(follower, inbox->partition, &message, reterr);
+        enum ol_class class = reduce_record(follower, inbox->partition, &message, reterr);
         if (class)
             return class;
     }
@@ -302,7 +302,7 @@ static enum ol_class take_from(struct follower *follower, struct ol_inbox *inbox
 /* Errors of a partition, and a log that ends before the last event that was projected. */
 static void look_at_inbox(struct follower *follower, const struct ol_inbox *inbox)
 {
-    struct followed *followed = &follower->followed[inbox->partition];
+    struct follower_partition *followed = &follower->followed[inbox->partition];
     if (followed->halted)
         return;
     if (inbox->error.class != OL_OK) {
@@ -314,7 +314,7 @@ static void look_at_inbox(struct follower *follower, const struct ol_inbox *inbo
 }
 
 /* Who may fill the batch: all, or, while an event is looked for, one partition alone. */
-static bool may_take(struct follower *follower, const struct ol_inbox *inbox)
+static bool may_fill(struct follower *follower, const struct ol_inbox *inbox)
 {
     if (inbox->ignored)
         return false;
@@ -326,11 +326,11 @@ static bool may_take(struct follower *follower, const struct ol_inbox *inbox)
     return true;
 }
 
-/* What is there, in turns, until the batch is full. *ret_moved: something was. */
-static enum ol_class take(struct follower *follower, bool *ret_moved, struct ol_error *reterr)
+/* Reads all inboxes, round robin, until the batch is full. *ret_moved: at least one event came. */
+static enum ol_class fill_batch(struct follower *follower, bool *ret_moved, struct ol_error *reterr)
 {
     struct ol_inbox *inboxes;
-    size_t count = ol_consumer_inboxes(follower->consumer, &inboxes), taken;
+    size_t count = ol_consumer_inboxes(follower->consumer, &inboxes), added;
     bool any = true;
     *ret_moved = false;
     while (any && !is_full(follower)) {
@@ -339,18 +339,18 @@ static enum ol_class take(struct follower *follower, bool *ret_moved, struct ol_
             struct ol_inbox *inbox = &inboxes[(follower->next_inbox + i) % count];
             if (!ol_inbox_peek(inbox))
                 look_at_inbox(follower, inbox);
-            else if (may_take(follower, inbox)) {
-                enum ol_class class = take_from(follower, inbox, TAKE_MAX, &taken, reterr);
+            else if (may_fill(follower, inbox)) {
+                enum ol_class class = fill_from(follower, inbox, INBOX_EVENTS_MAX, &added, reterr);
                 if (class)
                     return class;
-                any |= taken > 0;
+                any |= added > 0;
             }
         }
         *ret_moved |= any;
     }
     follower->next_inbox++;
     if (*ret_moved)
-        follower->taken_us = ol_clock_monotonic_us();
+        follower->last_event_us = ol_clock_monotonic_us();
     if (follower->filling->event_count == 0)
         follower->alone = -1;
     return OL_OK;
@@ -365,18 +365,18 @@ static int64_t linger_us(const struct follower *follower)
     double wanted = follower->rate * LINGER_US_PER_EPS;
     int64_t linger = wanted < (double)LINGER_MAX_US ? (int64_t)wanted : LINGER_MAX_US;
     int64_t open = follower->submitted_us + linger - now_us;
-    int64_t quiet = follower->taken_us + LINGER_QUIET_US - now_us;
+    int64_t quiet = follower->last_event_us + LINGER_QUIET_US - now_us;
     int64_t left = open < quiet ? open : quiet;
     return is_full(follower) || ol_run_stopping() || left < 0 ? 0 : left;
 }
 
 static void submit(struct follower *follower)
 {
-    struct projection *batch = follower->filling;
+    struct row_batch *batch = follower->filling;
     int64_t now_us = ol_clock_monotonic_us();
     for (int32_t i = 0; i < follower->partitions; i++) {
-        struct projection_partition *state = &batch->partitions[i];
-        struct followed *followed = &follower->followed[i];
+        struct row_batch_partition *state = &batch->partitions[i];
+        struct follower_partition *followed = &follower->followed[i];
         if (!state->touched)
             continue;
         state->now.last_digest = ol_hash_record(followed->last.key, followed->last.key_bytes,
@@ -390,7 +390,7 @@ static void submit(struct follower *follower)
     follower->submitted_us = now_us;
     write_thread_submit(follower->thread, batch);
     follower->filling =
-        batch == &follower->projections[0] ? &follower->projections[1] : &follower->projections[0];
+        batch == &follower->batches[0] ? &follower->batches[1] : &follower->batches[0];
     follower->alone = -1;
 }
 
@@ -403,9 +403,9 @@ static void note_positions(struct follower *follower)
     bool idle = follower->filling->event_count == 0 && !write_thread_batch(follower->thread);
     for (size_t i = 0; i < count; i++) {
         struct ol_inbox *inbox = &inboxes[i];
-        struct followed *followed = &follower->followed[inbox->partition];
+        struct follower_partition *followed = &follower->followed[inbox->partition];
         int64_t position = atomic_load(&followed->position);
-        /* At the end there may be markers behind the last event. */
+        /* At the end there may be markers after the last event. */
         if (idle && !followed->halted && !followed->unchecked && ol_inbox_at_end(inbox) &&
             inbox->position > position)
             position = inbox->position;
@@ -419,16 +419,16 @@ static void note_positions(struct follower *follower)
         ol_consumer_note_offsets(follower->consumer, offsets, changed);
 }
 
-static void count_batch(struct follower *follower, const struct projection *batch,
+static void count_batch(struct follower *follower, const struct row_batch *batch,
                         const struct write_outcome *outcome)
 {
     follower->did_commit = true;
     ol_series_add(follower->committed, 1);
     ol_series_observe(follower->transaction_time, outcome->duration_us);
     ol_series_add(follower->events, (int64_t)batch->event_count);
-    ol_series_add(follower->rows, (int64_t)projection_row_count(batch));
+    ol_series_add(follower->rows, (int64_t)row_batch_row_count(batch));
     for (int32_t i = 0; i < follower->partitions; i++) {
-        struct followed *followed = &follower->followed[i];
+        struct follower_partition *followed = &follower->followed[i];
         if (!batch->partitions[i].touched)
             continue;
         atomic_store(&followed->position, batch->partitions[i].now.next_offset);
@@ -438,7 +438,7 @@ static void count_batch(struct follower *follower, const struct projection *batc
 }
 
 /* The database refused a batch: look for the event by itself, or halt where it is found. */
-static void isolate(struct follower *follower, const struct projection *batch, const char *why)
+static void isolate(struct follower *follower, const struct row_batch *batch, const char *why)
 {
     int64_t now_us = ol_clock_monotonic_us();
     if (batch->event_count > 1) {
@@ -453,10 +453,10 @@ static void isolate(struct follower *follower, const struct projection *batch, c
             halt(follower, i, batch->partitions[i].now.last_offset, why);
 }
 
-/* Takes the outcome of the batch under way; waits for it up to wait_ms. */
-static enum ol_class land(struct follower *follower, int wait_ms, struct ol_error *reterr)
+/* Handles the outcome of the batch under way; waits for it up to wait_ms. */
+static enum ol_class finish_batch(struct follower *follower, int wait_ms, struct ol_error *reterr)
 {
-    struct projection *batch = write_thread_batch(follower->thread);
+    struct row_batch *batch = write_thread_batch(follower->thread);
     struct write_outcome outcome;
     if (!batch || !write_thread_outcome(follower->thread, wait_ms, &outcome))
         return OL_OK;
@@ -465,13 +465,13 @@ static enum ol_class land(struct follower *follower, int wait_ms, struct ol_erro
         if (outcome.class == OL_VIOLATED)
             isolate(follower, batch, outcome.error.text);
         *reterr = outcome.error;
-        /* A partition's old owner wrote its last batch meanwhile: read the progress anew. */
+        /* A partition's old owner wrote its last batch meanwhile: read the progress again. */
         if (outcome.class == OL_CONFLICT)
             reterr->class = OL_RETRY;
         return reterr->class;
     }
     count_batch(follower, batch, &outcome);
-    projection_clear(batch);
+    row_batch_clear(batch);
     if (follower->isolating && ol_clock_monotonic_us() > follower->isolate_until_us)
         follower->isolating = false;
     note_positions(follower);
@@ -479,11 +479,11 @@ static enum ol_class land(struct follower *follower, int wait_ms, struct ol_erro
 }
 
 /* Waits until nothing is under way. */
-static enum ol_class land_all(struct follower *follower, struct ol_error *reterr)
+static enum ol_class finish_batches(struct follower *follower, struct ol_error *reterr)
 {
     enum ol_class class = OL_OK;
     while (!class && write_thread_batch(follower->thread))
-        class = land(follower, FULL_WAIT_MS, reterr);
+        class = finish_batch(follower, FULL_WAIT_MS, reterr);
     return class;
 }
 
@@ -503,7 +503,7 @@ static enum ol_class begin_partitions(struct follower *follower, struct ol_error
         if (partition >= follower->partitions)
             return ol_fail(reterr, OL_VIOLATED, "%s has a partition %d", follower->topic.text,
                            partition);
-        struct followed *followed = &follower->followed[partition];
+        struct follower_partition *followed = &follower->followed[partition];
         followed->owned = true;
         followed->progress = progress[partition];
         followed->unchecked = followed->progress.last_offset >= 0;
@@ -528,7 +528,7 @@ static enum ol_class answer_group(struct follower *follower, enum ol_consumer_ev
 {
     if (event == OL_CONSUMER_LOST)
         return ol_fail(reterr, OL_RETRY, "the group gave our partitions away");
-    enum ol_class class = land_all(follower, reterr);
+    enum ol_class class = finish_batches(follower, reterr);
     if (class)
         return class;
     disown(follower);
@@ -553,7 +553,7 @@ static void wait_for_work(struct follower *follower)
 }
 
 /* With nothing to write nobody would notice that the database lost its last commits in a crash (with
- * synchronous_commit off) or went to an older server: the rows would stay behind until the next event
+ * synchronous_commit off) or went to an older server: the rows would lag until the next event
  * of each partition. */
 static enum ol_class compare_progress(struct follower *follower, struct ol_error *reterr)
 {
@@ -565,7 +565,7 @@ static enum ol_class compare_progress(struct follower *follower, struct ol_error
     follower->compared_us = now_us;
     enum ol_class class = writer_progress(follower->writer, follower->partitions, progress, reterr);
     for (int32_t i = 0; i < follower->partitions && !class; i++) {
-        const struct followed *followed = &follower->followed[i];
+        const struct follower_partition *followed = &follower->followed[i];
         if (followed->owned && !followed->halted &&
             progress[i].next_offset != followed->progress.next_offset)
             class = ol_fail(
@@ -576,13 +576,13 @@ static enum ol_class compare_progress(struct follower *follower, struct ol_error
     return class;
 }
 
-static enum ol_class turn(struct follower *follower, struct ol_error *reterr)
+static enum ol_class follow_once(struct follower *follower, struct ol_error *reterr)
 {
     bool moved, full = is_full(follower);
     /* A full batch can only wait for the one before. */
-    enum ol_class class = land(follower, full ? FULL_WAIT_MS : 0, reterr);
+    enum ol_class class = finish_batch(follower, full ? FULL_WAIT_MS : 0, reterr);
     if (!class)
-        class = take(follower, &moved, reterr);
+        class = fill_batch(follower, &moved, reterr);
     if (class)
         return class;
     if (follower->filling->event_count > 0) {
@@ -601,13 +601,13 @@ static enum ol_class turn(struct follower *follower, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* What was taken is written before the loop ends. */
+/* Writes the events in hand before the loop ends. */
 static enum ol_class drain(struct follower *follower, struct ol_error *reterr)
 {
-    enum ol_class class = land_all(follower, reterr);
+    enum ol_class class = finish_batches(follower, reterr);
     if (!class && follower->filling->event_count > 0) {
         submit(follower);
-        class = land_all(follower, reterr);
+        class = finish_batches(follower, reterr);
     }
     return class;
 }
@@ -625,7 +625,7 @@ static enum ol_class serve(struct follower *follower, struct ol_error *reterr)
         if (!class && event != OL_CONSUMER_NOTHING)
             class = answer_group(follower, event, reterr);
         else if (!class)
-            class = turn(follower, reterr);
+            class = follow_once(follower, reterr);
         if (class)
             return class;
     }

@@ -2,17 +2,17 @@
  * projections/follower.h - one context's projector loop: its events topic -> the rows.
  *
  *   connect -> join the group -> assigned: progress from PostgreSQL, check the last event
- *           -> { take, decode, reduce | write the batch before } ... -> leave
+ *           -> { read, decode, reduce | write the batch before } ... -> leave
  *          ^---------------- anything unexpected: from scratch -----------------'
  *
- * Two threads: the owner takes events and reduces them; a second writes the batch before meanwhile.
+ * Two threads: the owner reads events and reduces them; meanwhile a second writes the batch before.
  * A batch is closed when it is full, or when the writer is free and waiting on would not make it
  * much larger: at 10 events a second a millisecond is waited, at 10,000 a second a whole one, and
  * nothing at all once no event has come for a moment. So a quiet system is prompt and a busy one
  * writes each row less often.
  *
  * An event that can't be applied halts its partition (halt), for people to look at; the others go
- * on. Where only the database can tell, batches are taken partition by partition and halved until
+ * on. Where only the database can tell, batches are filled partition by partition and halved until
  * the event is found.
  * A follower belongs to one thread; status and positions may be read from any.
  */
@@ -39,17 +39,17 @@ enum follower_status {
 };
 
 /* One partition of the topic. */
-struct followed {
+struct follower_partition {
     bool owned;
     bool unchecked;                /* the last event projected was not yet compared with the log */
-    struct load_progress progress; /* behind the batch that is being filled */
-    struct ol_message last;        /* taken last into that batch: for its digest */
-    int64_t noted;                 /* position told to the group */
+    struct load_progress progress; /* after the batch that is being filled */
+    struct ol_message last;        /* the last event in that batch: for its digest */
+    int64_t noted;                 /* position committed to the group */
     bool halted;
     int64_t halted_at; /* offset */
     char why[OL_ERROR_TEXT_BYTES];
     struct ol_series *halted_gauge;
-    /* For other threads: where the rows are, and the broker's time of the oldest event that was taken
+    /* For other threads: where the rows are, and the broker's time of the oldest event that was read
      * and is in no row yet; -1: not owned, none. */
     _Atomic int64_t position, pending_ms;
     int64_t filling_ms; /* the same of the batch that is being filled */
@@ -67,13 +67,13 @@ struct follower {
     struct ol_pg *db;
     struct writer *writer;
     struct write_thread *thread;
-    struct projection projections[2], *filling; /* the other one is the writer's */
-    struct ol_arena scratch;                    /* one decoded event */
-    struct followed followed[PARTITIONS_MAX];
+    struct row_batch batches[2], *filling; /* the other one is the writer's */
+    struct ol_arena scratch;               /* one decoded event */
+    struct follower_partition followed[PARTITIONS_MAX];
 
-    int64_t taken_us, submitted_us; /* monotonic: the last event taken, the last batch closed */
-    int64_t compared_us;            /* ... the rows' progress compared with what was written */
-    double rate;                    /* events a second, smoothed over batches */
+    int64_t last_event_us, submitted_us; /* monotonic: the last event read, the last batch closed */
+    int64_t compared_us;                 /* ... the rows' progress compared with what was written */
+    double rate;                         /* events a second, smoothed over batches */
     size_t next_inbox;
     bool did_commit; /* in this life */
 

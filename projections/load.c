@@ -7,7 +7,7 @@
 #include "projections/progress.h"
 
 /*
- * One round trip:  begin | settings | progress | aggregates | commands | parts | commit
+ * One round trip:  begin | settings | progress | aggregates | commands | claims | commit
  *
  * Statements without keys are left out: see load_statements.h.
  */
@@ -27,11 +27,11 @@ struct load {
         size_t count;
     } asked[LOAD_QUERY_COUNT];
     size_t capacity;    /* of all that follow */
-    uint32_t *places;   /* of each key: its row of LOAD_AGGREGATES, or LOAD_PARTS */
+    uint32_t *indexes;  /* of each key: its row of LOAD_AGGREGATES, or LOAD_CLAIMS */
     uint32_t *commands; /* of each COMMAND key: its row of LOAD_COMMANDS */
     int32_t *found;     /* of each asked row: the result's row, -1 none; query by query */
-    uint32_t *slots;    /* open addressing over the aggregates' ids: place + 1, 0 free */
-    struct text *ids;   /* of each aggregate place */
+    uint32_t *slots;    /* open addressing over the aggregates' ids: index + 1, 0 free */
+    struct text *ids;   /* of each aggregate index */
     size_t slot_mask;
 };
 
@@ -70,7 +70,7 @@ void load_free(struct load *load)
         ol_pg_array_release(&load->asked[query].seconds);
         ol_pg_array_release(&load->asked[query].partitions);
     }
-    free(load->places);
+    free(load->indexes);
     free(load->commands);
     free(load->found);
     free(load->slots);
@@ -109,34 +109,34 @@ static bool load_grow(struct load *load, size_t count)
     size_t capacity = 256;
     while (capacity < count)
         capacity *= 2;
-    free(load->places);
+    free(load->indexes);
     free(load->commands);
     free(load->found);
     free(load->slots);
     free(load->ids);
-    load->places = calloc(capacity, sizeof *load->places);
+    load->indexes = calloc(capacity, sizeof *load->indexes);
     load->commands = calloc(capacity, sizeof *load->commands);
     load->found = calloc(LOAD_QUERY_COUNT * capacity, sizeof *load->found);
     load->slots = calloc(2 * capacity, sizeof *load->slots);
     load->ids = calloc(capacity, sizeof *load->ids);
-    bool ok = load->places && load->commands && load->found && load->slots && load->ids;
+    bool ok = load->indexes && load->commands && load->found && load->slots && load->ids;
     load->capacity = ok ? capacity : 0;
     load->slot_mask = 2 * capacity - 1;
     return ok;
 }
 
-/* The place of an aggregate's id among those that are asked for; asks for it if it is new. */
-static uint32_t aggregate_place(struct load *load, struct text id)
+/* The index of an aggregate's id among those that are asked for; asks for it if it is new. */
+static uint32_t aggregate_index(struct load *load, struct text id)
 {
     size_t slot = ol_hash(id.data, id.bytes) & load->slot_mask;
     for (; load->slots[slot]; slot = (slot + 1) & load->slot_mask)
         if (text_equal(load->ids[load->slots[slot] - 1], id))
             return load->slots[slot] - 1;
-    uint32_t place = (uint32_t)load->asked[LOAD_AGGREGATES].count++;
+    uint32_t index = (uint32_t)load->asked[LOAD_AGGREGATES].count++;
     ol_pg_array_text(&load->asked[LOAD_AGGREGATES].ids, id.data, id.bytes);
-    load->ids[place] = id;
-    load->slots[slot] = place + 1;
-    return place;
+    load->ids[index] = id;
+    load->slots[slot] = index + 1;
+    return index;
 }
 
 static void sort_out_keys(struct load *load)
@@ -152,7 +152,7 @@ static void sort_out_keys(struct load *load)
     for (size_t i = 0; i < load->key_count; i++) {
         const struct entity_key *key = &load->keys[i];
         if (key->kind != ENTITY_RESERVATION && key->kind != ENTITY_PAYMENT) {
-            load->places[i] = aggregate_place(load, key->id);
+            load->indexes[i] = aggregate_index(load, key->id);
             if (key->kind != ENTITY_COMMAND)
                 continue;
             load->commands[i] = (uint32_t)load->asked[LOAD_COMMANDS].count++;
@@ -161,12 +161,13 @@ static void sort_out_keys(struct load *load)
                              key->second.bytes);
             continue;
         }
-        load->places[i] = (uint32_t)load->asked[LOAD_PARTS].count++;
-        ol_pg_array_text(&load->asked[LOAD_PARTS].ids, key->id.data, key->id.bytes);
+        load->indexes[i] = (uint32_t)load->asked[LOAD_CLAIMS].count++;
+        ol_pg_array_text(&load->asked[LOAD_CLAIMS].ids, key->id.data, key->id.bytes);
         if (key->kind == ENTITY_RESERVATION)
-            ol_pg_array_int16(&load->asked[LOAD_PARTS].partitions, (int16_t)key->partition);
+            ol_pg_array_int16(&load->asked[LOAD_CLAIMS].partitions, (int16_t)key->partition);
         else
-            ol_pg_array_text(&load->asked[LOAD_PARTS].seconds, key->second.data, key->second.bytes);
+            ol_pg_array_text(&load->asked[LOAD_CLAIMS].seconds, key->second.data,
+                             key->second.bytes);
     }
 }
 
@@ -186,7 +187,7 @@ static enum ol_class queue_keys(struct load *load, struct ol_error *reterr)
         if (load->asked[query].count == 0)
             continue;
         const struct ol_pg_statement *statement = &load_statements[load->context][query];
-        assert(statement->sql); /* orders have no parts */
+        assert(statement->sql); /* orders have no claims */
         struct ol_pg_params params = {0};
         ol_pg_param_array(&params, &load->asked[query].ids);
         if (load->asked[query].seconds.count)
@@ -361,8 +362,8 @@ static bool read_entities(struct load *load, struct ol_pg_rows *rows, struct ol_
         memset(entity, 0, sizeof *entity);
         entity->kind = key->kind;
         bool is_part = key->kind == ENTITY_RESERVATION || key->kind == ENTITY_PAYMENT;
-        enum load_query query = is_part ? LOAD_PARTS : LOAD_AGGREGATES;
-        int row = found[query][load->places[i]];
+        enum load_query query = is_part ? LOAD_CLAIMS : LOAD_AGGREGATES;
+        int row = found[query][load->indexes[i]];
         if (key->kind == ENTITY_COMMAND) {
             read_command(results[LOAD_AGGREGATES], row, results[LOAD_COMMANDS],
                          found[LOAD_COMMANDS][load->commands[i]], key, &entity->command);

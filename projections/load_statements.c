@@ -115,7 +115,7 @@ const struct ol_pg_statement load_statements[CONTEXT_COUNT][LOAD_QUERY_COUNT] = 
          "LATERAL (SELECT * FROM orderlog.product_commands WHERE sku = k.id COLLATE \"C\" "
          "AND command_id = k.command COLLATE \"C\" LIMIT 1) c",
          command_columns},
-    [CONTEXT_INVENTORY][LOAD_PARTS] =
+    [CONTEXT_INVENTORY][LOAD_CLAIMS] =
         {"load/reservations",
          "SELECT k.n, r.status, r.skus, r.quantities, r.versions "
          "FROM unnest($1::text[], $2::int2[]) WITH ORDINALITY k (id, partition, n), "
@@ -135,7 +135,7 @@ const struct ol_pg_statement load_statements[CONTEXT_COUNT][LOAD_QUERY_COUNT] = 
          "LATERAL (SELECT * FROM orderlog.account_commands WHERE customer_id = k.id COLLATE \"C\" "
          "AND command_id = k.command COLLATE \"C\" LIMIT 1) c",
          command_columns},
-    [CONTEXT_PAYMENTS][LOAD_PARTS] =
+    [CONTEXT_PAYMENTS][LOAD_CLAIMS] =
         {"load/payments",
          "SELECT k.n, p.status, p.amount_minor, p.refunded_minor "
          "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (customer, id, n), "

@@ -5,9 +5,9 @@
  *               digest of the command that made it, so one probe answers both what the aggregate
  *               is and what became of that command.
  *   commands    all other command ids of an aggregate
- *   parts       reservations, payments: what has two keys
+ *   claims      reservations, payments: an order's claims on stock and money; they have two keys
  *
- * The first column of each is the key's place in what was asked, from 1. Internal to projections/.
+ * The first column of each is the key's number in what was asked, from 1. Internal to projections/.
  */
 #ifndef PROJECTIONS_LOAD_STATEMENTS_H
 #define PROJECTIONS_LOAD_STATEMENTS_H
@@ -15,7 +15,7 @@
 #include "domain/message.h"
 #include "lib/pg/ol_pg.h"
 
-enum load_query { LOAD_AGGREGATES = 0, LOAD_COMMANDS, LOAD_PARTS, LOAD_QUERY_COUNT };
+enum load_query { LOAD_AGGREGATES = 0, LOAD_COMMANDS, LOAD_CLAIMS, LOAD_QUERY_COUNT };
 
 /* Columns that all aggregates begin with; then their state. */
 enum { LOAD_ORDINAL = 0, LOAD_COMMAND_ID, LOAD_COMMAND_DIGEST, LOAD_STATE };

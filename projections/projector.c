@@ -85,7 +85,7 @@ static void hide_lag(struct projector *projector, enum context context, int32_t 
 }
 
 /* Records between the rows and the end of the partition, and the age of the oldest of them: by the
- * broker's clock where it was taken already, else since when we have been behind. */
+ * broker's clock where it was read already, else by how long we have lagged. */
 static void show_lag(struct projector *projector, enum context context, int32_t partition,
                      int64_t high, int64_t position)
 {

@@ -36,7 +36,7 @@ void rowset_clear(struct rowset *set)
     set->sorted = false;
 }
 
-struct row *rowset_find(const struct rowset *set, struct text id, struct text second)
+struct keyed_row *rowset_find(const struct rowset *set, struct text id, struct text second)
 {
     assert(!set->sorted);
     if (set->count == 0)
@@ -44,19 +44,19 @@ struct row *rowset_find(const struct rowset *set, struct text id, struct text se
     uint64_t hash = key_hash(id, second);
     size_t mask = set->slot_count - 1, slot = hash & mask;
     for (; set->slots[slot]; slot = (slot + 1) & mask) {
-        struct row *row = set->rows[set->slots[slot] - 1];
+        struct keyed_row *row = set->rows[set->slots[slot] - 1];
         if (row->hash == hash && text_equal(row->id, id) && text_equal(row->second, second))
             return row;
     }
     return NULL;
 }
 
-static void slot_take(struct rowset *set, size_t place)
+static void slot_fill(struct rowset *set, size_t index)
 {
-    size_t mask = set->slot_count - 1, slot = set->rows[place]->hash & mask;
+    size_t mask = set->slot_count - 1, slot = set->rows[index]->hash & mask;
     while (set->slots[slot])
         slot = (slot + 1) & mask;
-    set->slots[slot] = (uint32_t)place + 1;
+    set->slots[slot] = (uint32_t)index + 1;
 }
 
 static bool grow(struct rowset *set)
@@ -65,7 +65,7 @@ static bool grow(struct rowset *set)
         return true;
     size_t capacity = set->capacity ? 2 * set->capacity : ROWSET_ROWS_MIN;
     uint32_t *slots = calloc(2 * capacity, sizeof *slots);
-    struct row **rows = slots ? realloc(set->rows, capacity * sizeof(void *)) : NULL;
+    struct keyed_row **rows = slots ? realloc(set->rows, capacity * sizeof(void *)) : NULL;
     if (!rows) {
         free(slots);
         return false;
@@ -76,17 +76,17 @@ static bool grow(struct rowset *set)
     set->slots = slots;
     set->slot_count = 2 * capacity;
     for (size_t i = 0; i < set->count; i++)
-        slot_take(set, i);
+        slot_fill(set, i);
     return true;
 }
 
-struct row *rowset_add(struct rowset *set, struct ol_arena *arena, size_t row_bytes, struct text id,
-                       struct text second)
+struct keyed_row *rowset_add(struct rowset *set, struct ol_arena *arena, size_t row_bytes,
+                             struct text id, struct text second)
 {
     assert(!set->sorted);
     if (!grow(set))
         return NULL;
-    struct row *row = ol_arena_zalloc(arena, row_bytes + id.bytes + second.bytes);
+    struct keyed_row *row = ol_arena_zalloc(arena, row_bytes + id.bytes + second.bytes);
     if (!row)
         return NULL;
     char *key = (char *)row + row_bytes;
@@ -97,20 +97,22 @@ struct row *rowset_add(struct rowset *set, struct ol_arena *arena, size_t row_by
     row->id = (struct text){key, id.bytes};
     row->second = (struct text){key + id.bytes, second.bytes};
     set->rows[set->count] = row;
-    slot_take(set, set->count++);
+    slot_fill(set, set->count++);
     return row;
 }
 
 static int compare_texts(struct text a, struct text b)
 {
     uint32_t bytes = a.bytes < b.bytes ? a.bytes : b.bytes;
-    int order = memcmp(a.data, b.data, bytes); /* of rows, whose texts have a place even if empty */
+    int order =
+        memcmp(a.data, b.data, bytes); /* of rows, whose texts have an address even if empty */
     return order ? order : (a.bytes > b.bytes) - (a.bytes < b.bytes);
 }
 
 static int compare_rows(const void *left, const void *right)
 {
-    const struct row *a = *(struct row *const *)left, *b = *(struct row *const *)right;
+    const struct keyed_row *a = *(struct keyed_row *const *)left,
+                           *b = *(struct keyed_row *const *)right;
     if (a->prefix != b->prefix)
         return a->prefix < b->prefix ? -1 : 1;
     int order = compare_texts(a->id, b->id);

@@ -2,7 +2,7 @@
  * projections/rowset.h - the rows of one table that a batch changes, found by key.
  *
  * find, add ... -> sort -> rows[0 .. count) in the order of the primary key -> clear.
- * A row is a struct of the caller's that begins with `struct row`. Rows and their keys live in the
+ * A row is a struct of the caller's that begins with `struct keyed_row`. Rows and their keys live in the
  * caller's arena; clear the set when the arena is cleared. One thread. Pure but for memory.
  */
 #ifndef PROJECTIONS_ROWSET_H
@@ -11,16 +11,16 @@
 #include "domain/text.h"
 #include "lib/base/ol_arena.h"
 
-struct row {
+struct keyed_row {
     uint64_t hash;
-    uint64_t prefix; /* the id's first bytes as a number: settles most comparisons */
+    uint64_t prefix; /* the id's first bytes as a number: decides most comparisons */
     struct text id, second;
 };
 
 struct rowset {
-    struct row **rows; /* in the order of adding, until sort */
+    struct keyed_row **rows; /* in the order of adding, until sort */
     size_t count, capacity;
-    uint32_t *slots; /* open addressing: place in rows + 1, 0 free; half full at most */
+    uint32_t *slots; /* open addressing: index in rows + 1, 0 free; half full at most */
     size_t slot_count;
     bool sorted;
 };
@@ -29,12 +29,12 @@ void rowset_release(struct rowset *set);
 void rowset_clear(struct rowset *set); /* keeps the memory */
 
 /* The row of this key, or NULL. Not after sort. */
-struct row *rowset_find(const struct rowset *set, struct text id, struct text second);
+struct keyed_row *rowset_find(const struct rowset *set, struct text id, struct text second);
 
 /* A zeroed row of row_bytes with a copy of the key, which must be new. NULL: no memory; the set is
  * as before. Not after sort. */
-struct row *rowset_add(struct rowset *set, struct ol_arena *arena, size_t row_bytes, struct text id,
-                       struct text second);
+struct keyed_row *rowset_add(struct rowset *set, struct ol_arena *arena, size_t row_bytes,
+                             struct text id, struct text second);
 
 /* Bytewise by id, then second: as the C collation sorts. */
 void rowset_sort(struct rowset *set);

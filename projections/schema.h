@@ -3,7 +3,7 @@
  *
  * The program knows the changes in migrations/ by their versions; a role compares them with those
  * that were applied before it does anything else, so that it never works on tables that are not yet
- * what it takes them for. tests/contract/test_migrations.c compares them with the folder.
+ * what it expects. tests/contract/test_migrations.c compares them with the folder.
  */
 #ifndef PROJECTIONS_SCHEMA_H
 #define PROJECTIONS_SCHEMA_H

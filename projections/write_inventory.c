@@ -94,12 +94,12 @@ static const struct ol_pg_statement products_count = {
 
 /* ---- new rows -------------------------------------------------------------------------------- */
 
-static bool product_is_new(const struct row *row)
+static bool product_is_new(const struct keyed_row *row)
 {
     return ((const struct product_change *)row)->mode == ROW_INSERT;
 }
 
-static void put_product(struct ol_pg_copy *copy, const struct row *row)
+static void put_product(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct product_change *product = (const struct product_change *)row;
     put_text(copy, product->row.id);
@@ -118,7 +118,7 @@ static void put_product(struct ol_pg_copy *copy, const struct row *row)
     put_text(copy, product->origin.command_id);
 }
 
-static void put_stock(struct ol_pg_copy *copy, const struct row *row)
+static void put_stock(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct product_change *product = (const struct product_change *)row;
     put_text(copy, product->row.id);
@@ -129,7 +129,7 @@ static void put_stock(struct ol_pg_copy *copy, const struct row *row)
     ol_pg_put_int64(copy, product->event_offset);
 }
 
-static bool reservation_is_new(const struct row *row)
+static bool reservation_is_new(const struct keyed_row *row)
 {
     return ((const struct reservation_change *)row)->mode == ROW_INSERT;
 }
@@ -142,7 +142,7 @@ static void put_versions(struct ol_pg_copy *copy, const struct stock_line *lines
     ol_pg_put_array_end(copy);
 }
 
-static void put_reservation(struct ol_pg_copy *copy, const struct row *row)
+static void put_reservation(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct reservation_change *change = (const struct reservation_change *)row;
     put_text(copy, change->row.id);
@@ -168,19 +168,19 @@ static void put_reservation(struct ol_pg_copy *copy, const struct row *row)
         ol_pg_put_null(copy);
 }
 
-enum ol_class write_inventory(struct writer *writer, const struct projection *projection,
+enum ol_class write_inventory(struct writer *writer, const struct row_batch *batch,
                               struct ol_error *reterr)
 {
-    enum ol_class class = writer_copy_rows(writer, TABLE_products, &projection->aggregates,
+    enum ol_class class = writer_copy_rows(writer, TABLE_products, &batch->aggregates,
                                            product_is_new, put_product, reterr);
     if (!class)
-        class = writer_copy_rows(writer, TABLE_stock, &projection->aggregates, product_is_new,
-                                 put_stock, reterr);
+        class = writer_copy_rows(writer, TABLE_stock, &batch->aggregates, product_is_new, put_stock,
+                                 reterr);
     if (!class)
-        class = writer_copy_rows(writer, TABLE_reservations, &projection->parts, reservation_is_new,
+        class = writer_copy_rows(writer, TABLE_reservations, &batch->claims, reservation_is_new,
                                  put_reservation, reterr);
     if (!class)
-        class = writer_copy_commands(writer, TABLE_product_commands, projection, reterr);
+        class = writer_copy_commands(writer, TABLE_product_commands, batch, reterr);
     return class;
 }
 
@@ -261,13 +261,13 @@ static void add_reservation(struct set *set, const struct reservation_change *ch
     add_versions(array++, change);
 }
 
-void sets_inventory(struct writer *writer, const struct projection *projection)
+void sets_inventory(struct writer *writer, const struct row_batch *batch)
 {
     struct set *stock = writer_set(writer, 0, &stock_update, stock_types);
     struct set *products = writer_set(writer, 1, &products_update, products_types);
-    for (size_t i = 0; i < projection->aggregates.count; i++) {
+    for (size_t i = 0; i < batch->aggregates.count; i++) {
         const struct product_change *product =
-            (const struct product_change *)projection->aggregates.rows[i];
+            (const struct product_change *)batch->aggregates.rows[i];
         if (product->mode == ROW_INSERT)
             continue;
         add_stock(stock, product);
@@ -277,11 +277,11 @@ void sets_inventory(struct writer *writer, const struct projection *projection)
 
     struct set *updates = writer_set(writer, 2, &reservations_update, reservations_types);
     struct set *upserts = writer_set(writer, 3, &reservations_upsert, reservations_types);
-    for (size_t i = 0; i < projection->parts.count; i++) {
+    for (size_t i = 0; i < batch->claims.count; i++) {
         const struct reservation_change *change =
-            (const struct reservation_change *)projection->parts.rows[i];
+            (const struct reservation_change *)batch->claims.rows[i];
         if (change->mode != ROW_INSERT)
             add_reservation(change->mode == ROW_UPDATE ? updates : upserts, change);
     }
-    writer_count_sets(writer, 4, projection, &commands_count, &products_count);
+    writer_count_sets(writer, 4, batch, &commands_count, &products_count);
 }

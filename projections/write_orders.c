@@ -52,7 +52,7 @@ static const struct ol_pg_statement orders_count = {
 
 /* ---- new rows -------------------------------------------------------------------------------- */
 
-static void put_basket(struct ol_pg_copy *copy, const struct row *row)
+static void put_basket(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct order_change *order = (const struct order_change *)row;
     put_text(copy, order->row.id);
@@ -70,7 +70,7 @@ static void put_basket(struct ol_pg_copy *copy, const struct row *row)
     ol_pg_put_array_end(copy);
 }
 
-static void put_order(struct ol_pg_copy *copy, const struct row *row)
+static void put_order(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct order_change *order = (const struct order_change *)row;
     bool paid = order->total_minor > 0;
@@ -100,21 +100,21 @@ static void put_order(struct ol_pg_copy *copy, const struct row *row)
     put_text(copy, order->origin.command_id);
 }
 
-static bool is_new(const struct row *row)
+static bool is_new(const struct keyed_row *row)
 {
     return ((const struct order_change *)row)->mode == ROW_INSERT;
 }
 
-enum ol_class write_orders(struct writer *writer, const struct projection *projection,
+enum ol_class write_orders(struct writer *writer, const struct row_batch *batch,
                            struct ol_error *reterr)
 {
     enum ol_class class =
-        writer_copy_rows(writer, TABLE_orders, &projection->aggregates, is_new, put_order, reterr);
+        writer_copy_rows(writer, TABLE_orders, &batch->aggregates, is_new, put_order, reterr);
     if (!class)
-        class = writer_copy_rows(writer, TABLE_order_baskets, &projection->aggregates, is_new,
+        class = writer_copy_rows(writer, TABLE_order_baskets, &batch->aggregates, is_new,
                                  put_basket, reterr);
     if (!class)
-        class = writer_copy_commands(writer, TABLE_order_commands, projection, reterr);
+        class = writer_copy_commands(writer, TABLE_order_commands, batch, reterr);
     return class;
 }
 
@@ -139,14 +139,13 @@ static void add_order(struct set *set, const struct order_change *order)
     array_us_or_null(array++, order->settled_us);
 }
 
-void sets_orders(struct writer *writer, const struct projection *projection)
+void sets_orders(struct writer *writer, const struct row_batch *batch)
 {
     struct set *set = writer_set(writer, 0, &orders_update, orders_types);
-    for (size_t i = 0; i < projection->aggregates.count; i++) {
-        const struct order_change *order =
-            (const struct order_change *)projection->aggregates.rows[i];
+    for (size_t i = 0; i < batch->aggregates.count; i++) {
+        const struct order_change *order = (const struct order_change *)batch->aggregates.rows[i];
         if (order->mode == ROW_UPDATE)
             add_order(set, order);
     }
-    writer_count_sets(writer, 1, projection, &commands_count, &orders_count);
+    writer_count_sets(writer, 1, batch, &commands_count, &orders_count);
 }

@@ -87,12 +87,12 @@ static const struct ol_pg_statement accounts_count = {
 
 /* ---- new rows -------------------------------------------------------------------------------- */
 
-static bool account_is_new(const struct row *row)
+static bool account_is_new(const struct keyed_row *row)
 {
     return ((const struct account_change *)row)->mode == ROW_INSERT;
 }
 
-static void put_account(struct ol_pg_copy *copy, const struct row *row)
+static void put_account(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct account_change *account = (const struct account_change *)row;
     put_text(copy, account->row.id);
@@ -109,12 +109,12 @@ static void put_account(struct ol_pg_copy *copy, const struct row *row)
     put_text(copy, account->origin.command_id);
 }
 
-static bool payment_is_new(const struct row *row)
+static bool payment_is_new(const struct keyed_row *row)
 {
     return ((const struct payment_change *)row)->mode == ROW_INSERT;
 }
 
-static void put_payment(struct ol_pg_copy *copy, const struct row *row)
+static void put_payment(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct payment_change *payment = (const struct payment_change *)row;
     bool in_full = payment->refunded_minor > 0 && payment->refunded_minor == payment->amount_minor;
@@ -134,16 +134,16 @@ static void put_payment(struct ol_pg_copy *copy, const struct row *row)
     put_name(copy, refusal_name(payment->reason));
 }
 
-enum ol_class write_payments(struct writer *writer, const struct projection *projection,
+enum ol_class write_payments(struct writer *writer, const struct row_batch *batch,
                              struct ol_error *reterr)
 {
-    enum ol_class class = writer_copy_rows(writer, TABLE_accounts, &projection->aggregates,
+    enum ol_class class = writer_copy_rows(writer, TABLE_accounts, &batch->aggregates,
                                            account_is_new, put_account, reterr);
     if (!class)
-        class = writer_copy_rows(writer, TABLE_payments, &projection->parts, payment_is_new,
+        class = writer_copy_rows(writer, TABLE_payments, &batch->claims, payment_is_new,
                                  put_payment, reterr);
     if (!class)
-        class = writer_copy_commands(writer, TABLE_account_commands, projection, reterr);
+        class = writer_copy_commands(writer, TABLE_account_commands, batch, reterr);
     return class;
 }
 
@@ -181,22 +181,21 @@ static void add_payment(struct set *set, const struct payment_change *payment)
     array_name(array++, refusal_name(payment->reason));
 }
 
-void sets_payments(struct writer *writer, const struct projection *projection)
+void sets_payments(struct writer *writer, const struct row_batch *batch)
 {
     struct set *accounts = writer_set(writer, 0, &accounts_update, accounts_types);
-    for (size_t i = 0; i < projection->aggregates.count; i++) {
+    for (size_t i = 0; i < batch->aggregates.count; i++) {
         const struct account_change *account =
-            (const struct account_change *)projection->aggregates.rows[i];
+            (const struct account_change *)batch->aggregates.rows[i];
         if (account->mode == ROW_UPDATE)
             add_account(accounts, account);
     }
     struct set *updates = writer_set(writer, 1, &payments_update, payments_types);
     struct set *upserts = writer_set(writer, 2, &payments_upsert, payments_types);
-    for (size_t i = 0; i < projection->parts.count; i++) {
-        const struct payment_change *payment =
-            (const struct payment_change *)projection->parts.rows[i];
+    for (size_t i = 0; i < batch->claims.count; i++) {
+        const struct payment_change *payment = (const struct payment_change *)batch->claims.rows[i];
         if (payment->mode != ROW_INSERT)
             add_payment(payment->mode == ROW_UPDATE ? updates : upserts, payment);
     }
-    writer_count_sets(writer, 3, projection, &commands_count, &accounts_count);
+    writer_count_sets(writer, 3, batch, &commands_count, &accounts_count);
 }

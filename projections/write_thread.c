@@ -11,21 +11,21 @@ struct write_thread {
     struct writer *writer;
     void (*done)(void *context);
     void *context;
-    struct projection *batch; /* the owner's view */
+    struct row_batch *batch; /* the owner's view */
 
     pthread_mutex_t mutex; /* over all below */
     pthread_cond_t changed;
-    struct projection *waiting; /* submitted, not yet begun */
+    struct row_batch *waiting; /* submitted, not yet begun */
     bool finished, stopping;
     struct write_outcome outcome;
 };
 
-static struct projection *next_batch(struct write_thread *thread)
+static struct row_batch *next_batch(struct write_thread *thread)
 {
     pthread_mutex_lock(&thread->mutex);
     while (!thread->waiting && !thread->stopping)
         pthread_cond_wait(&thread->changed, &thread->mutex);
-    struct projection *batch = thread->waiting;
+    struct row_batch *batch = thread->waiting;
     thread->waiting = NULL;
     pthread_mutex_unlock(&thread->mutex);
     return batch;
@@ -34,10 +34,10 @@ static struct projection *next_batch(struct write_thread *thread)
 static void *write_batches(void *argument)
 {
     struct write_thread *thread = argument;
-    for (struct projection *batch; (batch = next_batch(thread));) {
+    for (struct row_batch *batch; (batch = next_batch(thread));) {
         struct write_outcome outcome = {0};
         int64_t began_us = ol_clock_monotonic_us();
-        projection_seal(batch);
+        row_batch_seal(batch);
         outcome.class = writer_write(thread->writer, batch, &outcome.lost, &outcome.error);
         outcome.duration_us = ol_clock_monotonic_us() - began_us;
         pthread_mutex_lock(&thread->mutex);
@@ -87,18 +87,18 @@ void write_thread_stop(struct write_thread *thread)
     free(thread);
 }
 
-void write_thread_submit(struct write_thread *thread, struct projection *projection)
+void write_thread_submit(struct write_thread *thread, struct row_batch *batch)
 {
     assert(!thread->batch);
-    thread->batch = projection;
+    thread->batch = batch;
     pthread_mutex_lock(&thread->mutex);
-    thread->waiting = projection;
+    thread->waiting = batch;
     thread->finished = false;
     pthread_cond_broadcast(&thread->changed);
     pthread_mutex_unlock(&thread->mutex);
 }
 
-struct projection *write_thread_batch(const struct write_thread *thread)
+struct row_batch *write_thread_batch(const struct write_thread *thread)
 {
     return thread->batch;
 }

@@ -28,10 +28,10 @@ struct write_thread *write_thread_start(struct writer *writer, void (*done)(void
 /* Waits for a batch under way, then ends. Takes NULL. */
 void write_thread_stop(struct write_thread *thread);
 
-void write_thread_submit(struct write_thread *thread, struct projection *projection);
+void write_thread_submit(struct write_thread *thread, struct row_batch *batch);
 
-/* The batch under way, or one whose outcome was not taken yet; NULL: the thread is free. */
-struct projection *write_thread_batch(const struct write_thread *thread);
+/* The batch under way, or one whose outcome was not asked for yet; NULL: the thread is free. */
+struct row_batch *write_thread_batch(const struct write_thread *thread);
 
 /* True and the outcome, once, when the batch is written or has failed; waits up to wait_ms. */
 bool write_thread_outcome(struct write_thread *thread, int wait_ms,

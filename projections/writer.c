@@ -100,7 +100,7 @@ struct set *writer_set(struct writer *writer, size_t index, const struct ol_pg_s
     return &writer->sets[index];
 }
 
-void writer_count_sets(struct writer *writer, size_t index, const struct projection *projection,
+void writer_count_sets(struct writer *writer, size_t index, const struct row_batch *batch,
                        const struct ol_pg_statement *commands,
                        const struct ol_pg_statement *aggregates)
 {
@@ -109,9 +109,9 @@ void writer_count_sets(struct writer *writer, size_t index, const struct project
     for (size_t i = 0; i < 2; i++) {
         struct set *set = writer_set(writer, index + i, i ? aggregates : commands, types);
         set->with_next = i == 0;
-        for (size_t row = 0; row < projection->counts.count; row++) {
+        for (size_t row = 0; row < batch->counts.count; row++) {
             const struct command_count *count =
-                (const struct command_count *)projection->counts.rows[row];
+                (const struct command_count *)batch->counts.rows[row];
             array_text(&set->arrays[0], count->row.id);
             array_text(&set->arrays[1], count->row.second);
             ol_pg_array_int32(&set->arrays[2], count->duplicates);
@@ -177,7 +177,7 @@ enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static void put_progress(struct set *set, int32_t partition,
-                         const struct projection_partition *state)
+                         const struct row_batch_partition *state)
 {
     struct ol_pg_array *array = set->arrays;
     const struct receipt *receipt = &state->now.receipt;
@@ -207,14 +207,14 @@ static void put_progress(struct set *set, int32_t partition,
 }
 
 /* BEGIN and the fence in one round trip. *ret_lost: partitions that are not where we left them. */
-static enum ol_class set_progress(struct writer *writer, const struct projection *projection,
+static enum ol_class set_progress(struct writer *writer, const struct row_batch *batch,
                                   uint64_t *ret_lost, struct ol_error *reterr)
 {
     uint64_t moved = 0;
     set_begin(&writer->progress, &progress_set, progress_types);
     for (int32_t i = 0; i < PARTITIONS_MAX; i++) {
-        if (projection->partitions[i].touched)
-            put_progress(&writer->progress, i, &projection->partitions[i]);
+        if (batch->partitions[i].touched)
+            put_progress(&writer->progress, i, &batch->partitions[i]);
     }
     struct ol_pg_params params = {0};
     ol_pg_param_text(&params, writer->topic, strlen(writer->topic));
@@ -232,7 +232,7 @@ static enum ol_class set_progress(struct writer *writer, const struct projection
         moved |= UINT64_C(1) << ol_pg_int16(&rows[1], row, 0);
     ol_pg_rows_release(&rows[0]);
     ol_pg_rows_release(&rows[1]);
-    *ret_lost = projection_lost(projection, moved);
+    *ret_lost = row_batch_lost(batch, moved);
     if (*ret_lost)
         return ol_fail(reterr, OL_CONFLICT,
                        "%d partitions of %s were projected by somebody else meanwhile",
@@ -241,8 +241,8 @@ static enum ol_class set_progress(struct writer *writer, const struct projection
 }
 
 enum ol_class writer_copy_rows(struct writer *writer, enum table table, const struct rowset *rows,
-                               bool (*is_new)(const struct row *row),
-                               void (*put)(struct ol_pg_copy *copy, const struct row *row),
+                               bool (*is_new)(const struct keyed_row *row),
+                               void (*put)(struct ol_pg_copy *copy, const struct keyed_row *row),
                                struct ol_error *reterr)
 {
     assert(tables[table].context == writer->context);
@@ -264,7 +264,7 @@ enum ol_class writer_copy_rows(struct writer *writer, enum table table, const st
 }
 
 /* The columns that all tables of commands have. */
-static void put_command(struct ol_pg_copy *copy, const struct row *row)
+static void put_command(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct command_change *command = (const struct command_change *)row;
     put_text(copy, command->row.id);
@@ -283,7 +283,7 @@ static void put_command(struct ol_pg_copy *copy, const struct row *row)
 }
 
 /* And what the command moved. */
-static void put_moving_command(struct ol_pg_copy *copy, const struct row *row)
+static void put_moving_command(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
     const struct command_change *command = (const struct command_change *)row;
     put_command(copy, row);
@@ -295,34 +295,34 @@ static void put_moving_command(struct ol_pg_copy *copy, const struct row *row)
 }
 
 enum ol_class writer_copy_commands(struct writer *writer, enum table table,
-                                   const struct projection *projection, struct ol_error *reterr)
+                                   const struct row_batch *batch, struct ol_error *reterr)
 {
-    return writer_copy_rows(writer, table, &projection->commands, NULL,
+    return writer_copy_rows(writer, table, &batch->commands, NULL,
                             writer->context == CONTEXT_ORDERS ? put_command : put_moving_command,
                             reterr);
 }
 
-static enum ol_class copy_rows(struct writer *writer, const struct projection *projection,
+static enum ol_class copy_rows(struct writer *writer, const struct row_batch *batch,
                                struct ol_error *reterr)
 {
     switch (writer->context) {
-    case CONTEXT_ORDERS: return write_orders(writer, projection, reterr);
-    case CONTEXT_INVENTORY: return write_inventory(writer, projection, reterr);
-    case CONTEXT_PAYMENTS: return write_payments(writer, projection, reterr);
+    case CONTEXT_ORDERS: return write_orders(writer, batch, reterr);
+    case CONTEXT_INVENTORY: return write_inventory(writer, batch, reterr);
+    case CONTEXT_PAYMENTS: return write_payments(writer, batch, reterr);
     case CONTEXT_COUNT: break;
     }
     assert(!"a writer has a context");
     return OL_FATAL;
 }
 
-static void fill_sets(struct writer *writer, const struct projection *projection)
+static void fill_sets(struct writer *writer, const struct row_batch *batch)
 {
     for (size_t i = 0; i < SETS_MAX; i++)
         writer->sets[i].statement = NULL;
     switch (writer->context) {
-    case CONTEXT_ORDERS: sets_orders(writer, projection); break;
-    case CONTEXT_INVENTORY: sets_inventory(writer, projection); break;
-    case CONTEXT_PAYMENTS: sets_payments(writer, projection); break;
+    case CONTEXT_ORDERS: sets_orders(writer, batch); break;
+    case CONTEXT_INVENTORY: sets_inventory(writer, batch); break;
+    case CONTEXT_PAYMENTS: sets_payments(writer, batch); break;
     case CONTEXT_COUNT: assert(!"a writer has a context");
     }
 }
@@ -333,7 +333,8 @@ static bool set_is_used(const struct set *set)
     return set->statement && set->arrays[0].count > 0;
 }
 
-/* The key of a set's only row, for the message; a set of several does not tell which are amiss. */
+/* The key of a set's only row, for the message; with several rows the count alone does not say which
+ * one is missing. */
 static struct text only_key(const struct set *set)
 {
     const struct ol_pg_array *ids = &set->arrays[0];
@@ -391,7 +392,8 @@ static enum ol_class write_sets(struct writer *writer, struct ol_error *reterr)
     return class;
 }
 
-/* Data and constraints that the server refuses are the same to us as rows that are not there. */
+/* SQLSTATE classes 22 (data) and 23 (constraints) are treated like a row count that does not match:
+ * the batch holds an event that cannot be applied. */
 static enum ol_class class_of(const struct writer *writer, enum ol_class class,
                               struct ol_error *reterr)
 {
@@ -404,15 +406,15 @@ static enum ol_class class_of(const struct writer *writer, enum ol_class class,
     return OL_VIOLATED;
 }
 
-enum ol_class writer_write(struct writer *writer, struct projection *projection, uint64_t *ret_lost,
+enum ol_class writer_write(struct writer *writer, struct row_batch *batch, uint64_t *ret_lost,
                            struct ol_error *reterr)
 {
-    assert(projection->context == writer->context && projection->event_count > 0);
+    assert(batch->context == writer->context && batch->event_count > 0);
     *ret_lost = 0;
-    enum ol_class class = set_progress(writer, projection, ret_lost, reterr);
+    enum ol_class class = set_progress(writer, batch, ret_lost, reterr);
     if (!class) {
-        fill_sets(writer, projection);
-        class = copy_rows(writer, projection, reterr);
+        fill_sets(writer, batch);
+        class = copy_rows(writer, batch, reterr);
     }
     if (!class)
         class = write_sets(writer, reterr);

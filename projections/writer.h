@@ -12,7 +12,7 @@
 #define PROJECTIONS_WRITER_H
 
 #include "lib/pg/ol_pg.h"
-#include "projections/core.h"
+#include "projections/reduce.h"
 
 struct writer;
 
@@ -37,13 +37,13 @@ enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
  * Writes the batch. The batch stays as it is; clear it afterwards.
  *     OL_OK        it is in the database
  *     OL_CONFLICT  somebody else has written some of its partitions (bits of *ret_lost): nothing is
- *                  written, read the progress anew
+ *                  written, read the progress again
  *     OL_VIOLATED  the database does not hold what the events build on; nothing is written
  *     OL_RETRY     nothing is written; or, when the connection is lost, perhaps all: only
  *                  projection_progress tells
  *     OL_FATAL     as ol_pg_exec(); nothing is written
  */
-enum ol_class writer_write(struct writer *writer, struct projection *projection, uint64_t *ret_lost,
+enum ol_class writer_write(struct writer *writer, struct row_batch *batch, uint64_t *ret_lost,
                            struct ol_error *reterr);
 
 #endif

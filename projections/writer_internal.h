@@ -33,30 +33,30 @@ struct set *writer_set(struct writer *writer, size_t index, const struct ol_pg_s
                        const enum ol_pg_type *types);
 
 /* The sets of repeated commands: the table of commands, else the aggregate's own row. */
-void writer_count_sets(struct writer *writer, size_t index, const struct projection *projection,
+void writer_count_sets(struct writer *writer, size_t index, const struct row_batch *batch,
                        const struct ol_pg_statement *commands,
                        const struct ol_pg_statement *aggregates);
 
 /* COPY of the rows that `is_new` (NULL: all) picks; without any, nothing is asked. */
 enum ol_class writer_copy_rows(struct writer *writer, enum table table, const struct rowset *rows,
-                               bool (*is_new)(const struct row *row),
-                               void (*put)(struct ol_pg_copy *copy, const struct row *row),
+                               bool (*is_new)(const struct keyed_row *row),
+                               void (*put)(struct ol_pg_copy *copy, const struct keyed_row *row),
                                struct ol_error *reterr);
 
 /* The same for the context's table of commands. */
 enum ol_class writer_copy_commands(struct writer *writer, enum table table,
-                                   const struct projection *projection, struct ol_error *reterr);
+                                   const struct row_batch *batch, struct ol_error *reterr);
 
 /* Each context: rows that the batch made, then the sets of what it changed. */
-enum ol_class write_orders(struct writer *writer, const struct projection *projection,
+enum ol_class write_orders(struct writer *writer, const struct row_batch *batch,
                            struct ol_error *reterr);
-void sets_orders(struct writer *writer, const struct projection *projection);
-enum ol_class write_inventory(struct writer *writer, const struct projection *projection,
+void sets_orders(struct writer *writer, const struct row_batch *batch);
+enum ol_class write_inventory(struct writer *writer, const struct row_batch *batch,
                               struct ol_error *reterr);
-void sets_inventory(struct writer *writer, const struct projection *projection);
-enum ol_class write_payments(struct writer *writer, const struct projection *projection,
+void sets_inventory(struct writer *writer, const struct row_batch *batch);
+enum ol_class write_payments(struct writer *writer, const struct row_batch *batch,
                              struct ol_error *reterr);
-void sets_payments(struct writer *writer, const struct projection *projection);
+void sets_payments(struct writer *writer, const struct row_batch *batch);
 
 /* ---- values that may be unset ---------------------------------------------------------------- */
 

@@ -539,7 +539,7 @@ static bool wire_decode(struct wire_reader *reader, const struct wire_message *m
 
 /* ---- encoding ---- */
 
-static inline uint8_t *take(struct wire_writer *writer, size_t bytes)
+static inline uint8_t *reserve(struct wire_writer *writer, size_t bytes)
 {
     writer->used += bytes;
     return writer->used <= writer->size ? writer->end - writer->used : NULL;
@@ -547,7 +547,7 @@ static inline uint8_t *take(struct wire_writer *writer, size_t bytes)
 
 static inline void put_byte(struct wire_writer *writer, uint8_t byte)
 {
-    uint8_t *at = take(writer, 1);
+    uint8_t *at = reserve(writer, 1);
     if (at)
         *at = byte;
 }
@@ -556,7 +556,7 @@ static void put_long_varint(struct wire_writer *writer, uint64_t value)
 {
     unsigned bits = 64 - (unsigned)__builtin_clzll(value);
     unsigned size = (bits + 6) / 7;
-    uint8_t *at = take(writer, size);
+    uint8_t *at = reserve(writer, size);
     if (!at)
         return;
     for (; value >= 0x80; value >>= 7)
@@ -589,7 +589,7 @@ void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t valu
 {
     if (value == 0)
         return;
-    uint8_t *at = take(writer, 8);
+    uint8_t *at = reserve(writer, 8);
     for (unsigned i = 0; at && i < 8; i++)
         at[i] = (uint8_t)(value >> (8 * i));
     put_tag(writer, number, WIRE_64BIT);
@@ -599,7 +599,7 @@ void wire_put_bytes(struct wire_writer *writer, uint32_t number, const char *dat
 {
     if (size == 0)
         return;
-    uint8_t *at = take(writer, size);
+    uint8_t *at = reserve(writer, size);
     if (at)
         memcpy(at, data, size);
     put_varint(writer, size);

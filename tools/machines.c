@@ -43,11 +43,11 @@ static const char *order_step(enum order_step_kind kind)
     return step_kind_name(&(struct step_message){.context = CONTEXT_ORDERS, .order.kind = kind});
 }
 
-/* A step of the row's target, by its number. */
-static const char *row_step(const struct checkout_row *row, int kind)
+/* A step of the part's target, by its number. */
+static const char *part_step(const struct checkout_part *part, int kind)
 {
     struct step_message message = {.context = CONTEXT_INVENTORY};
-    if (row->target == STEP_TO_PAYMENTS) {
+    if (part->target == STEP_TO_PAYMENTS) {
         message.context = CONTEXT_PAYMENTS;
         message.payment.kind = (enum payment_step_kind)kind;
     } else {
@@ -138,25 +138,26 @@ static void print_cancel_rules(FILE *out)
 
 static void print_checkout(FILE *out)
 {
-    static const char *const moves[CHECKOUT_MOVE_COUNT] = {"", "ask", "undo", "settle"};
-    fputs("## Checkout: the saga's rows\n\n"
-          "| row | ask | done | failed | undo | undone | settle |\n"
+    static const char *const actions[CHECKOUT_ACTION_COUNT] = {"", "ask", "undo", "complete"};
+    fputs("## Checkout: the saga's parts\n\n"
+          "| part | ask | done | failed | undo | undone | complete |\n"
           "| --- | --- | --- | --- | --- | --- | --- |\n",
           out);
-    for (size_t i = 0; i < CHECKOUT_ROW_COUNT; i++) {
-        const struct checkout_row *row = &checkout_rows[i];
-        fprintf(out, "| %s | %s | %s | %s | %s | %s | %s |\n", row->name, row_step(row, row->ask),
-                order_step(row->done), order_step(row->failed), row_step(row, row->undo),
-                order_step(row->undone), or_dash(row_step(row, row->settle)));
+    for (size_t i = 0; i < CHECKOUT_PART_COUNT; i++) {
+        const struct checkout_part *part = &checkout_parts[i];
+        fprintf(out, "| %s | %s | %s | %s | %s | %s | %s |\n", part->name,
+                part_step(part, part->ask), order_step(part->done), order_step(part->failed),
+                part_step(part, part->undo), order_step(part->undone),
+                or_dash(part_step(part, part->complete)));
     }
-    fputs("\n| after | row | move |\n| --- | --- | --- |\n", out);
-    for (size_t i = 0; i < CHECKOUT_TURN_COUNT; i++)
-        fprintf(out, "| %s | %s | %s |\n", order_event(checkout_turns[i].event),
-                checkout_rows[checkout_turns[i].row].name, moves[checkout_turns[i].move]);
-    fputs(
-        "\nA move goes to whoever it is due for: a group that has not answered is asked, one that "
-        "holds or may yet hold\nstock is released, a payment that is asked is voided.\n\n",
-        out);
+    fputs("\n| after | part | action |\n| --- | --- | --- |\n", out);
+    for (size_t i = 0; i < CHECKOUT_MOVE_COUNT; i++)
+        fprintf(out, "| %s | %s | %s |\n", order_event(checkout_moves[i].event),
+                checkout_parts[checkout_moves[i].part].name, actions[checkout_moves[i].action]);
+    fputs("\nAn action goes to whoever is due for it: a group that has not answered is asked, one "
+          "that "
+          "holds or may yet hold\nstock is released, a payment that is asked is voided.\n\n",
+          out);
 }
 
 /* ---- those who answer ---- */

@@ -54,12 +54,11 @@ bool fold_init(struct fold *fold, enum context context, const char *topic, int32
     fold->slots = calloc(SLOTS_MIN, sizeof *fold->slots);
     fold->slot_count = SLOTS_MIN;
     for (int32_t i = 0; i < PARTITIONS_MAX; i++) {
-        struct fold_partition *place = &fold->places[i];
-        place->last_offset = -1;
-        place->last_recorded_us = TIME_NONE;
+        struct fold_partition *log = &fold->logs[i];
+        log->last_offset = -1;
+        log->last_recorded_us = TIME_NONE;
         for (int source = CAUSE_COMMANDS; source <= CAUSE_STEPS; source++)
-            place->last_cause[source].offset = place->first_open[source] =
-                place->last_open[source] = -1;
+            log->last_cause[source].offset = log->first_open[source] = log->last_open[source] = -1;
     }
     return fold->slots != NULL;
 }
@@ -67,7 +66,7 @@ bool fold_init(struct fold *fold, enum context context, const char *topic, int32
 void fold_release(struct fold *fold)
 {
     for (int32_t i = 0; i < PARTITIONS_MAX; i++)
-        free(fold->places[i].causes);
+        free(fold->logs[i].causes);
     free(fold->slots);
     ol_arena_release(&fold->arena);
     fold->slots = NULL;
@@ -189,18 +188,18 @@ void fold_name(const struct fold_entity *entity, char *buffer, size_t buffer_byt
 
 /* ---- findings ---- */
 
-void fold_wrong(struct fold_turn *turn, enum check check, const char *format, ...)
+void fold_wrong(struct fold_input *input, enum check check, const char *format, ...)
 {
     char what[512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    if (!turn->where[0])
-        snprintf(turn->where, sizeof turn->where, "%s[%d]@%" PRId64, turn->fold->topic,
-                 turn->partition, turn->offset);
-    findings_add(turn->fold->findings, check, turn->where, "%s: %s", event_kind_name(turn->event),
-                 what);
+    if (!input->where[0])
+        snprintf(input->where, sizeof input->where, "%s[%d]@%" PRId64, input->fold->topic,
+                 input->partition, input->offset);
+    findings_add(input->fold->findings, check, input->where, "%s: %s",
+                 event_kind_name(input->event), what);
 }
 
 struct guarded {
@@ -215,7 +214,7 @@ static void run_guarded(void *argument)
     guarded->apply(guarded->state, guarded->event);
 }
 
-bool fold_guard(struct fold_turn *turn, struct fold_entity *entity, fold_apply *apply,
+bool fold_guard(struct fold_input *input, struct fold_entity *entity, fold_apply *apply,
                 const void *event)
 {
     struct guarded guarded = {apply, fold_state(entity), event};
@@ -225,37 +224,37 @@ bool fold_guard(struct fold_turn *turn, struct fold_entity *entity, fold_apply *
     char name[300];
     fold_name(entity, name, sizeof name);
     entity->broken = true;
-    fold_wrong(turn, CHECK_EVENTS, "it does not fit the state of %s: %s", name, condition);
+    fold_wrong(input, CHECK_EVENTS, "it does not fit the state of %s: %s", name, condition);
     return false;
 }
 
-bool fold_check_version(struct fold_turn *turn, struct fold_entity *entity, int64_t before,
+bool fold_check_version(struct fold_input *input, struct fold_entity *entity, int64_t before,
                         int64_t version)
 {
-    findings_look(turn->fold->findings, CHECK_VERSIONS);
+    findings_look(input->fold->findings, CHECK_VERSIONS);
     if (version == before + 1)
         return true;
     char name[300];
     fold_name(entity, name, sizeof name);
     entity->broken = true;
-    fold_wrong(turn, CHECK_VERSIONS, "version %" PRId64 " of %s follows version %" PRId64, version,
+    fold_wrong(input, CHECK_VERSIONS, "version %" PRId64 " of %s follows version %" PRId64, version,
                name, before);
     return false;
 }
 
-void fold_check_place(struct fold_turn *turn, struct text key)
+void fold_check_partition(struct fold_input *input, struct text key)
 {
-    int32_t partition = partition_of(key, turn->fold->partitions);
-    if (partition != turn->partition)
-        fold_wrong(turn, CHECK_EVENTS, "%.*s belongs on partition %d", (int)key.bytes, key.data,
+    int32_t partition = partition_of(key, input->fold->partitions);
+    if (partition != input->partition)
+        fold_wrong(input, CHECK_EVENTS, "%.*s belongs on partition %d", (int)key.bytes, key.data,
                    partition);
 }
 
 /* ---- commands ---- */
 
-bool fold_settles(const struct fold_turn *turn)
+bool fold_is_first_outcome(const struct fold_input *input)
 {
-    return turn->event->cause_source == CAUSE_COMMANDS && turn->event->cause_index == 0;
+    return input->event->cause_source == CAUSE_COMMANDS && input->event->cause_index == 0;
 }
 
 static enum entity_kind aggregate_kind(enum context context)
@@ -292,37 +291,38 @@ static bool origin_of(const struct fold *fold, struct text aggregate, struct tex
     return *origin.command_id != ROW_NULL && *origin.command_id == cell_text(command);
 }
 
-void fold_check_origin(struct fold_turn *turn, struct text aggregate)
+void fold_check_origin(struct fold_input *input, struct text aggregate)
 {
-    struct text command = turn->event->metadata.command_id;
-    findings_look(turn->fold->findings, CHECK_OUTCOMES);
-    if (!fold_settles(turn))
-        fold_wrong(turn, CHECK_OUTCOMES, "%.*s was made without a command", (int)aggregate.bytes,
+    struct text command = input->event->metadata.command_id;
+    findings_look(input->fold->findings, CHECK_OUTCOMES);
+    if (!fold_is_first_outcome(input))
+        fold_wrong(input, CHECK_OUTCOMES, "%.*s was made without a command", (int)aggregate.bytes,
                    aggregate.data);
-    if (fold_find(turn->fold, ENTITY_COMMAND, aggregate, command))
-        fold_wrong(turn, CHECK_OUTCOMES, "command %.*s of %.*s has an outcome already",
+    if (fold_find(input->fold, ENTITY_COMMAND, aggregate, command))
+        fold_wrong(input, CHECK_OUTCOMES, "command %.*s of %.*s has an outcome already",
                    (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
 }
 
-struct fold_command *fold_settle(struct fold_turn *turn, struct text aggregate, const char *kind)
+struct fold_command *fold_add_outcome(struct fold_input *input, struct text aggregate,
+                                      const char *kind)
 {
-    const struct event_message *event = turn->event;
+    const struct event_message *event = input->event;
     struct text command = event->metadata.command_id;
     struct origin origin;
-    findings_look(turn->fold->findings, CHECK_OUTCOMES);
-    if (origin_of(turn->fold, aggregate, command, &origin) ||
-        fold_find(turn->fold, ENTITY_COMMAND, aggregate, command))
-        fold_wrong(turn, CHECK_OUTCOMES, "command %.*s of %.*s has an outcome already",
+    findings_look(input->fold->findings, CHECK_OUTCOMES);
+    if (origin_of(input->fold, aggregate, command, &origin) ||
+        fold_find(input->fold, ENTITY_COMMAND, aggregate, command))
+        fold_wrong(input, CHECK_OUTCOMES, "command %.*s of %.*s has an outcome already",
                    (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
     struct fold_entity *entity =
-        fold_get(turn->fold, ENTITY_COMMAND, turn->partition, aggregate, command);
+        fold_get(input->fold, ENTITY_COMMAND, input->partition, aggregate, command);
     if (!entity)
         return NULL;
     struct fold_command *row = (struct fold_command *)fold_cells(entity);
     *row = (struct fold_command){
-        .partition = turn->partition,
+        .partition = input->partition,
         .body_digest = (int64_t)event->body_digest,
-        .event_offset = turn->offset,
+        .event_offset = input->offset,
         .recorded_at = cell_time(event->recorded_at_us),
         .outcome = cell_name(command_outcome_name(*kind ? OUTCOME_ACCEPTED : OUTCOME_REJECTED)),
         .code = ROW_NULL,
@@ -335,11 +335,11 @@ struct fold_command *fold_settle(struct fold_turn *turn, struct text aggregate, 
     return row;
 }
 
-static bool rejected_event(struct fold_turn *turn)
+static bool rejected_event(struct fold_input *input)
 {
-    const struct event_message *event = turn->event;
-    fold_check_place(turn, event->rejected.aggregate_id);
-    struct fold_command *row = fold_settle(turn, event->rejected.aggregate_id, "");
+    const struct event_message *event = input->event;
+    fold_check_partition(input, event->rejected.aggregate_id);
+    struct fold_command *row = fold_add_outcome(input, event->rejected.aggregate_id, "");
     if (!row)
         return false;
     row->code = cell_name(refusal_name(event->rejected.code));
@@ -348,18 +348,18 @@ static bool rejected_event(struct fold_turn *turn)
 }
 
 /* A command that came again: counted in the row of its first outcome, which it must repeat. */
-static void repeated_event(struct fold_turn *turn, struct text aggregate, bool is_conflict)
+static void repeated_event(struct fold_input *input, struct text aggregate, bool is_conflict)
 {
-    const struct event_message *event = turn->event;
+    const struct event_message *event = input->event;
     struct text command = event->metadata.command_id;
     struct origin origin;
     int64_t outcome = cell_name(command_outcome_name(OUTCOME_ACCEPTED)), code = ROW_NULL;
-    findings_look(turn->fold->findings, CHECK_OUTCOMES);
-    fold_check_place(turn, aggregate);
-    if (!origin_of(turn->fold, aggregate, command, &origin)) {
-        struct fold_entity *entity = fold_find(turn->fold, ENTITY_COMMAND, aggregate, command);
+    findings_look(input->fold->findings, CHECK_OUTCOMES);
+    fold_check_partition(input, aggregate);
+    if (!origin_of(input->fold, aggregate, command, &origin)) {
+        struct fold_entity *entity = fold_find(input->fold, ENTITY_COMMAND, aggregate, command);
         if (!entity) {
-            fold_wrong(turn, CHECK_OUTCOMES, "command %.*s of %.*s came again, but has no outcome",
+            fold_wrong(input, CHECK_OUTCOMES, "command %.*s of %.*s came again, but has no outcome",
                        (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
             return;
         }
@@ -371,24 +371,24 @@ static void repeated_event(struct fold_turn *turn, struct text aggregate, bool i
     ++*(is_conflict ? origin.conflicts : origin.duplicates);
     if (!is_conflict && (outcome != cell_name(command_outcome_name(event->repeated.outcome)) ||
                          code != cell_name(refusal_name(event->repeated.code))))
-        fold_wrong(turn, CHECK_OUTCOMES,
+        fold_wrong(input, CHECK_OUTCOMES,
                    "command %.*s of %.*s got another answer than the first time",
                    (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
 }
 
 /* ---- causes and receipts ---- */
 
-static bool cause_add(struct fold_partition *place, int64_t offset, uint64_t digest)
+static bool cause_add(struct fold_partition *log, int64_t offset, uint64_t digest)
 {
-    if (place->cause_count == place->cause_capacity) {
-        size_t capacity = place->cause_capacity ? 2 * place->cause_capacity : 1024;
-        struct fold_cause *causes = realloc(place->causes, capacity * sizeof *causes);
+    if (log->cause_count == log->cause_capacity) {
+        size_t capacity = log->cause_capacity ? 2 * log->cause_capacity : 1024;
+        struct fold_cause *causes = realloc(log->causes, capacity * sizeof *causes);
         if (!causes)
             return false;
-        place->causes = causes;
-        place->cause_capacity = capacity;
+        log->causes = causes;
+        log->cause_capacity = capacity;
     }
-    place->causes[place->cause_count++] = (struct fold_cause){offset, digest};
+    log->causes[log->cause_count++] = (struct fold_cause){offset, digest};
     return true;
 }
 
@@ -412,60 +412,60 @@ uint64_t fold_command_digest(struct text aggregate, struct text command)
 }
 
 /* Rising offsets; the events of one input are numbered from 0. */
-static bool check_cause(struct fold_turn *turn, struct fold_partition *place)
+static bool check_cause(struct fold_input *input, struct fold_partition *log)
 {
-    const struct event_message *event = turn->event;
+    const struct event_message *event = input->event;
     enum cause_source source = event->cause_source;
-    int64_t last = place->last_cause[source].offset;
-    int32_t index = place->last_cause[source].index;
+    int64_t last = log->last_cause[source].offset;
+    int32_t index = log->last_cause[source].index;
     bool next = event->cause_offset > last && event->cause_index == 0;
     bool more = event->cause_offset == last && event->cause_index == index + 1;
-    findings_look(turn->fold->findings, CHECK_CAUSES);
+    findings_look(input->fold->findings, CHECK_CAUSES);
     if (!next && !more)
-        fold_wrong(turn, CHECK_CAUSES,
+        fold_wrong(input, CHECK_CAUSES,
                    "its cause is %s offset %" PRId64 " number %d, after offset %" PRId64
                    " number %d",
                    source == CAUSE_COMMANDS ? "commands" : "steps", event->cause_offset,
                    event->cause_index, last, index);
-    place->last_cause[source].offset = event->cause_offset;
-    place->last_cause[source].index = event->cause_index;
+    log->last_cause[source].offset = event->cause_offset;
+    log->last_cause[source].index = event->cause_index;
     if (event->cause_index != 0)
         return true;
-    place->open.decided += event->body == EVENT_BODY_DOMAIN;
-    place->open.refused += event->body == EVENT_BODY_REJECTED;
-    place->open.repeated += event->body == EVENT_BODY_REPEATED;
-    if (place->first_open[source] < 0)
-        place->first_open[source] = event->cause_offset;
-    place->last_open[source] = event->cause_offset;
+    log->open.decided += event->body == EVENT_BODY_DOMAIN;
+    log->open.refused += event->body == EVENT_BODY_REJECTED;
+    log->open.repeated += event->body == EVENT_BODY_REPEATED;
+    if (log->first_open[source] < 0)
+        log->first_open[source] = event->cause_offset;
+    log->last_open[source] = event->cause_offset;
     return source != CAUSE_COMMANDS ||
-           cause_add(place, event->cause_offset,
+           cause_add(log, event->cause_offset,
                      fold_command_digest(event_aggregate(event), event->metadata.command_id));
 }
 
-static void check_link(struct fold_turn *turn, const char *what, int64_t before_next, int64_t first,
-                       int64_t next, int64_t first_open, int64_t last_open)
+static void check_link(struct fold_input *input, const char *what, int64_t before_next,
+                       int64_t first, int64_t next, int64_t first_open, int64_t last_open)
 {
     if (before_next >= 0 && first != before_next)
-        fold_wrong(turn, CHECK_RECEIPTS,
+        fold_wrong(input, CHECK_RECEIPTS,
                    "its %s begin at %" PRId64 ", but the one before ended at %" PRId64, what, first,
                    before_next);
     if (first < 0 || next < first)
-        fold_wrong(turn, CHECK_RECEIPTS, "its %s go from %" PRId64 " to %" PRId64, what, first,
+        fold_wrong(input, CHECK_RECEIPTS, "its %s go from %" PRId64 " to %" PRId64, what, first,
                    next);
     if (first_open >= 0 && (first_open < first || last_open >= next))
-        fold_wrong(turn, CHECK_RECEIPTS,
+        fold_wrong(input, CHECK_RECEIPTS,
                    "its %s go from %" PRId64 " to %" PRId64 ", but events name %" PRId64
                    " to %" PRId64,
                    what, first, next, first_open, last_open);
 }
 
-static void check_counts(struct fold_turn *turn, const struct receipt *receipt,
+static void check_counts(struct fold_input *input, const struct receipt *receipt,
                          const struct receipt *open)
 {
     if (receipt->decided != open->decided || receipt->refused != open->refused ||
         receipt->repeated != open->repeated)
         fold_wrong(
-            turn, CHECK_RECEIPTS,
+            input, CHECK_RECEIPTS,
             "it counts %d decided, %d refused, %d repeated, but the events before it are %d, "
             "%d, %d",
             receipt->decided, receipt->refused, receipt->repeated, open->decided, open->refused,
@@ -475,54 +475,54 @@ static void check_counts(struct fold_turn *turn, const struct receipt *receipt,
     int64_t offsets = receipt->commands_next - receipt->commands_first + receipt->steps_next -
                       receipt->steps_first;
     if (inputs > offsets)
-        fold_wrong(turn, CHECK_RECEIPTS, "it counts %" PRId64 " inputs on %" PRId64 " offsets",
+        fold_wrong(input, CHECK_RECEIPTS, "it counts %" PRId64 " inputs on %" PRId64 " offsets",
                    inputs, offsets);
 }
 
-static void receipt_event(struct fold_turn *turn, struct fold_partition *place)
+static void receipt_event(struct fold_input *input, struct fold_partition *log)
 {
-    const struct receipt *receipt = &turn->event->receipt, *last = &place->last;
+    const struct receipt *receipt = &input->event->receipt, *last = &log->last;
     const int64_t counts[] = {receipt->decided, receipt->refused,   receipt->repeated,
                               receipt->ignored, receipt->passed_on, receipt->dead_lettered};
-    findings_look(turn->fold->findings, CHECK_RECEIPTS);
-    check_link(turn, "commands", place->has_receipt ? last->commands_next : -1,
-               receipt->commands_first, receipt->commands_next, place->first_open[CAUSE_COMMANDS],
-               place->last_open[CAUSE_COMMANDS]);
-    check_link(turn, "steps", place->has_receipt ? last->steps_next : -1, receipt->steps_first,
-               receipt->steps_next, place->first_open[CAUSE_STEPS], place->last_open[CAUSE_STEPS]);
-    check_counts(turn, receipt, &place->open);
+    findings_look(input->fold->findings, CHECK_RECEIPTS);
+    check_link(input, "commands", log->has_receipt ? last->commands_next : -1,
+               receipt->commands_first, receipt->commands_next, log->first_open[CAUSE_COMMANDS],
+               log->last_open[CAUSE_COMMANDS]);
+    check_link(input, "steps", log->has_receipt ? last->steps_next : -1, receipt->steps_first,
+               receipt->steps_next, log->first_open[CAUSE_STEPS], log->last_open[CAUSE_STEPS]);
+    check_counts(input, receipt, &log->open);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        place->totals[i] += counts[i];
-    place->has_receipt = true;
-    place->last = *receipt;
-    place->open = (struct receipt){0};
+        log->totals[i] += counts[i];
+    log->has_receipt = true;
+    log->last = *receipt;
+    log->open = (struct receipt){0};
     for (int source = CAUSE_COMMANDS; source <= CAUSE_STEPS; source++)
-        place->first_open[source] = place->last_open[source] = -1;
+        log->first_open[source] = log->last_open[source] = -1;
 }
 
 /* ---- one event ---- */
 
-static bool domain_event(struct fold_turn *turn)
+static bool domain_event(struct fold_input *input)
 {
-    switch (turn->fold->context) {
-    case CONTEXT_ORDERS: return fold_order_event(turn);
-    case CONTEXT_INVENTORY: return fold_inventory_event(turn);
-    default: return fold_payment_event(turn);
+    switch (input->fold->context) {
+    case CONTEXT_ORDERS: return fold_order_event(input);
+    case CONTEXT_INVENTORY: return fold_inventory_event(input);
+    default: return fold_payment_event(input);
     }
 }
 
-static bool body_event(struct fold_turn *turn)
+static bool body_event(struct fold_input *input)
 {
-    const struct event_message *event = turn->event;
+    const struct event_message *event = input->event;
     switch (event->body) {
-    case EVENT_BODY_DOMAIN: return domain_event(turn);
+    case EVENT_BODY_DOMAIN: return domain_event(input);
     case EVENT_BODY_REJECTED:
         if (event->rejected.code != REFUSED_COMMAND_ID_REUSED)
-            return rejected_event(turn);
-        repeated_event(turn, event->rejected.aggregate_id, true);
+            return rejected_event(input);
+        repeated_event(input, event->rejected.aggregate_id, true);
         return true;
     case EVENT_BODY_REPEATED:
-        repeated_event(turn, event->repeated.aggregate_id, false);
+        repeated_event(input, event->repeated.aggregate_id, false);
         return true;
     default: return true;
     }
@@ -543,20 +543,20 @@ static struct text key_of(const struct event_message *event)
 bool fold_event(struct fold *fold, int32_t partition, int64_t offset, struct text key,
                 uint64_t record_digest, const struct event_message *event)
 {
-    struct fold_turn turn = {
+    struct fold_input input = {
         .fold = fold, .event = event, .partition = partition, .offset = offset};
-    struct fold_partition *place = &fold->places[partition];
+    struct fold_partition *log = &fold->logs[partition];
     findings_look(fold->findings, CHECK_EVENTS);
-    place->next_offset = offset + 1;
-    place->last_offset = offset;
-    place->last_digest = record_digest;
-    place->last_recorded_us = event->recorded_at_us;
+    log->next_offset = offset + 1;
+    log->last_offset = offset;
+    log->last_digest = record_digest;
+    log->last_recorded_us = event->recorded_at_us;
     if (!text_equal(key, key_of(event)))
-        fold_wrong(&turn, CHECK_EVENTS, "the record's key is '%.*s'", (int)key.bytes,
+        fold_wrong(&input, CHECK_EVENTS, "the record's key is '%.*s'", (int)key.bytes,
                    key.bytes ? key.data : "");
     if (event->body == EVENT_BODY_RECEIPT) {
-        receipt_event(&turn, place);
+        receipt_event(&input, log);
         return true;
     }
-    return check_cause(&turn, place) && body_event(&turn) && !fold->failed;
+    return check_cause(&input, log) && body_event(&input) && !fold->failed;
 }

@@ -5,7 +5,7 @@
  *
  * The domain's own apply functions fold; a failed assertion of theirs is a finding here, not an end
  * (catch.h). Beside the state an entity has the cells of its rows (rows.h). What the codec and the
- * apply functions do not see is checked on the way: numbering, causes, receipts, outcomes, places.
+ * apply functions do not see is checked on the way: numbering, causes, receipts, outcomes, partitions.
  * Memory grows with the aggregates and commands, not with the events: lines are kept as digests.
  * One thread.
  */
@@ -23,7 +23,7 @@ struct fold_entity {
     int16_t partition;
     uint8_t kind; /* enum entity_kind */
     uint8_t met;  /* bit n: its row of the n-th table of this kind was met */
-    bool broken;  /* what came later does not fit: neither folded nor compared any more */
+    bool broken;  /* an event did not fit; later ones are neither folded nor compared */
     int64_t state[];
 };
 
@@ -77,11 +77,11 @@ struct fold {
     uint64_t ledger_debit[LEDGER_ACCOUNT_COUNT], ledger_credit[LEDGER_ACCOUNT_COUNT];
     uint64_t moved_units[INVENTORY_EVENT_KIND_COUNT], movements[INVENTORY_EVENT_KIND_COUNT];
     bool failed; /* no memory */
-    struct fold_partition places[PARTITIONS_MAX];
+    struct fold_partition logs[PARTITIONS_MAX];
 };
 
 /* An event and where it lies. */
-struct fold_turn {
+struct fold_input {
     struct fold *fold;
     const struct event_message *event;
     int32_t partition;
@@ -108,7 +108,7 @@ struct fold_entity *fold_each(const struct fold *fold, size_t *cursor);
 /* What struct fold_cause holds of a command. */
 uint64_t fold_command_digest(struct text aggregate, struct text command);
 
-/* ---- an entity's parts ---- */
+/* ---- inside an entity ---- */
 
 struct fold_sizes {
     size_t state_cells, row_cells; /* in 64-bit numbers */
@@ -170,29 +170,30 @@ struct fold_entity *fold_get(struct fold *fold, enum entity_kind kind, int32_t p
 /* Runs `apply`; false when the domain asserted, with the reason as a finding of `check`, and the
  * entity broken. */
 typedef void fold_apply(void *state, const void *event);
-bool fold_guard(struct fold_turn *turn, struct fold_entity *entity, fold_apply *apply,
+bool fold_guard(struct fold_input *input, struct fold_entity *entity, fold_apply *apply,
                 const void *event);
 
-/* A finding about the turn's event. */
-void fold_wrong(struct fold_turn *turn, enum check check, const char *format, ...)
+/* A finding about this event. */
+void fold_wrong(struct fold_input *input, enum check check, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* version = before + 1; else a finding, and the entity is broken. */
-bool fold_check_version(struct fold_turn *turn, struct fold_entity *entity, int64_t before,
+bool fold_check_version(struct fold_input *input, struct fold_entity *entity, int64_t before,
                         int64_t version);
 
 /* The event lies on the partition that `key` belongs to. */
-void fold_check_place(struct fold_turn *turn, struct text key);
+void fold_check_partition(struct fold_input *input, struct text key);
 
-/* The event settles its command: a row of its own. kind "": refused. */
-struct fold_command *fold_settle(struct fold_turn *turn, struct text aggregate, const char *kind);
-bool fold_settles(const struct fold_turn *turn);
+/* Adds the command's row, for the event that is its first outcome. kind "": refused. */
+struct fold_command *fold_add_outcome(struct fold_input *input, struct text aggregate,
+                                      const char *kind);
+bool fold_is_first_outcome(const struct fold_input *input);
 
 /* The command that made an aggregate: no row of its own, and no other outcome. */
-void fold_check_origin(struct fold_turn *turn, struct text aggregate);
+void fold_check_origin(struct fold_input *input, struct text aggregate);
 
-bool fold_order_event(struct fold_turn *turn);
-bool fold_inventory_event(struct fold_turn *turn);
-bool fold_payment_event(struct fold_turn *turn);
+bool fold_order_event(struct fold_input *input);
+bool fold_inventory_event(struct fold_input *input);
+bool fold_payment_event(struct fold_input *input);
 
 #endif

@@ -9,15 +9,15 @@ static void apply_account(void *state, const void *event)
     account_apply(&((struct fold_account *)state)->account, event);
 }
 
-static void originate(struct fold_turn *turn, struct row_accounts *row)
+static void make_account(struct fold_input *input, struct row_accounts *row)
 {
-    fold_check_origin(turn, turn->event->payment.customer_id);
-    row->partition = turn->partition;
+    fold_check_origin(input, input->event->payment.customer_id);
+    row->partition = input->partition;
     row->duplicates = row->conflicts = 0;
-    row->command_digest = (int64_t)turn->event->body_digest;
-    row->recorded_at = cell_time(turn->event->recorded_at_us);
-    row->currency = cell_currency(turn->event->payment.currency);
-    row->command_id = cell_text(turn->event->metadata.command_id);
+    row->command_digest = (int64_t)input->event->body_digest;
+    row->recorded_at = cell_time(input->event->recorded_at_us);
+    row->currency = cell_currency(input->event->payment.currency);
+    row->command_id = cell_text(input->event->metadata.command_id);
 }
 
 static void count_legs(struct fold *fold, const struct payment_event *event)
@@ -29,25 +29,25 @@ static void count_legs(struct fold *fold, const struct payment_event *event)
     fold->ledger_credit[credit] += (uint64_t)event->amount_minor;
 }
 
-static bool account_event(struct fold_turn *turn)
+static bool account_event(struct fold_input *input)
 {
-    const struct payment_event *event = &turn->event->payment;
+    const struct payment_event *event = &input->event->payment;
     struct fold_entity *entity =
-        fold_get(turn->fold, ENTITY_ACCOUNT, turn->partition, event->customer_id, no_text);
+        fold_get(input->fold, ENTITY_ACCOUNT, input->partition, event->customer_id, no_text);
     if (!entity)
         return false;
     const struct account *account = &((struct fold_account *)fold_state(entity))->account;
     struct row_accounts *row = (struct row_accounts *)fold_cells(entity);
-    if (entity->broken || !fold_check_version(turn, entity, account->version, event->version) ||
-        !fold_guard(turn, entity, apply_account, event))
+    if (entity->broken || !fold_check_version(input, entity, account->version, event->version) ||
+        !fold_guard(input, entity, apply_account, event))
         return true;
     if (event->kind == ACCOUNT_OPENED)
-        originate(turn, row);
+        make_account(input, row);
     row->balance_minor = account->balance_minor;
     row->held_minor = account->held_minor;
     row->version = account->version;
-    row->event_offset = turn->offset;
-    count_legs(turn->fold, event);
+    row->event_offset = input->offset;
+    count_legs(input->fold, event);
     return true;
 }
 
@@ -58,17 +58,18 @@ static void apply_payment(void *state, const void *event)
     payment_apply(state, event);
 }
 
-static void follow(struct fold_turn *turn, const struct payment *payment, struct row_payments *row)
+static void follow(struct fold_input *input, const struct payment *payment,
+                   struct row_payments *row)
 {
-    const struct payment_event *event = &turn->event->payment;
-    int64_t now = cell_time(turn->event->recorded_at_us);
+    const struct payment_event *event = &input->event->payment;
+    int64_t now = cell_time(input->event->recorded_at_us);
     int64_t version = event->version ? event->version : ROW_NULL;
     if (row->recorded_at == ROW_NULL)
         row->recorded_at = now;
-    row->partition = turn->partition;
+    row->partition = input->partition;
     row->amount_minor = payment->amount_minor;
     row->refunded_minor = payment->refunded_minor;
-    row->event_offset = turn->offset;
+    row->event_offset = input->offset;
     row->status = cell_name(payment_status_name(payment->status));
     row->order_id = cell_text(event->payment_id);
     if (event->kind == PAYMENT_AUTHORISED)
@@ -85,33 +86,33 @@ static void follow(struct fold_turn *turn, const struct payment *payment, struct
     }
 }
 
-static bool payment_event(struct fold_turn *turn)
+static bool payment_event(struct fold_input *input)
 {
-    const struct payment_event *event = &turn->event->payment;
-    struct fold_entity *entity = fold_get(turn->fold, ENTITY_PAYMENT, turn->partition,
+    const struct payment_event *event = &input->event->payment;
+    struct fold_entity *entity = fold_get(input->fold, ENTITY_PAYMENT, input->partition,
                                           event->payment_id, event->customer_id);
     if (!entity)
         return false;
-    if (!entity->broken && fold_guard(turn, entity, apply_payment, event))
-        follow(turn, fold_state(entity), (struct row_payments *)fold_cells(entity));
+    if (!entity->broken && fold_guard(input, entity, apply_payment, event))
+        follow(input, fold_state(entity), (struct row_payments *)fold_cells(entity));
     return true;
 }
 
 /* ---- commands ---- */
 
-static bool settle(struct fold_turn *turn)
+static bool add_outcome(struct fold_input *input)
 {
     static const char *const kinds[PAYMENT_EVENT_KIND_COUNT] = {
         [FUNDS_DEPOSITED] = "DEPOSIT",
         [FUNDS_WITHDRAWN] = "WITHDRAW",
         [PAYMENT_REFUNDED] = "REFUND",
     };
-    const struct payment_event *event = &turn->event->payment;
+    const struct payment_event *event = &input->event->payment;
     if (!kinds[event->kind]) {
-        fold_wrong(turn, CHECK_EVENTS, "a command can't be its cause");
+        fold_wrong(input, CHECK_EVENTS, "a command can't be its cause");
         return true;
     }
-    struct fold_command *row = fold_settle(turn, event->customer_id, kinds[event->kind]);
+    struct fold_command *row = fold_add_outcome(input, event->customer_id, kinds[event->kind]);
     if (!row)
         return false;
     row->version = event->version;
@@ -121,13 +122,13 @@ static bool settle(struct fold_turn *turn)
 }
 
 /* An event of version 0 moves nothing: the wallet does not see it. */
-bool fold_payment_event(struct fold_turn *turn)
+bool fold_payment_event(struct fold_input *input)
 {
-    const struct payment_event *event = &turn->event->payment;
-    fold_check_place(turn, event->customer_id);
+    const struct payment_event *event = &input->event->payment;
+    fold_check_partition(input, event->customer_id);
     if (event->version == 0 && (event->kind == PAYMENT_DECLINED || event->amount_minor == 0))
-        return payment_event(turn);
-    if (!account_event(turn) || (event->payment_id.bytes && !payment_event(turn)))
+        return payment_event(input);
+    if (!account_event(input) || (event->payment_id.bytes && !payment_event(input)))
         return false;
-    return event->kind == ACCOUNT_OPENED || !fold_settles(turn) || settle(turn);
+    return event->kind == ACCOUNT_OPENED || !fold_is_first_outcome(input) || add_outcome(input);
 }

@@ -17,8 +17,8 @@ void headers_text(const struct ol_message *message, const char *name, char *buff
     buffer[bytes] = '\0';
 }
 
-static bool read_place(const char *partition, size_t partition_bytes, const char *offset,
-                       struct headers_origin *origin)
+static bool read_position(const char *partition, size_t partition_bytes, const char *offset,
+                          struct headers_origin *origin)
 {
     int64_t number;
     if (ol_int_parse(partition, partition_bytes, 0, PARTITIONS_MAX - 1, &number))
@@ -40,7 +40,7 @@ bool headers_passed_on(const struct ol_message *message, struct headers_origin *
         return false;
     *partition++ = '\0';
     memcpy(ret_origin->topic, text, strlen(text) + 1);
-    return read_place(partition, strlen(partition), offset, ret_origin);
+    return read_position(partition, strlen(partition), offset, ret_origin);
 }
 
 bool headers_dead_letter(const struct ol_message *message, struct headers_origin *ret_origin)
@@ -49,5 +49,5 @@ bool headers_dead_letter(const struct ol_message *message, struct headers_origin
     headers_text(message, HEADERS_CONNECT "topic", ret_origin->topic, sizeof ret_origin->topic);
     headers_text(message, HEADERS_CONNECT "partition", partition, sizeof partition);
     headers_text(message, HEADERS_CONNECT "offset", offset, sizeof offset);
-    return *ret_origin->topic && read_place(partition, strlen(partition), offset, ret_origin);
+    return *ret_origin->topic && read_position(partition, strlen(partition), offset, ret_origin);
 }

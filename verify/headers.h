@@ -19,7 +19,7 @@ struct headers_origin {
     int64_t offset;
 };
 
-/* False: the message has no such header, or it is no place. */
+/* False: the message has no such header, or its text is not topic/partition/offset. */
 bool headers_passed_on(const struct ol_message *message, struct headers_origin *ret_origin);
 bool headers_dead_letter(const struct ol_message *message, struct headers_origin *ret_origin);
 

@@ -11,9 +11,9 @@
 
 struct scan {
     struct session *session;
-    struct scan_place *places;
+    struct scan_range *ranges;
     size_t count;
-    scan_take *take;
+    scan_function *each;
     void *context;
     struct ol_progress *progress;
     bool (*idle)(void *context); /* NULL: ends where the log ends */
@@ -22,38 +22,38 @@ struct scan {
     struct ol_message messages[MESSAGES_MAX];
 };
 
-static bool take_message(struct scan *scan, const struct ol_message *message)
+static bool pass_message(struct scan *scan, const struct ol_message *message)
 {
-    size_t place = (size_t)message->topic_index;
-    if (message->offset >= scan->places[place].until)
+    size_t range = (size_t)message->topic_index;
+    if (message->offset >= scan->ranges[range].until)
         return true;
-    return scan->take(scan->context, place, message);
+    return scan->each(scan->context, range, message);
 }
 
 /* Marks what has come to its end; returns how many have not. */
-static size_t settle(struct scan *scan)
+static size_t mark_reached(struct scan *scan)
 {
     struct ol_inbox *inboxes;
     size_t open = 0;
     ol_reader_inboxes(scan->reader, &inboxes);
     for (size_t i = 0; i < scan->count; i++) {
-        struct scan_place *place = &scan->places[i];
+        struct scan_range *range = &scan->ranges[i];
         if (inboxes[i].ignored)
             continue;
-        place->reached = ol_reader_position(scan->reader, i);
-        inboxes[i].ignored = place->reached >= place->until || ol_inbox_at_end(&inboxes[i]);
+        range->reached = ol_reader_position(scan->reader, i);
+        inboxes[i].ignored = range->reached >= range->until || ol_inbox_at_end(&inboxes[i]);
         open += !inboxes[i].ignored;
     }
     return open;
 }
 
-/* One poll: *ret_count records were taken. */
+/* One poll, which brings *ret_count records. */
 static enum ol_class read_some(struct scan *scan, size_t *ret_count, struct ol_error *reterr)
 {
     enum ol_class class =
         ol_reader_poll(scan->reader, POLL_MS, scan->messages, MESSAGES_MAX, ret_count, reterr);
     for (size_t i = 0; i < *ret_count && !scan->stopped; i++)
-        scan->stopped = !take_message(scan, &scan->messages[i]);
+        scan->stopped = !pass_message(scan, &scan->messages[i]);
     ol_messages_release(scan->messages, *ret_count);
     if (scan->progress)
         ol_progress_add(scan->progress, (int64_t)*ret_count);
@@ -63,7 +63,7 @@ static enum ol_class read_some(struct scan *scan, size_t *ret_count, struct ol_e
 static enum ol_class read_all(struct scan *scan, struct ol_error *reterr)
 {
     int64_t moved_us = ol_clock_monotonic_us();
-    while (settle(scan) && !scan->stopped) {
+    while (mark_reached(scan) && !scan->stopped) {
         size_t count = 0;
         enum ol_class class = read_some(scan, &count, reterr);
         if (class)
@@ -96,9 +96,9 @@ static enum ol_class run(struct scan *scan, struct ol_error *reterr)
     if (!offsets)
         return ol_fail(reterr, OL_FATAL, "no memory to read");
     for (size_t i = 0; i < scan->count; i++) {
-        const struct scan_place *place = &scan->places[i];
-        offsets[i] = (struct ol_offset){place->topic, place->partition,
-                                        place->from < 0 ? OL_BEGINNING : place->from};
+        const struct scan_range *range = &scan->ranges[i];
+        offsets[i] = (struct ol_offset){range->topic, range->partition,
+                                        range->from < 0 ? OL_BEGINNING : range->from};
     }
     enum ol_class class = ol_reader_open(&scan->session->kafka.settings, OL_READ_COMMITTED,
                                          scan->count, &scan->reader, reterr);
@@ -111,17 +111,17 @@ static enum ol_class run(struct scan *scan, struct ol_error *reterr)
     return class;
 }
 
-enum ol_class scan_run(struct session *session, struct scan_place *places, size_t count,
-                       scan_take *take, void *context, struct ol_progress *progress,
+enum ol_class scan_run(struct session *session, struct scan_range *ranges, size_t count,
+                       scan_function *each, void *context, struct ol_progress *progress,
                        struct ol_error *reterr)
 {
     struct scan *scan = calloc(1, sizeof *scan);
     if (!scan)
         return ol_fail(reterr, OL_FATAL, "no memory to read");
     scan->session = session;
-    scan->places = places;
+    scan->ranges = ranges;
     scan->count = count;
-    scan->take = take;
+    scan->each = each;
     scan->context = context;
     scan->progress = progress;
     enum ol_class class = run(scan, reterr);
@@ -129,17 +129,17 @@ enum ol_class scan_run(struct session *session, struct scan_place *places, size_
     return class;
 }
 
-enum ol_class scan_follow(struct session *session, struct scan_place *places, size_t count,
-                          scan_take *take, bool (*idle)(void *context), void *context,
+enum ol_class scan_follow(struct session *session, struct scan_range *ranges, size_t count,
+                          scan_function *each, bool (*idle)(void *context), void *context,
                           struct ol_error *reterr)
 {
     struct scan *scan = calloc(1, sizeof *scan);
     if (!scan)
         return ol_fail(reterr, OL_FATAL, "no memory to read");
     scan->session = session;
-    scan->places = places;
+    scan->ranges = ranges;
     scan->count = count;
-    scan->take = take;
+    scan->each = each;
     scan->idle = idle;
     scan->context = context;
     enum ol_class class = run(scan, reterr);

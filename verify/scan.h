@@ -7,7 +7,7 @@
 #include "lib/program/ol_progress.h"
 #include "verify/session.h"
 
-struct scan_place {
+struct scan_range {
     const char *topic;
     int32_t partition;
     int64_t from, until; /* from below 0: the beginning; until: not included */
@@ -15,19 +15,19 @@ struct scan_place {
 };
 
 /* The message is the scan's and goes when this returns. False ends the scan early (OL_OK). */
-typedef bool scan_take(void *context, size_t place, const struct ol_message *message);
+typedef bool scan_function(void *context, size_t range, const struct ol_message *message);
 
-/* Reads until every place has come to its `until` or its end; within a partition in order. progress
+/* Reads until every range has reached its `until` or its end; within a partition in order. progress
  * may be NULL. OL_VIOLATED: an offset is out of range, the log was cut; OL_RETRY: nothing came for
  * the session's timeout. */
-enum ol_class scan_run(struct session *session, struct scan_place *places, size_t count,
-                       scan_take *take, void *context, struct ol_progress *progress,
+enum ol_class scan_run(struct session *session, struct scan_range *ranges, size_t count,
+                       scan_function *each, void *context, struct ol_progress *progress,
                        struct ol_error *reterr);
 
-/* The same without an end: goes on until `take` says no or ol_run_stopping(). `idle` is called when
+/* The same without an end: goes on until `each` says no or ol_run_stopping(). `idle` is called when
  * nothing more is there for the moment; it may end it too. */
-enum ol_class scan_follow(struct session *session, struct scan_place *places, size_t count,
-                          scan_take *take, bool (*idle)(void *context), void *context,
+enum ol_class scan_follow(struct session *session, struct scan_range *ranges, size_t count,
+                          scan_function *each, bool (*idle)(void *context), void *context,
                           struct ol_error *reterr);
 
 #endif

@@ -32,7 +32,7 @@ static enum ol_class read_watermarks(struct session *session, struct tail *tail,
     return class;
 }
 
-/* Takes note of what an inbox shows. True: it is known what lies behind the position. */
+/* Notes what an inbox shows. True: it is known what comes after the position. */
 static bool look(struct ol_inbox *inbox, struct tail *tail)
 {
     const struct ol_message *message = ol_inbox_peek(inbox);
@@ -74,18 +74,18 @@ static enum ol_class read_on(struct session *session, struct ol_reader *reader, 
     return OL_OK;
 }
 
-static enum ol_class look_behind(struct session *session, struct tail **tails,
-                                 struct ol_offset *places, size_t count, struct ol_error *reterr)
+static enum ol_class look_ahead(struct session *session, struct tail **tails,
+                                struct ol_offset *offsets, size_t count, struct ol_error *reterr)
 {
     struct ol_reader *reader = NULL;
     struct ol_kafka_settings settings = session->kafka.settings;
     settings.fetch_budget_bytes = FETCH_BYTES;
     settings.fetch_wait_ms = FETCH_WAIT_MS;
     for (size_t i = 0; i < count; i++)
-        places[i] = (struct ol_offset){tails[i]->topic, tails[i]->partition, start_of(tails[i])};
+        offsets[i] = (struct ol_offset){tails[i]->topic, tails[i]->partition, start_of(tails[i])};
     enum ol_class class = ol_reader_open(&settings, OL_READ_COMMITTED, count, &reader, reterr);
     if (!class)
-        class = ol_reader_assign(reader, places, count, reterr);
+        class = ol_reader_assign(reader, offsets, count, reterr);
     if (!class)
         class = read_on(session, reader, tails, count, reterr);
     ol_reader_close(reader);
@@ -95,19 +95,19 @@ static enum ol_class look_behind(struct session *session, struct tail **tails,
 enum ol_class tail_read(struct session *session, struct tail *tails, size_t count,
                         struct ol_error *reterr)
 {
-    struct tail **behind = calloc(count ? count : 1, sizeof *behind);
-    struct ol_offset *places = calloc(count ? count : 1, sizeof *places);
-    size_t behind_count = 0;
+    struct tail **unread = calloc(count ? count : 1, sizeof *unread);
+    struct ol_offset *offsets = calloc(count ? count : 1, sizeof *offsets);
+    size_t unread_count = 0;
     enum ol_class class =
-        behind && places ? OL_OK : ol_fail(reterr, OL_FATAL, "no memory for %zu positions", count);
+        unread && offsets ? OL_OK : ol_fail(reterr, OL_FATAL, "no memory for %zu positions", count);
     for (size_t i = 0; i < count && !class; i++) {
         class = read_watermarks(session, &tails[i], reterr);
         if (!class && start_of(&tails[i]) < tails[i].high)
-            behind[behind_count++] = &tails[i];
+            unread[unread_count++] = &tails[i];
     }
-    if (!class && behind_count)
-        class = look_behind(session, behind, places, behind_count, reterr);
-    free(behind);
-    free(places);
+    if (!class && unread_count)
+        class = look_ahead(session, unread, offsets, unread_count, reterr);
+    free(unread);
+    free(offsets);
     return class;
 }

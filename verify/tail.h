@@ -1,7 +1,7 @@
 /*
  * verify/tail.h - what lies between a position and the end of its partition.
  *
- * A position is the last record + 1, but behind the last record there may be markers and aborted
+ * A position is the last record + 1, but after the last record there may be markers and aborted
  * records, which take offsets too: high watermark minus position is then above 0 with nothing left
  * to do. Only a reader that comes to the end without meeting a record knows. So: watermarks first,
  * and where they differ, one read_committed reader looks for the next record.
@@ -11,7 +11,7 @@
 
 #include "verify/session.h"
 
-/* A position, and what was found behind it. */
+/* A position, and what was found after it. */
 struct tail {
     const char *topic;
     int32_t partition;
@@ -26,7 +26,7 @@ struct tail {
 enum ol_class tail_read(struct session *session, struct tail *tails, size_t count,
                         struct ol_error *reterr);
 
-/* Records not yet taken, at most: markers between them count. 0 when there is nothing to take. */
+/* Records not yet read, at most: markers between them count. 0 when there is nothing to read. */
 int64_t tail_lag(const struct tail *tail);
 
 #endif

@@ -36,9 +36,9 @@ static enum ol_class wait_settled(struct verify *verify, int64_t until_us, struc
     }
 }
 
-/* Begins the snapshot. What had settled may have been stirred up again meanwhile: then, as long as
+/* Begins the snapshot. New work may have come in since all was settled: then, as long as
  * there is time, waits again. */
-static enum ol_class take_snapshot(struct verify *verify, struct ol_error *reterr)
+static enum ol_class begin_snapshot(struct verify *verify, struct ol_error *reterr)
 {
     struct ol_pg *db = verify->session->db;
     int64_t wait_ms = verify->session->options->wait_settled_ms;
@@ -86,7 +86,7 @@ static enum ol_class verify_context(struct verify *verify, enum context context,
 
 static enum ol_class verify_all(struct verify *verify, struct ol_error *reterr)
 {
-    enum ol_class class = take_snapshot(verify, reterr);
+    enum ol_class class = begin_snapshot(verify, reterr);
     if (class)
         return class;
     if (!fold_init(&verify->demands, CONTEXT_INVENTORY, "", verify->partitions, &verify->findings))

@@ -65,10 +65,10 @@ static bool orphan_add(struct matching *matching, int32_t partition, int64_t off
 /* The causes below `offset` that no record stood at. */
 static void pass_causes(struct matching *matching, int32_t partition, int64_t offset)
 {
-    const struct fold_partition *place = &matching->verify->fold.places[partition];
+    const struct fold_partition *log = &matching->verify->fold.logs[partition];
     size_t *next = &matching->next_cause[partition];
-    for (; *next < place->cause_count && place->causes[*next].offset < offset; ++*next)
-        wrong(matching, partition, place->causes[*next].offset,
+    for (; *next < log->cause_count && log->causes[*next].offset < offset; ++*next)
+        wrong(matching, partition, log->causes[*next].offset,
               "an event names it as its cause, but there is no such command");
 }
 
@@ -94,16 +94,16 @@ static bool check_same(struct matching *matching, const struct ol_message *messa
     return true;
 }
 
-static bool take(void *context, size_t index, const struct ol_message *message)
+static bool match_record(void *context, size_t index, const struct ol_message *message)
 {
     struct matching *matching = context;
-    const struct fold_partition *place = &matching->verify->fold.places[message->partition];
+    const struct fold_partition *log = &matching->verify->fold.logs[message->partition];
     size_t *next = &matching->next_cause[message->partition];
     (void)index;
     findings_look(&matching->verify->findings, CHECK_COMMANDS);
     pass_causes(matching, message->partition, message->offset);
-    bool has_outcome = *next < place->cause_count && place->causes[*next].offset == message->offset;
-    bool ok = has_outcome ? check_same(matching, message, &place->causes[(*next)++])
+    bool has_outcome = *next < log->cause_count && log->causes[*next].offset == message->offset;
+    bool ok = has_outcome ? check_same(matching, message, &log->causes[(*next)++])
                           : orphan_add(matching, message->partition, message->offset);
     matching->failed = !ok;
     return ok;
@@ -130,7 +130,7 @@ static void explain(struct matching *matching, const struct headers_origin *orig
         orphan->explained++;
 }
 
-static bool take_explanation(void *context, size_t index, const struct ol_message *message)
+static bool explain_record(void *context, size_t index, const struct ol_message *message)
 {
     struct matching *matching = context;
     struct headers_origin origin;
@@ -142,16 +142,16 @@ static bool take_explanation(void *context, size_t index, const struct ol_messag
 }
 
 /* Looks through the records that were passed on, and through the dead letters. */
-static enum ol_class explain_orphans(struct matching *matching, const struct scan_place *commands,
+static enum ol_class explain_orphans(struct matching *matching, const struct scan_range *commands,
                                      struct ol_error *reterr)
 {
     struct verify *verify = matching->verify;
-    struct scan_place places[2 * PARTITIONS_MAX];
+    struct scan_range ranges[2 * PARTITIONS_MAX];
     size_t count = (size_t)verify->partitions;
     qsort(matching->orphans, matching->orphan_count, sizeof *matching->orphans, orphan_order);
     for (size_t i = 0; i < count; i++) {
-        places[i] = commands[i];
-        places[count + i] = (struct scan_place){
+        ranges[i] = commands[i];
+        ranges[count + i] = (struct scan_range){
             .topic = verify->topics[matching->context][STREAM_DEAD_LETTERS].text,
             .partition = (int32_t)i,
             .from = -1,
@@ -159,7 +159,7 @@ static enum ol_class explain_orphans(struct matching *matching, const struct sca
         };
     }
     enum ol_class class =
-        scan_run(verify->session, places, 2 * count, take_explanation, matching, NULL, reterr);
+        scan_run(verify->session, ranges, 2 * count, explain_record, matching, NULL, reterr);
     for (size_t i = 0; i < matching->orphan_count && !class; i++) {
         const struct orphan *orphan = &matching->orphans[i];
         if (orphan->explained == 0)
@@ -175,39 +175,39 @@ static enum ol_class explain_orphans(struct matching *matching, const struct sca
 /* ---- the context ---- */
 
 /* From where the topic still has its records; retention may have taken the older ones. */
-static enum ol_class find_start(struct matching *matching, struct scan_place *place,
+static enum ol_class find_start(struct matching *matching, struct scan_range *range,
                                 struct ol_error *reterr)
 {
     struct session *session = matching->verify->session;
-    const struct fold_partition *log = &matching->verify->fold.places[place->partition];
-    size_t *next = &matching->next_cause[place->partition];
+    const struct fold_partition *log = &matching->verify->fold.logs[range->partition];
+    size_t *next = &matching->next_cause[range->partition];
     int64_t high;
-    enum ol_class class = ol_admin_watermarks(session->admin, place->topic, place->partition,
-                                              session->timeout_ms, &place->from, &high, reterr);
-    if (class || place->from == 0)
+    enum ol_class class = ol_admin_watermarks(session->admin, range->topic, range->partition,
+                                              session->timeout_ms, &range->from, &high, reterr);
+    if (class || range->from == 0)
         return class;
-    while (*next < log->cause_count && log->causes[*next].offset < place->from)
+    while (*next < log->cause_count && log->causes[*next].offset < range->from)
         ++*next;
     char *note = matching->verify->findings.note;
     size_t used = strlen(note);
     snprintf(note + used, sizeof matching->verify->findings.note - used,
-             "%s%s[%d] is kept from offset %" PRId64 " on only", used ? ", " : "", place->topic,
-             place->partition, place->from);
+             "%s%s[%d] is kept from offset %" PRId64 " on only", used ? ", " : "", range->topic,
+             range->partition, range->from);
     return OL_OK;
 }
 
 static enum ol_class match(struct matching *matching, struct ol_error *reterr)
 {
     struct verify *verify = matching->verify;
-    struct scan_place places[PARTITIONS_MAX];
+    struct scan_range ranges[PARTITIONS_MAX];
     size_t count = (size_t)verify->partitions;
     for (size_t i = 0; i < count; i++) {
-        places[i] = (struct scan_place){
+        ranges[i] = (struct scan_range){
             .topic = topic_of(matching),
             .partition = (int32_t)i,
             .until = verify->progress[matching->context][i].last.commands_next,
         };
-        enum ol_class class = find_start(matching, &places[i], reterr);
+        enum ol_class class = find_start(matching, &ranges[i], reterr);
         if (class)
             return class;
     }
@@ -216,7 +216,7 @@ static enum ol_class match(struct matching *matching, struct ol_error *reterr)
     snprintf(name, sizeof name, "%s commands", context_name(matching->context));
     ol_progress_init(&progress, name, 0);
     enum ol_class class =
-        scan_run(verify->session, places, count, take, matching, &progress, reterr);
+        scan_run(verify->session, ranges, count, match_record, matching, &progress, reterr);
     if (!class && matching->failed)
         class = ol_fail(reterr, OL_FATAL, "no memory for the commands");
     if (class)
@@ -224,7 +224,7 @@ static enum ol_class match(struct matching *matching, struct ol_error *reterr)
     ol_progress_finish(&progress);
     for (size_t i = 0; i < count; i++)
         pass_causes(matching, (int32_t)i, INT64_MAX);
-    return matching->orphan_count ? explain_orphans(matching, places, reterr) : OL_OK;
+    return matching->orphan_count ? explain_orphans(matching, ranges, reterr) : OL_OK;
 }
 
 enum ol_class verify_commands(struct verify *verify, enum context context, struct ol_error *reterr)

@@ -46,8 +46,8 @@ struct verify {
 /* The progress rows, in the transaction that is open, if any. */
 enum ol_class verify_read_progress(struct verify *verify, struct ol_error *reterr);
 
-/* What is still open, as a list in words; "" when settled: no records to take in commands, steps
- * and events behind the progress rows, no open transactions, no open sagas. */
+/* What is still open, as a list in words; "" when settled: no records to read in commands, steps
+ * and events after the progress rows, no open transactions, no open sagas. */
 enum ol_class verify_open(struct verify *verify, char *buffer, size_t buffer_bytes,
                           struct ol_error *reterr);
 
@@ -57,7 +57,7 @@ enum ol_class verify_log(struct verify *verify, enum context context, struct ol_
 /* Compares the context's tables with its fold. */
 enum ol_class verify_rows(struct verify *verify, enum context context, struct ol_error *reterr);
 
-/* Takes a row that was compared into the sums. */
+/* Adds a compared row to the sums. */
 void verify_sum_row(struct verify *verify, enum row_table table, const struct ol_pg_rows *rows,
                     int row);
 

@@ -25,9 +25,9 @@ static void unreadable(struct reading *reading, const struct ol_message *message
     findings_add(&reading->verify->findings, CHECK_EVENTS, where, "%s", why);
 }
 
-static bool take(void *context, size_t place, const struct ol_message *message)
+static bool fold_record(void *context, size_t range, const struct ol_message *message)
 {
-    (void)place;
+    (void)range;
     struct reading *reading = context;
     struct bytes wire = {message->value, message->value_bytes};
     struct text key = {message->key, (uint32_t)message->key_bytes};
@@ -47,9 +47,9 @@ static bool take(void *context, size_t place, const struct ol_message *message)
     return !reading->failed;
 }
 
-/* Where the projection has come to; partitions of which nothing is projected are left out. */
-static size_t list_places(const struct verify *verify, enum context context,
-                          struct scan_place *places, int64_t *ret_total)
+/* The events up to the progress rows; partitions without any are left out. */
+static size_t list_ranges(const struct verify *verify, enum context context,
+                          struct scan_range *ranges, int64_t *ret_total)
 {
     size_t count = 0;
     *ret_total = 0;
@@ -57,7 +57,7 @@ static size_t list_places(const struct verify *verify, enum context context,
         int64_t until = verify->progress[context][i].next_offset;
         if (until == 0)
             continue;
-        places[count++] = (struct scan_place){.topic = verify->topics[context][STREAM_EVENTS].text,
+        ranges[count++] = (struct scan_range){.topic = verify->topics[context][STREAM_EVENTS].text,
                                               .partition = i,
                                               .from = -1,
                                               .until = until};
@@ -96,7 +96,7 @@ static void compare_progress(struct verify *verify, enum context context, int32_
     static const char *const names[VERIFY_COUNTS] = {"decided", "refused",   "repeated",
                                                      "ignored", "passed_on", "dead_lettered"};
     const struct verify_progress *row = &verify->progress[context][partition];
-    const struct fold_partition *log = &verify->fold.places[partition];
+    const struct fold_partition *log = &verify->fold.logs[partition];
     char where[200];
     if (!row->there)
         return;
@@ -115,16 +115,16 @@ static void compare_progress(struct verify *verify, enum context context, int32_
 /* ---- reading ---- */
 
 /* Events are kept for ever: without their beginning nothing can be folded. */
-static enum ol_class check_beginning(struct verify *verify, const struct scan_place *places,
+static enum ol_class check_beginning(struct verify *verify, const struct scan_range *ranges,
                                      size_t count, struct ol_error *reterr)
 {
     enum ol_class class = OL_OK;
     for (size_t i = 0; i < count && !class; i++) {
         int64_t low = 0, high = 0;
         char where[200];
-        class = ol_admin_watermarks(verify->session->admin, places[i].topic, places[i].partition,
+        class = ol_admin_watermarks(verify->session->admin, ranges[i].topic, ranges[i].partition,
                                     verify->session->timeout_ms, &low, &high, reterr);
-        snprintf(where, sizeof where, "%s[%d]", places[i].topic, places[i].partition);
+        snprintf(where, sizeof where, "%s[%d]", ranges[i].topic, ranges[i].partition);
         if (!class && low > 0)
             findings_add(&verify->findings, CHECK_EVENTS, where,
                          "the log begins at offset %" PRId64 ": the events before are gone", low);
@@ -132,40 +132,40 @@ static enum ol_class check_beginning(struct verify *verify, const struct scan_pl
     return class;
 }
 
-static void check_reached(struct verify *verify, const struct scan_place *places, size_t count)
+static void check_reached(struct verify *verify, const struct scan_range *ranges, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         char where[200];
-        if (places[i].reached >= places[i].until)
+        if (ranges[i].reached >= ranges[i].until)
             continue;
-        snprintf(where, sizeof where, "%s[%d]", places[i].topic, places[i].partition);
+        snprintf(where, sizeof where, "%s[%d]", ranges[i].topic, ranges[i].partition);
         findings_add(&verify->findings, CHECK_PROGRESS, where,
                      "the rows are those of offset %" PRId64 ", but the log ends at %" PRId64,
-                     places[i].until, places[i].reached);
+                     ranges[i].until, ranges[i].reached);
     }
 }
 
 enum ol_class verify_log(struct verify *verify, enum context context, struct ol_error *reterr)
 {
-    struct scan_place places[PARTITIONS_MAX];
+    struct scan_range ranges[PARTITIONS_MAX];
     struct reading reading = {.verify = verify, .context = context};
     struct ol_progress progress;
     char name[40];
     int64_t total;
-    size_t count = list_places(verify, context, places, &total);
+    size_t count = list_ranges(verify, context, ranges, &total);
     snprintf(name, sizeof name, "%s events", context_name(context));
     ol_progress_init(&progress, name, total);
     ol_arena_init(&reading.arena, ARENA_BLOCK_BYTES, CODEC_ARENA_BYTES);
-    enum ol_class class = check_beginning(verify, places, count, reterr);
+    enum ol_class class = check_beginning(verify, ranges, count, reterr);
     if (!class && count)
-        class = scan_run(verify->session, places, count, take, &reading, &progress, reterr);
+        class = scan_run(verify->session, ranges, count, fold_record, &reading, &progress, reterr);
     if (!class && reading.failed)
         class = ol_fail(reterr, OL_FATAL, "no memory to fold");
     ol_arena_release(&reading.arena);
     if (class)
         return class;
     ol_progress_finish(&progress);
-    check_reached(verify, places, count);
+    check_reached(verify, ranges, count);
     for (int32_t i = 0; i < verify->partitions; i++)
         compare_progress(verify, context, i);
     return OL_OK;

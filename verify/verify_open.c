@@ -6,7 +6,7 @@
 #include "verify/tail.h"
 #include "verify/verify_internal.h"
 
-#define PLACES_MAX (CONTEXT_COUNT * 3 * PARTITIONS_MAX)
+#define TAILS_MAX (CONTEXT_COUNT * 3 * PARTITIONS_MAX)
 
 /* ---- progress rows ---- */
 
@@ -73,8 +73,8 @@ static void read_row(const struct ol_pg_rows *rows, int row, struct verify_progr
                              counts[5]};
 }
 
-/* The place that a row is about; NULL: none of ours. */
-static struct verify_progress *place_of(struct verify *verify, const char *topic, int partition)
+/* Where a row belongs; NULL: it is about no partition of this installation. */
+static struct verify_progress *progress_of(struct verify *verify, const char *topic, int partition)
 {
     if (partition < 0 || partition >= verify->partitions)
         return NULL;
@@ -92,14 +92,14 @@ enum ol_class verify_read_progress(struct verify *verify, struct ol_error *reter
     for (int row = 0; row < rows.count && !class; row++) {
         const char *topic = ol_pg_text(&rows, row, 0).data;
         int partition = ol_pg_int16(&rows, row, 1);
-        struct verify_progress *place = place_of(verify, topic, partition);
-        if (!place)
+        struct verify_progress *progress = progress_of(verify, topic, partition);
+        if (!progress)
             return ol_fail(
                 reterr, OL_VIOLATED,
                 "projection_progress has a row for %s [%d], which is no events partition "
                 "of this installation",
                 topic, partition);
-        read_row(&rows, row, place);
+        read_row(&rows, row, progress);
     }
     return class;
 }
@@ -137,16 +137,16 @@ static enum ol_class say_sagas(struct verify *verify, struct ol_text *text, stru
     return class;
 }
 
-static size_t list_places(const struct verify *verify, struct tail *tails)
+static size_t list_tails(const struct verify *verify, struct tail *tails)
 {
     static const enum stream streams[] = {STREAM_COMMANDS, STREAM_STEPS, STREAM_EVENTS};
     size_t count = 0;
     for (int context = 0; context < CONTEXT_COUNT; context++)
         for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
             for (int32_t partition = 0; partition < verify->partitions; partition++) {
-                const struct verify_progress *place = &verify->progress[context][partition];
-                const int64_t positions[] = {place->last.commands_next, place->last.steps_next,
-                                             place->next_offset};
+                const struct verify_progress *progress = &verify->progress[context][partition];
+                const int64_t positions[] = {progress->last.commands_next,
+                                             progress->last.steps_next, progress->next_offset};
                 tails[count++] = (struct tail){.topic = verify->topics[context][streams[i]].text,
                                                .partition = partition,
                                                .position = positions[i]};
@@ -155,7 +155,7 @@ static size_t list_places(const struct verify *verify, struct tail *tails)
 }
 
 /* Neighbours of one topic are said together. */
-static void say_places(const struct tail *tails, size_t count, struct ol_text *text)
+static void say_tails(const struct tail *tails, size_t count, struct ol_text *text)
 {
     for (size_t i = 0; i < count;) {
         const char *topic = tails[i].topic;
@@ -174,15 +174,15 @@ static void say_places(const struct tail *tails, size_t count, struct ol_text *t
 enum ol_class verify_open(struct verify *verify, char *buffer, size_t buffer_bytes,
                           struct ol_error *reterr)
 {
-    static struct tail tails[PLACES_MAX];
+    static struct tail tails[TAILS_MAX];
     struct ol_text text = ol_text_in(buffer, buffer_bytes);
     buffer[0] = '\0';
     enum ol_class class = say_sagas(verify, &text, reterr);
     if (class)
         return class;
-    size_t count = list_places(verify, tails);
+    size_t count = list_tails(verify, tails);
     class = tail_read(verify->session, tails, count, reterr);
     if (!class)
-        say_places(tails, count, &text);
+        say_tails(tails, count, &text);
     return class;
 }

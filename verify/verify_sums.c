@@ -187,7 +187,7 @@ static void conserve_product(struct verify *verify, struct fold_entity *entity)
 }
 
 /* Confirmed orders keep what they have reserved; nobody else has any once all is settled. */
-static void settle_product(struct verify *verify, struct fold_entity *entity)
+static void check_reserved(struct verify *verify, struct fold_entity *entity)
 {
     const struct fold_product *state = fold_state(entity);
     struct text sku = fold_id(entity);
@@ -243,7 +243,7 @@ static void conserve(struct verify *verify)
         if (entity->kind == ENTITY_PRODUCT)
             conserve_product(verify, entity);
         if (entity->kind == ENTITY_PRODUCT && verify->settled)
-            settle_product(verify, entity);
+            check_reserved(verify, entity);
         if (entity->kind == ENTITY_ACCOUNT)
             conserve_account(verify, entity);
     }

@@ -175,8 +175,8 @@ static bool is_special_quoted(char c)
 
 /* Moves the run of ordinary bytes at the input's front, which all stand on one line, into the
  * record. */
-static enum ol_class take_run(struct ol_csv *csv, struct ol_csv_field *field,
-                              bool (*special)(char c), struct ol_error *reterr)
+static enum ol_class append_run(struct ol_csv *csv, struct ol_csv_field *field,
+                                bool (*special)(char c), struct ol_error *reterr)
 {
     const char *from = csv->input + csv->input_at, *end = csv->input + csv->input_bytes;
     const char *to = from;
@@ -196,8 +196,8 @@ static enum ol_class take_run(struct ol_csv *csv, struct ol_csv_field *field,
 }
 
 /* The same for one byte that is special but belongs to the field. */
-static enum ol_class take_byte(struct ol_csv *csv, struct ol_csv_field *field,
-                               struct ol_error *reterr)
+static enum ol_class append_byte(struct ol_csv *csv, struct ol_csv_field *field,
+                                 struct ol_error *reterr)
 {
     if (field->size_bytes == OL_CSV_FIELD_BYTES)
         return fail_at(csv, field->line, field->column, reterr, "field is longer than 64 KiB");
@@ -223,7 +223,7 @@ static enum ol_class read_plain_field(struct ol_csv *csv, struct ol_csv_field *f
             return fail_here(csv, reterr, "a NUL byte");
         if (c == END || is_special((char)c))
             return OL_OK;
-        enum ol_class class = take_run(csv, field, is_special, reterr);
+        enum ol_class class = append_run(csv, field, is_special, reterr);
         if (class)
             return class;
     }
@@ -244,14 +244,14 @@ static enum ol_class read_quoted_field(struct ol_csv *csv, struct ol_csv_field *
         if (c == '\0')
             return fail_here(csv, reterr, "a NUL byte");
         if (c == '\n') {
-            class = take_byte(csv, field, reterr);
+            class = append_byte(csv, field, reterr);
         } else if (c == '"') {
             skip(csv);
             if (peek(csv) != '"')
                 return OL_OK;
-            class = take_byte(csv, field, reterr);
+            class = append_byte(csv, field, reterr);
         } else {
-            class = take_run(csv, field, is_special_quoted, reterr);
+            class = append_run(csv, field, is_special_quoted, reterr);
         }
         if (class)
             return class;

@@ -35,7 +35,7 @@ static void fill_random(void *bytes, size_t count)
         abort();
 }
 
-static void take_turn(unsigned random, uint64_t *ret_time_ms, unsigned *ret_counter)
+static void next_tick(unsigned random, uint64_t *ret_time_ms, unsigned *ret_counter)
 {
     uint64_t now_ms = (uint64_t)(ol_clock_wall_us() / 1000);
     pthread_mutex_lock(&last.lock);
@@ -57,7 +57,7 @@ void ol_id_new(char ret_text[OL_ID_UUID_TEXT_BYTES])
     uint64_t time_ms;
     unsigned counter;
     fill_random(bytes, sizeof bytes);
-    take_turn((unsigned)bytes[0] << 8 | bytes[1], &time_ms, &counter);
+    next_tick((unsigned)bytes[0] << 8 | bytes[1], &time_ms, &counter);
 
     for (int i = 0; i < 6; i++)
         bytes[i] = (unsigned char)(time_ms >> (40 - 8 * i));

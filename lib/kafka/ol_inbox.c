@@ -59,7 +59,7 @@ static bool has_news(const struct ol_inbox *inbox)
 
 /* ---- all of them ---- */
 
-enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *turn,
+enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *next,
                               struct ol_message *messages, size_t max, size_t *ret_count,
                               struct ol_error *reterr)
 {
@@ -68,7 +68,7 @@ enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *tu
     while (more && taken < max) {
         more = false;
         for (size_t i = 0; i < count && taken < max; i++) {
-            struct ol_inbox *inbox = &inboxes[(*turn + i) % count];
+            struct ol_inbox *inbox = &inboxes[(*next + i) % count];
             size_t room = max - taken < OL_INBOX_SLOTS ? max - taken : OL_INBOX_SLOTS;
             if (inbox->ignored)
                 continue;
@@ -76,7 +76,7 @@ enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *tu
             taken += got;
             more |= got > 0;
         }
-        *turn = count ? (*turn + 1) % count : 0;
+        *next = count ? (*next + 1) % count : 0;
     }
     *ret_count = taken;
     for (size_t i = 0; i < count; i++)

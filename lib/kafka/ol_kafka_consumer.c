@@ -120,7 +120,7 @@ static void drop_assignment(struct ol_consumer *consumer)
 }
 
 /* Topic by topic in the order subscribed, then by partition. */
-static bool take_places(struct ol_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+static bool keep_places(struct ol_consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
     size_t count = (size_t)list->cnt;
     struct ol_offset *places = calloc(count ? count : 1, sizeof *places);
@@ -149,7 +149,7 @@ static void on_assigned(struct ol_consumer *consumer, rd_kafka_topic_partition_l
 {
     assert(!consumer->is_assigned);
     consumer->group.metadata = rd_kafka_consumer_group_metadata(consumer->rk);
-    if (!consumer->group.metadata || !take_places(consumer, list))
+    if (!consumer->group.metadata || !keep_places(consumer, list))
         ol_fail(&consumer->callback_error, OL_FATAL, "no memory for an assignment of %d",
                 list->cnt);
     consumer->assignment.serial++;

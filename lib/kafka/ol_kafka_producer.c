@@ -117,7 +117,7 @@ enum job {
     JOB_EXIT,
 };
 
-struct topic {
+struct producer_topic {
     char *name;
     rd_kafka_topic_t *handle; /* NULL: made at the next use */
 };
@@ -128,7 +128,7 @@ struct ol_producer {
     rd_kafka_t *rk; /* NULL: a renew failed */
     struct ol_kafka_voice *voice;
     struct taint *taint;
-    struct topic *topics;
+    struct producer_topic *topics;
     size_t topic_count, topic_capacity;
     bool in_transaction, started, stuck;
 
@@ -319,7 +319,7 @@ static enum ol_class connect_library(struct ol_producer *producer, struct ol_err
 }
 
 /* Makes the topics known before the first record needs them. */
-static bool open_topic(struct ol_producer *producer, struct topic *topic)
+static bool open_topic(struct ol_producer *producer, struct producer_topic *topic)
 {
     if (!topic->handle)
         topic->handle = rd_kafka_topic_new(producer->rk, topic->name, NULL);
@@ -440,7 +440,7 @@ static void stop_thread(struct ol_producer *producer)
 }
 
 /* A started commit that nobody waited for: the library must be out of it before destroy. */
-static void settle_started(struct ol_producer *producer)
+static void finish_started(struct ol_producer *producer)
 {
     struct ol_error ignored;
     if (producer->started)
@@ -451,7 +451,7 @@ bool ol_producer_close(struct ol_producer *producer)
 {
     if (!producer)
         return true;
-    settle_started(producer);
+    finish_started(producer);
     if (producer->stuck || !disconnect_library(producer))
         return false;
     stop_thread(producer);
@@ -463,7 +463,7 @@ enum ol_class ol_producer_renew(struct ol_producer *producer, struct ol_error *r
 {
     struct ol_error unwanted;
     reterr = reterr ? reterr : &unwanted;
-    settle_started(producer);
+    finish_started(producer);
     if (producer->stuck || !disconnect_library(producer))
         return fail_stuck(producer, reterr, "close");
     producer->in_transaction = false;
@@ -486,7 +486,7 @@ int32_t ol_producer_topic(struct ol_producer *producer, const char *name)
     if (!ol_kafka_grow((void **)&producer->topics, &producer->topic_capacity,
                        producer->topic_count + 1, sizeof *producer->topics))
         return -1;
-    struct topic topic = {.name = strdup(name)};
+    struct producer_topic topic = {.name = strdup(name)};
     if (!topic.name)
         return -1;
     if (producer->rk && !producer->stuck)
@@ -576,7 +576,7 @@ static enum ol_class produce(struct ol_producer *producer, const struct ol_recor
                              struct ol_error *reterr)
 {
     assert(record->topic >= 0 && (size_t)record->topic < producer->topic_count);
-    struct topic *topic = &producer->topics[record->topic];
+    struct producer_topic *topic = &producer->topics[record->topic];
     if (!open_topic(producer, topic))
         return ol_kafka_fail(reterr, rd_kafka_last_error(), NULL, "topic %s", topic->name);
     reterr->class = OL_OK;
@@ -602,7 +602,7 @@ enum ol_class ol_producer_produce(struct ol_producer *producer, const struct ol_
     return OL_OK;
 }
 
-static enum ol_class take_offsets(struct ol_producer *producer, const struct ol_offset *offsets,
+static enum ol_class keep_offsets(struct ol_producer *producer, const struct ol_offset *offsets,
                                   size_t count, const struct ol_group *group,
                                   struct ol_error *reterr)
 {
@@ -623,7 +623,7 @@ enum ol_class ol_producer_send_offsets(struct ol_producer *producer,
     assert(producer->in_transaction && !producer->started);
     if (producer->stuck)
         return fail_stuck(producer, reterr, "send offsets");
-    enum ol_class class = take_offsets(producer, offsets, count, group, reterr);
+    enum ol_class class = keep_offsets(producer, offsets, count, group, reterr);
     return class ? class : run(producer, JOB_OFFSETS, reterr);
 }
 
@@ -650,7 +650,7 @@ enum ol_class ol_producer_commit_start(struct ol_producer *producer,
     assert(producer->in_transaction && !producer->started);
     if (producer->stuck)
         return fail_stuck(producer, reterr, "commit");
-    enum ol_class class = take_offsets(producer, offsets, count, group, reterr);
+    enum ol_class class = keep_offsets(producer, offsets, count, group, reterr);
     if (class)
         return class;
     producer->started = true;

@@ -17,7 +17,7 @@ struct ol_reader {
     struct ol_inbox *inboxes;
     rd_kafka_topic_t **topics; /* of the inboxes */
     char **names;
-    size_t count, turn;
+    size_t count, next_inbox;
 };
 
 enum ol_class ol_reader_open(const struct ol_kafka_settings *settings, enum ol_isolation isolation,
@@ -60,7 +60,7 @@ static void stop_all(struct ol_reader *reader)
         rd_kafka_topic_destroy(reader->topics[i]);
         free(reader->names[i]);
     }
-    reader->count = reader->turn = 0;
+    reader->count = reader->next_inbox = 0;
     free(reader->inboxes);
     free(reader->topics);
     free(reader->names);
@@ -149,8 +149,8 @@ enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol
     ol_wake_arm(&reader->wake);
     if (!ol_inboxes_have_news(reader->inboxes, reader->count))
         ol_wake_sleep(&reader->wake, -1, timeout_ms);
-    return ol_inboxes_take(reader->inboxes, reader->count, &reader->turn, messages, max, ret_count,
-                           reterr);
+    return ol_inboxes_take(reader->inboxes, reader->count, &reader->next_inbox, messages, max,
+                           ret_count, reterr);
 }
 
 size_t ol_reader_inboxes(const struct ol_reader *reader, struct ol_inbox **ret_inboxes)

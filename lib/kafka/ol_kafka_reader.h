@@ -41,7 +41,7 @@ enum ol_class ol_reader_assign(struct ol_reader *reader, const struct ol_offset 
 enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol_message *messages,
                              size_t max, size_t *ret_count, struct ol_error *reterr);
 
-/* The inboxes, in the order of assign: positions, ends, and whose turn it is. */
+/* The inboxes, in the order of assign: their positions and ends, and the messages of each. */
 size_t ol_reader_inboxes(const struct ol_reader *reader, struct ol_inbox **ret_inboxes);
 
 /* The next offset of row `index`: last message + 1 or the end-of-partition offset if larger. */

@@ -202,9 +202,9 @@ static enum ol_class check_rows(struct ol_pg_step *step, struct pg_result *resul
 }
 
 /* Judges one result and, if all is well, moves it into *ret_rows. */
-static enum ol_class take_result(struct ol_pg *db, struct ol_pg_step *step,
-                                 struct pg_result **result, struct ol_pg_rows *ret_rows,
-                                 struct ol_error *reterr)
+static enum ol_class judge_result(struct ol_pg *db, struct ol_pg_step *step,
+                                  struct pg_result **result, struct ol_pg_rows *ret_rows,
+                                  struct ol_error *reterr)
 {
     switch (PQresultStatus(*result)) {
     case PGRES_TUPLES_OK:
@@ -241,7 +241,7 @@ static enum ol_class collect_answer(struct ol_pg *db, struct ol_pg_step *step,
         return class;
     if (!result)
         return ol_pg_lost(db, step->name, reterr);
-    class = take_result(db, step, &result, ret_rows, reterr);
+    class = judge_result(db, step, &result, ret_rows, reterr);
     if (!db->conn)
         return class;
     enum ol_class end =
@@ -362,7 +362,7 @@ enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,
         if (PQresultStatus(result) == PGRES_EMPTY_QUERY)
             continue;
         struct ol_pg_step step = {.name = name};
-        class = take_result(db, &step, &result, NULL, failed ? NULL : reterr);
+        class = judge_result(db, &step, &result, NULL, failed ? NULL : reterr);
         if (class != OL_OK && failed == OL_OK) {
             const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
             if (ret_place)

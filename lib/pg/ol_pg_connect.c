@@ -315,9 +315,9 @@ static enum ol_class out_of_time(struct ol_pg *db, const char *name, struct ol_e
                    db->where);
 }
 
-/* One turn: sleep until the socket has something for us (or room, while we hold output). */
-static enum ol_class turn(struct ol_pg *db, const char *name, bool output, int64_t deadline_us,
-                          struct ol_error *reterr)
+/* Sleeps once, until the socket has something for us (or room, while we hold output). */
+static enum ol_class wait_for_server(struct ol_pg *db, const char *name, bool output,
+                                     int64_t deadline_us, struct ol_error *reterr)
 {
     int ready = wait_socket(PQsocket(db->conn), output ? POLLIN | POLLOUT : POLLIN, deadline_us);
     if (ready == 0)
@@ -332,7 +332,7 @@ enum ol_class ol_pg_drain_output(struct ol_pg *db, const char *name, int64_t dea
 {
     int held;
     while ((held = PQflush(db->conn)) == 1) {
-        enum ol_class class = turn(db, name, true, deadline_us, reterr);
+        enum ol_class class = wait_for_server(db, name, true, deadline_us, reterr);
         if (class != OL_OK)
             return class;
     }
@@ -348,7 +348,7 @@ enum ol_class ol_pg_next_result(struct ol_pg *db, const char *name, int64_t dead
             return ol_pg_lost(db, name, reterr);
         if (!PQisBusy(db->conn)) /* flushing may have read the rest */
             break;
-        enum ol_class class = turn(db, name, held == 1, deadline_us, reterr);
+        enum ol_class class = wait_for_server(db, name, held == 1, deadline_us, reterr);
         if (class != OL_OK)
             return class;
     }

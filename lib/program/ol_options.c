@@ -539,7 +539,7 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* Moves *size_bytes before the unit; 0 if there is no such unit. */
-static int64_t take_unit(const struct ol_option_row *row, const char *text, size_t *size_bytes)
+static int64_t read_unit(const struct ol_option_row *row, const char *text, size_t *size_bytes)
 {
     size_t digits = strspn(text, "-0123456789");
     bool in_seconds = row->type == OL_OPTION_TYPE_DURATION && !ends_with(row->flag, "-ms");
@@ -564,7 +564,7 @@ static enum ol_class read_number(const struct reading *reading, size_t id, int64
     const struct ol_option_row *row = &ol_option_rows[id];
     const char *text = reading->texts[id];
     size_t size_bytes = strlen(text);
-    int64_t factor = take_unit(row, text, &size_bytes), value = 0;
+    int64_t factor = read_unit(row, text, &size_bytes), value = 0;
 
     enum ol_int fault = OL_INT_BAD;
     if (factor)

@@ -15,8 +15,8 @@
 
 #include "lib/base/ol_clock.h"
 
-static const int taken_signals[] = {SIGTERM, SIGINT, SIGALRM, SIGPIPE};
-#define TAKEN_SIGNALS (sizeof taken_signals / sizeof taken_signals[0])
+static const int caught_signals[] = {SIGTERM, SIGINT, SIGALRM, SIGPIPE};
+#define CAUGHT_SIGNALS (sizeof caught_signals / sizeof caught_signals[0])
 
 /* What the handlers use is lock-free atomics and calls of signal-safety(7) only. */
 static struct {
@@ -25,7 +25,7 @@ static struct {
     int wake_fd;
     timer_t drain_timer;
     int64_t drain_ms;
-    struct sigaction previous[TAKEN_SIGNALS];
+    struct sigaction previous[CAUGHT_SIGNALS];
     bool active;
 } life = {.wake_fd = -1};
 
@@ -61,16 +61,16 @@ static void on_drain_timer(int signal_number)
     _exit(life.drained ? 0 : 1);
 }
 
-static void take_signals(void)
+static void catch_signals(void)
 {
-    for (size_t i = 0; i < TAKEN_SIGNALS; i++) {
+    for (size_t i = 0; i < CAUGHT_SIGNALS; i++) {
         struct sigaction action = {.sa_flags = SA_RESTART};
         sigfillset(&action.sa_mask);
-        if (taken_signals[i] == SIGPIPE)
+        if (caught_signals[i] == SIGPIPE)
             action.sa_handler = SIG_IGN;
         else
-            action.sa_handler = taken_signals[i] == SIGALRM ? on_drain_timer : on_stop_signal;
-        int failed = sigaction(taken_signals[i], &action, &life.previous[i]);
+            action.sa_handler = caught_signals[i] == SIGALRM ? on_drain_timer : on_stop_signal;
+        int failed = sigaction(caught_signals[i], &action, &life.previous[i]);
         assert(!failed);
     }
 }
@@ -94,7 +94,7 @@ enum ol_class ol_run_init(int64_t drain_ms, struct ol_error *reterr)
     life.signals = 0;
     life.drain_ms = drain_ms;
     life.active = true;
-    take_signals();
+    catch_signals();
     return OL_OK;
 }
 
@@ -103,8 +103,8 @@ void ol_run_release(void)
     if (!life.active)
         return;
     timer_delete(life.drain_timer);
-    for (size_t i = 0; i < TAKEN_SIGNALS; i++)
-        sigaction(taken_signals[i], &life.previous[i], NULL);
+    for (size_t i = 0; i < CAUGHT_SIGNALS; i++)
+        sigaction(caught_signals[i], &life.previous[i], NULL);
     close(life.wake_fd);
     life.wake_fd = -1;
     life.active = false;

@@ -86,7 +86,7 @@ static void decide(struct core *core, struct ol_arena *arena, int round)
     struct core_offset offset;
     struct receipt total;
     size_t count;
-    must(core_lacks(core, &input, 1, arena, &keys, &count), "lacks");
+    must(core_missing(core, &input, 1, arena, &keys, &count), "missing");
     for (size_t i = 0; i < count; i++) {
         struct entity absent = {.kind = keys[i].kind};
         must(core_put(core, &keys[i], &absent, 0), "put");
@@ -132,15 +132,15 @@ static struct {
 static atomic_size_t done_count;
 
 /* In place of the one that knows PostgreSQL: reads all that a batch has. */
-enum ol_class writer_write(struct writer *writer, struct projection *projection, uint64_t *ret_lost,
+enum ol_class writer_write(struct writer *writer, struct row_batch *batch, uint64_t *ret_lost,
                            struct ol_error *reterr)
 {
     (void)writer;
     written.batches++;
-    written.events += projection->event_count;
-    must(projection->counts.sorted, "a batch that is not sealed");
-    for (size_t i = 0; i < projection->counts.count; i++) {
-        const struct command_count *row = (const struct command_count *)projection->counts.rows[i];
+    written.events += batch->event_count;
+    must(batch->counts.sorted, "a batch that is not sealed");
+    for (size_t i = 0; i < batch->counts.count; i++) {
+        const struct command_count *row = (const struct command_count *)batch->counts.rows[i];
         written.rows += text_equal(row->row.id, TEXT("o")) && row->duplicates == 1;
     }
     if (written.batches % LOST_EACH)
@@ -154,10 +154,10 @@ static void count_done(void *context)
     atomic_fetch_add((atomic_size_t *)context, 1);
 }
 
-static void fill(struct projection *batch)
+static void fill(struct row_batch *batch)
 {
-    projection_clear(batch);
-    projection_start(batch, 0, &(struct load_progress){.last_offset = -1});
+    row_batch_clear(batch);
+    row_batch_start(batch, 0, &(struct load_progress){.last_offset = -1});
     for (int i = 0; i < EVENTS_PER_BATCH; i++) {
         char id[8];
         struct ol_error error;
@@ -167,7 +167,7 @@ static void fill(struct projection *batch)
                                       .body = EVENT_BODY_REPEATED,
                                       .repeated.aggregate_id = TEXT("o")};
         event.metadata.command_id = (struct text){id, (uint32_t)snprintf(id, sizeof id, "k-%d", i)};
-        must(projection_apply(batch, &event, 0, i, &error) == OL_OK, "apply");
+        must(row_batch_apply(batch, &event, 0, i, &error) == OL_OK, "apply");
     }
 }
 
@@ -186,15 +186,15 @@ static void take_outcome(struct write_thread *thread, size_t number)
 
 static void *project(void *self)
 {
-    static struct projection batches[2];
+    static struct row_batch batches[2];
     struct write_thread *thread = write_thread_start(NULL, count_done, self);
     struct write_outcome outcome;
     must(thread, "a write thread");
     for (size_t i = 0; i < 2; i++)
-        projection_init(&batches[i], CONTEXT_ORDERS);
+        row_batch_init(&batches[i], CONTEXT_ORDERS);
     must(!write_thread_outcome(thread, 0, &outcome), "an outcome of nothing");
     for (size_t number = 1; number <= ROUNDS; number++) {
-        struct projection *batch = &batches[number % 2];
+        struct row_batch *batch = &batches[number % 2];
         fill(batch); /* while the other is being written */
         if (number > 1)
             take_outcome(thread, number - 1);
@@ -202,7 +202,7 @@ static void *project(void *self)
     }
     write_thread_stop(thread); /* with the last one under way */
     for (size_t i = 0; i < 2; i++)
-        projection_release(&batches[i]);
+        row_batch_release(&batches[i]);
     must(written.batches == ROUNDS, "a batch was not written");
     must(written.events == (size_t)ROUNDS * EVENTS_PER_BATCH, "an event was not written");
     must(written.rows == written.events, "a row was not written");

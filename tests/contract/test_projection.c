@@ -4,7 +4,7 @@
  */
 #include "test_projection_play.h"
 
-Test(projection, adds_up_to_what_the_workers_decided)
+Test(batch, adds_up_to_what_the_workers_decided)
 {
     OWN_DATABASE(own, true);
     uint64_t seed = rng_seed("projection");
@@ -36,7 +36,7 @@ Test(projection, adds_up_to_what_the_workers_decided)
     history_free(history);
 }
 
-Test(projection, gives_the_same_rows_for_any_split_into_batches)
+Test(batch, gives_the_same_rows_for_any_split_into_batches)
 {
     OWN_DATABASE(own, true);
     static const size_t batches[] = {1000000, 2000, 97, 11};
@@ -54,7 +54,7 @@ Test(projection, gives_the_same_rows_for_any_split_into_batches)
     history_free(history);
 }
 
-Test(projection, conserves_money_and_stock)
+Test(batch, conserves_money_and_stock)
 {
     OWN_DATABASE(own, true);
     uint64_t seed = rng_seed("projection_views");

@@ -79,7 +79,7 @@ static void must_be_ok(enum ol_class class, const struct ol_error *error)
 struct run {
     struct history *history;
     enum context context;
-    struct projection projection;
+    struct row_batch batch;
     struct writer *writer;
     struct ol_arena scratch;
     struct load_progress progress[PARTITIONS_MAX];
@@ -93,8 +93,8 @@ static bool fill(struct run *run, size_t max)
     struct ol_error error;
     bool any = true;
     for (int32_t i = 0; i < run->history->settings.partitions; i++)
-        projection_start(&run->projection, i, &run->progress[i]);
-    while (any && run->projection.event_count < max) {
+        row_batch_start(&run->batch, i, &run->progress[i]);
+    while (any && run->batch.event_count < max) {
         any = false;
         for (int32_t i = 0; i < run->history->settings.partitions; i++) {
             const struct record_list *list = &run->history->events[run->context][i];
@@ -107,12 +107,11 @@ static bool fill(struct run *run, size_t max)
             must_be_ok(
                 codec_decode_event(run->context, record->value, &run->scratch, &event, &error),
                 &error);
-            must_be_ok(projection_apply(&run->projection, &event, i, record->offset, &error),
-                       &error);
+            must_be_ok(row_batch_apply(&run->batch, &event, i, record->offset, &error), &error);
         }
     }
-    projection_seal(&run->projection);
-    return run->projection.event_count > 0;
+    row_batch_seal(&run->batch);
+    return run->batch.event_count > 0;
 }
 
 static void run_context(struct history *history, enum context context, size_t batch_max)
@@ -124,7 +123,7 @@ static void run_context(struct history *history, enum context context, size_t ba
     struct topic_name topic = topic_name("orderlog", context, STREAM_EVENTS);
     struct run run = {.history = history, .context = context};
     run.writer = writer_new(db, context, topic.text);
-    projection_init(&run.projection, context);
+    row_batch_init(&run.batch, context);
     ol_arena_init(&run.scratch, 1 << 20, 0);
     must_be_ok(writer_begin(run.writer, history->settings.partitions, run.progress, &error),
                &error);
@@ -139,15 +138,15 @@ static void run_context(struct history *history, enum context context, size_t ba
         if (!any)
             break;
         uint64_t lost;
-        must_be_ok(writer_write(run.writer, &run.projection, &lost, &error), &error);
+        must_be_ok(writer_write(run.writer, &run.batch, &lost, &error), &error);
         run.apply_seconds += (double)(filled_us - at_us) / 1e6;
         run.write_seconds += (double)(ol_clock_monotonic_us() - filled_us) / 1e6;
-        run.rows += projection_row_count(&run.projection);
+        run.rows += row_batch_row_count(&run.batch);
         run.batches++;
-        events += run.projection.event_count;
+        events += run.batch.event_count;
         for (int32_t i = 0; i < history->settings.partitions; i++)
-            run.progress[i] = run.projection.partitions[i].now;
-        projection_clear(&run.projection);
+            run.progress[i] = run.batch.partitions[i].now;
+        row_batch_clear(&run.batch);
     }
     double seconds = (double)(ol_clock_monotonic_us() - begun_us) / 1e6;
     printf(
@@ -157,7 +156,7 @@ static void run_context(struct history *history, enum context context, size_t ba
         run.write_seconds, own_seconds() - own, server_seconds() - server, (double)events / seconds,
         (double)run.rows / seconds);
     fflush(stdout);
-    projection_release(&run.projection);
+    row_batch_release(&run.batch);
     ol_arena_release(&run.scratch);
     writer_free(run.writer);
     ol_pg_free(db);

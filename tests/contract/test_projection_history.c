@@ -189,8 +189,8 @@ static void supply(struct history_world *world, enum context context,
     for (;;) {
         struct entity_key *keys;
         size_t key_count;
-        must(core_lacks(world->cores[context], batch, count, arena, &keys, &key_count) ? arena
-                                                                                       : NULL);
+        must(core_missing(world->cores[context], batch, count, arena, &keys, &key_count) ? arena
+                                                                                         : NULL);
         if (key_count == 0)
             return;
         for (size_t i = 0; i < key_count; i++) {

@@ -246,7 +246,7 @@ static void all_lookups(struct ol_pg *db, const char *explain)
 }
 
 /* A plan is kept from when it was made, and then the tables may have been empty. */
-Test(projection, looks_keys_up_even_by_a_plan_made_for_empty_tables)
+Test(batch, looks_keys_up_even_by_a_plan_made_for_empty_tables)
 {
     OWN_DATABASE(own, true);
     pg_script(own.db, "BEGIN");

@@ -14,7 +14,7 @@ void play_init(struct play *play, const struct own_database *own, struct history
 {
     *play = (struct play){.history = history, .context = context, .db = own_database_open(own)};
     play->writer = writer_new(play->db, context, play_topic(context));
-    projection_init(&play->projection, context);
+    row_batch_init(&play->batch, context);
     ol_arena_init(&play->scratch, 1 << 20, 0);
     pg_ok(writer_begin(play->writer, history->settings.partitions, play->progress, reterr));
     for (int32_t i = 0; i < history->settings.partitions; i++) {
@@ -27,7 +27,7 @@ void play_init(struct play *play, const struct own_database *own, struct history
 
 void play_auto(struct play *play)
 {
-    projection_release(&play->projection);
+    row_batch_release(&play->batch);
     ol_arena_release(&play->scratch);
     writer_free(play->writer);
     ol_pg_free(play->db);
@@ -37,11 +37,11 @@ void play_fill(struct play *play, struct rng *rng, size_t count)
 {
     int32_t partitions = play->history->settings.partitions;
     const struct record *last[PARTITIONS_MAX] = {0};
-    projection_clear(&play->projection);
+    row_batch_clear(&play->batch);
     for (int32_t i = 0; i < partitions; i++)
-        projection_start(&play->projection, i, &play->progress[i]);
+        row_batch_start(&play->batch, i, &play->progress[i]);
     size_t missed = 0;
-    while (play->projection.event_count < count && missed < 64) {
+    while (play->batch.event_count < count && missed < 64) {
         int32_t partition = (int32_t)rng_below(rng, (uint64_t)partitions);
         const struct record_list *list = &play->history->events[play->context][partition];
         if (play->at[partition] == list->count) {
@@ -52,23 +52,23 @@ void play_fill(struct play *play, struct rng *rng, size_t count)
         struct event_message event;
         ol_arena_clear(&play->scratch);
         pg_ok(codec_decode_event(play->context, record->value, &play->scratch, &event, reterr));
-        pg_ok(projection_apply(&play->projection, &event, partition, record->offset, reterr));
+        pg_ok(row_batch_apply(&play->batch, &event, partition, record->offset, reterr));
         last[partition] = record;
     }
     for (int32_t i = 0; i < partitions; i++)
         if (last[i])
-            play->projection.partitions[i].now.last_digest = ol_hash_record(
+            play->batch.partitions[i].now.last_digest = ol_hash_record(
                 last[i]->key.data, last[i]->key.size, last[i]->value.data, last[i]->value.size);
-    projection_seal(&play->projection);
+    row_batch_seal(&play->batch);
 }
 
 enum ol_class play_write(struct play *play, uint64_t *ret_lost, struct ol_error *reterr)
 {
-    enum ol_class class = writer_write(play->writer, &play->projection, ret_lost, reterr);
+    enum ol_class class = writer_write(play->writer, &play->batch, ret_lost, reterr);
     if (class)
         return class;
     for (int32_t i = 0; i < play->history->settings.partitions; i++)
-        play->progress[i] = play->projection.partitions[i].now;
+        play->progress[i] = play->batch.partitions[i].now;
     return OL_OK;
 }
 
@@ -76,7 +76,7 @@ bool play_step(struct play *play, struct rng *rng, size_t batch_max)
 {
     uint64_t lost;
     play_fill(play, rng, 1 + rng_below(rng, batch_max));
-    if (play->projection.event_count == 0)
+    if (play->batch.event_count == 0)
         return false;
     pg_ok(play_write(play, &lost, reterr));
     return true;

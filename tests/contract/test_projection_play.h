@@ -21,7 +21,7 @@ struct play {
     enum context context;
     struct ol_pg *db;
     struct writer *writer;
-    struct projection projection;
+    struct row_batch batch;
     struct ol_arena scratch;
     struct load_progress progress[PARTITIONS_MAX];
     size_t at[PARTITIONS_MAX];

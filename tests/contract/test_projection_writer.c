@@ -18,10 +18,9 @@ Test(writer, refuses_a_batch_that_was_written_already)
     play_fill(&play, &rng, 60);
     uint64_t lost = 0;
     char before[1024], after[1024];
-    pg_ok(writer_write(play.writer, &play.projection, &lost, reterr));
+    pg_ok(writer_write(play.writer, &play.batch, &lost, reterr));
     play_digest(own.db, before);
-    pg_fails(writer_write(play.writer, &play.projection, &lost, reterr), OL_CONFLICT,
-             "somebody else");
+    pg_fails(writer_write(play.writer, &play.batch, &lost, reterr), OL_CONFLICT, "somebody else");
     cr_assert_neq(lost, 0);
     cr_assert_not(ol_pg_in_transaction(play.db));
     play_digest(own.db, after);
@@ -64,8 +63,7 @@ Test(writer, names_only_the_partitions_that_are_lost)
     pg_script(own.db, "UPDATE orderlog.projection_progress SET next_offset = 7 "
                       "WHERE topic = 'orderlog.orders.events.v1' AND partition = 1");
     play_fill(&play, &rng, 60);
-    pg_fails(writer_write(play.writer, &play.projection, &lost, reterr), OL_CONFLICT,
-             "1 partition");
+    pg_fails(writer_write(play.writer, &play.batch, &lost, reterr), OL_CONFLICT, "1 partition");
     cr_assert_eq(lost, 1 << 1);
     cr_assert_str_eq(pg_value(own.db, "SELECT count(*) FROM orderlog.orders"), "0");
     history_free(history);
@@ -81,7 +79,7 @@ Test(writer, does_not_write_over_rows_of_a_later_program)
     play_init(&play, &own, history, CONTEXT_ORDERS);
     pg_script(own.db, "UPDATE orderlog.projection_progress SET projector_version = 99");
     play_fill(&play, &rng, 20);
-    pg_fails(writer_write(play.writer, &play.projection, &lost, reterr), OL_CONFLICT, "");
+    pg_fails(writer_write(play.writer, &play.batch, &lost, reterr), OL_CONFLICT, "");
     pg_fails(writer_begin(play.writer, 3, play.progress, reterr), OL_CONFLICT, "later program");
     history_free(history);
 }
@@ -168,9 +166,9 @@ Test(write_thread, writes_while_the_next_batch_is_filled)
     play_init(&play, &own, history, CONTEXT_PAYMENTS);
     int calls = 0, batches = 0;
     struct write_thread *thread = write_thread_start(play.writer, count_call, &calls);
-    struct projection other, *written = &other;
+    struct row_batch other, *written = &other;
     struct write_outcome outcome;
-    projection_init(&other, CONTEXT_PAYMENTS);
+    row_batch_init(&other, CONTEXT_PAYMENTS);
     for (;; batches++) {
         play_fill(&play, &rng, 40); /* on progress that the thread may still be writing */
         if (write_thread_batch(thread)) {
@@ -179,21 +177,21 @@ Test(write_thread, writes_while_the_next_batch_is_filled)
             cr_assert_eq(outcome.class, OL_OK, "%s", outcome.error.text);
         }
         cr_assert_not(write_thread_outcome(thread, 0, &outcome), "an outcome is told once");
-        if (play.projection.event_count == 0)
+        if (play.batch.event_count == 0)
             break;
         for (int32_t i = 0; i < history->settings.partitions; i++)
-            play.progress[i] = play.projection.partitions[i].now;
-        struct projection empty = *written;
-        *written = play.projection;
-        play.projection = empty;
-        projection_clear(&play.projection);
+            play.progress[i] = play.batch.partitions[i].now;
+        struct row_batch empty = *written;
+        *written = play.batch;
+        play.batch = empty;
+        row_batch_clear(&play.batch);
         write_thread_submit(thread, written);
     }
     write_thread_stop(thread);
     cr_assert_eq(calls, batches);
     cr_assert_gt(batches, 5);
     cr_assert_gt(play_compare(&own, history, CONTEXT_PAYMENTS), 100);
-    projection_release(&other);
+    row_batch_release(&other);
     history_free(history);
 }
 
@@ -209,7 +207,7 @@ Test(write_thread, tells_why_a_batch_failed_and_goes_on)
     struct write_outcome outcome;
     play_fill(&play, &rng, 30);
     for (int i = 0; i < 2; i++) {
-        write_thread_submit(thread, &play.projection);
+        write_thread_submit(thread, &play.batch);
         wait_for(thread, &outcome);
         cr_assert_eq(outcome.class, i ? OL_CONFLICT : OL_OK, "%s", outcome.error.text);
         cr_assert_eq(outcome.lost != 0, i == 1);

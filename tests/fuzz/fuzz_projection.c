@@ -16,16 +16,16 @@
 #define BATCHES_MAX 8
 #define BLOCK_BYTES (1 << 15) /* of a batch's arena: these are small */
 
-static struct projection batches[BATCHES_MAX];
+static struct row_batch batches[BATCHES_MAX];
 
-static struct projection *batch_begin(size_t index, enum context context)
+static struct row_batch *batch_begin(size_t index, enum context context)
 {
-    struct projection *batch = &batches[index];
+    struct row_batch *batch = &batches[index];
     if (!batch->arena.block_bytes) {
-        projection_init(batch, context);
+        row_batch_init(batch, context);
         batch->arena.block_bytes = BLOCK_BYTES;
     }
-    projection_clear(batch);
+    row_batch_clear(batch);
     batch->context = context;
     return batch;
 }
@@ -48,7 +48,7 @@ static size_t check_sets(struct writer *writer)
     return changes;
 }
 
-static void check_written(struct projection *batch)
+static void check_written(struct row_batch *batch)
 {
     static struct writer *writers[CONTEXT_COUNT];
     struct writer **writer = &writers[batch->context];
@@ -73,7 +73,7 @@ static void check_written(struct projection *batch)
     }
     fuzz_check(class == OL_OK);
     fuzz_check(capture_rows - before + check_sets(*writer) >=
-               batch->aggregates.count + batch->parts.count + batch->commands.count);
+               batch->aggregates.count + batch->claims.count + batch->commands.count);
 }
 
 /* ---- a history ---- */
@@ -83,7 +83,7 @@ static void project(struct rows *rows, const struct history *history, const uint
 {
     static const struct load_progress nothing = {.last_offset = -1, .last_recorded_us = TIME_NONE};
     struct load_progress progress[PARTITIONS_MAX];
-    struct projection *batch = NULL;
+    struct row_batch *batch = NULL;
     size_t index = 0;
     for (int32_t i = 0; i < history->partitions; i++)
         progress[i] = nothing;
@@ -92,7 +92,7 @@ static void project(struct rows *rows, const struct history *history, const uint
         struct ol_error error;
         bool cut = cut_count && index < BATCHES_MAX - 1 && cuts[i % cut_count] % 4 == 0;
         if (batch && cut) {
-            projection_seal(batch);
+            row_batch_seal(batch);
             check_written(batch);
             rows_merge(rows, batch);
             for (int32_t k = 0; k < history->partitions; k++)
@@ -103,17 +103,17 @@ static void project(struct rows *rows, const struct history *history, const uint
         if (!batch) {
             batch = batch_begin(index, history->context);
             for (int32_t k = 0; k < history->partitions; k++)
-                projection_start(batch, k, &progress[k]);
+                row_batch_start(batch, k, &progress[k]);
         }
         enum ol_class class =
-            projection_apply(batch, &event->event, event->partition, event->offset, &error);
+            row_batch_apply(batch, &event->event, event->partition, event->offset, &error);
         if (class)
             fprintf(stderr, "an event of ours: %s\n", error.text);
         fuzz_check(class == OL_OK);
     }
     if (!batch)
         return;
-    projection_seal(batch);
+    row_batch_seal(batch);
     check_written(batch);
     rows_merge(rows, batch);
 }
@@ -128,11 +128,11 @@ static void project_history(const uint8_t *data, size_t size)
     rows_clear(&pieces);
     /* One after the other: rows point into the batches, of which the first has been one. */
     project(&pieces, &history, data, size);
-    struct projection first = batches[0];
-    batches[0] = (struct projection){0};
+    struct row_batch first = batches[0];
+    batches[0] = (struct row_batch){0};
     project(&whole, &history, NULL, 0);
     rows_compare(&whole, &pieces, history.context);
-    projection_release(&batches[0]);
+    row_batch_release(&batches[0]);
     batches[0] = first;
 }
 
@@ -147,12 +147,12 @@ static void project_raw(struct fuzz_input *input)
 {
     static struct ol_arena arena;
     enum context context = fuzz_byte(input) % CONTEXT_COUNT;
-    struct projection *batch = batch_begin(0, context);
+    struct row_batch *batch = batch_begin(0, context);
     int64_t offset = 0;
     if (!arena.block_bytes)
         ol_arena_init(&arena, 1 << 16, 0);
     ol_arena_clear(&arena);
-    projection_start(batch, 0, &(struct load_progress){.last_offset = -1});
+    row_batch_start(batch, 0, &(struct load_progress){.last_offset = -1});
     while (fuzz_left(input) > 2) {
         size_t size = fuzz_number(input, 2) % 1024;
         size = size < fuzz_left(input) ? size : fuzz_left(input);
@@ -162,18 +162,18 @@ static void project_raw(struct fuzz_input *input)
         input->at += size;
         if (codec_decode_event(context, wire, &arena, &event, &error))
             continue;
-        size_t rows = projection_row_count(batch), events = batch->event_count;
-        enum ol_class class = projection_apply(batch, &event, 0, offset, &error);
+        size_t rows = row_batch_row_count(batch), events = batch->event_count;
+        enum ol_class class = row_batch_apply(batch, &event, 0, offset, &error);
         fuzz_check(!class || is_fit(class, &error));
         if (class == OL_FATAL)
             return; /* the batch is spoilt */
         if (class)
-            fuzz_check(projection_row_count(batch) == rows && batch->event_count == events);
+            fuzz_check(row_batch_row_count(batch) == rows && batch->event_count == events);
         else
             fuzz_check(batch->event_count == events + 1);
         offset += !class;
     }
-    projection_seal(batch);
+    row_batch_seal(batch);
     check_written(batch);
 }
 

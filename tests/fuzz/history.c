@@ -234,7 +234,7 @@ static void load(struct run *run, const struct core_input *input)
     struct entity_key *keys;
     size_t count;
     for (;;) {
-        fuzz_check(core_lacks(run->history->core, input, 1, &run->history->arena, &keys, &count));
+        fuzz_check(core_missing(run->history->core, input, 1, &run->history->arena, &keys, &count));
         if (count == 0)
             return;
         for (size_t i = 0; i < count; i++) {
@@ -416,9 +416,9 @@ void history_put_absent(struct core *core, const struct history *history)
     struct entity_key *keys = NULL;
     size_t count = 0, capacity = 0;
     for (size_t i = 0; i < history->event_count; i++)
-        fuzz_check(core_lacks_for_event(core, &history->events[i].event,
-                                        history->events[i].partition, &arena, &keys, &count,
-                                        &capacity));
+        fuzz_check(core_missing_for_event(core, &history->events[i].event,
+                                          history->events[i].partition, &arena, &keys, &count,
+                                          &capacity));
     count = core_keys_unique(keys, count);
     for (size_t i = 0; i < count; i++) {
         struct entity absent = {.kind = keys[i].kind};

@@ -12,20 +12,21 @@ void rows_clear(struct rows *rows)
         ol_arena_init(&rows->arena, 1 << 15, 0);
     ol_arena_clear(&rows->arena);
     rowset_clear(&rows->aggregates);
-    rowset_clear(&rows->parts);
+    rowset_clear(&rows->claims);
     rowset_clear(&rows->commands);
 }
 
 /* A copy of `row` under its own key, which must be new. */
-static void insert(struct rows *rows, struct rowset *set, const struct row *row, size_t row_bytes)
+static void insert(struct rows *rows, struct rowset *set, const struct keyed_row *row,
+                   size_t row_bytes)
 {
     fuzz_check(!rowset_find(set, row->id, row->second));
-    struct row *added = rowset_add(set, &rows->arena, row_bytes, row->id, row->second);
+    struct keyed_row *added = rowset_add(set, &rows->arena, row_bytes, row->id, row->second);
     fuzz_check(added);
     memcpy(added + 1, row + 1, row_bytes - sizeof *row);
 }
 
-static struct row *find(const struct rowset *set, const struct row *row)
+static struct keyed_row *find(const struct rowset *set, const struct keyed_row *row)
 {
     return rowset_find(set, row->id, row->second);
 }
@@ -85,9 +86,10 @@ static void merge_product(struct rows *rows, const struct product_change *change
 
 static void merge_reservation(struct rows *rows, const struct reservation_change *change)
 {
-    struct reservation_change *held = (struct reservation_change *)find(&rows->parts, &change->row);
+    struct reservation_change *held =
+        (struct reservation_change *)find(&rows->claims, &change->row);
     if (change->mode == ROW_INSERT || (change->mode == ROW_UPSERT && !held)) {
-        insert(rows, &rows->parts, &change->row, sizeof *change);
+        insert(rows, &rows->claims, &change->row, sizeof *change);
         return;
     }
     fuzz_check(held);
@@ -139,10 +141,10 @@ static void update_payment(struct payment_change *payment, const struct payment_
 
 static void merge_payment(struct rows *rows, const struct payment_change *change)
 {
-    struct payment_change *payment = (struct payment_change *)find(&rows->parts, &change->row);
+    struct payment_change *payment = (struct payment_change *)find(&rows->claims, &change->row);
     if (change->mode == ROW_INSERT || (change->mode == ROW_UPSERT && !payment)) {
-        insert(rows, &rows->parts, &change->row, sizeof *change);
-        payment = (struct payment_change *)find(&rows->parts, &change->row);
+        insert(rows, &rows->claims, &change->row, sizeof *change);
+        payment = (struct payment_change *)find(&rows->claims, &change->row);
         if (change->mode == ROW_INSERT && change->refunded_minor > 0 &&
             change->refunded_minor == change->amount_minor)
             payment->status = PAYMENT_IS_REFUNDED;
@@ -164,7 +166,7 @@ static void merge_payment(struct rows *rows, const struct payment_change *change
 
 /* ---- commands ---- */
 
-static struct row_origin *origin_of(struct row *aggregate, enum context context)
+static struct row_origin *origin_of(struct keyed_row *aggregate, enum context context)
 {
     if (context == CONTEXT_ORDERS)
         return &((struct order_change *)aggregate)->origin;
@@ -177,7 +179,7 @@ static struct row_origin *origin_of(struct row *aggregate, enum context context)
 static void merge_count(struct rows *rows, const struct command_count *count, enum context context)
 {
     struct command_change *command = (struct command_change *)find(&rows->commands, &count->row);
-    struct row *aggregate = rowset_find(&rows->aggregates, count->row.id, no_text);
+    struct keyed_row *aggregate = rowset_find(&rows->aggregates, count->row.id, no_text);
     fuzz_check(command || aggregate);
     struct row_origin *origin = command ? &command->origin : origin_of(aggregate, context);
     fuzz_check(text_equal(origin->command_id, count->row.second));
@@ -185,11 +187,11 @@ static void merge_count(struct rows *rows, const struct command_count *count, en
     origin->conflicts += count->conflicts;
 }
 
-void rows_merge(struct rows *rows, const struct projection *batch)
+void rows_merge(struct rows *rows, const struct row_batch *batch)
 {
     enum context context = batch->context;
     for (size_t i = 0; i < batch->aggregates.count; i++) {
-        const struct row *row = batch->aggregates.rows[i];
+        const struct keyed_row *row = batch->aggregates.rows[i];
         if (context == CONTEXT_ORDERS)
             merge_order(rows, (const struct order_change *)row);
         else if (context == CONTEXT_INVENTORY)
@@ -197,11 +199,11 @@ void rows_merge(struct rows *rows, const struct projection *batch)
         else
             merge_account(rows, (const struct account_change *)row);
     }
-    for (size_t i = 0; i < batch->parts.count; i++) {
+    for (size_t i = 0; i < batch->claims.count; i++) {
         if (context == CONTEXT_INVENTORY)
-            merge_reservation(rows, (const struct reservation_change *)batch->parts.rows[i]);
+            merge_reservation(rows, (const struct reservation_change *)batch->claims.rows[i]);
         else
-            merge_payment(rows, (const struct payment_change *)batch->parts.rows[i]);
+            merge_payment(rows, (const struct payment_change *)batch->claims.rows[i]);
     }
     for (size_t i = 0; i < batch->commands.count; i++)
         insert(rows, &rows->commands, batch->commands.rows[i], sizeof(struct command_change));
@@ -331,7 +333,7 @@ static void sort_alike(struct rowset *a, struct rowset *b)
 void rows_compare(struct rows *a, struct rows *b, enum context context)
 {
     sort_alike(&a->aggregates, &b->aggregates);
-    sort_alike(&a->parts, &b->parts);
+    sort_alike(&a->claims, &b->claims);
     sort_alike(&a->commands, &b->commands);
     for (size_t i = 0; i < a->aggregates.count; i++) {
         const void *left = a->aggregates.rows[i], *right = b->aggregates.rows[i];
@@ -342,8 +344,8 @@ void rows_compare(struct rows *a, struct rows *b, enum context context)
         else
             compare_accounts(left, right);
     }
-    for (size_t i = 0; i < a->parts.count; i++) {
-        const void *left = a->parts.rows[i], *right = b->parts.rows[i];
+    for (size_t i = 0; i < a->claims.count; i++) {
+        const void *left = a->claims.rows[i], *right = b->claims.rows[i];
         if (context == CONTEXT_INVENTORY)
             compare_reservations(left, right);
         else

@@ -8,15 +8,15 @@
 #ifndef FUZZ_ROWS_H
 #define FUZZ_ROWS_H
 
-#include "projections/core.h"
+#include "projections/reduce.h"
 
 struct rows {
     struct ol_arena arena;
-    struct rowset aggregates, parts, commands;
+    struct rowset aggregates, claims, commands;
 };
 
 void rows_clear(struct rows *rows);
-void rows_merge(struct rows *rows, const struct projection *batch);
+void rows_merge(struct rows *rows, const struct row_batch *batch);
 
 /* Ends the program where they differ. Sorts both: nothing may be merged afterwards. */
 void rows_compare(struct rows *a, struct rows *b, enum context context);

@@ -517,7 +517,7 @@ static void move_projection(struct world *world)
 
 static void check_owner(struct world *world, const struct owner *owner)
 {
-    if (!owner_is_settled(owner))
+    if (!owner_is_between_batches(owner))
         return;
     projection_catch_up(&world->truth[owner->settings.context]);
     expect(check_owned(&world->pipeline, owner));

@@ -36,7 +36,7 @@ struct pg_commit {
     struct undo *undos; /* the last one first */
     struct pg_commit *before;
     uint64_t touched;
-    struct part_before parts[]; /* those touched, by number */
+    struct part_before claims[]; /* those touched, by number */
 };
 
 struct lock {
@@ -96,7 +96,7 @@ static void undo(const struct pg_commit *commit)
     }
     for (uint64_t bits = commit->touched; bits; bits &= bits - 1)
         world->store->digests[commit->context][__builtin_ctzll(bits)] =
-            commit->parts[__builtin_ctzll(bits)].digest;
+            commit->claims[__builtin_ctzll(bits)].digest;
 }
 
 void store_lose_last(void)
@@ -106,7 +106,7 @@ void store_lose_last(void)
     undo(commit);
     for (uint64_t bits = commit->touched; bits; bits &= bits - 1)
         store->progress[commit->context][__builtin_ctzll(bits)] =
-            commit->parts[__builtin_ctzll(bits)].progress;
+            commit->claims[__builtin_ctzll(bits)].progress;
     store->last = commit->before;
 }
 
@@ -130,7 +130,7 @@ void store_crash(void)
 
 struct writing {
     struct pg_commit *commit;
-    const struct projection *projection;
+    const struct row_batch *batch;
     enum context context;
     bool violated;
 };
@@ -275,25 +275,25 @@ static void write_payment(struct writing *writing, const struct payment_change *
 
 static void write_rows(struct writing *writing)
 {
-    const struct projection *projection = writing->projection;
-    for (size_t i = 0; i < projection->aggregates.count; i++) {
-        const struct row *row = projection->aggregates.rows[i];
+    const struct row_batch *batch = writing->batch;
+    for (size_t i = 0; i < batch->aggregates.count; i++) {
+        const struct keyed_row *row = batch->aggregates.rows[i];
         switch (writing->context) {
         case CONTEXT_ORDERS: write_order(writing, (const struct order_change *)row); break;
         case CONTEXT_INVENTORY: write_product(writing, (const struct product_change *)row); break;
         default: write_account(writing, (const struct account_change *)row);
         }
     }
-    for (size_t i = 0; i < projection->parts.count; i++) {
-        const struct row *row = projection->parts.rows[i];
+    for (size_t i = 0; i < batch->claims.count; i++) {
+        const struct keyed_row *row = batch->claims.rows[i];
         if (writing->context == CONTEXT_INVENTORY)
             write_reservation(writing, (const struct reservation_change *)row);
         else
             write_payment(writing, (const struct payment_change *)row);
     }
-    for (size_t i = 0; i < projection->commands.count; i++) {
+    for (size_t i = 0; i < batch->commands.count; i++) {
         const struct command_change *command =
-            (const struct command_change *)projection->commands.rows[i];
+            (const struct command_change *)batch->commands.rows[i];
         write_command(writing, command->partition, command->row.id, &command->origin,
                       command->code);
     }
@@ -524,23 +524,24 @@ static void end_idle(void *self, uint64_t transaction)
 }
 
 /* Is the transaction still open, as far as the server is concerned? */
-static bool has_locks(const struct writer *writer, uint64_t parts, uint64_t transaction)
+static bool has_locks(const struct writer *writer, uint64_t claims, uint64_t transaction)
 {
-    for (; parts; parts &= parts - 1)
-        if (world->store->locks[writer->context][__builtin_ctzll(parts)].transaction != transaction)
+    for (; claims; claims &= claims - 1)
+        if (world->store->locks[writer->context][__builtin_ctzll(claims)].transaction !=
+            transaction)
             return false;
     return true;
 }
 
 /* In the order of the rows; whoever waits sees what the holder has committed. */
-static enum ol_class lock_all(struct writer *writer, uint64_t parts, uint64_t transaction,
+static enum ol_class lock_all(struct writer *writer, uint64_t claims, uint64_t transaction,
                               struct ol_error *reterr)
 {
     int64_t until_us = world->now_us + LOCK_TIMEOUT_US;
     bool waited = false;
     sim_at(world->now_us + IDLE_TIMEOUT_US, end_idle, NULL, transaction);
-    for (; parts; parts &= parts - 1) {
-        struct lock *lock = &world->store->locks[writer->context][__builtin_ctzll(parts)];
+    for (; claims; claims &= claims - 1) {
+        struct lock *lock = &world->store->locks[writer->context][__builtin_ctzll(claims)];
         while (lock->transaction) {
             if (!waited)
                 count(COUNT_LOCK_WAITS);
@@ -557,36 +558,36 @@ static enum ol_class lock_all(struct writer *writer, uint64_t parts, uint64_t tr
     return OL_OK;
 }
 
-static enum ol_class compare(const struct writer *writer, const struct projection *projection,
+static enum ol_class compare(const struct writer *writer, const struct row_batch *batch,
                              uint64_t touched, uint64_t *ret_lost, struct ol_error *reterr)
 {
     uint64_t moved = 0;
     for (uint64_t bits = touched; bits; bits &= bits - 1) {
         int32_t i = __builtin_ctzll(bits);
         if (world->store->progress[writer->context][i].next_offset ==
-            projection->partitions[i].before.next_offset)
+            batch->partitions[i].before.next_offset)
             moved |= UINT64_C(1) << i;
     }
-    *ret_lost = projection_lost(projection, moved);
+    *ret_lost = row_batch_lost(batch, moved);
     if (!*ret_lost)
         return OL_OK;
     count(COUNT_CAS_LOST);
     return ol_fail(reterr, OL_CONFLICT, "projected by somebody else meanwhile");
 }
 
-static enum ol_class commit(struct writer *writer, const struct projection *projection,
-                            uint64_t touched, struct ol_error *reterr)
+static enum ol_class commit(struct writer *writer, const struct row_batch *batch, uint64_t touched,
+                            struct ol_error *reterr)
 {
     struct store *store = world->store;
     struct pg_commit *done =
-        sim_alloc(sizeof *done + (size_t)world->knobs.partitions * sizeof *done->parts);
-    struct writing writing = {done, projection, writer->context, false};
+        sim_alloc(sizeof *done + (size_t)world->knobs.partitions * sizeof *done->claims);
+    struct writing writing = {done, batch, writer->context, false};
     *done =
         (struct pg_commit){.context = writer->context, .at_us = world->now_us, .touched = touched};
     for (uint64_t bits = touched; bits; bits &= bits - 1) {
         int32_t i = __builtin_ctzll(bits);
-        done->parts[i] = (struct part_before){store->progress[writer->context][i],
-                                              store->digests[writer->context][i]};
+        done->claims[i] = (struct part_before){store->progress[writer->context][i],
+                                               store->digests[writer->context][i]};
     }
     write_rows(&writing);
     if (writing.violated) {
@@ -595,8 +596,8 @@ static enum ol_class commit(struct writer *writer, const struct projection *proj
     }
     for (uint64_t bits = touched; bits; bits &= bits - 1) {
         int32_t i = __builtin_ctzll(bits);
-        store->progress[writer->context][i] = projection->partitions[i].now;
-        check_projected(writer->context, i, projection->partitions[i].now.next_offset);
+        store->progress[writer->context][i] = batch->partitions[i].now;
+        check_projected(writer->context, i, batch->partitions[i].now.next_offset);
     }
     done->before = store->last;
     store->last = done;
@@ -605,27 +606,26 @@ static enum ol_class commit(struct writer *writer, const struct projection *proj
 }
 
 /* One batch of a partition's events from `offset` on; returns where it ends. */
-static int64_t replay_batch(struct writer *writer, struct projection *projection,
-                            const struct part *part, int64_t offset, size_t most)
+static int64_t replay_batch(struct writer *writer, struct row_batch *batch, const struct part *part,
+                            int64_t offset, size_t most)
 {
     struct ol_error error;
     struct ol_arena arena;
     ol_arena_init(&arena, 1 << 16, 0);
-    projection_clear(projection);
-    projection_start(projection, part->number,
-                     &world->store->progress[part->context][part->number]);
-    while (offset < part->count && projection->event_count < most) {
+    row_batch_clear(batch);
+    row_batch_start(batch, part->number, &world->store->progress[part->context][part->number]);
+    while (offset < part->count && batch->event_count < most) {
         const struct slot *slot = part_slot(part, offset++);
         struct bytes wire = {slot->value, slot->value_bytes};
         struct event_message event;
         if (!broker_committed(slot))
             continue;
         if (sim_decode_event(part->context, wire, &arena, &event, &error) ||
-            projection_apply(projection, &event, part->number, offset - 1, &error))
+            row_batch_apply(batch, &event, part->number, offset - 1, &error))
             sim_fail((struct text){0}, "P17: the log can't be projected anew: %s", error.text);
     }
-    projection_seal(projection);
-    if (projection->event_count && commit(writer, projection, UINT64_C(1) << part->number, &error))
+    row_batch_seal(batch);
+    if (batch->event_count && commit(writer, batch, UINT64_C(1) << part->number, &error))
         sim_fail((struct text){0}, "P17: the log gives other rows anew: %s", error.text);
     ol_arena_release(&arena);
     return offset;
@@ -638,34 +638,34 @@ void store_replay(void)
     store_begin();
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         struct writer writer = {.context = (enum context)i};
-        struct projection *projection = calloc(1, sizeof *projection);
-        projection_init(projection, (enum context)i);
+        struct row_batch *batch = calloc(1, sizeof *batch);
+        row_batch_init(batch, (enum context)i);
         size_t most = 1 + sim_below(sim_chance(300000) ? 3 : 300);
         for (int32_t j = 0; j < world->knobs.partitions; j++) {
             const struct part *part = &world->parts[i][STREAM_EVENTS][j];
             for (int64_t offset = 0; offset < part->count;)
-                offset = replay_batch(&writer, projection, part, offset, most);
+                offset = replay_batch(&writer, batch, part, offset, most);
         }
-        projection_release(projection);
-        free(projection);
+        row_batch_release(batch);
+        free(batch);
     }
     store_end();
     world->store = kept;
 }
 
-enum ol_class writer_write(struct writer *writer, struct projection *projection, uint64_t *ret_lost,
+enum ol_class writer_write(struct writer *writer, struct row_batch *batch, uint64_t *ret_lost,
                            struct ol_error *reterr)
 {
     uint64_t touched = 0, transaction = ++world->store->transactions;
     for (int32_t i = 0; i < SIM_PARTITIONS_MAX; i++)
-        touched |= (uint64_t)projection->partitions[i].touched << i;
+        touched |= (uint64_t)batch->partitions[i].touched << i;
     *ret_lost = 0;
     sim_sleep(sim_delay(world->knobs.latency_us));
     enum ol_class class = check_connection(writer->db, reterr);
     if (!class)
         class = lock_all(writer, touched, transaction, reterr);
     if (!class)
-        class = compare(writer, projection, touched, ret_lost, reterr);
+        class = compare(writer, batch, touched, ret_lost, reterr);
     if (!class) {
         sim_sleep(sim_delay(world->knobs.latency_us));
         class = check_connection(writer->db, reterr);
@@ -673,7 +673,7 @@ enum ol_class writer_write(struct writer *writer, struct projection *projection,
     if (!class && !has_locks(writer, touched, transaction))
         class = lose(writer->db, reterr);
     if (!class)
-        class = commit(writer, projection, touched, reterr);
+        class = commit(writer, batch, touched, reterr);
     unlock(writer->context, transaction);
     if (class)
         return class;
@@ -692,7 +692,7 @@ struct write_thread {
     void *context;
     struct actor *actor;
     struct fiber *fiber;
-    struct projection *batch;
+    struct row_batch *batch;
     bool under_way, has_outcome, stopping;
     struct write_outcome outcome;
 };
@@ -705,7 +705,7 @@ static void write_main(void *argument)
             sim_block(SIM_NEVER);
             continue;
         }
-        projection_seal(thread->batch);
+        row_batch_seal(thread->batch);
         thread->outcome = (struct write_outcome){.class = OL_OK};
         thread->outcome.class = writer_write(thread->writer, thread->batch, &thread->outcome.lost,
                                              &thread->outcome.error);
@@ -738,15 +738,15 @@ void write_thread_stop(struct write_thread *thread)
     sim_wake(thread->fiber);
 }
 
-void write_thread_submit(struct write_thread *thread, struct projection *projection)
+void write_thread_submit(struct write_thread *thread, struct row_batch *batch)
 {
-    thread->batch = projection;
+    thread->batch = batch;
     thread->under_way = true;
     thread->has_outcome = false;
     sim_wake(thread->fiber);
 }
 
-struct projection *write_thread_batch(const struct write_thread *thread)
+struct row_batch *write_thread_batch(const struct write_thread *thread)
 {
     return thread ? thread->batch : NULL;
 }

@@ -442,7 +442,7 @@ void ol_group_free(struct ol_group *group)
     (void)group;
 }
 
-static enum ol_class take_offsets(struct ol_producer *producer, const struct ol_offset *offsets,
+static enum ol_class keep_offsets(struct ol_producer *producer, const struct ol_offset *offsets,
                                   size_t offset_count, const struct ol_group *group,
                                   struct ol_error *reterr)
 {
@@ -484,7 +484,7 @@ enum ol_class ol_producer_commit_start(struct ol_producer *producer,
 {
     if (client_is_dead())
         return client_fail_dead(reterr);
-    enum ol_class class = take_offsets(producer, offsets, offset_count, group, reterr);
+    enum ol_class class = keep_offsets(producer, offsets, offset_count, group, reterr);
     if (class)
         return class;
     if (producer->actor->loop)
@@ -497,7 +497,7 @@ enum ol_class ol_producer_send_offsets(struct ol_producer *producer,
                                        const struct ol_offset *offsets, size_t offset_count,
                                        const struct ol_group *group, struct ol_error *reterr)
 {
-    enum ol_class class = take_offsets(producer, offsets, offset_count, group, reterr);
+    enum ol_class class = keep_offsets(producer, offsets, offset_count, group, reterr);
     if (class)
         return class;
     class = fail_answer(send_offsets(producer, world->now_us + TXN_JOB_US), reterr, "offsets");

@@ -9,7 +9,7 @@ struct rerun {
     enum context context;
     int32_t partition;
     struct core *core;
-    struct core *empty; /* lacks everything: names what an input may change */
+    struct core *empty; /* misses every state: names what an input may change */
     struct batch_topics topics;
     struct batch batch;
     int64_t next_event; /* in the events partition */
@@ -85,7 +85,7 @@ static size_t name_states(struct rerun *rerun, const struct core_input *input,
     struct ol_arena *arena = &rerun->batch.arena;
     struct overlay *overlay = core_overlay(rerun->core);
     size_t count;
-    domain_assert(core_lacks(rerun->empty, input, 1, arena, ret_keys, &count));
+    domain_assert(core_missing(rerun->empty, input, 1, arena, ret_keys, &count));
     domain_assert(count <= RERUN_STATES_MAX);
     for (size_t i = 0; i < count; i++) {
         const struct entity *state = overlay_get(overlay, &(*ret_keys)[i]);
@@ -96,12 +96,12 @@ static size_t name_states(struct rerun *rerun, const struct core_input *input,
     return count;
 }
 
-static void put_lacking(struct rerun *rerun, const struct core_input *input)
+static void put_missing(struct rerun *rerun, const struct core_input *input)
 {
     struct entity_key *keys;
     size_t count;
     for (;;) {
-        domain_assert(core_lacks(rerun->core, input, 1, &rerun->batch.arena, &keys, &count));
+        domain_assert(core_missing(rerun->core, input, 1, &rerun->batch.arena, &keys, &count));
         if (!count)
             return;
         for (size_t i = 0; i < count; i++)
@@ -120,7 +120,7 @@ static const char *run_anew(struct rerun *rerun, const struct broker_input *at)
     const struct core_input *input = &batch->inputs[0];
     struct entity before[RERUN_STATES_MAX], after[RERUN_STATES_MAX];
     struct entity_key *keys;
-    put_lacking(rerun, input);
+    put_missing(rerun, input);
     size_t count = name_states(rerun, input, &keys, before);
     domain_assert(core_run(rerun->core, input, &batch->arena, &sink));
     name_states(rerun, input, &keys, after);

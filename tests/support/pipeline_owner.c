@@ -78,7 +78,7 @@ static void forget(struct owner *owner)
     batch_clear(&owner->batches[0]);
     batch_clear(&owner->batches[1]);
     owner->building = &owner->batches[0];
-    owner->flying = NULL;
+    owner->committing = NULL;
     owner->running = false;
     owner->owned = 0;
     owner->inbox_count = owner->next_inbox = 0;
@@ -86,7 +86,7 @@ static void forget(struct owner *owner)
 
 /* ---- loading.c ---- */
 
-static bool land(struct owner *owner);
+static bool finish_commit(struct owner *owner);
 
 /* What another process did before a load looks. */
 static void let_projection_move(struct owner *owner)
@@ -99,13 +99,13 @@ static void let_projection_move(struct owner *owner)
     projection_advance(owner->projection, partition, rng_below(owner->rng, 20));
 }
 
-/* Is the projection at events that we don't know of? Of our own batch that is flying, perhaps: then
- * its commit comes first. Else the partition is another's, and its rows don't fit what we hold: an
- * owner that was asleep is fenced at its commit only, and decides before. */
+/* Is the projection at events that we don't know of? They may be of our own batch, if its commit is
+ * under way: then that comes first. Otherwise the partition has another owner, and its rows don't fit
+ * what we hold: an owner that was asleep decides on, and is fenced only at its commit. */
 static bool is_outrun(struct owner *owner, int32_t partition)
 {
     int64_t projected = owner->projection->progress[partition].next_offset;
-    if (projected > owner->events_end[partition] && owner->flying && !land(owner))
+    if (projected > owner->events_end[partition] && owner->committing && !finish_commit(owner))
         return true;
     return projected > owner->events_end[partition];
 }
@@ -126,8 +126,8 @@ static bool note_progress(struct owner *owner)
             return false;
         }
         owner->projected[i] = progress->next_offset;
-        overlay_settle(core_overlay(owner->core), i,
-                       progress->has_receipt ? &progress->receipt : NULL);
+        overlay_projected(core_overlay(owner->core), i,
+                          progress->has_receipt ? &progress->receipt : NULL);
     }
     return true;
 }
@@ -208,8 +208,8 @@ static bool replay_chunk(struct owner *owner, int32_t partition, int64_t *positi
         offsets[count] = offset;
         if (codec_decode_event(owner->settings.context, wire, arena, &events[count], &error))
             must(false, error.text);
-        must(core_lacks_for_event(owner->core, &events[count], partition, arena, &keys, &key_count,
-                                  &capacity),
+        must(core_missing_for_event(owner->core, &events[count], partition, arena, &keys,
+                                    &key_count, &capacity),
              "memory for keys");
     }
     key_count = core_keys_unique(keys, key_count);
@@ -427,8 +427,8 @@ static bool decide(struct owner *owner)
     struct entity_key *keys;
     size_t count;
     for (;;) {
-        must(core_lacks(owner->core, batch->inputs + batch->decided, batch->count - batch->decided,
-                        &batch->arena, &keys, &count),
+        must(core_missing(owner->core, batch->inputs + batch->decided,
+                          batch->count - batch->decided, &batch->arena, &keys, &count),
              "memory for keys");
         if (!count)
             break;
@@ -501,20 +501,20 @@ static bool fill(struct owner *owner)
 
 /* ---- loop.c: committing ---- */
 
-static void send_off(struct owner *owner)
+static void start_commit(struct owner *owner)
 {
     struct batch *batch = owner->building;
     const struct core_sink sink = batch_sink(batch);
     must(core_close(owner->core, &sink, batch->offsets, &batch->offset_count, &batch->total),
          "memory for receipts");
-    owner->flying = batch;
+    owner->committing = batch;
     owner->building = batch == &owner->batches[0] ? &owner->batches[1] : &owner->batches[0];
     owner->building->limits.inputs = 1 + rng_below(owner->rng, owner->settings.batch_inputs);
 }
 
 static struct broker_transaction transaction_of(const struct owner *owner)
 {
-    const struct batch *batch = owner->flying;
+    const struct batch *batch = owner->committing;
     return (struct broker_transaction){.context = owner->settings.context,
                                        .generation = owner->generation,
                                        .records = batch->records,
@@ -539,18 +539,18 @@ static void note_events_end(struct owner *owner, const struct batch *batch)
 }
 
 /* False: fenced. */
-static bool land(struct owner *owner)
+static bool finish_commit(struct owner *owner)
 {
     const struct broker_transaction transaction = transaction_of(owner);
     if (!broker_commit(owner->broker, &transaction)) {
         owner->counts.fenced++;
         return false;
     }
-    note_events_end(owner, owner->flying);
+    note_events_end(owner, owner->committing);
     owner->counts.batches++;
-    owner->counts.inputs += owner->flying->decided;
-    batch_clear(owner->flying);
-    owner->flying = NULL;
+    owner->counts.inputs += owner->committing->decided;
+    batch_clear(owner->committing);
+    owner->committing = NULL;
     return true;
 }
 
@@ -559,15 +559,15 @@ static bool has_news(const struct owner *owner)
     return owner->generation != owner->broker->generation[owner->settings.context];
 }
 
-/* Fills, and sends off or lands as it comes. False: from scratch. */
-static bool turn(struct owner *owner)
+/* Fills, and starts or finishes a commit, by chance. False: from scratch. */
+static bool fill_and_commit(struct owner *owner)
 {
     if (!fill(owner))
         return false;
-    if (owner->flying)
-        return chance(owner, 40) || land(owner);
+    if (owner->committing)
+        return chance(owner, 40) || finish_commit(owner);
     if (!batch_empty(owner->building) && !chance(owner, 20))
-        send_off(owner);
+        start_commit(owner);
     return true;
 }
 
@@ -582,23 +582,23 @@ bool owner_move(struct owner *owner)
     }
     /* The group's news come late to some, who are fenced then. */
     if (has_news(owner) && chance(owner, 30)) {
-        if (owner->flying)
-            land(owner);
+        if (owner->committing)
+            finish_commit(owner);
         forget(owner);
         return true;
     }
     if (owner_is_idle(owner) && !has_news(owner) && !chance(owner, 20))
         return false;
-    if (!turn(owner))
+    if (!fill_and_commit(owner))
         forget(owner);
     return true;
 }
 
 void owner_crash(struct owner *owner, enum owner_crash how)
 {
-    if (owner->flying && how == CRASH_COMMITTED) {
-        land(owner);
-    } else if (owner->flying && how == CRASH_ABORTED) {
+    if (owner->committing && how == CRASH_COMMITTED) {
+        finish_commit(owner);
+    } else if (owner->committing && how == CRASH_ABORTED) {
         const struct broker_transaction transaction = transaction_of(owner);
         broker_abort(owner->broker, &transaction,
                      rng_below(owner->rng, transaction.record_count + 1));
@@ -606,15 +606,15 @@ void owner_crash(struct owner *owner, enum owner_crash how)
     forget(owner);
 }
 
-bool owner_is_settled(const struct owner *owner)
+bool owner_is_between_batches(const struct owner *owner)
 {
-    return owner->running && !has_news(owner) && !owner->flying && owner->building->count == 0 &&
-           batch_empty(owner->building);
+    return owner->running && !has_news(owner) && !owner->committing &&
+           owner->building->count == 0 && batch_empty(owner->building);
 }
 
 bool owner_is_idle(const struct owner *owner)
 {
-    if (!owner_is_settled(owner))
+    if (!owner_is_between_batches(owner))
         return false;
     for (size_t i = 0; i < owner->inbox_count; i++) {
         const struct owner_inbox *inbox = &owner->inboxes[i];

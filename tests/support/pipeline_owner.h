@@ -1,7 +1,7 @@
 /*
  * tests/support/pipeline_owner.h - a worker of one context, without its threads, sockets and clock.
  *
- *   take over -> fill -> send off -> land, two batches in turn          crash: from scratch
+ *   take over -> fill -> start commit -> finish commit, two batches alternately   crash: from scratch
  *
  * The worker's own core, overlay, batches and codec, driven as consumers/loop.c, loading.c and
  * takeover.c drive them: the same order of calls, policy of inputs and rules of restarting. In place of
@@ -45,14 +45,14 @@ struct owner {
     struct core *core;
     struct batch_topics topics;
     struct batch batches[2];
-    struct batch *building, *flying; /* flying: closed, its commit is under way; or NULL */
+    struct batch *building, *committing; /* committing: closed; NULL while no commit is under way */
     bool running;
     uint64_t assigned, owned; /* partitions: by the group, and taken over */
     uint32_t generation;      /* of the assignment taken over */
     struct owner_inbox inboxes[2 * PARTITIONS_MAX];
     size_t inbox_count, next_inbox;
     int64_t projected[PARTITIONS_MAX];  /* the highest progress seen: it never goes back */
-    int64_t events_end[PARTITIONS_MAX]; /* of the log, as far as we know it: what has landed */
+    int64_t events_end[PARTITIONS_MAX]; /* of the log, as far as we know it: what is committed */
     struct owner_counts counts;
 };
 
@@ -63,11 +63,11 @@ void owner_release(struct owner *owner);
 /* The group gave it these partitions, as bits; it learns of it at its next take-over. */
 void owner_assign(struct owner *owner, uint64_t partitions);
 
-/* One small move: takes over, or fills the batch and perhaps sends off or lands. False: there was
- * nothing to do. */
+/* One small move: takes over, or fills the batch and perhaps starts or finishes a commit. False:
+ * there was nothing to do. */
 bool owner_move(struct owner *owner);
 
-/* Forgets everything. What was flying: never written, written in part and aborted, or committed
+/* Forgets everything. The batch that was being committed: never written, written in part and aborted, or committed
  * without the owner's knowing. */
 enum owner_crash { CRASH_UNWRITTEN, CRASH_ABORTED, CRASH_COMMITTED, CRASH_KIND_COUNT };
 void owner_crash(struct owner *owner, enum owner_crash how);
@@ -76,7 +76,7 @@ void owner_crash(struct owner *owner, enum owner_crash how);
 bool owner_is_idle(const struct owner *owner);
 
 /* Runs, and nothing in its overlay is speculation. */
-bool owner_is_settled(const struct owner *owner);
+bool owner_is_between_batches(const struct owner *owner);
 
 /* The record at `offset`, as a consumer gets it. The caller releases it. */
 struct ol_message owner_message(const struct broker *broker, enum context context,

@@ -298,7 +298,7 @@ struct core_input read_input(const char *line, int32_t partition)
     return input;
 }
 
-/* ---- the shell's part: lacks, load, put, run, close ---- */
+/* ---- the shell's part: missing, load, put, run, close ---- */
 
 void know(struct entity_key key, struct entity entity)
 {
@@ -322,12 +322,12 @@ void load(const struct entity_key *keys, size_t count)
 }
 
 /* Loads all that the inputs need; returns in how many rounds. */
-size_t load_lacking(const struct core_input *inputs, size_t count)
+size_t load_missing(const struct core_input *inputs, size_t count)
 {
     struct entity_key *keys;
     size_t key_count, rounds = 0;
     for (;; rounds++) {
-        cr_assert(core_lacks(session.core, inputs, count, &session.arena, &keys, &key_count));
+        cr_assert(core_missing(session.core, inputs, count, &session.arena, &keys, &key_count));
         if (key_count == 0)
             return rounds;
         load(keys, key_count);
@@ -337,7 +337,7 @@ size_t load_lacking(const struct core_input *inputs, size_t count)
 void run_input(const struct core_input *input)
 {
     size_t before = session.used;
-    load_lacking(input, 1);
+    load_missing(input, 1);
     cr_assert(core_run(session.core, input, &session.arena, &session.sink));
     if (session.used == before)
         say("-");
@@ -389,13 +389,13 @@ void walk(const struct row *rows, size_t count)
     }
 }
 
-const char *lacks_of(const struct core_input *inputs, size_t count)
+const char *missing_of(const struct core_input *inputs, size_t count)
 {
     static const char *const kinds[] = {"",        "order",   "product", "reservation",
                                         "account", "payment", "command"};
     struct entity_key *keys;
     size_t key_count;
-    cr_assert(core_lacks(session.core, inputs, count, &session.arena, &keys, &key_count));
+    cr_assert(core_missing(session.core, inputs, count, &session.arena, &keys, &key_count));
     for (size_t i = 0; i < key_count; i++) {
         say("%s %.*s", kinds[keys[i].kind], (int)keys[i].id.bytes, keys[i].id.data);
         if (keys[i].second.bytes)

@@ -70,10 +70,10 @@ void know(struct entity_key key, struct entity entity);
 void load(const struct entity_key *keys, size_t count);
 
 /* Loads all that the inputs need; returns in how many rounds. */
-size_t load_lacking(const struct core_input *inputs, size_t count);
+size_t load_missing(const struct core_input *inputs, size_t count);
 
-/* The keys that the inputs lack, as words. */
-const char *lacks_of(const struct core_input *inputs, size_t count);
+/* The keys of the states that the inputs need and that are missing, as words. */
+const char *missing_of(const struct core_input *inputs, size_t count);
 
 /* Loads and decides. run(): on partition 0. */
 void run_input(const struct core_input *input);

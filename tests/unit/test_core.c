@@ -12,12 +12,12 @@
 #include <signal.h>
 #include <stdio.h>
 
-TestSuite(core_lacks, .fini = tear_down);
+TestSuite(core_missing, .fini = tear_down);
 TestSuite(core_run, .fini = tear_down);
 
 /* ---- which states an input needs ---- */
 
-Test(core_lacks, names_each_inputs_states)
+Test(core_missing, names_each_inputs_states)
 {
     static const struct {
         enum context context;
@@ -41,13 +41,13 @@ Test(core_lacks, names_each_inputs_states)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         begin(rows[i].context);
         struct core_input input = read_input(rows[i].row.when, 0);
-        cr_assert_str_eq(lacks_of(&input, 1), rows[i].row.then, "row %zu", i);
-        load_lacking(&input, 1);
-        cr_assert_str_eq(lacks_of(&input, 1), "", "row %zu: once here, nothing lacks", i);
+        cr_assert_str_eq(missing_of(&input, 1), rows[i].row.then, "row %zu", i);
+        load_missing(&input, 1);
+        cr_assert_str_eq(missing_of(&input, 1), "", "row %zu: once here, nothing is missing", i);
     }
 }
 
-Test(core_lacks, names_a_state_once_and_in_order)
+Test(core_missing, names_a_state_once_and_in_order)
 {
     begin(CONTEXT_ORDERS);
     struct core_input inputs[] = {
@@ -56,10 +56,10 @@ Test(core_lacks, names_a_state_once_and_in_order)
         read_input("place p1 o anna s:1:5", 0),
         read_input("place p2 o anna s:1:5", 0),
     };
-    cr_assert_str_eq(lacks_of(inputs, 4), "order n order o command o p1 command o p2");
+    cr_assert_str_eq(missing_of(inputs, 4), "order n order o command o p1 command o p2");
 }
 
-Test(core_lacks, names_as_many_states_as_there_are)
+Test(core_missing, names_as_many_states_as_there_are)
 {
     enum { MANY = 700 };
     struct core_input inputs[MANY];
@@ -71,7 +71,7 @@ Test(core_lacks, names_as_many_states_as_there_are)
         snprintf(line, sizeof line, "cancel c o-%03d", i);
         inputs[i] = read_input(line, 0);
     }
-    cr_assert(core_lacks(session.core, inputs, MANY, &session.arena, &keys, &count));
+    cr_assert(core_missing(session.core, inputs, MANY, &session.arena, &keys, &count));
     cr_assert_eq(count, 2u * MANY);
     for (int i = 0; i < MANY; i++) {
         snprintf(line, sizeof line, "o-%03d", i);
@@ -82,22 +82,22 @@ Test(core_lacks, names_as_many_states_as_there_are)
     }
 }
 
-Test(core_lacks, a_text_fault_needs_the_command_alone)
+Test(core_missing, a_text_fault_needs_the_command_alone)
 {
     begin(CONTEXT_ORDERS);
     struct core_input input = read_input("place p o anna s:1:5", 0);
     input.command.refused.code = REFUSED_TEXT_NOT_UTF8;
-    cr_assert_str_eq(lacks_of(&input, 1), "command o p");
+    cr_assert_str_eq(missing_of(&input, 1), "command o p");
 }
 
-Test(core_lacks, nothing_for_what_is_on_the_wrong_partition)
+Test(core_missing, nothing_for_what_is_on_the_wrong_partition)
 {
     int32_t elsewhere = (partition_of(TEXT("o"), 4) + 1) % 4;
     begin_with(CONTEXT_ORDERS, 4);
     struct core_input command = read_input("cancel c o", elsewhere);
     struct core_input step = read_input("reserved o 0", elsewhere);
-    cr_assert_str_eq(lacks_of(&command, 1), "");
-    cr_assert_str_eq(lacks_of(&step, 1), "");
+    cr_assert_str_eq(missing_of(&command, 1), "");
+    cr_assert_str_eq(missing_of(&step, 1), "");
 }
 
 /* A release names a reservation, and only that names its products. */
@@ -116,7 +116,7 @@ static void know_held(void)
          (struct entity){.product = {9, true, {"PLN"}, 5, 4, 0}});
 }
 
-Test(core_lacks, a_release_takes_two_rounds)
+Test(core_missing, a_release_takes_two_rounds)
 {
     begin(CONTEXT_INVENTORY);
     know_held();
@@ -124,19 +124,19 @@ Test(core_lacks, a_release_takes_two_rounds)
         read_input("release o/4/1 o", 0),
         read_input("release n/4/1 n", 0),
     };
-    cr_assert_str_eq(lacks_of(inputs, 2), "reservation n reservation o");
+    cr_assert_str_eq(missing_of(inputs, 2), "reservation n reservation o");
     load((struct entity_key[]){{ENTITY_RESERVATION, 0, TEXT("n"), {0}},
                                {ENTITY_RESERVATION, 0, TEXT("o"), {0}}},
          2);
-    cr_assert_str_eq(lacks_of(inputs, 2), "product r product s");
-    cr_assert_eq(load_lacking(inputs, 2), 1u);
+    cr_assert_str_eq(missing_of(inputs, 2), "product r product s");
+    cr_assert_eq(load_missing(inputs, 2), 1u);
     run_input(&inputs[0]);
     cr_assert_str_eq(said(), "StockReleased [StockReleasedReply o/4/1/r orders/0]");
     run_input(&inputs[1]);
     cr_assert_str_eq(said(), "StockReleased [StockReleasedReply n/4/1/r orders/0]");
 }
 
-Test(core_lacks, a_release_behind_its_reserve_in_one_batch_finds_all)
+Test(core_missing, a_release_behind_its_reserve_in_one_batch_finds_all)
 {
     begin(CONTEXT_INVENTORY);
     know((struct entity_key){ENTITY_PRODUCT, 0, TEXT("s"), {0}},
@@ -145,7 +145,7 @@ Test(core_lacks, a_release_behind_its_reserve_in_one_batch_finds_all)
         read_input("reserve o/1/1 o s:2", 0),
         read_input("release o/2/1 o", 0),
     };
-    cr_assert_eq(load_lacking(inputs, 2), 1u);
+    cr_assert_eq(load_missing(inputs, 2), 1u);
     for (int i = 0; i < 2; i++)
         cr_assert(core_run(session.core, &inputs[i], &session.arena, &session.sink));
     cr_assert_str_eq(said(), "StockReserved [StockReservedReply o/1/1/r orders/0] "
@@ -391,7 +391,7 @@ Test(core_run, a_refund_of_an_unclean_payment_id_is_refused)
     for (uint32_t bytes = 0; bytes <= sizeof id; bytes += ID_BYTES_MAX + 1) {
         struct core_input input = read_input(bytes ? "refund x anna o 5" : "refund y anna o 5", 0);
         input.command.payment.payment_id = (struct text){id, bytes};
-        cr_assert_str_eq(lacks_of(&input, 1),
+        cr_assert_str_eq(missing_of(&input, 1),
                          bytes ? "command anna x" : "account anna command anna y");
         run_input(&input);
         cr_assert_str_eq(said(), "no ID_INVALID");
@@ -571,7 +571,7 @@ Test(core_run, fails_when_the_sink_does)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         begin(rows[i].context);
         struct core_input input = read_input(rows[i].when, 0);
-        load_lacking(&input, 1);
+        load_missing(&input, 1);
         session.full = true;
         cr_assert_not(core_run(session.core, &input, &session.arena, &session.sink), "row %zu", i);
     }

@@ -278,15 +278,15 @@ Test(core_replay, brings_states_and_deadlines_back)
     core_partition_begin(session.core, 0, NULL);
     cr_assert(core_deadline(session.core, 0, TEXT("n"), DUE_US)); /* as the projection knew it */
     for (size_t i = 0; i < count; i++)
-        cr_assert(core_lacks_for_event(session.core, &log[i], 0, &session.arena, &keys, &key_count,
-                                       &capacity));
+        cr_assert(core_missing_for_event(session.core, &log[i], 0, &session.arena, &keys,
+                                         &key_count, &capacity));
     key_count = core_keys_unique(keys, key_count);
     cr_assert_eq(key_count, 5u, "two orders, three commands");
     load(keys, key_count);
     for (size_t i = 0; i < count; i++)
-        cr_assert(core_lacks_for_event(session.core, &log[i], 0, &session.arena, &keys, &key_count,
-                                       &capacity));
-    cr_assert_eq(key_count, 5u, "once here, nothing lacks");
+        cr_assert(core_missing_for_event(session.core, &log[i], 0, &session.arena, &keys,
+                                         &key_count, &capacity));
+    cr_assert_eq(key_count, 5u, "once here, nothing is missing");
     for (size_t i = 0; i < count; i++)
         cr_assert_eq(core_replay(session.core, &log[i], 0, (int64_t)i, &error), OL_OK);
     cr_assert_eq(deadlines_count(core_deadlines(session.core)), 1u);

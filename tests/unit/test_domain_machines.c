@@ -25,7 +25,7 @@ struct visit {
     bool rule_spoke[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT];
     bool status_cell[ORDER_STATUS_COUNT][ORDER_EVENT_KIND_COUNT][ORDER_STATUS_COUNT];
     bool saga_cell[SAGA_STATE_COUNT][ORDER_EVENT_KIND_COUNT][SAGA_STATE_COUNT];
-    bool turn_taken[CHECKOUT_TURN_COUNT];
+    bool move_made[CHECKOUT_MOVE_COUNT];
 };
 
 static struct visit *visit;
@@ -55,16 +55,16 @@ static void note_turns(const struct order *state, const struct order_event *even
 {
     static struct checkout_steps steps;
     checkout_react(state, event, &steps);
-    for (size_t i = 0; i < CHECKOUT_TURN_COUNT; i++) {
-        const struct checkout_row *row = &checkout_rows[checkout_turns[i].row];
-        int kind = checkout_turns[i].move == CHECKOUT_ASK    ? row->ask
-                   : checkout_turns[i].move == CHECKOUT_UNDO ? row->undo
-                                                             : row->settle;
-        for (size_t k = 0; k < steps.count && checkout_turns[i].event == event->kind; k++)
-            if (steps.steps[k].target == row->target &&
-                (row->target == STEP_TO_INVENTORY ? (int)steps.steps[k].inventory.kind
-                                                  : (int)steps.steps[k].payment.kind) == kind)
-                visit->turn_taken[i] = true;
+    for (size_t i = 0; i < CHECKOUT_MOVE_COUNT; i++) {
+        const struct checkout_part *part = &checkout_parts[checkout_moves[i].part];
+        int kind = checkout_moves[i].action == CHECKOUT_ASK    ? part->ask
+                   : checkout_moves[i].action == CHECKOUT_UNDO ? part->undo
+                                                               : part->complete;
+        for (size_t k = 0; k < steps.count && checkout_moves[i].event == event->kind; k++)
+            if (steps.steps[k].target == part->target &&
+                (part->target == STEP_TO_INVENTORY ? (int)steps.steps[k].inventory.kind
+                                                   : (int)steps.steps[k].payment.kind) == kind)
+                visit->move_made[i] = true;
     }
 }
 
@@ -220,12 +220,12 @@ Test(order_machine, uses_every_cell_and_no_empty_one)
             }
 }
 
-/* No payment is void-asked when an order is rejected: that turn stands for completeness. */
-Test(order_machine, takes_every_turn_of_the_saga)
+/* No payment is void-asked when an order is rejected: that move stands for completeness. */
+Test(order_machine, makes_every_move_of_the_saga)
 {
-    for (size_t i = 0; i < CHECKOUT_TURN_COUNT; i++) {
-        bool never = checkout_turns[i].event == ORDER_REJECTED && checkout_turns[i].row == 1;
-        cr_assert_eq(visit->turn_taken[i], !never, "turn %zu", i);
+    for (size_t i = 0; i < CHECKOUT_MOVE_COUNT; i++) {
+        bool never = checkout_moves[i].event == ORDER_REJECTED && checkout_moves[i].part == 1;
+        cr_assert_eq(visit->move_made[i], !never, "move %zu", i);
     }
 }
 
@@ -254,13 +254,13 @@ Test(order_machine, goes_on_with_every_answer_that_it_waits_for)
                                     : 0;
         for (; groups; groups &= groups - 1) {
             struct order_step step = {.partition = __builtin_ctzll(groups)};
-            step.kind = running ? checkout_rows[0].done : checkout_rows[0].undone;
+            step.kind = running ? checkout_parts[0].done : checkout_parts[0].undone;
             order_decide_step(state, &step, &facts, &events);
             cr_assert_geq(events.count, 1u);
         }
         if (state->payment == ORDER_PAYMENT_ASKED || state->payment == ORDER_PAYMENT_VOID_ASKED) {
-            struct order_step step = {.kind = running ? checkout_rows[1].done
-                                                      : checkout_rows[1].undone};
+            struct order_step step = {.kind = running ? checkout_parts[1].done
+                                                      : checkout_parts[1].undone};
             order_decide_step(state, &step, &facts, &events);
             cr_assert_geq(events.count, 1u);
         }
@@ -271,14 +271,14 @@ Test(order_machine, goes_on_with_every_answer_that_it_waits_for)
 
 /* Each reply that the row waits for is produced, and does in the order's machine what the row says
  * it does. */
-static void check_row(const struct checkout_row *row, const bool *produced)
+static void check_part(const struct checkout_part *part, const bool *produced)
 {
     const enum order_rule *running = order_rules[SAGA_IS_RUNNING];
     const enum order_rule *undoing = order_rules[SAGA_IS_UNDOING];
-    cr_assert(produced[row->done] && produced[row->failed] && produced[row->undone]);
-    cr_assert_neq(order_rule_event(running[row->done]), ORDER_EVENT_NONE);
-    cr_assert_eq(order_rule_event(running[row->failed]), ORDER_REJECTED);
-    cr_assert_neq(order_rule_event(undoing[row->undone]), ORDER_EVENT_NONE);
+    cr_assert(produced[part->done] && produced[part->failed] && produced[part->undone]);
+    cr_assert_neq(order_rule_event(running[part->done]), ORDER_EVENT_NONE);
+    cr_assert_eq(order_rule_event(running[part->failed]), ORDER_REJECTED);
+    cr_assert_neq(order_rule_event(undoing[part->undone]), ORDER_EVENT_NONE);
 }
 
 Test(stock_cells, produce_every_reply_that_the_saga_waits_for)
@@ -301,7 +301,7 @@ Test(stock_cells, produce_every_reply_that_the_saga_waits_for)
             produced[stock_reply(&state, &step, decision.decided ? &decision.event : NULL).kind] =
                 true;
         }
-    check_row(&checkout_rows[0], produced);
+    check_part(&checkout_parts[0], produced);
     cr_assert_not(produced[ORDER_STEP_NONE], "each step of stock is answered");
 }
 
@@ -319,8 +319,8 @@ Test(payment_cells, produce_every_reply_that_the_saga_waits_for)
                 bool decided = account_decide_step(i ? &poor : &rich, &payment, &step, &event);
                 enum order_step_kind reply =
                     payment_reply(&payment, &step, decided ? &event : NULL).kind;
-                cr_assert_eq(reply == ORDER_STEP_NONE, kind == checkout_rows[1].settle);
+                cr_assert_eq(reply == ORDER_STEP_NONE, kind == checkout_parts[1].complete);
                 produced[reply] = true;
             }
-    check_row(&checkout_rows[1], produced);
+    check_part(&checkout_parts[1], produced);
 }

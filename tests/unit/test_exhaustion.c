@@ -286,7 +286,7 @@ static bool load(struct core *core, const struct core_input *input, struct ol_ar
     struct entity_key *keys;
     size_t count;
     do {
-        if (!core_lacks(core, input, 1, arena, &keys, &count))
+        if (!core_missing(core, input, 1, arena, &keys, &count))
             return false;
         for (size_t i = 0; i < count; i++) {
             struct entity absent = {.kind = keys[i].kind};
@@ -495,7 +495,7 @@ static void decide_events(struct projecting *projecting, const struct given *giv
 }
 
 /* The rows as they would be bound; COPY's buffer is of the same kind. */
-static bool bind_sets(struct projection *batch)
+static bool bind_sets(struct row_batch *batch)
 {
     struct writer *writer = writer_new(NULL, batch->context, "events");
     bool good = writer != NULL;
@@ -517,19 +517,19 @@ static bool bind_sets(struct projection *batch)
 static bool project(void *self)
 {
     struct projecting *projecting = self;
-    struct projection batch;
+    struct row_batch batch;
     struct ol_error error;
     enum ol_class class = OL_OK;
-    projection_init(&batch, projecting->context);
+    row_batch_init(&batch, projecting->context);
     batch.arena.block_bytes = 1;
-    projection_start(&batch, 0, &(struct load_progress){.last_offset = -1});
+    row_batch_start(&batch, 0, &(struct load_progress){.last_offset = -1});
     for (size_t i = projecting->first; i < projecting->count && !class; i++) {
-        class = projection_apply(&batch, &projecting->events[i], 0, (int64_t)i, &error);
+        class = row_batch_apply(&batch, &projecting->events[i], 0, (int64_t)i, &error);
         cr_assert(class == OL_OK || class == OL_FATAL, "%s", error.text);
     }
-    projection_seal(&batch);
+    row_batch_seal(&batch);
     bool good = !class && bind_sets(&batch);
-    projection_release(&batch);
+    row_batch_release(&batch);
     return good;
 }
 
@@ -550,7 +550,7 @@ static bool replay(void *self)
         struct entity_key *keys = NULL;
         size_t count = 0, capacity = 0;
         struct ol_error error;
-        good = core_lacks_for_event(core, event, 0, &arena, &keys, &count, &capacity);
+        good = core_missing_for_event(core, event, 0, &arena, &keys, &count, &capacity);
         for (size_t k = 0; good && k < count; k++) {
             struct entity absent = {.kind = keys[k].kind};
             good = core_put(core, &keys[k], &absent, 0);

@@ -74,17 +74,17 @@ Test(ol_inboxes, are_taken_from_in_turns)
     struct ol_inbox inboxes[3];
     struct ol_message messages[8];
     struct ol_error error;
-    size_t turn = 1, count = 0;
+    size_t next = 1, count = 0;
     for (size_t i = 0; i < 3; i++)
         start(&inboxes[i], &sources[i], 0);
     inboxes[2].ignored = true;
-    cr_expect_eq(ol_inboxes_take(inboxes, 3, &turn, messages, 3, &count, &error), OL_OK);
+    cr_expect_eq(ol_inboxes_take(inboxes, 3, &next, messages, 3, &count, &error), OL_OK);
     cr_assert_eq(count, 3);
     cr_expect_eq(messages[0].offset, 5);
     cr_expect_eq(messages[1].offset, 6);
     cr_expect_eq(messages[2].offset, 0);
     cr_expect(ol_inboxes_have_news(inboxes, 3));
-    cr_expect_eq(ol_inboxes_take(inboxes, 3, &turn, messages, 8, &count, &error), OL_OK);
+    cr_expect_eq(ol_inboxes_take(inboxes, 3, &next, messages, 8, &count, &error), OL_OK);
     cr_expect_eq(count, 2);
     cr_expect_not(ol_inboxes_have_news(inboxes, 3), "what is left is ignored");
 }
@@ -95,13 +95,13 @@ Test(ol_inboxes, give_an_error_once_what_came_before_it_is_taken)
     struct ol_inbox inbox;
     struct ol_message message;
     struct ol_error error;
-    size_t turn = 0, count = 0;
+    size_t next = 0, count = 0;
     start(&inbox, &source, 0);
     cr_assert(ol_inbox_peek(&inbox));
     ol_fail(&inbox.error, OL_VIOLATED, "out of range");
-    cr_expect_eq(ol_inboxes_take(&inbox, 1, &turn, &message, 1, &count, &error), OL_OK);
+    cr_expect_eq(ol_inboxes_take(&inbox, 1, &next, &message, 1, &count, &error), OL_OK);
     cr_expect_eq(count, 1);
-    cr_expect_eq(ol_inboxes_take(&inbox, 1, &turn, &message, 1, &count, &error), OL_VIOLATED);
+    cr_expect_eq(ol_inboxes_take(&inbox, 1, &next, &message, 1, &count, &error), OL_VIOLATED);
     cr_expect_eq(count, 1);
     cr_expect_str_eq(error.text, "out of range");
 }

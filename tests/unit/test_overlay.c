@@ -113,7 +113,7 @@ TestSuite(overlay_get, .fini = tear_down);
 TestSuite(overlay_put, .fini = tear_down);
 TestSuite(overlay_get_or_absent, .fini = tear_down);
 TestSuite(overlay_apply, .fini = tear_down);
-TestSuite(overlay_settle, .fini = tear_down);
+TestSuite(overlay_projected, .fini = tear_down);
 TestSuite(overlay_evict, .fini = tear_down);
 TestSuite(overlay_full, .fini = tear_down);
 TestSuite(overlay_stats, .fini = tear_down);
@@ -341,7 +341,7 @@ Test(overlay_apply, asserts_that_all_are_here, .signal = SIGABRT)
     apply_added("s", 0, OVERLAY_NOW);
 }
 
-Test(overlay_lacking, keeps_those_that_are_not_here_in_their_order)
+Test(overlay_missing, keeps_those_that_are_not_here_in_their_order)
 {
     enum { KEYS = 100 }; /* several strides, and a part of one */
     static char skus[KEYS][8];
@@ -355,12 +355,12 @@ Test(overlay_lacking, keeps_those_that_are_not_here_in_their_order)
             if (i % every)
                 put_product(skus[i], 0, 0);
         }
-        size_t count = overlay_lacking(overlay, keys, KEYS);
+        size_t count = overlay_missing(overlay, keys, KEYS);
         cr_assert_eq(count, (size_t)((KEYS - 1) / every + 1));
         for (size_t i = 0; i < count; i++)
             cr_assert_eq(keys[i].id.data, skus[i * (size_t)every], "every %d, row %zu", every, i);
     }
-    cr_assert_eq(overlay_lacking(overlay, keys, 0), 0u);
+    cr_assert_eq(overlay_missing(overlay, keys, 0), 0u);
 }
 
 /* ---- batches, settling, eviction ---- */
@@ -374,7 +374,7 @@ static void close_batch(int32_t partition, int64_t commands_next, int64_t steps_
 static void settle(int32_t partition, int64_t commands_next, int64_t steps_next)
 {
     struct receipt receipt = {.commands_next = commands_next, .steps_next = steps_next};
-    overlay_settle(overlay, partition, &receipt);
+    overlay_projected(overlay, partition, &receipt);
 }
 
 /* The entries that are left after an eviction, as letters: products "a", "b", ... */
@@ -390,7 +390,7 @@ static const char *left(int32_t partition)
     return names;
 }
 
-Test(overlay_settle, frees_a_batch_once_the_projection_has_come_to_its_receipt)
+Test(overlay_projected, frees_a_batch_once_the_projection_has_come_to_its_receipt)
 {
     /* given: a is changed in a batch up to (commands 10, steps 5), b in (10, 9), c in (12, 9) */
     static const struct {
@@ -410,7 +410,7 @@ Test(overlay_settle, frees_a_batch_once_the_projection_has_come_to_its_receipt)
     close_batch(1, 10, 9);
     cr_assert(apply_increased("c", 1, 2, 1, OVERLAY_NOW));
     close_batch(1, 12, 9);
-    overlay_settle(overlay, 1, NULL);
+    overlay_projected(overlay, 1, NULL);
     cr_assert_str_eq(left(1), "abc");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         settle(1, rows[i].commands_next, rows[i].steps_next);
@@ -418,7 +418,7 @@ Test(overlay_settle, frees_a_batch_once_the_projection_has_come_to_its_receipt)
     }
 }
 
-Test(overlay_settle, is_for_one_partition_alone)
+Test(overlay_projected, is_for_one_partition_alone)
 {
     overlay = overlay_new(PARTITIONS, none);
     put_product("a", 0, 0);
@@ -434,7 +434,7 @@ Test(overlay_settle, is_for_one_partition_alone)
     cr_assert_str_eq(left(1), "");
 }
 
-Test(overlay_settle, keeps_what_a_later_or_an_open_batch_changed_again)
+Test(overlay_projected, keeps_what_a_later_or_an_open_batch_changed_again)
 {
     overlay = overlay_new(PARTITIONS, none);
     put_product("a", 0, 0);
@@ -450,7 +450,7 @@ Test(overlay_settle, keeps_what_a_later_or_an_open_batch_changed_again)
     cr_assert_str_eq(left(0), "");
 }
 
-Test(overlay_settle, keeps_the_order_while_the_ring_turns_and_grows)
+Test(overlay_projected, keeps_the_order_while_the_ring_turns_and_grows)
 {
     enum { BATCHES = 1000 };
     int64_t closed = 0, settled = 0;
@@ -504,7 +504,7 @@ Test(overlay_evict, takes_the_oldest_down_to_the_soft_limit_but_those_in_use)
     cr_assert_str_eq(left(0), "fgh", "and was not used since");
 }
 
-Test(overlay_evict, stops_at_the_first_that_is_not_settled)
+Test(overlay_evict, stops_at_the_first_that_is_not_projected)
 {
     overlay = overlay_new(PARTITIONS, none);
     for (char name[] = "a"; *name <= 'e'; ++*name)

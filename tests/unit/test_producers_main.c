@@ -13,18 +13,19 @@ static int call(const char *a, const char *b, const char *c)
     return orderlog_main(a ? b ? c ? 4 : 3 : 2 : 1, words);
 }
 
-Test(main_table, has_rows_that_are_whole)
+Test(main_table, has_commands_that_are_whole)
 {
-    for (size_t i = 0; i < ROW_COUNT; i++) {
-        const struct row *row = &rows[i];
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const struct main_command *command = &commands[i];
         char name[FEW_WORDS];
-        row_name(row, name);
-        cr_expect(row->run && *row->help, "%s", name);
+        command_name(command, name);
+        cr_expect(command->run && *command->help, "%s", name);
         cr_expect(strlen(name) < FEW_WORDS - 1, "%s", name);
-        cr_expect_geq(row->arguments_max, row->arguments_min, "%s", name);
-        cr_expect_eq(row->arguments_max > 0, *row->arguments != 0, "%s", name);
-        cr_expect_eq(row_of(row->noun, row->verb), row, "%s is there twice", name);
-        cr_expect(!row->verb || !row_of(row->noun, NULL), "%s stands alone and has verbs", name);
+        cr_expect_geq(command->arguments_max, command->arguments_min, "%s", name);
+        cr_expect_eq(command->arguments_max > 0, *command->arguments != 0, "%s", name);
+        cr_expect_eq(command_of(command->noun, command->verb), command, "%s is there twice", name);
+        cr_expect(!command->verb || !command_of(command->noun, NULL),
+                  "%s stands alone and has verbs", name);
     }
 }
 

@@ -24,7 +24,7 @@ static struct text none;
 Test(rowset, finds_what_was_added_and_nothing_else, .init = begin, .fini = end)
 {
     cr_assert_null(rowset_find(&set, TEXT("a"), none));
-    struct row *row = rowset_add(&set, &arena, sizeof *row, TEXT("a"), TEXT("b"));
+    struct keyed_row *row = rowset_add(&set, &arena, sizeof *row, TEXT("a"), TEXT("b"));
     cr_assert_eq(rowset_find(&set, TEXT("a"), TEXT("b")), row);
     cr_assert_null(rowset_find(&set, TEXT("a"), none));
     cr_assert_null(rowset_find(&set, TEXT("b"), TEXT("a")));
@@ -36,9 +36,9 @@ Test(rowset, tells_keys_of_one_hash_apart, .init = begin, .fini = end)
 {
     const struct text a = TEXT("cholmiialjnllfge"), b = TEXT("dokkifjljjidbobh");
     cr_assert_eq(ol_hash(a.data, a.bytes), ol_hash(b.data, b.bytes));
-    struct row *first = rowset_add(&set, &arena, sizeof *first, a, none);
+    struct keyed_row *first = rowset_add(&set, &arena, sizeof *first, a, none);
     cr_assert_null(rowset_find(&set, b, none));
-    struct row *second = rowset_add(&set, &arena, sizeof *second, b, none);
+    struct keyed_row *second = rowset_add(&set, &arena, sizeof *second, b, none);
     cr_assert_eq(rowset_find(&set, a, none), first);
     cr_assert_eq(rowset_find(&set, b, none), second);
 
@@ -52,7 +52,7 @@ Test(rowset, tells_keys_of_one_hash_apart, .init = begin, .fini = end)
 Test(rowset, keeps_a_copy_of_the_key, .init = begin, .fini = end)
 {
     char id[] = "order-1";
-    struct row *row = rowset_add(&set, &arena, sizeof *row, text_of(id), none);
+    struct keyed_row *row = rowset_add(&set, &arena, sizeof *row, text_of(id), none);
     id[0] = 'X';
     cr_assert_eq(rowset_find(&set, TEXT("order-1"), none), row);
 }
@@ -64,7 +64,8 @@ Test(rowset, grows_and_is_used_again, .init = begin, .fini = end)
         for (int i = 0; i < 5000; i++) {
             snprintf(id, sizeof id, "%d", i * 7);
             cr_assert_null(rowset_find(&set, text_of(id), none));
-            cr_assert_not_null(rowset_add(&set, &arena, sizeof(struct row), text_of(id), none));
+            cr_assert_not_null(
+                rowset_add(&set, &arena, sizeof(struct keyed_row), text_of(id), none));
         }
         cr_assert_eq(set.count, 5000);
         cr_assert_not_null(rowset_find(&set, TEXT("7"), none));
@@ -86,7 +87,7 @@ Test(rowset, sorts_bytewise, .init = begin, .fini = end)
     size_t count = sizeof sorted / sizeof *sorted;
     for (size_t i = 0; i < count; i++) {
         size_t j = (i * 5 + 3) % count;
-        rowset_add(&set, &arena, sizeof(struct row), text_of(sorted[j].id),
+        rowset_add(&set, &arena, sizeof(struct keyed_row), text_of(sorted[j].id),
                    text_of(sorted[j].second));
     }
     rowset_sort(&set);

@@ -268,9 +268,9 @@ Test(fold_event, lets_receipts_pass_that_chain_and_count_right)
     take("", &one);
     take("A", &second);
     take("", &two);
-    cr_assert_eq(fold.places[0].totals[0], 2);
-    cr_assert_eq(fold.places[0].last.commands_next, 4);
-    cr_assert_eq(fold.places[0].cause_count, 2);
+    cr_assert_eq(fold.logs[0].totals[0], 2);
+    cr_assert_eq(fold.logs[0].last.commands_next, 4);
+    cr_assert_eq(fold.logs[0].cause_count, 2);
     expect_only(CHECK_RECEIPTS, 0);
     end();
 }

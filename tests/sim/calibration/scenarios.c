@@ -486,7 +486,7 @@ static struct writer *open_writer(struct stage *stage, size_t row)
 }
 
 /* One event: the account is opened (offset 0), then a hundred are deposited at each further one. */
-static struct projection *batch_of(struct stage *stage, size_t row, int64_t offset)
+static struct row_batch *batch_of(struct stage *stage, size_t row, int64_t offset)
 {
     static const char *const ids[] = {"open", "deposit/1", "deposit/2"};
     const struct load_progress before = {.next_offset = offset,
@@ -506,16 +506,16 @@ static struct projection *batch_of(struct stage *stage, size_t row, int64_t offs
                     .customer_id = text_of(stage_customer(stage)),
                     .currency = TEXT("USD"),
                     .amount_minor = offset ? 100 : 0}};
-    struct projection *batch = calloc(1, sizeof *batch);
+    struct row_batch *batch = calloc(1, sizeof *batch);
     if (!batch)
         abort();
     stage->batches[row] = batch;
-    projection_init(batch, CONTEXT_PAYMENTS);
-    projection_start(batch, 0, &before);
-    if (!can(stage, "event", projection_apply(batch, &event, 0, offset, &stage->error)))
+    row_batch_init(batch, CONTEXT_PAYMENTS);
+    row_batch_start(batch, 0, &before);
+    if (!can(stage, "event", row_batch_apply(batch, &event, 0, offset, &stage->error)))
         return NULL;
     batch->partitions[0].now.last_digest = (uint64_t)offset + 1;
-    projection_seal(batch);
+    row_batch_seal(batch);
     return batch;
 }
 
@@ -523,11 +523,11 @@ static struct projection *batch_of(struct stage *stage, size_t row, int64_t offs
 static bool write_event(struct stage *stage, const char *what, size_t row, int64_t offset)
 {
     uint64_t lost = 0;
-    struct projection *batch = batch_of(stage, row, offset);
+    struct row_batch *batch = batch_of(stage, row, offset);
     if (!batch)
         return false;
     enum ol_class class = writer_write(stage->writers[row], batch, &lost, &stage->error);
-    projection_release(batch);
+    row_batch_release(batch);
     free(batch);
     stage->batches[row] = NULL;
     did(stage, what, class);
@@ -602,7 +602,7 @@ static void on_written(void *context)
 
 static bool start_write(struct stage *stage, size_t row, int64_t offset)
 {
-    struct projection *batch = batch_of(stage, row, offset);
+    struct row_batch *batch = batch_of(stage, row, offset);
     stage->threads[row] = write_thread_start(stage->writers[row], on_written, NULL);
     if (!batch || !stage->threads[row])
         return false;
@@ -729,7 +729,7 @@ static void close_databases(struct stage *stage)
     for (size_t i = 0; i < STAGE_HANDLES; i++) {
         write_thread_stop(stage->threads[i]);
         if (stage->batches[i])
-            projection_release(stage->batches[i]);
+            row_batch_release(stage->batches[i]);
         free(stage->batches[i]);
         writer_free(stage->writers[i]);
         ol_pg_free(stage->databases[i]);

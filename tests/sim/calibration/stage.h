@@ -44,7 +44,7 @@ struct stage {
     struct ol_pg *databases[STAGE_HANDLES];
     struct writer *writers[STAGE_HANDLES];
     struct write_thread *threads[STAGE_HANDLES];
-    struct projection *batches[STAGE_HANDLES];
+    struct row_batch *batches[STAGE_HANDLES];
     struct load *load;
     const char *name;      /* of the scenario */
     struct ol_error error; /* the last one; people read it */

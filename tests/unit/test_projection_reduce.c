@@ -1,10 +1,10 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "projections/core.h"
+#include "projections/reduce.h"
 
 /* One batch of one context on partition 3, from offset 100 on; now is second 50. */
-static struct projection batch;
+static struct row_batch batch;
 static int64_t next_offset;
 
 #define PARTITION 3
@@ -12,14 +12,14 @@ static int64_t next_offset;
 
 static void start(enum context context)
 {
-    projection_init(&batch, context);
-    projection_start(&batch, PARTITION, &(struct load_progress){.next_offset = 100});
+    row_batch_init(&batch, context);
+    row_batch_start(&batch, PARTITION, &(struct load_progress){.next_offset = 100});
     next_offset = 100;
 }
 
 static void done(void)
 {
-    projection_release(&batch);
+    row_batch_release(&batch);
 }
 
 static enum ol_class apply(struct event_message event, struct ol_error *reterr)
@@ -29,7 +29,7 @@ static enum ol_class apply(struct event_message event, struct ol_error *reterr)
         event.body = EVENT_BODY_DOMAIN;
     if (event.recorded_at_us == 0)
         event.recorded_at_us = NOW_US;
-    return projection_apply(&batch, &event, PARTITION, next_offset++, reterr);
+    return row_batch_apply(&batch, &event, PARTITION, next_offset++, reterr);
 }
 
 static void given(struct event_message event)
@@ -42,10 +42,10 @@ static void given(struct event_message event)
 static void poison(struct event_message event, const char *words)
 {
     struct ol_error error = {0};
-    size_t rows = projection_row_count(&batch), events = batch.event_count;
+    size_t rows = row_batch_row_count(&batch), events = batch.event_count;
     cr_assert_eq(apply(event, &error), OL_POISON, "%s", error.text);
     cr_assert(strstr(error.text, words), "%s", error.text);
-    cr_assert_eq(projection_row_count(&batch), rows);
+    cr_assert_eq(row_batch_row_count(&batch), rows);
     cr_assert_eq(batch.event_count, events);
     next_offset--;
 }
@@ -58,9 +58,9 @@ static void fatal(struct event_message event, const char *words)
     cr_assert(strstr(error.text, words), "%s", error.text);
 }
 
-static struct row *row_of(const struct rowset *set, const char *id, struct text second)
+static struct keyed_row *row_of(const struct rowset *set, const char *id, struct text second)
 {
-    struct row *row = rowset_find(set, text_of(id), second);
+    struct keyed_row *row = rowset_find(set, text_of(id), second);
     cr_assert_not_null(row, "%s", id);
     return row;
 }
@@ -116,7 +116,7 @@ static enum order_payment after(const struct order_change *change, enum order_pa
 #define RESERVED(version, partition, status)                                                       \
     order_event(version, ORDER_STOCK_RESERVED, status, SAGA_IS_RUNNING, partition)
 
-Test(core_orders, makes_one_row_of_all_that_one_batch_says, .fini = done)
+Test(reduce_orders, makes_one_row_of_all_that_one_batch_says, .fini = done)
 {
     start(CONTEXT_ORDERS);
     given(placed("o-1"));
@@ -143,7 +143,7 @@ Test(core_orders, makes_one_row_of_all_that_one_batch_says, .fini = done)
     cr_assert(text_equal(order->lines[1].sku, TEXT("B")));
 }
 
-Test(core_orders, makes_a_difference_of_what_came_after_an_older_batch, .fini = done)
+Test(reduce_orders, makes_a_difference_of_what_came_after_an_older_batch, .fini = done)
 {
     start(CONTEXT_ORDERS);
     given(RESERVED(3, 5, ORDER_IS_RESERVED));
@@ -158,7 +158,7 @@ Test(core_orders, makes_a_difference_of_what_came_after_an_older_batch, .fini = 
 }
 
 /* The payment's state is in the row, which the batch does not see. */
-Test(core_orders, asks_the_payment_back_only_where_it_was_asked_for, .fini = done)
+Test(reduce_orders, asks_the_payment_back_only_where_it_was_asked_for, .fini = done)
 {
     start(CONTEXT_ORDERS);
     struct event_message cancelled =
@@ -179,7 +179,7 @@ Test(core_orders, asks_the_payment_back_only_where_it_was_asked_for, .fini = don
     cr_assert_eq(order->settled_us, NOW_US);
 }
 
-Test(core_orders, tells_a_refusal_by_stock_from_one_by_payment, .fini = done)
+Test(reduce_orders, tells_a_refusal_by_stock_from_one_by_payment, .fini = done)
 {
     start(CONTEXT_ORDERS);
     struct event_message rejected =
@@ -197,7 +197,7 @@ Test(core_orders, tells_a_refusal_by_stock_from_one_by_payment, .fini = done)
     cr_assert_eq(after(order_change("o-2"), ORDER_PAYMENT_ASKED), ORDER_PAYMENT_DECLINED);
 }
 
-Test(core_orders, keeps_the_command_of_a_cancel_beside_the_order, .fini = done)
+Test(reduce_orders, keeps_the_command_of_a_cancel_beside_the_order, .fini = done)
 {
     start(CONTEXT_ORDERS);
     struct event_message cancelled =
@@ -215,7 +215,7 @@ Test(core_orders, keeps_the_command_of_a_cancel_beside_the_order, .fini = done)
     poison(order_event(4, ORDER_CONFIRMED, ORDER_IS_CONFIRMED, SAGA_IS_DONE, 0), "version 4");
 }
 
-Test(core_orders, refuses_what_can_not_follow, .fini = done)
+Test(reduce_orders, refuses_what_can_not_follow, .fini = done)
 {
     start(CONTEXT_ORDERS);
     struct event_message gap = RESERVED(3, 0, ORDER_IS_PLACED), without = placed("o-2");
@@ -268,7 +268,7 @@ static struct event_message repeated(const char *aggregate, const char *id)
                                   .repeated = {.aggregate_id = text_of(aggregate)}};
 }
 
-Test(core_commands, counts_repeats_where_the_command_is, .fini = done)
+Test(reduce_commands, counts_repeats_where_the_command_is, .fini = done)
 {
     start(CONTEXT_ORDERS);
     given(placed("o-1"));
@@ -295,7 +295,7 @@ Test(core_commands, counts_repeats_where_the_command_is, .fini = done)
     cr_assert_eq(count->conflicts, 1);
 }
 
-Test(core_commands, refuse_a_second_outcome, .fini = done)
+Test(reduce_commands, refuse_a_second_outcome, .fini = done)
 {
     start(CONTEXT_ORDERS);
     given(placed("o-1"));
@@ -307,7 +307,7 @@ Test(core_commands, refuse_a_second_outcome, .fini = done)
     given(rejected("o-2", "x", REFUSED_ORDER_UNKNOWN));
 }
 
-Test(core_commands, count_no_further_than_a_row_can, .fini = done)
+Test(reduce_commands, count_no_further_than_a_row_can, .fini = done)
 {
     start(CONTEXT_ORDERS);
     given(repeated("o-1", "older"));
@@ -329,7 +329,7 @@ static struct event_message receipt(int64_t commands_first, int64_t commands_nex
         .receipt = {commands_first, commands_next, steps_first, steps_next, 4, 1, 2, 0, 0, 0}};
 }
 
-Test(core_receipts, chain_without_a_gap, .fini = done)
+Test(reduce_receipts, chain_without_a_gap, .fini = done)
 {
     start(CONTEXT_ORDERS);
     poison(receipt(-1, 15, 7, 7), "commands go from -1 to 15");
@@ -338,7 +338,7 @@ Test(core_receipts, chain_without_a_gap, .fini = done)
     poison(receipt(15, 17, 6, 8), "steps begin at 6");
     poison(receipt(15, 14, 7, 8), "from 15 to 14");
     given(receipt(15, 15, 7, 9));
-    const struct projection_partition *state = &batch.partitions[PARTITION];
+    const struct row_batch_partition *state = &batch.partitions[PARTITION];
     cr_assert(state->now.has_receipt);
     cr_assert_eq(state->now.receipt.steps_next, 9);
     cr_assert_eq(state->totals.decided, 8);
@@ -348,18 +348,18 @@ Test(core_receipts, chain_without_a_gap, .fini = done)
     cr_assert_eq(state->before.next_offset, 100);
 }
 
-Test(core_receipts, go_on_from_an_older_batch, .fini = done)
+Test(reduce_receipts, go_on_from_an_older_batch, .fini = done)
 {
     start(CONTEXT_ORDERS);
     given(receipt(10, 15, 7, 7));
     struct load_progress before = batch.partitions[PARTITION].now;
-    projection_clear(&batch);
-    projection_start(&batch, PARTITION, &before);
+    row_batch_clear(&batch);
+    row_batch_start(&batch, PARTITION, &before);
     poison(receipt(10, 15, 7, 7), "commands begin at 10");
     given(receipt(15, 16, 7, 7));
 }
 
-Test(core_receipts, come_with_offsets_that_rise, .fini = done)
+Test(reduce_receipts, come_with_offsets_that_rise, .fini = done)
 {
     start(CONTEXT_ORDERS);
     next_offset = 99;
@@ -388,7 +388,7 @@ static struct product_change *product_change(const char *sku)
 
 static struct reservation_change *reservation_change(const char *order)
 {
-    return (struct reservation_change *)row_of(&batch.parts, order, reservation_key(PARTITION));
+    return (struct reservation_change *)row_of(&batch.claims, order, reservation_key(PARTITION));
 }
 
 static struct event_message product_event(enum inventory_event_kind kind, int64_t version,
@@ -403,7 +403,7 @@ static struct event_message product_event(enum inventory_event_kind kind, int64_
                       .details = {.name = TEXT("Tea"), .currency = TEXT("USD")}}};
 }
 
-Test(core_inventory, sums_what_several_groups_take, .fini = done)
+Test(reduce_inventory, sums_what_several_groups_take, .fini = done)
 {
     const struct stock_line first[] = {{TEXT("A"), 2, 8}, {TEXT("B"), 1, 3}};
     const struct stock_line second[] = {{TEXT("A"), 5, 9}};
@@ -425,7 +425,7 @@ Test(core_inventory, sums_what_several_groups_take, .fini = done)
     cr_assert_eq(reservation_change("o-1")->released_us, NOW_US);
 }
 
-Test(core_inventory, leaves_all_lines_when_one_can_not_follow, .fini = done)
+Test(reduce_inventory, leaves_all_lines_when_one_can_not_follow, .fini = done)
 {
     const struct stock_line first[] = {{TEXT("A"), 2, 8}};
     const struct stock_line gap[] = {{TEXT("C"), 1, 3}, {TEXT("A"), 1, 10}};
@@ -439,7 +439,7 @@ Test(core_inventory, leaves_all_lines_when_one_can_not_follow, .fini = done)
     poison(elsewhere, "partition 1");
 }
 
-Test(core_inventory, refuses_what_is_no_event, .fini = done)
+Test(reduce_inventory, refuses_what_is_no_event, .fini = done)
 {
     const struct stock_line line[] = {{TEXT("A"), 2, 8}}, nameless[] = {{TEXT(""), 2, 8}},
                             empty[] = {{TEXT("A"), 0, 8}};
@@ -463,7 +463,7 @@ Test(core_inventory, refuses_what_is_no_event, .fini = done)
     poison(refused, "a group of 1 lines");
 }
 
-Test(core_inventory, stops_where_units_do_not_fit, .fini = done)
+Test(reduce_inventory, stops_where_units_do_not_fit, .fini = done)
 {
     const struct stock_line most[] = {{TEXT("A"), INT64_MAX, 8}}, more[] = {{TEXT("A"), 1, 9}};
     struct event_message second = product_event(STOCK_INCREASED, 6, 1);
@@ -478,7 +478,7 @@ Test(core_inventory, stops_where_units_do_not_fit, .fini = done)
 }
 
 /* Whether the row is there can be told from the event; or not, and then both are well. */
-Test(core_inventory, knows_whether_a_reservation_has_a_row, .fini = done)
+Test(reduce_inventory, knows_whether_a_reservation_has_a_row, .fini = done)
 {
     const struct stock_line back[] = {{TEXT("A"), 2, 10}};
     start(CONTEXT_INVENTORY);
@@ -497,7 +497,7 @@ Test(core_inventory, knows_whether_a_reservation_has_a_row, .fini = done)
     cr_assert_eq(reservation_change("refused or nothing")->mode, ROW_UPSERT);
 }
 
-Test(core_inventory, follows_a_product_from_its_first_event, .fini = done)
+Test(reduce_inventory, follows_a_product_from_its_first_event, .fini = done)
 {
     start(CONTEXT_INVENTORY);
     struct event_message more = product_event(STOCK_INCREASED, 2, 30);
@@ -519,7 +519,7 @@ Test(core_inventory, follows_a_product_from_its_first_event, .fini = done)
     cr_assert(text_equal(command->subject, TEXT("delivery")));
 }
 
-Test(core_inventory, adds_a_deleted_product_again_as_a_change, .fini = done)
+Test(reduce_inventory, adds_a_deleted_product_again_as_a_change, .fini = done)
 {
     start(CONTEXT_INVENTORY);
     given(product_event(PRODUCT_ADDED, 5, 0));
@@ -549,10 +549,10 @@ static struct account_change *account_change(void)
 
 static struct payment_change *payment_change(void)
 {
-    return (struct payment_change *)row_of(&batch.parts, "o-1", TEXT("c-1"));
+    return (struct payment_change *)row_of(&batch.claims, "o-1", TEXT("c-1"));
 }
 
-Test(core_payments, moves_money_between_wallet_and_held, .fini = done)
+Test(reduce_payments, moves_money_between_wallet_and_held, .fini = done)
 {
     start(CONTEXT_PAYMENTS);
     given(payment_event(PAYMENT_AUTHORISED, 5, 70));
@@ -569,7 +569,7 @@ Test(core_payments, moves_money_between_wallet_and_held, .fini = done)
     cr_assert_eq(payment_change()->captured_version, 6);
 }
 
-Test(core_payments, leave_the_wallet_alone_where_nothing_moves, .fini = done)
+Test(reduce_payments, leave_the_wallet_alone_where_nothing_moves, .fini = done)
 {
     start(CONTEXT_PAYMENTS);
     struct event_message declined = payment_event(PAYMENT_DECLINED, 0, 70);
@@ -584,7 +584,7 @@ Test(core_payments, leave_the_wallet_alone_where_nothing_moves, .fini = done)
     poison(payment_event(PAYMENT_VOIDED, 3, 0), "moves nothing");
 }
 
-Test(core_payments, leave_a_voided_payment_as_it_is_when_it_is_asked_for_again, .fini = done)
+Test(reduce_payments, leave_a_voided_payment_as_it_is_when_it_is_asked_for_again, .fini = done)
 {
     start(CONTEXT_PAYMENTS);
     given(payment_event(PAYMENT_AUTHORISED, 3, 70));
@@ -597,7 +597,7 @@ Test(core_payments, leave_a_voided_payment_as_it_is_when_it_is_asked_for_again, 
     cr_assert_eq(payment_change()->voided_version, 4);
 }
 
-Test(core_payments, know_whether_a_payment_has_a_row, .fini = done)
+Test(reduce_payments, know_whether_a_payment_has_a_row, .fini = done)
 {
     static const struct {
         enum payment_event_kind kind;
@@ -624,7 +624,7 @@ Test(core_payments, know_whether_a_payment_has_a_row, .fini = done)
     }
 }
 
-Test(core_payments, refuse_what_can_not_follow, .fini = done)
+Test(reduce_payments, refuse_what_can_not_follow, .fini = done)
 {
     start(CONTEXT_PAYMENTS);
     poison(payment_event(PAYMENT_AUTHORISED, 1, 5), "begins with another event");
@@ -637,7 +637,7 @@ Test(core_payments, refuse_what_can_not_follow, .fini = done)
     poison(opened, "no command is its cause");
 }
 
-Test(core_payments, refuse_what_is_no_event, .fini = done)
+Test(reduce_payments, refuse_what_is_no_event, .fini = done)
 {
     struct event_message without = payment_event(PAYMENT_AUTHORISED, 4, 5);
     start(CONTEXT_PAYMENTS);
@@ -652,7 +652,7 @@ Test(core_payments, refuse_what_is_no_event, .fini = done)
     poison(without, "without a customer id");
 }
 
-Test(core_payments, stop_where_amounts_do_not_fit, .fini = done)
+Test(reduce_payments, stop_where_amounts_do_not_fit, .fini = done)
 {
     static const struct {
         enum payment_event_kind kinds[3];
@@ -673,7 +673,7 @@ Test(core_payments, stop_where_amounts_do_not_fit, .fini = done)
     }
 }
 
-Test(core_payments, keep_what_a_command_moved_beside_the_wallet, .fini = done)
+Test(reduce_payments, keep_what_a_command_moved_beside_the_wallet, .fini = done)
 {
     start(CONTEXT_PAYMENTS);
     struct event_message event = {BY_COMMAND("open/c-1"), .payment = {.kind = ACCOUNT_OPENED,
@@ -709,7 +709,7 @@ Test(core_payments, keep_what_a_command_moved_beside_the_wallet, .fini = done)
 
 /* ---- the batch ---- */
 
-Test(core, copies_what_it_needs, .fini = done)
+Test(row_batch, copies_what_it_needs, .fini = done)
 {
     start(CONTEXT_ORDERS);
     char sku[] = "SKU-1", order_id[] = "o-9", customer[] = "c-9";
@@ -729,7 +729,7 @@ Test(core, copies_what_it_needs, .fini = done)
     cr_assert(text_equal(order->customer_id, TEXT("c-9")));
 }
 
-Test(core, refuses_what_has_no_body_that_is_known, .fini = done)
+Test(row_batch, refuses_what_has_no_body_that_is_known, .fini = done)
 {
     start(CONTEXT_ORDERS);
     for (int i = 0; i < 2; i++) {
@@ -738,34 +738,34 @@ Test(core, refuses_what_has_no_body_that_is_known, .fini = done)
         event.context = CONTEXT_ORDERS;
         event.recorded_at_us = NOW_US;
         event.body = i ? (enum event_body)(EVENT_BODY_RECEIPT + 1) : EVENT_BODY_NONE;
-        cr_assert_eq(projection_apply(&batch, &event, PARTITION, 100, &error), OL_POISON);
+        cr_assert_eq(row_batch_apply(&batch, &event, PARTITION, 100, &error), OL_POISON);
         cr_assert(strstr(error.text, "an event of no kind"), "%s", error.text);
-        cr_assert_eq(projection_row_count(&batch), 0);
+        cr_assert_eq(row_batch_row_count(&batch), 0);
     }
 }
 
-Test(core, has_lost_the_partitions_that_did_not_move, .fini = done)
+Test(row_batch, has_lost_the_partitions_that_did_not_move, .fini = done)
 {
     const uint64_t own = UINT64_C(1) << PARTITION, other = UINT64_C(1) << 7;
     start(CONTEXT_ORDERS);
-    projection_start(&batch, 7, &(struct load_progress){.next_offset = 9});
-    cr_assert_eq(projection_lost(&batch, 0), 0, "nothing is written there");
+    row_batch_start(&batch, 7, &(struct load_progress){.next_offset = 9});
+    cr_assert_eq(row_batch_lost(&batch, 0), 0, "nothing is written there");
     given(placed("o-1"));
-    cr_assert_eq(projection_lost(&batch, 0), own);
-    cr_assert_eq(projection_lost(&batch, other), own);
-    cr_assert_eq(projection_lost(&batch, own), 0);
+    cr_assert_eq(row_batch_lost(&batch, 0), own);
+    cr_assert_eq(row_batch_lost(&batch, other), own);
+    cr_assert_eq(row_batch_lost(&batch, own), 0);
 }
 
-Test(core, is_empty_after_clear, .fini = done)
+Test(row_batch, is_empty_after_clear, .fini = done)
 {
     start(CONTEXT_ORDERS);
     given(placed("o-1"));
-    projection_seal(&batch);
-    cr_assert_eq(projection_row_count(&batch), 3, "the order, its basket, the progress");
-    projection_clear(&batch);
-    cr_assert_eq(projection_row_count(&batch), 0);
+    row_batch_seal(&batch);
+    cr_assert_eq(row_batch_row_count(&batch), 3, "the order, its basket, the progress");
+    row_batch_clear(&batch);
+    cr_assert_eq(row_batch_row_count(&batch), 0);
     cr_assert_eq(batch.event_count, 0);
-    projection_start(&batch, PARTITION, &(struct load_progress){.next_offset = 101});
+    row_batch_start(&batch, PARTITION, &(struct load_progress){.next_offset = 101});
     next_offset = 101;
     struct event_message event = placed("o-1");
     event.order.lines = free_line;

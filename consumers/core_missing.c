@@ -23,80 +23,80 @@ static bool keys_add(struct ol_arena *arena, struct entity_key **keys, size_t *c
 }
 
 /* Adds those of the named keys that are not in the overlay; `named` is in another order then. */
-static bool keys_add_lacking(const struct core *core, struct ol_arena *arena,
+static bool keys_add_missing(const struct core *core, struct ol_arena *arena,
                              struct entity_key *named, size_t named_count, struct entity_key **keys,
                              size_t *count, size_t *capacity)
 {
-    size_t lacking_count = overlay_lacking(core->overlay, named, named_count);
-    for (size_t i = 0; i < lacking_count; i++)
+    size_t missing_count = overlay_missing(core->overlay, named, named_count);
+    for (size_t i = 0; i < missing_count; i++)
         if (!keys_add(arena, keys, count, capacity, &named[i]))
             return false;
     return true;
 }
 
-bool core_lacks_for_event(struct core *core, const struct event_message *event, int32_t partition,
-                          struct ol_arena *arena, struct entity_key **keys, size_t *count,
-                          size_t *capacity)
+bool core_missing_for_event(struct core *core, const struct event_message *event, int32_t partition,
+                            struct ol_arena *arena, struct entity_key **keys, size_t *count,
+                            size_t *capacity)
 {
     struct entity_key named[EVENT_ENTITIES_MAX];
     size_t named_count = event_entities(event, partition, named, EVENT_ENTITIES_MAX);
-    return keys_add_lacking(core, arena, named, named_count, keys, count, capacity);
+    return keys_add_missing(core, arena, named, named_count, keys, count, capacity);
 }
 
 /* Looks up what was named. */
-static void look_up_named(struct lacking *lacking)
+static void look_up_named(struct missing *missing)
 {
-    if (!keys_add_lacking(lacking->core, lacking->arena, lacking->named, lacking->named_count,
-                          &lacking->keys, &lacking->count, &lacking->capacity))
-        lacking->failed = true;
-    lacking->named_count = 0;
+    if (!keys_add_missing(missing->core, missing->arena, missing->named, missing->named_count,
+                          &missing->keys, &missing->count, &missing->capacity))
+        missing->failed = true;
+    missing->named_count = 0;
 }
 
-void core_lack(struct lacking *lacking, enum entity_kind kind, int32_t partition, struct text id,
-               struct text second)
+void missing_add(struct missing *missing, enum entity_kind kind, int32_t partition, struct text id,
+                 struct text second)
 {
-    lacking->named[lacking->named_count++] =
+    missing->named[missing->named_count++] =
         (struct entity_key){.kind = kind, .partition = partition, .id = id, .second = second};
-    if (lacking->named_count == NAMED_AT_ONCE)
-        look_up_named(lacking);
+    if (missing->named_count == NAMED_AT_ONCE)
+        look_up_named(missing);
 }
 
-static void lack_for_command(struct lacking *lacking, const struct core_input *input)
+static void missing_for_command(struct missing *missing, const struct core_input *input)
 {
     const struct command *command = &input->command;
     struct text aggregate = command_aggregate(command);
-    if (partition_of(aggregate, lacking->core->settings.partitions) != input->partition)
+    if (partition_of(aggregate, missing->core->settings.partitions) != input->partition)
         return; /* will be passed on */
-    core_lack(lacking, ENTITY_COMMAND, input->partition, aggregate, command->metadata.command_id);
+    missing_add(missing, ENTITY_COMMAND, input->partition, aggregate, command->metadata.command_id);
     if (command->refused.code != ACCEPTED)
         return;
     const struct context_rules *rules = &context_rules[command->context];
-    core_lack(lacking, rules->aggregate, input->partition, aggregate, no_text);
-    if (rules->lack_for_command)
-        rules->lack_for_command(lacking, input);
+    missing_add(missing, rules->aggregate, input->partition, aggregate, no_text);
+    if (rules->missing_for_command)
+        rules->missing_for_command(missing, input);
 }
 
-static void lack_for_step(struct lacking *lacking, const struct core_input *input)
+static void missing_for_step(struct missing *missing, const struct core_input *input)
 {
     domain_assert(input->step.context < CONTEXT_COUNT);
-    if (!core_step_is_misplaced(lacking->core, input))
-        context_rules[input->step.context].lack_for_step(lacking, input);
+    if (!core_step_is_misplaced(missing->core, input))
+        context_rules[input->step.context].missing_for_step(missing, input);
 }
 
-bool core_lacks(struct core *core, const struct core_input *inputs, size_t count,
-                struct ol_arena *arena, struct entity_key **ret_keys, size_t *ret_count)
+bool core_missing(struct core *core, const struct core_input *inputs, size_t count,
+                  struct ol_arena *arena, struct entity_key **ret_keys, size_t *ret_count)
 {
-    struct lacking lacking = {.core = core, .arena = arena};
+    struct missing missing = {.core = core, .arena = arena};
     for (size_t i = 0; i < count; i++) {
         if (inputs[i].kind == INPUT_COMMAND)
-            lack_for_command(&lacking, &inputs[i]);
+            missing_for_command(&missing, &inputs[i]);
         else if (inputs[i].kind == INPUT_STEP)
-            lack_for_step(&lacking, &inputs[i]);
+            missing_for_step(&missing, &inputs[i]);
     }
-    look_up_named(&lacking);
-    *ret_keys = lacking.keys;
-    *ret_count = core_keys_unique(lacking.keys, lacking.count);
-    return !lacking.failed;
+    look_up_named(&missing);
+    *ret_keys = missing.keys;
+    *ret_count = core_keys_unique(missing.keys, missing.count);
+    return !missing.failed;
 }
 
 static int text_order(struct text a, struct text b)

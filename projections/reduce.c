@@ -1,10 +1,10 @@
-#include "projections/core.h"
+#include "projections/reduce.h"
 
 #include <assert.h>
 #include <inttypes.h>
 
 #include "domain/protected.h"
-#include "projections/core_internal.h"
+#include "projections/reduce_internal.h"
 
 #define BLOCK_BYTES (1u << 20)
 
@@ -12,67 +12,66 @@ static const struct text no_text;
 
 /* ---- the batch ------------------------------------------------------------------------------- */
 
-void projection_init(struct projection *projection, enum context context)
+void row_batch_init(struct row_batch *batch, enum context context)
 {
     assert(context < CONTEXT_COUNT);
-    *projection = (struct projection){.context = context};
-    ol_arena_init(&projection->arena, BLOCK_BYTES, 0);
+    *batch = (struct row_batch){.context = context};
+    ol_arena_init(&batch->arena, BLOCK_BYTES, 0);
 }
 
-void projection_release(struct projection *projection)
+void row_batch_release(struct row_batch *batch)
 {
-    rowset_release(&projection->aggregates);
-    rowset_release(&projection->parts);
-    rowset_release(&projection->commands);
-    rowset_release(&projection->counts);
-    ol_arena_release(&projection->arena);
+    rowset_release(&batch->aggregates);
+    rowset_release(&batch->claims);
+    rowset_release(&batch->commands);
+    rowset_release(&batch->counts);
+    ol_arena_release(&batch->arena);
 }
 
-void projection_clear(struct projection *projection)
+void row_batch_clear(struct row_batch *batch)
 {
-    rowset_clear(&projection->aggregates);
-    rowset_clear(&projection->parts);
-    rowset_clear(&projection->commands);
-    rowset_clear(&projection->counts);
-    ol_arena_clear(&projection->arena);
+    rowset_clear(&batch->aggregates);
+    rowset_clear(&batch->claims);
+    rowset_clear(&batch->commands);
+    rowset_clear(&batch->counts);
+    ol_arena_clear(&batch->arena);
     for (int32_t i = 0; i < PARTITIONS_MAX; i++)
-        if (projection->partitions[i].started)
-            projection->partitions[i] = (struct projection_partition){0};
-    projection->event_count = 0;
-    projection->second_rows = 0;
+        if (batch->partitions[i].started)
+            batch->partitions[i] = (struct row_batch_partition){0};
+    batch->event_count = 0;
+    batch->second_rows = 0;
 }
 
-void projection_start(struct projection *projection, int32_t partition,
-                      const struct load_progress *before)
+void row_batch_start(struct row_batch *batch, int32_t partition, const struct load_progress *before)
 {
     assert(partition >= 0 && partition < PARTITIONS_MAX);
-    struct projection_partition *state = &projection->partitions[partition];
+    struct row_batch_partition *state = &batch->partitions[partition];
     assert(!state->started);
-    *state = (struct projection_partition){.started = true, .before = *before, .now = *before};
+    *state = (struct row_batch_partition){.started = true, .before = *before, .now = *before};
 }
 
-void projection_seal(struct projection *projection)
+void row_batch_seal(struct row_batch *batch)
 {
-    rowset_sort(&projection->aggregates);
-    rowset_sort(&projection->parts);
-    rowset_sort(&projection->commands);
-    rowset_sort(&projection->counts);
+    rowset_sort(&batch->aggregates);
+    rowset_sort(&batch->claims);
+    rowset_sort(&batch->commands);
+    rowset_sort(&batch->counts);
 }
 
-uint64_t projection_lost(const struct projection *projection, uint64_t moved)
+uint64_t row_batch_lost(const struct row_batch *batch, uint64_t moved)
 {
     uint64_t touched = 0;
     for (int32_t i = 0; i < PARTITIONS_MAX; i++)
-        touched |= (uint64_t)projection->partitions[i].touched << i;
+        touched |= (uint64_t)batch->partitions[i].touched << i;
     return PROTECTED(compare_and_set) ? touched & ~moved : 0;
 }
 
-size_t projection_row_count(const struct projection *projection)
+size_t row_batch_row_count(const struct row_batch *batch)
 {
-    size_t count = projection->aggregates.count + projection->second_rows +
-                   projection->parts.count + projection->commands.count + projection->counts.count;
+    size_t count = batch->aggregates.count + batch->second_rows + batch->claims.count +
+                   batch->commands.count + batch->counts.count;
     for (size_t i = 0; i < PARTITIONS_MAX; i++)
-        count += projection->partitions[i].touched;
+        count += batch->partitions[i].touched;
     return count;
 }
 
@@ -92,10 +91,10 @@ static enum ol_class check_link(const char *what, bool has_before, int64_t befor
     return OL_OK;
 }
 
-static enum ol_class take_receipt(const struct taken *taken, struct ol_error *reterr)
+static enum ol_class add_receipt(const struct reduce_input *input, struct ol_error *reterr)
 {
-    const struct receipt *receipt = &taken->event->receipt;
-    struct projection_partition *state = &taken->projection->partitions[taken->partition];
+    const struct receipt *receipt = &input->event->receipt;
+    struct row_batch_partition *state = &input->batch->partitions[input->partition];
     const struct receipt *last = &state->now.receipt;
     bool has_last = state->now.has_receipt;
     enum ol_class class = check_link("commands", has_last, last->commands_next,
@@ -118,35 +117,35 @@ static enum ol_class take_receipt(const struct taken *taken, struct ol_error *re
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
-bool core_settles_command(const struct taken *taken)
+bool reduce_is_first_outcome(const struct reduce_input *input)
 {
-    return taken->event->cause_source == CAUSE_COMMANDS && taken->event->cause_index == 0;
+    return input->event->cause_source == CAUSE_COMMANDS && input->event->cause_index == 0;
 }
 
-enum ol_class core_origin(const struct taken *taken, struct row_origin *ret_origin,
-                          struct ol_error *reterr)
+enum ol_class reduce_origin(const struct reduce_input *input, struct row_origin *ret_origin,
+                            struct ol_error *reterr)
 {
-    const struct event_message *event = taken->event;
-    if (!core_settles_command(taken))
+    const struct event_message *event = input->event;
+    if (!reduce_is_first_outcome(input))
         return ol_fail(reterr, OL_POISON, "it makes something new, but no command is its cause");
-    assert(event->metadata.command_id.bytes > 0); /* core_check_command() has seen to it */
+    assert(event->metadata.command_id.bytes > 0); /* reduce_check_command() has seen to it */
     *ret_origin =
         (struct row_origin){.digest = event->body_digest, .recorded_us = event->recorded_at_us};
-    if (!core_copy(taken->projection, event->metadata.command_id, &ret_origin->command_id))
-        return core_no_memory(reterr);
+    if (!reduce_copy(input->batch, event->metadata.command_id, &ret_origin->command_id))
+        return reduce_no_memory(reterr);
     return OL_OK;
 }
 
 /* The origin of the aggregate, where the batch made it by this very command. */
-static struct row_origin *made_by(const struct projection *projection, struct text aggregate,
+static struct row_origin *made_by(const struct row_batch *batch, struct text aggregate,
                                   struct text command)
 {
-    struct row *row = rowset_find(&projection->aggregates, aggregate, no_text);
+    struct keyed_row *row = rowset_find(&batch->aggregates, aggregate, no_text);
     struct row_origin *origin = NULL;
     enum row_mode mode = ROW_UPDATE;
     if (!row)
         return NULL;
-    switch (projection->context) {
+    switch (batch->context) {
     case CONTEXT_ORDERS:
         origin = &((struct order_change *)row)->origin;
         mode = ((struct order_change *)row)->mode;
@@ -159,35 +158,34 @@ static struct row_origin *made_by(const struct projection *projection, struct te
         origin = &((struct account_change *)row)->origin;
         mode = ((struct account_change *)row)->mode;
         break;
-    case CONTEXT_COUNT: assert(!"a projection has a context");
+    case CONTEXT_COUNT: assert(!"a batch has a context");
     }
     return mode == ROW_INSERT && text_equal(origin->command_id, command) ? origin : NULL;
 }
 
-enum ol_class core_check_command(const struct taken *taken, struct text aggregate,
-                                 struct ol_error *reterr)
+enum ol_class reduce_check_command(const struct reduce_input *input, struct text aggregate,
+                                   struct ol_error *reterr)
 {
-    struct text command = taken->event->metadata.command_id;
+    struct text command = input->event->metadata.command_id;
     if (command.bytes == 0)
         return ol_fail(reterr, OL_POISON, "a command caused it, but the command has no id");
-    if (rowset_find(&taken->projection->commands, aggregate, command) ||
-        made_by(taken->projection, aggregate, command))
+    if (rowset_find(&input->batch->commands, aggregate, command) ||
+        made_by(input->batch, aggregate, command))
         return ol_fail(reterr, OL_POISON, "the command %.*s of %.*s has an outcome already",
                        SHOWN(command), SHOWN(aggregate));
     return OL_OK;
 }
 
-static struct command_change *command_add(const struct taken *taken, struct text aggregate)
+static struct command_change *command_add(const struct reduce_input *input, struct text aggregate)
 {
-    const struct event_message *event = taken->event;
-    struct projection *projection = taken->projection;
-    struct command_change *change =
-        (struct command_change *)rowset_add(&projection->commands, &projection->arena,
-                                            sizeof *change, aggregate, event->metadata.command_id);
+    const struct event_message *event = input->event;
+    struct row_batch *batch = input->batch;
+    struct command_change *change = (struct command_change *)rowset_add(
+        &batch->commands, &batch->arena, sizeof *change, aggregate, event->metadata.command_id);
     if (!change)
         return NULL;
-    change->partition = taken->partition;
-    change->event_offset = taken->offset;
+    change->partition = input->partition;
+    change->event_offset = input->offset;
     change->moved = -1;
     change->origin = (struct row_origin){.command_id = change->row.second,
                                          .digest = event->body_digest,
@@ -195,13 +193,13 @@ static struct command_change *command_add(const struct taken *taken, struct text
     return change;
 }
 
-enum ol_class core_accept_command(const struct taken *taken, struct text aggregate,
-                                  const char *kind, int64_t version, int64_t moved,
-                                  struct text subject, struct ol_error *reterr)
+enum ol_class reduce_accept_command(const struct reduce_input *input, struct text aggregate,
+                                    const char *kind, int64_t version, int64_t moved,
+                                    struct text subject, struct ol_error *reterr)
 {
-    struct command_change *change = command_add(taken, aggregate);
-    if (!change || !core_copy(taken->projection, subject, &change->subject))
-        return core_no_memory(reterr);
+    struct command_change *change = command_add(input, aggregate);
+    if (!change || !reduce_copy(input->batch, subject, &change->subject))
+        return reduce_no_memory(reterr);
     change->kind = kind;
     change->version = version;
     change->moved = moved;
@@ -209,13 +207,13 @@ enum ol_class core_accept_command(const struct taken *taken, struct text aggrega
 }
 
 /* Where the batch counts repeats of this command: its new row, or a row of its own for it. */
-static bool counters(const struct taken *taken, struct text aggregate, int32_t **ret_duplicates,
-                     int32_t **ret_conflicts)
+static bool find_counters(const struct reduce_input *input, struct text aggregate,
+                          int32_t **ret_duplicates, int32_t **ret_conflicts)
 {
-    struct projection *projection = taken->projection;
-    struct text command = taken->event->metadata.command_id;
-    struct row_origin *origin = made_by(projection, aggregate, command);
-    struct row *row = rowset_find(&projection->commands, aggregate, command);
+    struct row_batch *batch = input->batch;
+    struct text command = input->event->metadata.command_id;
+    struct row_origin *origin = made_by(batch, aggregate, command);
+    struct keyed_row *row = rowset_find(&batch->commands, aggregate, command);
     if (!origin && row)
         origin = &((struct command_change *)row)->origin;
     if (origin) {
@@ -223,10 +221,10 @@ static bool counters(const struct taken *taken, struct text aggregate, int32_t *
         *ret_conflicts = &origin->conflicts;
         return true;
     }
-    row = rowset_find(&projection->counts, aggregate, command);
+    row = rowset_find(&batch->counts, aggregate, command);
     if (!row)
-        row = rowset_add(&projection->counts, &projection->arena, sizeof(struct command_count),
-                         aggregate, command);
+        row = rowset_add(&batch->counts, &batch->arena, sizeof(struct command_count), aggregate,
+                         command);
     struct command_count *count = (struct command_count *)row;
     if (!count)
         return false;
@@ -235,71 +233,71 @@ static bool counters(const struct taken *taken, struct text aggregate, int32_t *
     return true;
 }
 
-static enum ol_class take_repeated(const struct taken *taken, struct text aggregate,
-                                   bool is_conflict, struct ol_error *reterr)
+static enum ol_class count_repeat(const struct reduce_input *input, struct text aggregate,
+                                  bool is_conflict, struct ol_error *reterr)
 {
     int32_t *duplicates, *conflicts;
-    if (!counters(taken, aggregate, &duplicates, &conflicts))
-        return core_no_memory(reterr);
+    if (!find_counters(input, aggregate, &duplicates, &conflicts))
+        return reduce_no_memory(reterr);
     int32_t *counter = is_conflict ? conflicts : duplicates;
     if (*counter < INT32_MAX)
         ++*counter;
     return OL_OK;
 }
 
-static enum ol_class take_rejected(const struct taken *taken, struct ol_error *reterr)
+static enum ol_class add_rejected(const struct reduce_input *input, struct ol_error *reterr)
 {
-    const struct event_message *event = taken->event;
+    const struct event_message *event = input->event;
     struct text aggregate = event->rejected.aggregate_id;
     if (event->rejected.code == REFUSED_COMMAND_ID_REUSED)
-        return take_repeated(taken, aggregate, true, reterr);
-    enum ol_class class = core_check_command(taken, aggregate, reterr);
+        return count_repeat(input, aggregate, true, reterr);
+    enum ol_class class = reduce_check_command(input, aggregate, reterr);
     if (class)
         return class;
-    struct command_change *change = command_add(taken, aggregate);
-    if (!change || !core_copy(taken->projection, event->rejected.message, &change->message))
-        return core_no_memory(reterr);
+    struct command_change *change = command_add(input, aggregate);
+    if (!change || !reduce_copy(input->batch, event->rejected.message, &change->message))
+        return reduce_no_memory(reterr);
     change->code = event->rejected.code;
     return OL_OK;
 }
 
 /* ---- applying -------------------------------------------------------------------------------- */
 
-static enum ol_class take_domain(const struct taken *taken, struct ol_error *reterr)
+static enum ol_class reduce_domain(const struct reduce_input *input, struct ol_error *reterr)
 {
-    switch (taken->projection->context) {
-    case CONTEXT_ORDERS: return core_orders(taken, reterr);
-    case CONTEXT_INVENTORY: return core_inventory(taken, reterr);
-    case CONTEXT_PAYMENTS: return core_payments(taken, reterr);
+    switch (input->batch->context) {
+    case CONTEXT_ORDERS: return reduce_orders(input, reterr);
+    case CONTEXT_INVENTORY: return reduce_inventory(input, reterr);
+    case CONTEXT_PAYMENTS: return reduce_payments(input, reterr);
     case CONTEXT_COUNT: break;
     }
-    assert(!"a projection has a context");
+    assert(!"a batch has a context");
     return OL_FATAL;
 }
 
-static enum ol_class take(const struct taken *taken, struct ol_error *reterr)
+static enum ol_class reduce_body(const struct reduce_input *input, struct ol_error *reterr)
 {
-    const struct event_message *event = taken->event;
+    const struct event_message *event = input->event;
     switch (event->body) {
-    case EVENT_BODY_DOMAIN: return take_domain(taken, reterr);
+    case EVENT_BODY_DOMAIN: return reduce_domain(input, reterr);
     case EVENT_BODY_REJECTED:
         if (event->rejected.code == ACCEPTED)
             return ol_fail(reterr, OL_POISON, "a refusal without a code that is known here");
-        return take_rejected(taken, reterr);
+        return add_rejected(input, reterr);
     case EVENT_BODY_REPEATED:
-        return take_repeated(taken, event->repeated.aggregate_id, false, reterr);
-    case EVENT_BODY_RECEIPT: return take_receipt(taken, reterr);
+        return count_repeat(input, event->repeated.aggregate_id, false, reterr);
+    case EVENT_BODY_RECEIPT: return add_receipt(input, reterr);
     case EVENT_BODY_NONE: break;
     }
     return ol_fail(reterr, OL_POISON, "an event of no kind that is known here");
 }
 
-enum ol_class projection_apply(struct projection *projection, const struct event_message *event,
-                               int32_t partition, int64_t offset, struct ol_error *reterr)
+enum ol_class row_batch_apply(struct row_batch *batch, const struct event_message *event,
+                              int32_t partition, int64_t offset, struct ol_error *reterr)
 {
     assert(partition >= 0 && partition < PARTITIONS_MAX);
-    assert(event->context == projection->context);
-    struct projection_partition *state = &projection->partitions[partition];
+    assert(event->context == batch->context);
+    struct row_batch_partition *state = &batch->partitions[partition];
     assert(state->started);
     if (offset < state->now.next_offset)
         return ol_fail(reterr, OL_POISON, "offset %" PRId64 " came after %" PRId64, offset,
@@ -307,22 +305,22 @@ enum ol_class projection_apply(struct projection *projection, const struct event
     if (event->recorded_at_us == TIME_NONE)
         return ol_fail(reterr, OL_POISON, "it does not say when it was recorded");
 
-    struct taken taken = {projection, event, partition, offset};
-    enum ol_class class = take(&taken, reterr);
+    struct reduce_input input = {batch, event, partition, offset};
+    enum ol_class class = reduce_body(&input, reterr);
     if (class)
         return class;
     state->touched = true;
     state->now.next_offset = offset + 1;
     state->now.last_offset = offset;
     state->now.last_recorded_us = event->recorded_at_us;
-    projection->event_count++;
+    batch->event_count++;
     return OL_OK;
 }
 
 /* ---- shared ---------------------------------------------------------------------------------- */
 
-enum ol_class core_check_version(const char *what, struct text id, int64_t before, int64_t version,
-                                 struct ol_error *reterr)
+enum ol_class reduce_check_version(const char *what, struct text id, int64_t before,
+                                   int64_t version, struct ol_error *reterr)
 {
     if (version == before + 1)
         return OL_OK;
@@ -330,24 +328,24 @@ enum ol_class core_check_version(const char *what, struct text id, int64_t befor
                    version, what, SHOWN(id), before);
 }
 
-bool core_copy(struct projection *projection, struct text text, struct text *ret_copy)
+bool reduce_copy(struct row_batch *batch, struct text text, struct text *ret_copy)
 {
     *ret_copy = (struct text){0};
     if (text.bytes == 0)
         return true;
-    const char *data = ol_arena_copy(&projection->arena, text.data, text.bytes);
+    const char *data = ol_arena_copy(&batch->arena, text.data, text.bytes);
     *ret_copy = (struct text){data, text.bytes};
     return data != NULL;
 }
 
 /* Array and texts in one piece. */
-const struct stock_line *core_copy_lines(struct projection *projection,
-                                         const struct stock_line *lines, size_t count)
+const struct stock_line *reduce_copy_lines(struct row_batch *batch, const struct stock_line *lines,
+                                           size_t count)
 {
     size_t bytes = count * sizeof *lines;
     for (size_t i = 0; i < count; i++)
         bytes += lines[i].sku.bytes;
-    struct stock_line *copy = ol_arena_alloc(&projection->arena, bytes);
+    struct stock_line *copy = ol_arena_alloc(&batch->arena, bytes);
     if (!copy)
         return NULL;
     char *texts = (char *)(copy + count);
@@ -359,7 +357,7 @@ const struct stock_line *core_copy_lines(struct projection *projection,
     return copy;
 }
 
-enum ol_class core_no_memory(struct ol_error *reterr)
+enum ol_class reduce_no_memory(struct ol_error *reterr)
 {
     return ol_fail(reterr, OL_FATAL, "no memory for the batch's rows");
 }

@@ -1,23 +1,23 @@
 #include <assert.h>
 
 #include "domain/money.h"
-#include "projections/core_internal.h"
+#include "projections/reduce_internal.h"
 
 static const struct text no_text;
 
 /* ---- accounts -------------------------------------------------------------------------------- */
 
-static struct account_change *account_find(const struct taken *taken)
+static struct account_change *account_find(const struct reduce_input *input)
 {
-    return (struct account_change *)rowset_find(&taken->projection->aggregates,
-                                                taken->event->payment.customer_id, no_text);
+    return (struct account_change *)rowset_find(&input->batch->aggregates,
+                                                input->event->payment.customer_id, no_text);
 }
 
 /* An event of version 0 moves nothing: no account is touched. */
-static enum ol_class check_account(const struct taken *taken, const struct account_change *change,
-                                   struct ol_error *reterr)
+static enum ol_class check_account(const struct reduce_input *input,
+                                   const struct account_change *change, struct ol_error *reterr)
 {
-    const struct payment_event *event = &taken->event->payment;
+    const struct payment_event *event = &input->event->payment;
     enum ledger_account debit, credit;
     bool opens = event->kind == ACCOUNT_OPENED;
     if (event->amount_minor < 0)
@@ -28,8 +28,8 @@ static enum ol_class check_account(const struct taken *taken, const struct accou
         return ol_fail(reterr, OL_POISON, "it moves nothing, but has a version");
     }
     if (change)
-        return core_check_version("wallet", event->customer_id, change->version, event->version,
-                                  reterr);
+        return reduce_check_version("wallet", event->customer_id, change->version, event->version,
+                                    reterr);
     if (event->version < 1 || (event->version == 1) != opens)
         return ol_fail(reterr, OL_POISON,
                        "wallet %.*s begins with another event than AccountOpened",
@@ -37,7 +37,8 @@ static enum ol_class check_account(const struct taken *taken, const struct accou
     return OL_OK;
 }
 
-static bool post(struct account_change *change, enum ledger_account ledger, int64_t amount_minor)
+static bool post_amount(struct account_change *change, enum ledger_account ledger,
+                        int64_t amount_minor)
 {
     if (ledger == LEDGER_WALLET)
         return amount_add(change->balance_minor, amount_minor, &change->balance_minor);
@@ -46,20 +47,20 @@ static bool post(struct account_change *change, enum ledger_account ledger, int6
     return true;
 }
 
-static enum ol_class fold_account(const struct taken *taken, struct account_change *change,
+static enum ol_class fold_account(const struct reduce_input *input, struct account_change *change,
                                   const struct row_origin *origin, struct ol_error *reterr)
 {
-    const struct payment_event *event = &taken->event->payment;
-    struct projection *projection = taken->projection;
+    const struct payment_event *event = &input->event->payment;
+    struct row_batch *batch = input->batch;
     enum ledger_account debit, credit;
     bool opens = event->kind == ACCOUNT_OPENED;
     if (!change) {
-        change = (struct account_change *)rowset_add(&projection->aggregates, &projection->arena,
+        change = (struct account_change *)rowset_add(&batch->aggregates, &batch->arena,
                                                      sizeof *change, event->customer_id, no_text);
         if (!change)
-            return core_no_memory(reterr);
+            return reduce_no_memory(reterr);
         change->mode = opens ? ROW_INSERT : ROW_UPDATE;
-        change->partition = taken->partition;
+        change->partition = input->partition;
         change->version_before = event->version - 1;
     }
     if (opens) {
@@ -67,9 +68,10 @@ static enum ol_class fold_account(const struct taken *taken, struct account_chan
         change->currency = currency_of(event->currency);
     }
     change->version = event->version;
-    change->event_offset = taken->offset;
+    change->event_offset = input->offset;
     if (account_legs(event, &debit, &credit) &&
-        (!post(change, debit, -event->amount_minor) || !post(change, credit, event->amount_minor)))
+        (!post_amount(change, debit, -event->amount_minor) ||
+         !post_amount(change, credit, event->amount_minor)))
         return ol_fail(reterr, OL_FATAL, "the amounts of wallet %.*s do not fit",
                        SHOWN(event->customer_id));
     return OL_OK;
@@ -77,8 +79,8 @@ static enum ol_class fold_account(const struct taken *taken, struct account_chan
 
 /* ---- payments -------------------------------------------------------------------------------- */
 
-/* Whether the row is there already: see the cells of domain/account.c. */
-static enum row_mode mode_of(const struct payment_event *event)
+/* Whether the row is there already: see the table of domain/account.c. */
+static enum row_mode payment_mode(const struct payment_event *event)
 {
     switch (event->kind) {
     case PAYMENT_AUTHORISED: return ROW_INSERT;
@@ -89,17 +91,17 @@ static enum row_mode mode_of(const struct payment_event *event)
 }
 
 /* The kinds of a payment are the last ones. */
-_Static_assert(PAYMENT_REFUNDED + 1 == PAYMENT_EVENT_KIND_COUNT, "no kind behind them");
+_Static_assert(PAYMENT_REFUNDED + 1 == PAYMENT_EVENT_KIND_COUNT, "no kind after them");
 
 static bool is_of_payment(const struct payment_event *event)
 {
     return event->kind >= PAYMENT_AUTHORISED;
 }
 
-static enum ol_class check_payment(const struct taken *taken, const struct payment_change *change,
-                                   struct ol_error *reterr)
+static enum ol_class check_payment(const struct reduce_input *input,
+                                   const struct payment_change *change, struct ol_error *reterr)
 {
-    const struct payment_event *event = &taken->event->payment;
+    const struct payment_event *event = &input->event->payment;
     if (event->payment_id.bytes == 0)
         return ol_fail(reterr, OL_POISON, "a payment's event without a payment id");
     if (event->kind == PAYMENT_DECLINED && event->code == ACCEPTED)
@@ -107,40 +109,39 @@ static enum ol_class check_payment(const struct taken *taken, const struct payme
     if (event->kind != PAYMENT_VOIDED && event->kind != PAYMENT_DECLINED &&
         event->amount_minor == 0)
         return ol_fail(reterr, OL_POISON, "a payment of nothing");
-    if (change && mode_of(event) == ROW_INSERT)
+    if (change && payment_mode(event) == ROW_INSERT)
         return ol_fail(reterr, OL_POISON, "payment %.*s was asked for already",
                        SHOWN(event->payment_id));
     return OL_OK;
 }
 
-static struct payment_change *payment_add(const struct taken *taken)
+static struct payment_change *payment_add(const struct reduce_input *input)
 {
-    const struct payment_event *event = &taken->event->payment;
-    struct projection *projection = taken->projection;
-    struct payment_change *change =
-        (struct payment_change *)rowset_add(&projection->parts, &projection->arena, sizeof *change,
-                                            event->payment_id, event->customer_id);
+    const struct payment_event *event = &input->event->payment;
+    struct row_batch *batch = input->batch;
+    struct payment_change *change = (struct payment_change *)rowset_add(
+        &batch->claims, &batch->arena, sizeof *change, event->payment_id, event->customer_id);
     if (!change)
         return NULL;
-    change->mode = mode_of(event);
-    change->partition = taken->partition;
+    change->mode = payment_mode(event);
+    change->partition = input->partition;
     change->customer_id = change->row.second;
-    change->recorded_us = taken->event->recorded_at_us;
+    change->recorded_us = input->event->recorded_at_us;
     change->amount_minor = -1;
     change->captured_us = TIME_NONE;
     change->voided_us = TIME_NONE;
     return change;
 }
 
-static enum ol_class fold_payment(const struct taken *taken, struct payment_change *change,
+static enum ol_class fold_payment(const struct reduce_input *input, struct payment_change *change,
                                   struct ol_error *reterr)
 {
-    const struct payment_event *event = &taken->event->payment;
+    const struct payment_event *event = &input->event->payment;
     if (!change)
-        change = payment_add(taken);
+        change = payment_add(input);
     if (!change)
-        return core_no_memory(reterr);
-    change->event_offset = taken->offset;
+        return reduce_no_memory(reterr);
+    change->event_offset = input->offset;
     switch (event->kind) {
     case PAYMENT_AUTHORISED:
         change->status = PAYMENT_IS_AUTHORISED;
@@ -157,13 +158,13 @@ static enum ol_class fold_payment(const struct taken *taken, struct payment_chan
     case PAYMENT_CAPTURED:
         change->status = PAYMENT_IS_CAPTURED;
         change->captured_version = event->version;
-        change->captured_us = taken->event->recorded_at_us;
+        change->captured_us = input->event->recorded_at_us;
         break;
     case PAYMENT_VOIDED:
         change->status = PAYMENT_IS_VOIDED;
         change->amount_minor = event->amount_minor;
         change->voided_version = event->version;
-        change->voided_us = taken->event->recorded_at_us;
+        change->voided_us = input->event->recorded_at_us;
         break;
     case PAYMENT_REFUNDED:
         if (!amount_add(change->refunded_minor, event->amount_minor, &change->refunded_minor))
@@ -177,45 +178,45 @@ static enum ol_class fold_payment(const struct taken *taken, struct payment_chan
 
 /* ---- commands -------------------------------------------------------------------------------- */
 
-static enum ol_class accept(const struct taken *taken, struct ol_error *reterr)
+static enum ol_class accept_command(const struct reduce_input *input, struct ol_error *reterr)
 {
-    const struct payment_event *event = &taken->event->payment;
+    const struct payment_event *event = &input->event->payment;
     const char *kind = event->kind == FUNDS_DEPOSITED   ? "DEPOSIT"
                        : event->kind == FUNDS_WITHDRAWN ? "WITHDRAW"
                                                         : "REFUND";
-    return core_accept_command(taken, event->customer_id, kind, event->version, event->amount_minor,
-                               event->payment_id, reterr);
+    return reduce_accept_command(input, event->customer_id, kind, event->version,
+                                 event->amount_minor, event->payment_id, reterr);
 }
 
-enum ol_class core_payments(const struct taken *taken, struct ol_error *reterr)
+enum ol_class reduce_payments(const struct reduce_input *input, struct ol_error *reterr)
 {
-    const struct payment_event *event = &taken->event->payment;
+    const struct payment_event *event = &input->event->payment;
     if (event->kind == PAYMENT_EVENT_NONE || event->kind >= PAYMENT_EVENT_KIND_COUNT)
         return ol_fail(reterr, OL_POISON, "an event of payments of no kind that is known here");
     if (event->customer_id.bytes == 0)
         return ol_fail(reterr, OL_POISON, "a wallet's event without a customer id");
-    struct account_change *account = account_find(taken);
+    struct account_change *account = account_find(input);
     struct payment_change *payment = NULL;
     if (is_of_payment(event))
-        payment = (struct payment_change *)rowset_find(&taken->projection->parts, event->payment_id,
+        payment = (struct payment_change *)rowset_find(&input->batch->claims, event->payment_id,
                                                        event->customer_id);
-    bool opens = event->kind == ACCOUNT_OPENED, settles = core_settles_command(taken);
+    bool opens = event->kind == ACCOUNT_OPENED, is_outcome = reduce_is_first_outcome(input);
     struct row_origin origin = {0};
-    enum ol_class class = check_account(taken, account, reterr);
+    enum ol_class class = check_account(input, account, reterr);
     if (!class && is_of_payment(event))
-        class = check_payment(taken, payment, reterr);
-    if (!class && settles)
-        class = core_check_command(taken, event->customer_id, reterr);
+        class = check_payment(input, payment, reterr);
+    if (!class && is_outcome)
+        class = reduce_check_command(input, event->customer_id, reterr);
     if (!class && opens)
-        class = core_origin(taken, &origin, reterr);
+        class = reduce_origin(input, &origin, reterr);
     if (class)
         return class;
 
     if (event->version > 0)
-        class = fold_account(taken, account, &origin, reterr);
+        class = fold_account(input, account, &origin, reterr);
     if (!class && is_of_payment(event))
-        class = fold_payment(taken, payment, reterr);
-    if (!class && settles && !opens)
-        class = accept(taken, reterr);
+        class = fold_payment(input, payment, reterr);
+    if (!class && is_outcome && !opens)
+        class = accept_command(input, reterr);
     return class;
 }

@@ -1,18 +1,18 @@
 /*
- * projections/core.h - events of one context -> the rows that they change, reduced by key.
+ * projections/reduce.h - events of one context -> the rows that they change, reduced by key.
  *
  *   init -> { start a partition -> apply, apply, ... -> seal } -> (writer) -> clear -> ...
  *                                                                          -> release
  *
- * A projection is one batch. It knows nothing of the rows that are in the database: a row that the
+ * A row batch holds what one batch of events does to the rows. It knows nothing of the rows that are in the database: a row that the
  * batch makes is an insert, and whatever the batch does to an older row is a difference (sums, bits
  * set, a map of payment states), together with the version that the row must have for it. So a
  * batch can be cut anywhere, and the rows come out the same.
  * Checked on the way, and never skipped over: offsets rise, receipts chain, versions have no gap.
  * Pure but for memory: no clock, no I/O. One thread. Rules of the states: domain/.
  */
-#ifndef PROJECTIONS_CORE_H
-#define PROJECTIONS_CORE_H
+#ifndef PROJECTIONS_REDUCE_H
+#define PROJECTIONS_REDUCE_H
 
 #include "domain/entity.h"
 #include "projections/load.h"
@@ -21,7 +21,7 @@
 enum row_mode {
     ROW_INSERT = 1, /* the batch makes the row */
     ROW_UPDATE,     /* the row is there */
-    ROW_UPSERT,     /* the events do not tell whether it is */
+    ROW_UPSERT,     /* the events do not say whether it is */
 };
 
 /* A value of the changes below that stays what it is in the row: TIME_NONE, 0 for enums, codes and
@@ -41,8 +41,8 @@ struct row_origin {
 typedef uint32_t payment_map;
 
 struct order_change {
-    struct row row;     /* order id */
-    enum row_mode mode; /* INSERT or UPDATE */
+    struct keyed_row row; /* order id */
+    enum row_mode mode;   /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;
     enum order_status status;
@@ -65,8 +65,8 @@ struct order_change {
 /* ---- inventory ---- */
 
 struct product_change {
-    struct row row;     /* SKU */
-    enum row_mode mode; /* INSERT or UPDATE */
+    struct keyed_row row; /* SKU */
+    enum row_mode mode;   /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;
     int64_t on_hand, reserved; /* differences */
@@ -77,7 +77,7 @@ struct product_change {
 };
 
 struct reservation_change {
-    struct row row; /* order id, partition (reservation_key) */
+    struct keyed_row row; /* order id, partition (reservation_key) */
     enum row_mode mode;
     int32_t partition;
     int64_t event_offset, recorded_us, released_us;
@@ -93,8 +93,8 @@ struct reservation_change {
 /* ---- payments ---- */
 
 struct account_change {
-    struct row row;     /* customer id */
-    enum row_mode mode; /* INSERT or UPDATE */
+    struct keyed_row row; /* customer id */
+    enum row_mode mode;   /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;
     int64_t balance_minor, held_minor; /* differences */
@@ -103,7 +103,7 @@ struct account_change {
 };
 
 struct payment_change {
-    struct row row; /* payment id */
+    struct keyed_row row; /* payment id */
     enum row_mode mode;
     int32_t partition;
     struct text customer_id;
@@ -119,7 +119,7 @@ struct payment_change {
 
 /* A new row of the context's table of commands. */
 struct command_change {
-    struct row row; /* aggregate id, command id */
+    struct keyed_row row; /* aggregate id, command id */
     int32_t partition;
     int64_t event_offset;
     enum refusal_code code; /* ACCEPTED: no code */
@@ -133,61 +133,61 @@ struct command_change {
 
 /* Repeats of a command whose row the batch did not make. */
 struct command_count {
-    struct row row; /* aggregate id, command id */
+    struct keyed_row row; /* aggregate id, command id */
     int32_t duplicates, conflicts;
 };
 
 /* ---- the batch ---- */
 
-struct projection_totals {
+struct row_batch_totals {
     int64_t decided, refused, repeated, ignored, passed_on, dead_lettered;
 };
 
-struct projection_partition {
+struct row_batch_partition {
     bool started, touched;
     struct load_progress before, now; /* now.last_digest is the shell's to set */
-    struct projection_totals totals;  /* over the batch's receipts */
+    struct row_batch_totals totals;   /* over the batch's receipts */
 };
 
-struct projection {
+struct row_batch {
     enum context context;
     struct ol_arena arena;
-    struct projection_partition partitions[PARTITIONS_MAX];
+    struct row_batch_partition partitions[PARTITIONS_MAX];
     size_t event_count;
     size_t second_rows;       /* of new orders and products: the basket, the stock */
     struct rowset aggregates; /* order_change, product_change, account_change */
-    struct rowset parts;      /* -, reservation_change, payment_change */
+    struct rowset claims;     /* -, reservation_change, payment_change */
     struct rowset commands;   /* command_change */
     struct rowset counts;     /* command_count */
 };
 
-void projection_init(struct projection *projection, enum context context);
-void projection_release(struct projection *projection);
+void row_batch_init(struct row_batch *batch, enum context context);
+void row_batch_release(struct row_batch *batch);
 
 /* Empties the batch; its memory is kept. No partition is started then. */
-void projection_clear(struct projection *projection);
+void row_batch_clear(struct row_batch *batch);
 
 /* Says where a partition stands before this batch. Once per batch, before its first event. */
-void projection_start(struct projection *projection, int32_t partition,
-                      const struct load_progress *before);
+void row_batch_start(struct row_batch *batch, int32_t partition,
+                     const struct load_progress *before);
 
 /*
- * Takes one event; what it needs is copied.
+ * Adds one event; what it needs is copied.
  *     OL_POISON  the event can't follow what came before; the text says why, the batch is unchanged
- *     OL_FATAL   no memory; the batch is spoilt
+ *     OL_FATAL   no memory; the batch can only be cleared
  */
-enum ol_class projection_apply(struct projection *projection, const struct event_message *event,
-                               int32_t partition, int64_t offset, struct ol_error *reterr);
+enum ol_class row_batch_apply(struct row_batch *batch, const struct event_message *event,
+                              int32_t partition, int64_t offset, struct ol_error *reterr);
 
 /* Sorts the rows; after it, nothing may be applied until clear. */
-void projection_seal(struct projection *projection);
+void row_batch_seal(struct row_batch *batch);
 
-/* The partitions that somebody else has projected meanwhile: those of the batch that the compare and
- * set of their progress, `moved` as bits, did not move. The batch must not be written then. */
-uint64_t projection_lost(const struct projection *projection, uint64_t moved);
+/* The partitions of the batch that somebody else has projected meanwhile: all but those that the
+ * compare and set of their progress has moved (`moved`, as bits). The batch must not be written then. */
+uint64_t row_batch_lost(const struct row_batch *batch, uint64_t moved);
 
 /* How many rows the sealed or open batch writes, progress included. */
-size_t projection_row_count(const struct projection *projection);
+size_t row_batch_row_count(const struct row_batch *batch);
 
 /* The second key of a reservation's row: its partition, so that keys sort as (text, smallint). */
 struct text reservation_key(int32_t partition);

@@ -1,6 +1,6 @@
 #include <assert.h>
 
-#include "projections/core_internal.h"
+#include "projections/reduce_internal.h"
 
 _Static_assert(ORDER_PAYMENT_COUNT <= 8, "three bits hold a payment state");
 
@@ -85,13 +85,13 @@ static enum ol_class check_event(const struct order_event *event, struct ol_erro
 
 /* ---- changes --------------------------------------------------------------------------------- */
 
-static bool copy_order_lines(struct projection *projection, const struct order_event *event,
+static bool copy_order_lines(struct row_batch *batch, const struct order_event *event,
                              struct order_change *change)
 {
     size_t bytes = event->line_count * sizeof *event->lines;
     for (size_t i = 0; i < event->line_count; i++)
         bytes += event->lines[i].sku.bytes;
-    struct order_line *lines = ol_arena_alloc(&projection->arena, bytes);
+    struct order_line *lines = ol_arena_alloc(&batch->arena, bytes);
     if (!lines)
         return false;
     char *texts = (char *)(lines + event->line_count);
@@ -106,41 +106,41 @@ static bool copy_order_lines(struct projection *projection, const struct order_e
     return true;
 }
 
-static struct order_change *change_add(const struct taken *taken, enum row_mode mode)
+static struct order_change *change_add(const struct reduce_input *input, enum row_mode mode)
 {
-    struct projection *projection = taken->projection;
-    struct order_change *change = (struct order_change *)rowset_add(
-        &projection->aggregates, &projection->arena, sizeof *change, taken->event->order.order_id,
-        (struct text){0});
+    struct row_batch *batch = input->batch;
+    struct order_change *change =
+        (struct order_change *)rowset_add(&batch->aggregates, &batch->arena, sizeof *change,
+                                          input->event->order.order_id, (struct text){0});
     if (!change)
         return NULL;
     change->mode = mode;
-    change->partition = taken->partition;
-    change->version_before = taken->event->order.version - 1;
+    change->partition = input->partition;
+    change->version_before = input->event->order.version - 1;
     change->payment = map_identity();
     change->deadline_us = TIME_NONE;
     change->settled_us = TIME_NONE;
     return change;
 }
 
-static enum ol_class place(const struct taken *taken, struct order_change **ret_change,
-                           struct ol_error *reterr)
+static enum ol_class add_order(const struct reduce_input *input, struct order_change **ret_change,
+                               struct ol_error *reterr)
 {
-    const struct order_event *event = &taken->event->order;
-    int64_t occurred_us = taken->event->metadata.occurred_at_us;
+    const struct order_event *event = &input->event->order;
+    int64_t occurred_us = input->event->metadata.occurred_at_us;
     struct row_origin origin;
-    enum ol_class class = core_origin(taken, &origin, reterr);
+    enum ol_class class = reduce_origin(input, &origin, reterr);
     if (class)
         return class;
-    struct order_change *change = change_add(taken, ROW_INSERT);
-    if (!change || !copy_order_lines(taken->projection, event, change) ||
-        !core_copy(taken->projection, event->customer_id, &change->customer_id))
-        return core_no_memory(reterr);
-    taken->projection->second_rows++;
+    struct order_change *change = change_add(input, ROW_INSERT);
+    if (!change || !copy_order_lines(input->batch, event, change) ||
+        !reduce_copy(input->batch, event->customer_id, &change->customer_id))
+        return reduce_no_memory(reterr);
+    input->batch->second_rows++;
     change->origin = origin;
     change->currency = currency_of(event->currency);
     change->total_minor = event->total_minor;
-    change->placed_us = occurred_us == TIME_NONE ? taken->event->recorded_at_us : occurred_us;
+    change->placed_us = occurred_us == TIME_NONE ? input->event->recorded_at_us : occurred_us;
     *ret_change = change;
     return OL_OK;
 }
@@ -150,17 +150,17 @@ static uint64_t group_bit(const struct order_event *event)
     return event->partition < 0 ? 0 : UINT64_C(1) << event->partition;
 }
 
-static enum ol_class fold(const struct taken *taken, struct order_change *change,
-                          struct ol_error *reterr)
+static enum ol_class fold_order(const struct reduce_input *input, struct order_change *change,
+                                struct ol_error *reterr)
 {
-    const struct order_event *event = &taken->event->order;
+    const struct order_event *event = &input->event->order;
     change->version = event->version;
-    change->event_offset = taken->offset;
+    change->event_offset = input->offset;
     change->status = event->status;
     change->saga_state = event->saga_state;
     change->payment = payment_after(change->payment, event);
     if (event->saga_state == SAGA_IS_DONE || event->saga_state == SAGA_IS_UNDONE)
-        change->settled_us = taken->event->recorded_at_us;
+        change->settled_us = input->event->recorded_at_us;
     if (event->kind == ORDER_PLACED || event->kind == ORDER_REJECTED ||
         event->kind == ORDER_CANCELLED)
         change->deadline_us = event->deadline_us;
@@ -172,45 +172,45 @@ static enum ol_class fold(const struct taken *taken, struct order_change *change
         change->groups_refused |= group_bit(event);
     if (event->kind == ORDER_REJECTED || event->kind == ORDER_CANCELLED) {
         change->reason = event->code;
-        if (!core_copy(taken->projection, event->sku, &change->reason_sku))
-            return core_no_memory(reterr);
+        if (!reduce_copy(input->batch, event->sku, &change->reason_sku))
+            return reduce_no_memory(reterr);
     }
     return OL_OK;
 }
 
-enum ol_class core_orders(const struct taken *taken, struct ol_error *reterr)
+enum ol_class reduce_orders(const struct reduce_input *input, struct ol_error *reterr)
 {
-    const struct order_event *event = &taken->event->order;
+    const struct order_event *event = &input->event->order;
     struct order_change *change = (struct order_change *)rowset_find(
-        &taken->projection->aggregates, event->order_id, (struct text){0});
-    bool places = event->kind == ORDER_PLACED, settles = core_settles_command(taken);
+        &input->batch->aggregates, event->order_id, (struct text){0});
+    bool makes = event->kind == ORDER_PLACED, is_outcome = reduce_is_first_outcome(input);
     enum ol_class class = check_event(event, reterr);
     if (class)
         return class;
-    if (change || places) {
+    if (change || makes) {
         int64_t before = change ? change->version : 0;
-        class = core_check_version("order", event->order_id, before, event->version, reterr);
+        class = reduce_check_version("order", event->order_id, before, event->version, reterr);
     } else if (event->version < 2) {
         class = ol_fail(reterr, OL_POISON, "order %.*s begins with another event than OrderPlaced",
                         SHOWN(event->order_id));
     }
-    if (!class && settles)
-        class = core_check_command(taken, event->order_id, reterr);
+    if (!class && is_outcome)
+        class = reduce_check_command(input, event->order_id, reterr);
     if (class)
         return class;
 
-    if (places) {
-        class = place(taken, &change, reterr);
+    if (makes) {
+        class = add_order(input, &change, reterr);
         if (class)
             return class;
     } else if (!change) {
-        change = change_add(taken, ROW_UPDATE);
+        change = change_add(input, ROW_UPDATE);
         if (!change)
-            return core_no_memory(reterr);
+            return reduce_no_memory(reterr);
     }
-    class = fold(taken, change, reterr);
-    if (!class && settles && !places)
-        class = core_accept_command(taken, event->order_id, "CANCEL", event->version, -1,
-                                    (struct text){0}, reterr);
+    class = fold_order(input, change, reterr);
+    if (!class && is_outcome && !makes)
+        class = reduce_accept_command(input, event->order_id, "CANCEL", event->version, -1,
+                                      (struct text){0}, reterr);
     return class;
 }

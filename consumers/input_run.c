@@ -8,9 +8,9 @@
 /* Of an order's id, in the ids that are derived from it. */
 #define ID_STEM_BYTES_MAX 100
 
-struct receipt *turn_receipt(struct turn *turn)
+struct receipt *input_run_receipt(struct input_run *run)
 {
-    return &turn->core->partitions[turn->input->partition].open;
+    return &run->core->partitions[run->input->partition].open;
 }
 
 /* ---- ids ---- */
@@ -103,16 +103,16 @@ static struct text correlation_of(const struct metadata *metadata)
     return metadata->correlation_id.bytes ? metadata->correlation_id : metadata->command_id;
 }
 
-struct event_message turn_begin_event(struct turn *turn, enum event_body body)
+struct event_message input_run_begin_event(struct input_run *run, enum event_body body)
 {
-    const struct core_input *input = turn->input;
+    const struct core_input *input = run->input;
     struct event_message event = {
-        .context = turn->core->settings.context,
-        .metadata = *turn->metadata,
+        .context = run->core->settings.context,
+        .metadata = *run->metadata,
         .recorded_at_us = input->at_us,
         .cause_source = input->source,
         .cause_offset = input->offset,
-        .cause_index = turn->index++,
+        .cause_index = run->index++,
         .body = body,
         .body_digest = input->kind == INPUT_COMMAND ? input->command.body_digest : 0,
     };
@@ -120,41 +120,41 @@ struct event_message turn_begin_event(struct turn *turn, enum event_body body)
     return event;
 }
 
-bool turn_emit(struct turn *turn, struct text key, const struct event_message *event)
+bool input_run_emit(struct input_run *run, struct text key, const struct event_message *event)
 {
-    int32_t partition = turn->input->partition;
-    return overlay_apply(turn->core->overlay, event, partition, OVERLAY_NOW) &&
-           turn->sink->event(turn->sink->self, partition, key, event);
+    int32_t partition = run->input->partition;
+    return overlay_apply(run->core->overlay, event, partition, OVERLAY_NOW) &&
+           run->sink->event(run->sink->self, partition, key, event);
 }
 
-bool turn_decided(struct turn *turn, struct text key, const struct event_message *event)
+bool input_run_decided(struct input_run *run, struct text key, const struct event_message *event)
 {
-    turn_receipt(turn)->decided++;
-    return turn_emit(turn, key, event);
+    input_run_receipt(run)->decided++;
+    return input_run_emit(run, key, event);
 }
 
-bool turn_send_step(struct turn *turn, int32_t partition, struct text key,
-                    struct step_message *step, struct text id)
+bool input_run_send_step(struct input_run *run, int32_t partition, struct text key,
+                         struct step_message *step, struct text id)
 {
     step->metadata = (struct metadata){
         .command_id = id,
-        .correlation_id = correlation_of(turn->metadata),
-        .causation_id = turn->metadata->command_id,
+        .correlation_id = correlation_of(run->metadata),
+        .causation_id = run->metadata->command_id,
         .occurred_at_us = TIME_NONE,
-        .traceparent = turn->metadata->traceparent,
+        .traceparent = run->metadata->traceparent,
     };
     if (partition < 0)
-        partition = partition_of(key, turn->core->settings.partitions);
-    return id.data && turn->sink->step(turn->sink->self, partition, key, step);
+        partition = partition_of(key, run->core->settings.partitions);
+    return id.data && run->sink->step(run->sink->self, partition, key, step);
 }
 
-bool turn_reply(struct turn *turn, const struct order_step *answer)
+bool input_run_reply(struct input_run *run, const struct order_step *answer)
 {
     if (answer->kind == ORDER_STEP_NONE)
         return true;
     struct step_message step = {.context = CONTEXT_ORDERS, .order = *answer};
-    return turn_send_step(turn, -1, answer->order_id, &step,
-                          id_of_reply(turn->arena, turn->metadata->command_id));
+    return input_run_send_step(run, -1, answer->order_id, &step,
+                               id_of_reply(run->arena, run->metadata->command_id));
 }
 
 /* "line 3 (SKU-1): a quantity must be 1 or more" */
@@ -174,23 +174,24 @@ static struct text refusal_message(struct ol_arena *arena, const struct refusal 
     return text_of(sentence);
 }
 
-bool turn_reject(struct turn *turn, const struct command *command, const struct refusal *refusal)
+bool input_run_reject(struct input_run *run, const struct command *command,
+                      const struct refusal *refusal)
 {
-    struct event_message event = turn_begin_event(turn, EVENT_BODY_REJECTED);
+    struct event_message event = input_run_begin_event(run, EVENT_BODY_REJECTED);
     event.rejected.aggregate_id = command_aggregate(command);
     event.rejected.code = refusal->code;
-    event.rejected.message = refusal_message(turn->arena, refusal);
-    turn_receipt(turn)->refused++;
-    return event.rejected.message.data && turn_emit(turn, event.rejected.aggregate_id, &event);
+    event.rejected.message = refusal_message(run->arena, refusal);
+    input_run_receipt(run)->refused++;
+    return event.rejected.message.data && input_run_emit(run, event.rejected.aggregate_id, &event);
 }
 
-bool turn_repeat(struct turn *turn, const struct command *command,
-                 const struct command_record *first)
+bool input_run_repeat(struct input_run *run, const struct command *command,
+                      const struct command_record *first)
 {
-    struct event_message event = turn_begin_event(turn, EVENT_BODY_REPEATED);
+    struct event_message event = input_run_begin_event(run, EVENT_BODY_REPEATED);
     event.repeated.aggregate_id = command_aggregate(command);
     event.repeated.outcome = first->outcome;
     event.repeated.code = first->code;
-    turn_receipt(turn)->repeated++;
-    return turn_emit(turn, event.repeated.aggregate_id, &event);
+    input_run_receipt(run)->repeated++;
+    return input_run_emit(run, event.repeated.aggregate_id, &event);
 }

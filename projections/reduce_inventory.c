@@ -1,7 +1,7 @@
 #include <assert.h>
 
 #include "domain/money.h"
-#include "projections/core_internal.h"
+#include "projections/reduce_internal.h"
 
 static const struct text no_text;
 
@@ -13,23 +13,23 @@ static const char *const kinds[INVENTORY_EVENT_KIND_COUNT] = {
 
 /* ---- products -------------------------------------------------------------------------------- */
 
-static struct product_change *product_find(const struct taken *taken, struct text sku)
+static struct product_change *product_find(const struct reduce_input *input, struct text sku)
 {
-    return (struct product_change *)rowset_find(&taken->projection->aggregates, sku, no_text);
+    return (struct product_change *)rowset_find(&input->batch->aggregates, sku, no_text);
 }
 
-static struct product_change *product_add(const struct taken *taken, struct text sku,
+static struct product_change *product_add(const struct reduce_input *input, struct text sku,
                                           enum row_mode mode, int64_t version)
 {
-    struct projection *projection = taken->projection;
+    struct row_batch *batch = input->batch;
     struct product_change *change = (struct product_change *)rowset_add(
-        &projection->aggregates, &projection->arena, sizeof *change, sku, no_text);
+        &batch->aggregates, &batch->arena, sizeof *change, sku, no_text);
     if (!change)
         return NULL;
     change->mode = mode;
-    change->partition = taken->partition;
+    change->partition = input->partition;
     change->version_before = version - 1;
-    projection->second_rows += mode == ROW_INSERT;
+    batch->second_rows += mode == ROW_INSERT;
     return change;
 }
 
@@ -37,31 +37,31 @@ static enum ol_class check_product(const struct product_change *change, struct t
                                    int64_t version, bool adds, struct ol_error *reterr)
 {
     if (change)
-        return core_check_version("product", sku, change->version, version, reterr);
+        return reduce_check_version("product", sku, change->version, version, reterr);
     if (version < 1 || (version == 1 && !adds))
         return ol_fail(reterr, OL_POISON,
                        "product %.*s begins with another event than ProductAdded", SHOWN(sku));
     return OL_OK;
 }
 
-static bool copy_details(struct projection *projection, const struct product_details *details,
+static bool copy_details(struct row_batch *batch, const struct product_details *details,
                          struct product_change *change)
 {
     change->details_changed = true;
     change->details_hash = product_details_hash(details);
     change->details = *details;
-    return core_copy(projection, details->name, &change->details.name) &&
-           core_copy(projection, details->category, &change->details.category) &&
-           core_copy(projection, details->brand, &change->details.brand) &&
-           core_copy(projection, details->currency, &change->details.currency);
+    return reduce_copy(batch, details->name, &change->details.name) &&
+           reduce_copy(batch, details->category, &change->details.category) &&
+           reduce_copy(batch, details->brand, &change->details.brand) &&
+           reduce_copy(batch, details->currency, &change->details.currency);
 }
 
-static enum ol_class fold_product(const struct taken *taken, struct product_change *change,
+static enum ol_class fold_product(const struct reduce_input *input, struct product_change *change,
                                   struct ol_error *reterr)
 {
-    const struct inventory_event *event = &taken->event->inventory;
+    const struct inventory_event *event = &input->event->inventory;
     change->version = event->version;
-    change->event_offset = taken->offset;
+    change->event_offset = input->offset;
     if (event->kind == STOCK_INCREASED || event->kind == STOCK_DECREASED) {
         int64_t sign = event->kind == STOCK_INCREASED ? 1 : -1;
         if (!amount_add(change->on_hand, sign * event->quantity, &change->on_hand))
@@ -72,46 +72,46 @@ static enum ol_class fold_product(const struct taken *taken, struct product_chan
         change->listing_changed = true;
         change->listed = event->kind == PRODUCT_ADDED;
     }
-    if (event->kind != PRODUCT_DELETED && !copy_details(taken->projection, &event->details, change))
-        return core_no_memory(reterr);
+    if (event->kind != PRODUCT_DELETED && !copy_details(input->batch, &event->details, change))
+        return reduce_no_memory(reterr);
     return OL_OK;
 }
 
-static enum ol_class take_product(const struct taken *taken, struct ol_error *reterr)
+static enum ol_class reduce_product(const struct reduce_input *input, struct ol_error *reterr)
 {
-    const struct inventory_event *event = &taken->event->inventory;
+    const struct inventory_event *event = &input->event->inventory;
     bool makes = event->kind == PRODUCT_ADDED && event->version == 1;
-    struct product_change *change = product_find(taken, event->sku);
+    struct product_change *change = product_find(input, event->sku);
     if (event->sku.bytes == 0 || event->quantity < 0)
         return ol_fail(reterr, OL_POISON, "a product's event without SKU or with units below 0");
     enum ol_class class = check_product(change, event->sku, event->version, makes, reterr);
-    bool settles = core_settles_command(taken);
-    if (!class && settles)
-        class = core_check_command(taken, event->sku, reterr);
+    bool is_outcome = reduce_is_first_outcome(input);
+    if (!class && is_outcome)
+        class = reduce_check_command(input, event->sku, reterr);
     struct row_origin origin = {0};
     if (!class && makes)
-        class = core_origin(taken, &origin, reterr);
+        class = reduce_origin(input, &origin, reterr);
     if (class)
         return class;
 
     if (!change)
-        change = product_add(taken, event->sku, makes ? ROW_INSERT : ROW_UPDATE, event->version);
+        change = product_add(input, event->sku, makes ? ROW_INSERT : ROW_UPDATE, event->version);
     if (!change)
-        return core_no_memory(reterr);
+        return reduce_no_memory(reterr);
     if (makes)
         change->origin = origin;
-    class = fold_product(taken, change, reterr);
-    if (class || makes || !settles)
+    class = fold_product(input, change, reterr);
+    if (class || makes || !is_outcome)
         return class;
-    return core_accept_command(taken, event->sku, kinds[event->kind], event->version,
-                               event->quantity ? event->quantity : -1, event->reason, reterr);
+    return reduce_accept_command(input, event->sku, kinds[event->kind], event->version,
+                                 event->quantity ? event->quantity : -1, event->reason, reterr);
 }
 
 /* ---- reservations ---------------------------------------------------------------------------- */
 
-/* What the event makes of a reservation, and whether its row is there already: see the cells of
+/* What the event makes of a reservation, and whether its row is there already: see the table of
  * domain/stock.c. A refusal of what was released before it came has a code of its own. */
-static enum row_mode mode_of(const struct inventory_event *event)
+static enum row_mode reservation_mode(const struct inventory_event *event)
 {
     if (event->kind == STOCK_RESERVED)
         return ROW_INSERT;
@@ -121,17 +121,17 @@ static enum row_mode mode_of(const struct inventory_event *event)
 }
 
 /* The products of all lines: found, or NULL where the batch has not met them. */
-static enum ol_class check_lines(const struct taken *taken, struct product_change **ret_changes,
-                                 struct ol_error *reterr)
+static enum ol_class check_lines(const struct reduce_input *input,
+                                 struct product_change **ret_changes, struct ol_error *reterr)
 {
-    const struct inventory_event *event = &taken->event->inventory;
+    const struct inventory_event *event = &input->event->inventory;
     if (event->line_count > ORDER_LINES_MAX ||
         (event->kind == STOCK_RESERVED && event->line_count == 0) ||
         (event->kind == STOCK_REFUSED && event->line_count > 0))
         return ol_fail(reterr, OL_POISON, "a group of %zu lines", event->line_count);
     for (size_t i = 0; i < event->line_count; i++) {
         const struct stock_line *line = &event->lines[i];
-        ret_changes[i] = product_find(taken, line->sku);
+        ret_changes[i] = product_find(input, line->sku);
         if (line->sku.bytes == 0 || line->quantity < 1)
             return ol_fail(reterr, OL_POISON, "a line without SKU or without units");
         enum ol_class class =
@@ -142,48 +142,48 @@ static enum ol_class check_lines(const struct taken *taken, struct product_chang
     return OL_OK;
 }
 
-static enum ol_class check_reservation(const struct taken *taken,
+static enum ol_class check_reservation(const struct reduce_input *input,
                                        const struct reservation_change *change,
                                        struct ol_error *reterr)
 {
-    const struct inventory_event *event = &taken->event->inventory;
+    const struct inventory_event *event = &input->event->inventory;
     if (event->order_id.bytes == 0)
         return ol_fail(reterr, OL_POISON, "a group without an order id");
-    if (event->partition != taken->partition)
+    if (event->partition != input->partition)
         return ol_fail(reterr, OL_POISON, "a group of partition %d of order %.*s", event->partition,
                        SHOWN(event->order_id));
     if (event->kind == STOCK_REFUSED && event->code == ACCEPTED)
         return ol_fail(reterr, OL_POISON, "a refusal without a code that is known here");
-    if (change && mode_of(event) == ROW_INSERT)
+    if (change && reservation_mode(event) == ROW_INSERT)
         return ol_fail(reterr, OL_POISON, "the group of order %.*s was judged already",
                        SHOWN(event->order_id));
     return OL_OK;
 }
 
-static struct reservation_change *reservation_add(const struct taken *taken)
+static struct reservation_change *reservation_add(const struct reduce_input *input)
 {
-    const struct inventory_event *event = &taken->event->inventory;
-    struct projection *projection = taken->projection;
-    struct reservation_change *change = (struct reservation_change *)rowset_add(
-        &projection->parts, &projection->arena, sizeof *change, event->order_id,
-        reservation_key(taken->partition));
+    const struct inventory_event *event = &input->event->inventory;
+    struct row_batch *batch = input->batch;
+    struct reservation_change *change =
+        (struct reservation_change *)rowset_add(&batch->claims, &batch->arena, sizeof *change,
+                                                event->order_id, reservation_key(input->partition));
     if (!change)
         return NULL;
-    change->mode = mode_of(event);
-    change->partition = taken->partition;
-    change->recorded_us = taken->event->recorded_at_us;
+    change->mode = reservation_mode(event);
+    change->partition = input->partition;
+    change->recorded_us = input->event->recorded_at_us;
     change->released_us = TIME_NONE;
     return change;
 }
 
-static bool fold_reservation(const struct taken *taken, struct reservation_change *change)
+static bool fold_reservation(const struct reduce_input *input, struct reservation_change *change)
 {
-    const struct inventory_event *event = &taken->event->inventory;
-    struct projection *projection = taken->projection;
+    const struct inventory_event *event = &input->event->inventory;
+    struct row_batch *batch = input->batch;
     const struct stock_line *lines = NULL;
-    change->event_offset = taken->offset;
+    change->event_offset = input->offset;
     if (event->line_count) {
-        lines = core_copy_lines(projection, event->lines, event->line_count);
+        lines = reduce_copy_lines(batch, event->lines, event->line_count);
         if (!lines)
             return false;
     }
@@ -196,10 +196,10 @@ static bool fold_reservation(const struct taken *taken, struct reservation_chang
     case STOCK_REFUSED:
         change->status = RESERVATION_IS_REFUSED;
         change->reason = event->code;
-        return core_copy(projection, event->sku, &change->reason_sku);
+        return reduce_copy(batch, event->sku, &change->reason_sku);
     default:
         change->status = RESERVATION_IS_RELEASED;
-        change->released_us = taken->event->recorded_at_us;
+        change->released_us = input->event->recorded_at_us;
         if (lines) {
             change->released = lines;
             change->released_count = event->line_count;
@@ -208,20 +208,20 @@ static bool fold_reservation(const struct taken *taken, struct reservation_chang
     }
 }
 
-static enum ol_class fold_lines(const struct taken *taken, struct product_change **changes,
+static enum ol_class fold_lines(const struct reduce_input *input, struct product_change **changes,
                                 struct ol_error *reterr)
 {
-    const struct inventory_event *event = &taken->event->inventory;
+    const struct inventory_event *event = &input->event->inventory;
     for (size_t i = 0; i < event->line_count; i++) {
         const struct stock_line *line = &event->lines[i];
         /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): check_lines() has set each */
         struct product_change *change = changes[i];
         if (!change)
-            change = product_add(taken, line->sku, ROW_UPDATE, line->version);
+            change = product_add(input, line->sku, ROW_UPDATE, line->version);
         if (!change)
-            return core_no_memory(reterr);
+            return reduce_no_memory(reterr);
         change->version = line->version;
-        change->event_offset = taken->offset;
+        change->event_offset = input->offset;
         int64_t sign = event->kind == STOCK_RESERVED ? 1 : -1;
         if (!amount_add(change->reserved, sign * line->quantity, &change->reserved))
             return ol_fail(reterr, OL_FATAL, "the units of %.*s do not fit", SHOWN(line->sku));
@@ -229,35 +229,35 @@ static enum ol_class fold_lines(const struct taken *taken, struct product_change
     return OL_OK;
 }
 
-static enum ol_class take_group(const struct taken *taken, struct ol_error *reterr)
+static enum ol_class reduce_group(const struct reduce_input *input, struct ol_error *reterr)
 {
     struct product_change *changes[ORDER_LINES_MAX];
-    const struct inventory_event *event = &taken->event->inventory;
+    const struct inventory_event *event = &input->event->inventory;
     struct reservation_change *change = (struct reservation_change *)rowset_find(
-        &taken->projection->parts, event->order_id, reservation_key(taken->partition));
-    enum ol_class class = check_reservation(taken, change, reterr);
+        &input->batch->claims, event->order_id, reservation_key(input->partition));
+    enum ol_class class = check_reservation(input, change, reterr);
     if (!class)
-        class = check_lines(taken, changes, reterr);
+        class = check_lines(input, changes, reterr);
     if (class)
         return class;
     if (!change)
-        change = reservation_add(taken);
-    if (!change || !fold_reservation(taken, change))
-        return core_no_memory(reterr);
-    return fold_lines(taken, changes, reterr);
+        change = reservation_add(input);
+    if (!change || !fold_reservation(input, change))
+        return reduce_no_memory(reterr);
+    return fold_lines(input, changes, reterr);
 }
 
-enum ol_class core_inventory(const struct taken *taken, struct ol_error *reterr)
+enum ol_class reduce_inventory(const struct reduce_input *input, struct ol_error *reterr)
 {
-    switch (taken->event->inventory.kind) {
+    switch (input->event->inventory.kind) {
     case PRODUCT_ADDED:
     case PRODUCT_MODIFIED:
     case PRODUCT_DELETED:
     case STOCK_INCREASED:
-    case STOCK_DECREASED: return take_product(taken, reterr);
+    case STOCK_DECREASED: return reduce_product(input, reterr);
     case STOCK_RESERVED:
     case STOCK_REFUSED:
-    case STOCK_RELEASED: return take_group(taken, reterr);
+    case STOCK_RELEASED: return reduce_group(input, reterr);
     case INVENTORY_EVENT_NONE:
     case INVENTORY_EVENT_KIND_COUNT: break;
     }
