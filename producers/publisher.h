@@ -7,8 +7,8 @@
  * murmur2 of the key over the partitions that the topic has. The producer is idempotent, without
  * transactions; what was acknowledged is in the log once, in the order published per partition.
  * Threads: one owner; receipts are called on its thread.
- * Wire form and limits: proto/orderlog, docs of the contract; what a worker refuses is not checked
- * here, so that the refusal is on the log too.
+ * Wire form: proto/orderlog; limits: orderlog limits. What a worker refuses is not checked here, so
+ * that the refusal is on the log too.
  */
 #ifndef PRODUCERS_PUBLISHER_H
 #define PRODUCERS_PUBLISHER_H
