@@ -27,7 +27,7 @@
 #define PLENTY        (SIZE_MAX / 4)
 #define OPTION_GROUPS (OL_FOR_KAFKA | OL_FOR_TOPICS | OL_FOR_WORKER | OL_FOR_PRINT)
 
-/* A transaction's share of one partition, as its receipt tells. */
+/* A transaction's share of one partition, by its receipt. */
 struct taken {
     struct receipt receipt;
     int64_t at_ms, offset; /* of the receipt */

@@ -178,7 +178,7 @@ enum ol_class recording_mark(struct recording *recording, const struct ol_kafka_
 
 /* ---- who wrote what -------------------------------------------------------------------------- */
 
-/* Steps to inventory and payments come from orders; those to orders are told apart by their kind. */
+/* Steps to inventory and payments come from orders; for those to orders, the kind says from where. */
 static enum ol_class writer_of(struct recording *recording, const struct recorded_place *place,
                                const struct ol_message *message, enum context *ret_writer,
                                struct ol_error *reterr)

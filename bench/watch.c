@@ -101,7 +101,7 @@ static _Noreturn void usage(void)
 
 /* ---- what the kernel tells ------------------------------------------------------------------- */
 
-/* The whole of a small file with a NUL behind it; false: there is none. */
+/* The whole of a small file with a NUL after it; false: there is none. */
 static bool read_file(const char *path, char *text, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -11,9 +11,9 @@
 
 #define TRACE_HEADER "traceparent"
 
-/* No more is taken above this: the rest of the arena is for one message more, and for all that is
- * loaded for the inputs and decided: a line of 40 bytes may need a key, a state and a line of an
- * event, some 300. A batch that has no room for that fails each time anew. */
+/* Stop taking inputs here. The rest of the arena is for one more message, and for the keys, states
+ * and events of those taken: a line of 40 bytes may need some 300. Without that reserve a batch of
+ * many lines would run out of memory, and again at every retry. */
 #define BATCH_DECODED_BYTES (BATCH_ARENA_BYTES / 16)
 _Static_assert(BATCH_DECODED_BYTES + CODEC_ARENA_BYTES <= BATCH_ARENA_BYTES * 3 / 4,
                "room is left");
@@ -80,8 +80,9 @@ static enum ol_class decode(struct batch *batch, const struct ol_message *messag
     return codec_decode_step(batch->context, wire, &batch->arena, &input->step, reterr);
 }
 
-/* W3C: what is no trace context is ignored. Steps bring it in their metadata: the library allocates
- * to look for a header, even in a record without one, which took a twentieth of a worker's time. */
+/* A header that is not a W3C trace context is ignored. Steps carry theirs in their metadata: the
+ * library allocates to look for a header, even in a record without one, and that was a twentieth
+ * of a worker's time. */
 static void set_trace(struct core_input *input, const struct ol_message *message)
 {
     struct ol_header header;

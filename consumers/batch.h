@@ -61,10 +61,10 @@ bool batch_full(const struct batch *batch);
 /* Nothing to commit: neither inputs nor timeouts. */
 bool batch_empty(const struct batch *batch);
 
-/* Adds a message (the batch owns it from here) and decodes it into the next input, a command with its
- * header's trace; source tells which topic it is from, partitions how many there are. Never fails on what the message holds:
- * what can't be read becomes INPUT_UNREADABLE. False: the arena is spent, the message was not
- * taken. */
+/* Adds a message (the batch owns it from here) and decodes it into the next input; a command gets
+ * the trace of its header. source: the topic it is from; partitions: how many there are. Never
+ * fails because of what the message holds: what can't be read becomes INPUT_UNREADABLE. False: the
+ * arena is spent, the message was not taken. */
 bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,
                 int32_t partitions);
 

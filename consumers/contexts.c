@@ -2,7 +2,6 @@
 
 #include "domain/assert.h"
 #include "domain/check.h"
-#include "domain/protected.h"
 
 static void orders_missing_for_step(struct missing *missing, const struct core_input *input);
 static bool orders_command(struct input_run *run, const struct command *command);
@@ -59,9 +58,7 @@ static bool orders_react(struct input_run *run, const struct order *state,
             step.context = CONTEXT_PAYMENTS;
             step.payment = asked->payment;
         }
-        static int64_t made; /* what ids that are not derived would be */
-        int64_t version = PROTECTED(derived_ids) ? event->version : ++made;
-        struct text id = id_of_step(run->arena, stem, version, i + 1);
+        struct text id = id_of_step(run->arena, stem, event->version, i + 1);
         domain_assert(id.bytes + 2 <= ID_BYTES_MAX); /* "/r" behind it */
         if (!input_run_send_step(run, asked->partition, asked->key, &step, id))
             return false;

@@ -1,7 +1,7 @@
 #include "consumers/core_internal.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 
 #include <stdlib.h>
 
@@ -34,8 +34,7 @@ void core_free(struct core *core)
 
 void core_clear(struct core *core)
 {
-    if (PROTECTED(states_dropped))
-        overlay_clear(core->overlay);
+    overlay_clear(core->overlay); /* protection states_dropped */
     deadlines_clear(core->deadlines);
     memset(core->partitions, 0, sizeof core->partitions);
 }
@@ -131,8 +130,8 @@ static enum ol_class replay_receipt(struct core *core, const struct receipt *rec
 {
     struct core_partition *partition = owned_partition(core, number);
     /* The projection may have been ahead of where the reading began. */
-    if (receipt->commands_next <= partition->last.commands_next &&
-        receipt->steps_next <= partition->last.steps_next && PROTECTED(replay_known))
+    if (PROTECTED(replay_known) && receipt->commands_next <= partition->last.commands_next &&
+        receipt->steps_next <= partition->last.steps_next)
         return OL_OK;
     bool known = partition->last.commands_next >= 0;
     if (known && (receipt->commands_first != partition->last.commands_next ||
@@ -208,18 +207,18 @@ static bool run_command(struct input_run *run)
     struct core *core = run->core;
     struct text aggregate = command_aggregate(command);
     int32_t partition = partition_of(aggregate, core->settings.partitions);
-    if (partition != run->input->partition && PROTECTED(routing))
+    if (PROTECTED(routing) && partition != run->input->partition)
         return pass_on(run, partition);
 
     const struct command_record *first =
         &core_get(core, ENTITY_COMMAND, partition, aggregate, command->metadata.command_id)
              ->command;
-    bool seen = first->outcome != OUTCOME_NONE && PROTECTED(dedupe);
-    bool same = first->body_digest == command->body_digest || !PROTECTED(id_reuse);
-    if (seen && same)
-        return input_run_repeat(run, command, first);
-    if (seen)
+    bool seen = PROTECTED(dedupe) && first->outcome != OUTCOME_NONE;
+    bool reused = PROTECTED(id_reuse) && first->body_digest != command->body_digest;
+    if (seen && reused)
         return input_run_reject(run, command, &(struct refusal){.code = REFUSED_COMMAND_ID_REUSED});
+    if (seen)
+        return input_run_repeat(run, command, first);
     if (command->refused.code != ACCEPTED)
         return input_run_reject(run, command, &command->refused);
     return context_rules[core->settings.context].command(run, command);
@@ -244,7 +243,7 @@ static void advance_receipt(struct core *core, const struct core_input *input)
                                                     : &partition->open.steps_next;
     domain_assert(input->source == CAUSE_COMMANDS || input->source == CAUSE_STEPS);
     domain_assert(input->offset >= *next);
-    *next = PROTECTED(offset_plus_one) ? input->offset + 1 : input->offset;
+    *next = input_next_offset(input);
     partition->touched = true;
     partition->inputs++;
     partition->recorded_at_us = input->at_us;
@@ -298,13 +297,11 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
         if (!first || first->due_us > now_us)
             break;
         bool caught_up = partitions >> first->partition & 1;
-        if (caught_up) {
-            if (!propose_timeout(first, arena, sink))
-                return false;
-            if (PROTECTED(empty_offsets))
-                owned_partition(core, first->partition)->touched = true;
-            (*ret_count)++;
-        }
+        if (caught_up && !propose_timeout(first, arena, sink))
+            return false;
+        if (PROTECTED(empty_offsets) && caught_up)
+            owned_partition(core, first->partition)->touched = true;
+        *ret_count += caught_up;
         deadlines_put_off_first(core->deadlines,
                                 now_us + (caught_up ? TIMEOUT_PROPOSAL_US : TIMEOUT_RETRY_US));
     }

@@ -2,12 +2,12 @@
  * consumers/core.h - what one context's worker decides, without any I/O.
  *
  *   partition_begin, missing_for_event / replay ...     take-over: states follow the log to its end
- *   missing -> (load) -> put -> run, run, run -> close   a batch: inputs in, records and offsets out
+ *   missing -> (load) -> put -> run, run, run -> close  a batch: inputs in, records, offsets out
  *
  * Decoded inputs and the states they name go in; records to produce go to a sink, one by one, and
  * offsets to commit come out. The same core runs in production, tests and simulation. Whatever it
- * has decided is speculative until the batch is committed; a caller that does not know whether it was
- * drops the whole core (clear) and takes over again. Pure but for malloc; one thread.
+ * has decided is speculative until the batch is committed; a caller that does not know whether it
+ * was drops the whole core (clear) and takes over again. Pure but for malloc; one thread.
  */
 #ifndef CONSUMERS_CORE_H
 #define CONSUMERS_CORE_H
@@ -80,23 +80,23 @@ const struct deadlines *core_deadlines(const struct core *core);
 
 /* ---- take-over ---- */
 
-/* The partition is ours from here. `receipt` is the last one that the projection knows; NULL: none,
- * then the first that is replayed counts whatever it says. */
+/* The partition is ours from here. `receipt` is the last one that the projection knows. NULL: it
+ * knows none; then the first one that is replayed is accepted as it is. */
 void core_partition_begin(struct core *core, int32_t partition, const struct receipt *receipt);
 
 /* Inputs begin here: for a partition whose log holds no receipt at all. */
 void core_partition_bootstrap(struct core *core, int32_t partition, int64_t commands_next,
                               int64_t steps_next);
 
-/* The open sagas that the projection knows; what replay folds later comes on top. */
+/* An open saga that the projection knows; replay then folds newer events on top. */
 bool core_deadline(struct core *core, int32_t partition, struct text order_id, int64_t deadline_us);
 
-/* The keys that replay will need and that are not here yet; appended, may hold doubles. */
+/* Appends the keys that replay will need and that are not here yet; a key may be named twice. */
 bool core_missing_for_event(struct core *core, const struct event_message *event, int32_t partition,
                             struct ol_arena *arena, struct entity_key **keys, size_t *count,
                             size_t *capacity);
 
-/* Sorts the keys and drops the doubles; returns how many are left. */
+/* Sorts the keys and drops repeated ones; returns how many are left. */
 size_t core_keys_unique(struct entity_key *keys, size_t count);
 
 /* Folds an event read back from the log. OL_VIOLATED: its receipt does not chain. */
@@ -125,10 +125,8 @@ bool core_put(struct core *core, const struct entity_key *key, const struct enti
 bool core_run(struct core *core, const struct core_input *input, struct ol_arena *arena,
               const struct core_sink *sink);
 
-/*
- * Proposes the timeout of sagas that are due by `now_us`, at most `max`, only on partitions whose bit
- * is set in `partitions`. *ret_count of them were proposed.
- */
+/* Proposes the timeout of sagas that are due by `now_us`, at most `max`, only on partitions whose
+ * bit is set in `partitions`. *ret_count of them were proposed. */
 bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,
                            struct ol_arena *arena, const struct core_sink *sink, size_t *ret_count);
 

@@ -1,7 +1,7 @@
 /*
  * consumers/core_internal.h - what the core's files share.
  *
- *   core.c          what is the same for all contexts: partitions, receipts, replay, an input's way in
+ *   core.c          the same for all contexts: partitions, receipts, replay, an input's way in
  *   core_missing.c  which states the inputs need that are not here
  *   contexts.c      which of them a context needs, and what it decides: one row each
  *   input_run.c     what one input leaves: events, steps, its mark in the receipt, derived ids
@@ -15,7 +15,7 @@
 
 #define NAMED_AT_ONCE 64 /* keys that are looked up together */
 
-/* Inputs that one partition's open batch has taken so far. */
+/* What one partition's open batch has taken so far. */
 struct core_partition {
     bool owned, touched;
     uint32_t inputs;
@@ -57,8 +57,8 @@ struct input_run {
     int32_t index; /* of the next event of this input */
 };
 
-/* What a context does with its inputs: one row each. All are asked only about inputs that lie where
- * they belong; the command and its aggregate are looked up for every context. */
+/* What a context does with its inputs: one row each. Its functions are called only for inputs on
+ * the right partition; the command's record and its aggregate are looked up for every context. */
 struct context_rules {
     enum entity_kind aggregate; /* of its commands */
     void (*missing_for_command)(struct missing *missing,
@@ -91,6 +91,9 @@ bool core_step_is_misplaced(const struct core *core, const struct core_input *in
 
 /* ---- what one input leaves ---- */
 
+/* Where the partition goes on after this input. */
+int64_t input_next_offset(const struct core_input *input);
+
 /* Where the input leaves its mark: the open receipt of its partition. */
 struct receipt *input_run_receipt(struct input_run *run);
 
@@ -100,14 +103,15 @@ struct event_message input_run_begin_event(struct input_run *run, enum event_bod
 /* Folds the event and writes it. */
 bool input_run_emit(struct input_run *run, struct text key, const struct event_message *event);
 
-/* The same for the one event that an input comes to, which its receipt counts as decided. */
+/* The same for an input whose only event this is; the receipt counts it as decided. */
 bool input_run_decided(struct input_run *run, struct text key, const struct event_message *event);
 
 /* partition -1: the key's. An id without data is out of memory. */
 bool input_run_send_step(struct input_run *run, int32_t partition, struct text key,
                          struct step_message *step, struct text id);
 
-/* An answer to the step that is being handled, for the order's saga; none is fine too. */
+/* An answer to the step that is being handled, for the order's saga. ORDER_STEP_NONE: no
+ * answer. */
 bool input_run_reply(struct input_run *run, const struct order_step *answer);
 
 /* Answers a command with a refusal, or with the outcome that it had before. */

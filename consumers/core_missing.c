@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* A growing array in an arena: what it outgrows stays behind until the arena is cleared. */
+/* A growing array in an arena: the smaller arrays stay in it until the arena is cleared. */
 static bool keys_add(struct ol_arena *arena, struct entity_key **keys, size_t *count,
                      size_t *capacity, const struct entity_key *key)
 {
@@ -22,7 +22,7 @@ static bool keys_add(struct ol_arena *arena, struct entity_key **keys, size_t *c
     return true;
 }
 
-/* Adds those of the named keys that are not in the overlay; `named` is in another order then. */
+/* Adds those of the named keys that are not in the overlay. Changes the order of `named`. */
 static bool keys_add_missing(const struct core *core, struct ol_arena *arena,
                              struct entity_key *named, size_t named_count, struct entity_key **keys,
                              size_t *count, size_t *capacity)

@@ -2,8 +2,8 @@
  * consumers/dead_letter.h - the headers that explain a record that was put aside.
  *
  * A dead letter keeps key, value and headers byte for byte; on top come Kafka Connect's text
- * headers, so that the tools people have can read where it came from and why. Headers of ours
- * from an earlier time are replaced. Pure but for the arena.
+ * headers, so that the tools people have can read where it came from and why. If it was
+ * put aside before, those headers are replaced. Pure but for the arena.
  */
 #ifndef CONSUMERS_DEAD_LETTER_H
 #define CONSUMERS_DEAD_LETTER_H
@@ -13,7 +13,7 @@
 
 #define DEAD_LETTER_REASON_BYTES 512
 
-/* The message's own headers but those named like one of `more`, then `more`; names and values
+/* The message's own headers, except those named like one of `more`, then `more`; names and values
  * are copied. False: the arena is spent. */
 bool dead_letter_headers(const struct ol_message *message, const struct ol_header *more,
                          size_t more_count, struct ol_arena *arena, struct ol_header **ret_headers,

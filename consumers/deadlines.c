@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* Otherwise it ends the process where memory is out. */
+/* Without this, uthash ends the process when memory is out. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 

@@ -34,7 +34,7 @@ void deadlines_remove(struct deadlines *deadlines, struct text order_id);
 /* The earliest, or NULL. Valid until the next change. */
 const struct deadline *deadlines_first(const struct deadlines *deadlines);
 
-/* Puts the earliest off: it was proposed and comes again at due_us, should that get lost. */
+/* Puts the earliest off: it was proposed, and is proposed again at due_us if that got lost. */
 void deadlines_put_off_first(struct deadlines *deadlines, int64_t due_us);
 
 size_t deadlines_count(const struct deadlines *deadlines);

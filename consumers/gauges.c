@@ -40,7 +40,7 @@ static void hide_partition(const char *topic, int32_t partition)
 }
 
 /* Records up to the last stable offset that are not taken, and the age of the oldest. Position and
- * end are read at different moments: what was taken in between is no lag. */
+ * end are read at different moments: what was taken in between does not count as lag. */
 static void set_lag(struct loop *loop, int source, const char *topic, int32_t partition,
                     int64_t stable_end)
 {
@@ -82,8 +82,8 @@ static bool look_at_partition(struct gauges *gauges, struct loop *loop, int32_t 
     return true;
 }
 
-/* The broker is asked even where no partition is ours: its absence may be why. After the first silence
- * it is asked no more in this round. */
+/* The broker is asked even where no partition is ours: its absence may be why. Once it has not
+ * answered, it is not asked again in this round. */
 static void look_at_kafka(struct gauges *gauges)
 {
     int64_t stable, high;

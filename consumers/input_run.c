@@ -8,6 +8,12 @@
 /* Of an order's id, in the ids that are derived from it. */
 #define ID_STEM_BYTES_MAX 100
 
+/* Protection offset_plus_one. */
+int64_t input_next_offset(const struct core_input *input)
+{
+    return input->offset + 1;
+}
+
 struct receipt *input_run_receipt(struct input_run *run)
 {
     return &run->core->partitions[run->input->partition].open;
@@ -38,8 +44,8 @@ static int cut(struct text text, uint32_t bytes_max)
     return (int)bytes;
 }
 
-/* Derived ids may have 128 bytes too, so that an order's id which leaves no room for
- * "/<version>/<number>/r" is shortened, and told apart by its digest. */
+/* Derived ids have at most 128 bytes too. An order's id that leaves no room for
+ * "/<version>/<number>/r" is shortened, and a digest keeps it distinct. */
 struct text id_stem(struct ol_arena *arena, struct text order_id)
 {
     if (order_id.bytes <= ID_STEM_BYTES_MAX)
@@ -59,7 +65,8 @@ static size_t put_number(char *at, uint64_t number)
     return sizeof digits - first;
 }
 
-/* One for each step, so without the cost of a format. */
+/* Protection derived_ids: a step decided twice gets the same id. One for each step, so without the
+ * cost of a format. */
 struct text id_of_step(struct ol_arena *arena, struct text stem, int64_t version, size_t number)
 {
     char id[ID_BYTES_MAX + 2 * 21];

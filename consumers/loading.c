@@ -1,7 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
@@ -24,8 +24,8 @@ enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
     return OL_OK;
 }
 
-/* The group is served meanwhile. OL_RETRY, and loop->interrupted: it has news, or we are to stop; the
- * caller has to look first. */
+/* Serves the group meanwhile. OL_RETRY with loop->interrupted: the group has news, or we are to
+ * stop; the caller has to look at that first. */
 static enum ol_class wait_for_database(struct loop *loop, struct ol_error *reterr)
 {
     enum ol_consumer_event news = OL_CONSUMER_NOTHING;
@@ -80,8 +80,9 @@ static enum ol_class load_once(struct loop *loop, void *argument, struct ol_erro
                         call->progress, reterr);
 }
 
-/* Is there more in the rows than what has landed? Receipts are compared, and their digests: rows may
- * be of a part of a transaction, of which the receipt comes last. */
+/* True when the rows hold more than our last committed receipt. Receipts are compared, and then
+ * digests: the projector may have written a part of a transaction, and the receipt is its last
+ * record. */
 static bool is_beyond(const struct loop_receipt *last, const struct load_progress *progress)
 {
     const struct receipt *seen = &progress->receipt;
@@ -101,13 +102,14 @@ static int32_t find_beyond(const struct loop *loop, const struct load_progress *
     return -1;
 }
 
-/* Rows that are neither of what we took over nor of what we committed: the partition went to another
- * owner and we were not told yet. They must not meet states of ours. Or they are of the batch under
- * way: then its commit is over, or soon. */
+/* Rows that we neither took over nor committed: the partition has another owner, and the group has
+ * not told us yet. Never mix them with our states. If they come from our own batch in flight, its
+ * commit has just finished or is about to: wait for it and look again. */
 static enum ol_class check_owner(struct loop *loop, const struct load_progress *progress,
                                  struct ol_error *reterr)
 {
-    if (!loop->deciding || find_beyond(loop, progress) < 0 || !PROTECTED(outrun))
+    bool is_outrun = PROTECTED(outrun) && loop->deciding && find_beyond(loop, progress) >= 0;
+    if (!is_outrun)
         return OL_OK;
     enum ol_class class = loop_finish_commit(loop, reterr);
     if (class)
@@ -120,14 +122,14 @@ static enum ol_class check_owner(struct loop *loop, const struct load_progress *
                                 loop->topics[STREAM_EVENTS].text, beyond);
 }
 
-/* What the projection has come to: never less than before, or the rows we built on are gone. */
+/* How far the projection is: never less than before, or the rows that we built on are gone. */
 static enum ol_class note_progress(struct loop *loop, const struct load_progress *progress,
                                    struct ol_error *reterr)
 {
     for (int32_t i = 0; i < loop->partitions; i++) {
         if (!(loop->owned >> i & 1))
             continue;
-        if (progress[i].next_offset < loop->projected[i] && PROTECTED(went_back))
+        if (PROTECTED(went_back) && progress[i].next_offset < loop->projected[i])
             return ol_fail(reterr, OL_VIOLATED,
                            "the projection of %s partition %d went back from offset %lld to %lld "
                            "(a database crash with synchronous_commit off, or a failover)",

@@ -1,7 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_lives.h"
 #include "lib/program/ol_log.h"
@@ -18,7 +18,7 @@
 #define MERGE_RUN_MAX       64
 #define PUBLISH_EVERY_US    INT64_C(500000)
 
-/* What `connect` and librdkafka are told apart by. */
+/* The name that PostgreSQL and Kafka see, different for each context and slot. */
 #define CLIENT_ID "orderlog-%s-%lld"
 
 const char *loop_status_name(enum loop_status status)
@@ -316,7 +316,7 @@ static void take_by_time(struct loop *loop, struct ol_inbox *inboxes, size_t cou
     }
 }
 
-/* Orders take steps first: they finish what has begun, so that a backlog of commands does not pile
+/* Orders take steps first: a step finishes what has begun, so a backlog of commands does not pile
  * up open orders. */
 static enum ol_class take_inputs(struct loop *loop, struct ol_error *reterr)
 {
@@ -379,7 +379,8 @@ static enum ol_class decide(struct loop *loop, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* Partitions whose steps are all taken: only there can a deadline be told to have passed. */
+/* Partitions with no step left to read: only there does a deadline prove that no answer has
+ * come. */
 static uint64_t caught_up(struct loop *loop)
 {
     struct ol_inbox *inboxes;
@@ -407,8 +408,8 @@ static enum ol_class propose_timeouts(struct loop *loop, struct ol_error *reterr
     return OL_OK;
 }
 
-/* Room for more states, or the projection is asked how far it has come. *ret_full: nothing may be
- * decided now. */
+/* Makes room for more states; if there is none, asks the projection how far it is. *ret_full:
+ * nothing may be decided now. */
 static enum ol_class make_room(struct loop *loop, bool *ret_full, struct ol_error *reterr)
 {
     struct overlay *overlay = core_overlay(loop->core);
@@ -424,7 +425,7 @@ static enum ol_class make_room(struct loop *loop, bool *ret_full, struct ol_erro
     return class;
 }
 
-/* Takes and decides what is there and fits. */
+/* Takes the inputs that are there and fit, and decides them. */
 static enum ol_class fill(struct loop *loop, bool *ret_full, struct ol_error *reterr)
 {
     enum ol_class class = make_room(loop, ret_full, reterr);
@@ -461,10 +462,8 @@ static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
         class = ol_producer_produce(producer, batch->records, batch->record_count, reterr);
     ol_kill_point("worker_produced");
     if (!class)
-        class = ol_producer_commit_start(
-            producer, offsets, 2 * batch->offset_count,
-            PROTECTED(assignment_metadata) ? ol_consumer_assignment(loop->consumer)->group : NULL,
-            reterr);
+        class = ol_producer_commit_start(producer, offsets, 2 * batch->offset_count,
+                                         ol_consumer_assignment(loop->consumer)->group, reterr);
     ol_kill_point("worker_committing");
     if (class)
         return class;
@@ -530,7 +529,7 @@ enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr)
         return OL_OK;
     enum ol_class class =
         ol_producer_commit_wait(loop->producers[loop->committing_with], NULL, reterr);
-    if (class && PROTECTED(from_scratch)) {
+    if (PROTECTED(from_scratch) && class) {
         ol_series_add(loop->metrics.aborted, 1);
         return class; /* the batch stays as it is until the producers are closed */
     }

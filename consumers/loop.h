@@ -43,8 +43,8 @@ struct loop_metrics {
     struct ol_series *takeovers, *overlay_entries, *overlay_bytes, *overlay_wait;
 };
 
-/* The last receipt of a partition that is in the log for certain: the one that we took over with, or
- * the one of our last transaction whose commit has succeeded. Offsets -1: there is none yet. */
+/* The last receipt of a partition that is in the log for certain: the one that we took over with,
+ * or the one of our last transaction whose commit has succeeded. Offsets -1: there is none yet. */
 struct loop_receipt {
     int64_t commands_next, steps_next;
     uint64_t digest; /* ol_hash_record() of it, as projection_progress has it */
@@ -98,7 +98,7 @@ enum ol_class loop_init(struct loop *loop, const struct ol_options *options, enu
                         struct ol_admin *admin, struct ol_error *reterr);
 void loop_release(struct loop *loop);
 
-/* Until ol_run_stopping(). OL_OK: drained and left. OL_CONFLICT: the slot is another's. */
+/* Until ol_run_stopping(). OL_OK: drained and left. OL_CONFLICT: another process has our slot. */
 enum ol_class loop_run(struct loop *loop, struct ol_error *reterr);
 
 /* "running" and so on. */
@@ -106,8 +106,8 @@ const char *loop_status_name(enum loop_status status);
 
 /* ---- between the files of the loop ---- */
 
-/* Serves the group. *ret_news is what it has to say, the same again until it is answered.
- * OL_RETRY is only logged: the library goes on by itself. */
+/* Serves the group. *ret_news is its event, reported again until it is answered. OL_RETRY is only
+ * logged: the library goes on by itself. */
 enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
                         struct ol_error *reterr);
 
@@ -115,7 +115,7 @@ enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
  * it. */
 enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr);
 
-/* No partition is ours: forgets the states, and what other threads are told of partitions. */
+/* No partition is ours: forgets the states, and clears what other threads see of partitions. */
 void loop_disown(struct loop *loop);
 
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
@@ -123,17 +123,17 @@ void loop_disown(struct loop *loop);
  * loop->interrupted with any failure: the assignment changed meanwhile, or the loop is to stop. */
 enum ol_class take_over(struct loop *loop, struct ol_error *reterr);
 
-/* Loads what the keys name, puts it into the core and settles what the projection has seen
- * (loading.c). Waits as long as the database is away, while the group is served, and for the commit
- * under way when only that can tell whose rows these are. count 0: only the progress. ret_progress may
- * be NULL; else room for PARTITIONS_MAX. loop->interrupted as above. OL_VIOLATED: the database went
- * back, or another owner wrote; take over anew. */
+/* Loads the states that the keys name, puts them into the core, and tells the overlay how far the
+ * projection is (loading.c). While the database is away it waits, and serves the group. It waits
+ * for the commit under way if only that can show whose rows these are. count 0: only the progress.
+ * ret_progress may be NULL; else it has room for PARTITIONS_MAX. loop->interrupted as above.
+ * OL_VIOLATED: the database went back, or another owner wrote; take over again. */
 enum ol_class loop_load(struct loop *loop, const struct entity_key *keys, size_t count,
                         struct ol_arena *arena, struct load_progress *ret_progress,
                         struct ol_error *reterr);
 
-/* Runs `try` until it does not say OL_RETRY or OL_UNREACHABLE, reconnecting in between, while the group
- * is served: fails as loop_poll() does. loop->interrupted as above. */
+/* Runs `try` until it returns neither OL_RETRY nor OL_UNREACHABLE, reconnecting in between, while
+ * the group is served: fails as loop_poll() does. loop->interrupted as above. */
 enum ol_class loop_with_database(struct loop *loop,
                                  enum ol_class (*try)(struct loop *, void *, struct ol_error *),
                                  void *argument, struct ol_error *reterr);

@@ -1,14 +1,14 @@
 #include "consumers/overlay.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_hash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Most entities are small beside an order: an entry is as long as its kind needs, with the texts of its
- * key (the id, the second behind it) after that. */
+/* Most entities are small compared with an order: an entry is as long as its kind needs, followed
+ * by the texts of its key (the id, then the second). */
 struct entry {
     struct entry *newer; /* put after this one, or had its second chance after it */
     int64_t base_offset;
@@ -83,7 +83,7 @@ static struct hashed_key hashed(const struct entity_key *key)
     domain_assert(key->id.bytes <= ID_BYTES_MAX && key->second.bytes <= ID_BYTES_MAX);
 
     uint64_t hash = ol_hash_pair(key->id.data, key->id.bytes, key->second.data, key->second.bytes);
-    /* Times an odd number: no two kinds and partitions add the same, modulo 2^32 either. */
+    /* The factor is odd: no two pairs of kind and partition add the same, modulo 2^32 either. */
     hash += (uint64_t)(key->kind << 8 | key->partition) * UINT64_C(0x9e3779b97f4a7c15);
     return (struct hashed_key){key, (uint32_t)hash};
 }
@@ -183,15 +183,15 @@ static struct entry *queue_take(struct overlay *overlay)
 
 /* ---- what an entry owns ---- */
 
-/* An entry carries its share of the index. The index itself, which keeps its size, isn't counted:
- * what no eviction gives back would keep the overlay full for ever. */
+/* An entry counts its share of the index. The index itself is not counted: it never shrinks, and
+ * bytes that no eviction frees would keep the overlay full for ever. */
 static size_t entry_bytes(const struct entry *entry)
 {
     return bytes_of(entry->entity.kind, entry->id_bytes, entry->second_bytes) +
            SLOTS_PER_ENTRY * sizeof(struct slot) + entry->owned_bytes;
 }
 
-/* The lines of a reservation and their SKUs: the array first, the texts behind it. */
+/* The lines of a reservation and their SKUs, in one block: the array, then the texts. */
 static bool own_lines(struct entry *entry)
 {
     struct reservation *reservation = &entry->entity.reservation;
@@ -234,7 +234,8 @@ static bool own_text(struct entry *entry, struct text *text)
     return true;
 }
 
-/* After a put or an apply the state may point into a batch: take what it points to along. */
+/* After a put or an apply the state may point into a batch: the entry gets its own copy of
+ * that. */
 static bool own(struct entry *entry)
 {
     if (entry->entity.kind == ENTITY_ORDER)
@@ -400,7 +401,7 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
         const struct hashed_key sought = hashed(&keys[i]);
         struct entry *entry = find(overlay, &sought);
         domain_assert(entry);
-        if (offset < entry->base_offset && PROTECTED(base_offset))
+        if (PROTECTED(base_offset) && offset < entry->base_offset)
             continue;
         entity_apply(&entry->entity, &keys[i], event);
         entry->batch = overlay->partitions[partition].open;
@@ -461,7 +462,8 @@ void overlay_projected(struct overlay *overlay, int32_t partition, const struct 
     }
 }
 
-/* Each is put off once at most: then its mark is gone. All bytes are those of entries. */
+/* Each entry is put off once at most: then its mark is gone. So this ends: bytes are only those of
+ * entries. */
 void overlay_evict(struct overlay *overlay)
 {
     while (overlay->stats.bytes > overlay->limits.bytes) {
@@ -471,7 +473,7 @@ void overlay_evict(struct overlay *overlay)
             queue_append(overlay, queue_take(overlay));
             continue;
         }
-        if (entry->batch > overlay->partitions[entry->partition].projected && PROTECTED(settled))
+        if (PROTECTED(settled) && entry->batch > overlay->partitions[entry->partition].projected)
             break;
         remove_oldest(overlay);
         overlay->stats.evictions++;

@@ -1,17 +1,18 @@
 /*
  * consumers/overlay.h - the states that one context's loop holds ahead of the projection.
  *
- * put (from a load or a take-over) -> get -> apply events -> settle -> evict.
+ * put (from a load or a take-over) -> get -> apply events -> projected -> evict.
  *
  * The owner of a partition is its only writer, so what is here is the truth until the partition
- * goes. An entry may leave once the projection has caught up with its last event; which it has is
- * told in batches, by receipts: every apply marks the entry with its partition's open batch,
- * overlay_batch_close() ends that with its receipt, overlay_projected() says up to which receipt the
- * projection has come.
+ * goes. An entry may leave once the projection has caught up with its last event. Receipts say,
+ * batch by batch, how far that is: every apply marks the entry with its partition's open batch,
+ * overlay_batch_close() ends that batch with its receipt, and overlay_projected() says up to which
+ * receipt the projection has come.
  *
- * Memory is counted; eviction goes from the oldest entry on: one that was used since it was last come
- * by is put behind the newest instead (second chance: a use writes to its own entry only), and it stops
- * at the first that the projection has not caught up with. Pure but for malloc. One thread.
+ * Memory is counted. Eviction begins at the front of a queue, with the oldest entry; an entry used
+ * since eviction last reached it moves to the back of the queue instead (a second chance, for which
+ * a use writes to its own entry only). It stops at the first entry that the projection has not
+ * caught up with. Pure but for malloc. One thread.
  */
 #ifndef CONSUMERS_OVERLAY_H
 #define CONSUMERS_OVERLAY_H
@@ -40,15 +41,16 @@ void overlay_free(struct overlay *overlay);
 void overlay_clear(struct overlay *overlay);
 
 /* The state of `key`, or NULL when it is not here (which says nothing about the projection). Only
- * entity_bytes() of it are there: take it on with entity_copy(). Valid until the next put, apply or
+ * entity_bytes() of it are there: copy it with entity_copy(). Valid until the next put, apply or
  * evict of this overlay. Counts as use. */
 struct entity *overlay_get(struct overlay *overlay, const struct entity_key *key);
 
 /* Is it here? Does not count as use. */
 bool overlay_has(const struct overlay *overlay, const struct entity_key *key);
 
-/* Moves those of the keys that are not here to the front, in their order, and returns how many they
- * are. Many at once cost less than one by one: their cache misses overlap. Does not count as use. */
+/* Moves those of the keys that are not here to the front, in their order, and returns how many
+ * they are. Many at once cost less than one by one: their cache misses overlap. Does not count as
+ * use. */
 size_t overlay_missing(const struct overlay *overlay, struct entity_key *keys, size_t count);
 
 /*
@@ -72,18 +74,19 @@ struct entity *overlay_get_or_absent(struct overlay *overlay, const struct entit
 bool overlay_apply(struct overlay *overlay, const struct event_message *event, int32_t partition,
                    int64_t offset);
 
-/* Ends a batch of the partition: all that was applied since the last one is in the projection once
- * that has come to this receipt. False: out of memory. */
+/* Ends a batch of the partition: once the projection has reached this receipt, it holds all that
+ * was applied since the last one. False: out of memory. */
 bool overlay_batch_close(struct overlay *overlay, int32_t partition, const struct receipt *receipt);
 
-/* The projection has come to this receipt of the partition (NULL: none yet). */
+/* The projection has reached this receipt of the partition (NULL: none yet). */
 void overlay_projected(struct overlay *overlay, int32_t partition, const struct receipt *receipt);
 
 /* Evicts down to the soft limit as far as the projection allows. */
 void overlay_evict(struct overlay *overlay);
 
-/* True above bytes_max while the projection is behind a closed batch: nothing more should be taken
- * until it has caught up. Open batches alone are not waited for: only their end lets them go. */
+/* True above bytes_max while the projection has not reached a closed batch: nothing more should be
+ * taken until it has. Open batches alone are no reason to wait: only their end frees their
+ * entries. */
 bool overlay_full(const struct overlay *overlay);
 
 struct overlay_stats overlay_stats(const struct overlay *overlay);

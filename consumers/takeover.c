@@ -1,7 +1,7 @@
 #include "consumers/loop.h"
 
 #include "domain/assert.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_hash.h"
 #include "lib/program/ol_log.h"
@@ -111,8 +111,8 @@ static enum ol_class ask_watermarks(struct takeover *takeover, struct ol_error *
     return OL_OK;
 }
 
-/* What looks like a log that was cut may be a partition that has another owner by now: while we slept
- * or waited for the database it went on, and what we asked first is old. OL_RETRY: so it is. */
+/* The log looks cut, but the partition may have another owner by now: while we slept or waited for
+ * the database, that owner went on, and our first answers are old. OL_RETRY: it has. */
 static enum ol_class confirm(struct takeover *takeover, const struct takeover_partition *own,
                              struct ol_error *reterr)
 {
@@ -134,17 +134,18 @@ static enum ol_class confirm(struct takeover *takeover, const struct takeover_pa
         return class;
     bool moved = places[0].offset != own->committed[0] || places[1].offset != own->committed[1] ||
                  high != own->events_end;
-    if (moved && PROTECTED(halt_confirmed))
+    if (PROTECTED(halt_confirmed) && moved)
         return ol_fail(reterr, OL_RETRY, "partition %d has another owner, who went on meanwhile",
                        own->partition);
     return OL_OK;
 }
 
-/* Rows of what is not in the log up to H: of another log, or of another owner's by now. */
+/* The rows are ahead of H: they are of another log, or another owner has written since. */
 static enum ol_class check_end(struct takeover *takeover, struct takeover_partition *own,
                                const struct load_progress *progress, struct ol_error *reterr)
 {
-    if (own->halted || progress->next_offset <= own->events_end || !PROTECTED(log_end_checked))
+    bool ahead = PROTECTED(log_end_checked) && progress->next_offset > own->events_end;
+    if (own->halted || !ahead)
         return OL_OK;
     enum ol_class class = confirm(takeover, own, reterr);
     if (class)
@@ -189,7 +190,8 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
     for (size_t i = 0; i < takeover->count && !class; i++) {
         struct takeover_partition *own = &takeover->partitions[i];
         own->progress = progress[own->partition];
-        /* If nothing comes behind it, that is a receipt. */
+        /* A log always ends with a receipt: until newer events are read, this digest is a
+         * receipt's. */
         loop->receipts[own->partition] = (struct loop_receipt){-1, -1, own->progress.last_digest};
     }
     if (!class && loop->context == CONTEXT_ORDERS)
@@ -242,7 +244,7 @@ static bool is_last_projected(struct takeover *takeover, struct takeover_partiti
     own->digest_checked = true;
     bool same = message->offset == own->progress.last_offset &&
                 digest_of(message) == own->progress.last_digest;
-    if (!same && PROTECTED(digest_checked)) {
+    if (PROTECTED(digest_checked) && !same) {
         halt(takeover, own,
              "the last event that the projection saw is not in the log any more, or another is in "
              "its place; see docs/runbook.md");
@@ -331,8 +333,6 @@ static enum ol_class fold_chunk(struct takeover *takeover, const struct ol_messa
 
 static bool is_read(struct takeover *takeover)
 {
-    if (!PROTECTED(high_watermark))
-        return ol_reader_at_end(takeover->loop->reader);
     for (size_t i = 0; i < takeover->count; i++) {
         const struct takeover_partition *own = &takeover->partitions[i];
         if (!own->halted && ol_reader_position(takeover->loop->reader, i) < own->events_end)
@@ -341,7 +341,7 @@ static bool is_read(struct takeover *takeover)
     return true;
 }
 
-/* Something else has to be done first: stop, or answer the group. */
+/* Fails when something else has to be done first: stop, or answer the group. */
 static enum ol_class look_up(struct loop *loop, uint64_t serial, struct ol_error *reterr)
 {
     enum ol_consumer_event news;
@@ -375,7 +375,7 @@ static enum ol_class wait_for_room(struct takeover *takeover, uint64_t serial,
     }
 }
 
-/* A transaction that nobody ends holds the last stable offset, and us: somebody should look. */
+/* A transaction that nobody ends holds back the last stable offset, and us: tell an operator. */
 static void tell_waiting(struct takeover *takeover, int64_t *told_us)
 {
     struct loop *loop = takeover->loop;
@@ -394,8 +394,8 @@ static void tell_waiting(struct takeover *takeover, int64_t *told_us)
     }
 }
 
-/* A damaged batch, or an offset that the log does not have: that partition alone stops. OL_OK: so it
- * was, and the others can be read on. */
+/* A damaged batch, or an offset that the log does not have: only that partition stops. OL_OK: it
+ * has stopped, and the others can be read on. */
 static enum ol_class halt_unreadable(struct takeover *takeover, enum ol_class class)
 {
     if (class != OL_VIOLATED && class != OL_POISON && class != OL_FATAL)
@@ -420,8 +420,7 @@ static enum ol_class halt_unreadable(struct takeover *takeover, enum ol_class cl
     return class;
 }
 
-/* 5. Read committed: it waits for transactions that are still open, which their own end or their
- * timeout bounds. */
+/* 5. Read committed: it waits for transactions that are still open, until they end or time out. */
 static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;
@@ -447,8 +446,8 @@ static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct o
     return class;
 }
 
-/* A log without any receipt is a new one: inputs begin where their topics begin. It may have an end
- * all the same: aborted transactions of a worker that died over its first. */
+/* A log without any receipt is a new one: inputs begin where their topics begin. The log may still
+ * not be empty: a worker that died during its first transaction leaves an aborted one. */
 static enum ol_class bootstrap(struct takeover *takeover, struct takeover_partition *own,
                                struct ol_error *reterr)
 {
@@ -493,7 +492,7 @@ static enum ol_class check_receipt(struct takeover *takeover, struct takeover_pa
             ol_log(OL_LOG_WARN, "worker", "offset missing in the group, taken from the receipts",
                    ol_kv("topic", loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text),
                    ol_kv("partition", own->partition), ol_kv("offset", next[i]));
-        } else if (own->committed[i] != next[i] && PROTECTED(receipts_checked)) {
+        } else if (PROTECTED(receipts_checked) && own->committed[i] != next[i]) {
             enum ol_class class = confirm(takeover, own, reterr);
             if (class)
                 return class;
@@ -511,7 +510,7 @@ static enum ol_class check_receipt(struct takeover *takeover, struct takeover_pa
     return OL_OK;
 }
 
-/* Reading starts at the receipts' ends; what is halted is left lying. */
+/* Reading starts where the receipts end. */
 static enum ol_class start(struct takeover *takeover, struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;

@@ -20,40 +20,45 @@ static const struct {
     [PAYMENT_REFUNDED] = {LEDGER_REVENUE, LEDGER_WALLET},
 };
 
-#define SILENT {.nothing_to_say = true}
+#define SILENT(sentence) {sentence, .nothing_to_say = true}
 
 const struct payment_cell payment_cells[PAYMENT_STATUS_COUNT][PAYMENT_STEP_KIND_COUNT] = {
     [PAYMENT_IS_NOTHING] = {
-        [PAYMENT_AUTHORISE] = {.yes = PAYMENT_AUTHORISED, .no = PAYMENT_DECLINED},
-        [PAYMENT_CAPTURE] = SILENT,
-        [PAYMENT_VOID] = {.yes = PAYMENT_VOIDED},
+        [PAYMENT_AUTHORISE] = {"the wallet holds the amount, or declines it",
+                               .yes = PAYMENT_AUTHORISED, .no = PAYMENT_DECLINED},
+        [PAYMENT_CAPTURE] = SILENT("there is nothing to capture"),
+        [PAYMENT_VOID] = {"the void overtook the authorisation, which will be declined",
+                          .yes = PAYMENT_VOIDED},
     },
     [PAYMENT_IS_AUTHORISED] = {
-        [PAYMENT_AUTHORISE] = SILENT,
-        [PAYMENT_CAPTURE] = {.yes = PAYMENT_CAPTURED},
-        [PAYMENT_VOID] = {.yes = PAYMENT_VOIDED},
+        [PAYMENT_AUTHORISE] = SILENT("asked twice: it is held already"),
+        [PAYMENT_CAPTURE] = {"what is held becomes revenue", .yes = PAYMENT_CAPTURED},
+        [PAYMENT_VOID] = {"what is held goes back to the wallet", .yes = PAYMENT_VOIDED},
     },
     [PAYMENT_IS_DECLINED] = {
-        [PAYMENT_AUTHORISE] = SILENT,
-        [PAYMENT_CAPTURE] = SILENT,
-        [PAYMENT_VOID] = {.yes = PAYMENT_VOIDED},
+        [PAYMENT_AUTHORISE] = SILENT("asked twice: it stays declined"),
+        [PAYMENT_CAPTURE] = SILENT("there is nothing to capture"),
+        [PAYMENT_VOID] = {"nothing is held: nothing moves, and the payment is closed",
+                          .yes = PAYMENT_VOIDED},
     },
     [PAYMENT_IS_CAPTURED] = {
-        [PAYMENT_AUTHORISE] = SILENT,
-        [PAYMENT_CAPTURE] = SILENT,
-        [PAYMENT_VOID] = SILENT,
+        [PAYMENT_AUTHORISE] = SILENT("asked twice: it was held, and is revenue by now"),
+        [PAYMENT_CAPTURE] = SILENT("captured already"),
+        [PAYMENT_VOID] = SILENT("a captured payment is given back by refunds only"),
     },
     [PAYMENT_IS_VOIDED] = {
-        [PAYMENT_AUTHORISE] = {.no = PAYMENT_DECLINED},
-        [PAYMENT_CAPTURE] = SILENT,
-        [PAYMENT_VOID] = SILENT,
+        [PAYMENT_AUTHORISE] = {"the void came first: declined, and the payment stays voided",
+                               .no = PAYMENT_DECLINED},
+        [PAYMENT_CAPTURE] = SILENT("there is nothing to capture any more"),
+        [PAYMENT_VOID] = SILENT("voided already"),
     },
     [PAYMENT_IS_REFUNDED] = {
-        [PAYMENT_AUTHORISE] = SILENT,
-        [PAYMENT_CAPTURE] = SILENT,
-        [PAYMENT_VOID] = SILENT,
+        [PAYMENT_AUTHORISE] = SILENT("asked twice: it was held, and is refunded by now"),
+        [PAYMENT_CAPTURE] = SILENT("captured before it was refunded"),
+        [PAYMENT_VOID] = SILENT("a captured payment is given back by refunds only"),
     },
 };
+#undef SILENT
 
 static const char *const ledger_names[LEDGER_ACCOUNT_COUNT] = {
     [LEDGER_NOTHING] = "",
@@ -81,13 +86,18 @@ static account_judge open_wallet, deposit, withdraw, refund;
 /* What a command's own fields are checked for, and who judges it against the state. */
 /* clang-format off */
 static const struct {
-    bool has_currency, has_amount, has_payment;
+    const char *sentence;
     account_judge *judge;
+    bool has_currency, has_amount, has_payment;
 } rules[] = {
-    [ACCOUNT_OPEN] = {.has_currency = true, .judge = open_wallet},
-    [FUNDS_DEPOSIT] = {.has_currency = true, .has_amount = true, .judge = deposit},
-    [FUNDS_WITHDRAW] = {.has_currency = true, .has_amount = true, .judge = withdraw},
-    [PAYMENT_REFUND] = {.has_amount = true, .has_payment = true, .judge = refund},
+    [ACCOUNT_OPEN] = {"a customer gets one wallet, in one currency, for ever",
+                      open_wallet, .has_currency = true},
+    [FUNDS_DEPOSIT] = {"money enters the wallet; balance and held must fit in 64 bits together",
+                       deposit, .has_currency = true, .has_amount = true},
+    [FUNDS_WITHDRAW] = {"money leaves the wallet; what is held for payments stays",
+                        withdraw, .has_currency = true, .has_amount = true},
+    [PAYMENT_REFUND] = {"a captured payment goes back, in parts or whole, never more than that",
+                        refund, .has_amount = true, .has_payment = true},
 };
 /* clang-format on */
 #define RULE_COUNT (sizeof rules / sizeof *rules)
@@ -119,6 +129,12 @@ struct refusal account_decide_command(const struct account *account, const struc
     domain_assert(event.kind != PAYMENT_EVENT_NONE);
     *ret_event = event;
     return refusal;
+}
+
+const char *account_rule_sentence(enum payment_command_kind kind)
+{
+    domain_assert(kind < RULE_COUNT && rules[kind].judge != NULL);
+    return rules[kind].sentence;
 }
 
 bool account_decide_step(const struct account *account, const struct payment *payment,
@@ -272,8 +288,8 @@ static struct refusal check_command(const struct payment_command *command)
     return accepted();
 }
 
-/* True when the wallet can take `amount_minor` more, should all that is held come back to it. What
- * it holds by now was let in by this. */
+/* True when balance, held and `amount_minor` together fit into 64 bits, so that a void can always
+ * give back what is held. */
 static bool has_room(const struct account *account, int64_t amount_minor)
 {
     int64_t sum_minor;

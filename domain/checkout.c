@@ -37,13 +37,20 @@ const struct checkout_part checkout_parts[CHECKOUT_PART_COUNT] = {
 /* In the order in which the steps of one event are sent. */
 /* clang-format off */
 const struct checkout_move checkout_moves[CHECKOUT_MOVE_COUNT] = {
-    {ORDER_PLACED, PART_STOCK, CHECKOUT_ASK},
-    {ORDER_STOCK_RESERVED, PART_PAYMENT, CHECKOUT_ASK},
-    {ORDER_CONFIRMED, PART_PAYMENT, CHECKOUT_COMPLETE},
-    {ORDER_REJECTED, PART_STOCK, CHECKOUT_UNDO},
-    {ORDER_REJECTED, PART_PAYMENT, CHECKOUT_UNDO},
-    {ORDER_CANCELLED, PART_STOCK, CHECKOUT_UNDO},
-    {ORDER_CANCELLED, PART_PAYMENT, CHECKOUT_UNDO},
+    {ORDER_PLACED, PART_STOCK, CHECKOUT_ASK,
+        "every group is asked to reserve its lines"},
+    {ORDER_STOCK_RESERVED, PART_PAYMENT, CHECKOUT_ASK,
+        "the last group has its stock: the total is to be held"},
+    {ORDER_CONFIRMED, PART_PAYMENT, CHECKOUT_COMPLETE,
+        "what is held becomes revenue; nobody waits for the answer"},
+    {ORDER_REJECTED, PART_STOCK, CHECKOUT_UNDO,
+        "every group that holds or may yet hold stock releases it"},
+    {ORDER_REJECTED, PART_PAYMENT, CHECKOUT_UNDO,
+        "never due: a payment is asked after all stock, and a declined one needs no undo"},
+    {ORDER_CANCELLED, PART_STOCK, CHECKOUT_UNDO,
+        "every group that holds or may yet hold stock releases it"},
+    {ORDER_CANCELLED, PART_PAYMENT, CHECKOUT_UNDO,
+        "a payment that was asked is voided, whether it is held by then or not"},
 };
 /* clang-format on */
 

@@ -1,8 +1,8 @@
 /*
  * domain/checkout.h - the saga of an order: reserve stock, hold money, confirm; or undo.
  *
- * One part for each thing that is asked for (checkout_parts): ask, undo, done, failed. Groups of a part
- * are asked and undone together. A group that was asked counts as to be undone, whether it has
+ * One part for each thing that is asked for (checkout_parts): ask, undo, done, failed. Groups of a
+ * part are asked and undone together. A group that was asked has to be undone, whether it has
  * answered or not. The undo is known before the ask is sent. Pure.
  */
 #ifndef DOMAIN_CHECKOUT_H
@@ -53,11 +53,9 @@ struct checkout_part {
 #define CHECKOUT_PART_COUNT 2
 extern const struct checkout_part checkout_parts[CHECKOUT_PART_COUNT];
 
-/*
- * What to send because of `event`, which `state` has already folded. Fills *ret_steps (count 0 to
- * CHECKOUT_STEPS_MAX); texts are the event's and the state's. Number i of the steps is its place in
- * the array, so that ids derived from it are the same at every replay.
- */
+/* What to send because of `event`, which `state` has already folded. Fills *ret_steps (count 0 to
+ * CHECKOUT_STEPS_MAX); texts are the event's and the state's. Their order is fixed, so that an id
+ * derived from a step's number is the same at every replay. */
 void checkout_react(const struct order *state, const struct order_event *event,
                     struct checkout_steps *ret_steps);
 

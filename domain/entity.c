@@ -45,7 +45,8 @@ bool entity_is_absent(const struct entity *entity)
     return false;
 }
 
-/* Collects keys; counts on past the capacity so that the caller can see that it was short. */
+/* Collects keys; goes on counting past the capacity, so that the caller can see that it was too
+ * small. */
 struct keys {
     struct entity_key *keys;
     size_t capacity, count;
@@ -96,7 +97,8 @@ static struct text domain_event_aggregate(const struct event_message *event)
     return no_text;
 }
 
-/* A command's first event, or its refusal, settles the command id; a reused id settled before. */
+/* A command's first event, or its refusal, is its outcome; a command id that was used before has
+ * its outcome already. */
 static void command_entity(const struct event_message *event, struct keys *keys)
 {
     if (event->cause_source != CAUSE_COMMANDS || event->cause_index != 0)

@@ -1,7 +1,7 @@
 /*
  * domain/entity.h - one name and one shape for every state that a decision may need.
  *
- * The worker's core says which entities it lacks, the projection's rows are loaded as entities, and
+ * The worker's core says which entities are missing, the projection's rows are loaded as entities, and
  * folds (overlay, verify) keep entities. Pure.
  *
  *   kind         id            second        owned by (context)
@@ -62,7 +62,7 @@ struct entity {
  * the rest may be left out. A command's record is a fifth of an order. */
 size_t entity_bytes(enum entity_kind kind);
 
-/* Copies as much as that. Where the rest may be missing, states are copied only so. */
+/* Copies entity_bytes() of the state: the only way to copy it where the rest may be missing. */
 void entity_copy(struct entity *to, const struct entity *from);
 
 /* True when the state says that there is no such thing (version 0, status nothing, no outcome). */
@@ -74,8 +74,9 @@ bool entity_is_absent(const struct entity *entity);
 size_t event_entities(const struct event_message *event, int32_t partition,
                       struct entity_key *ret_keys, size_t capacity);
 
-/* Folds the event into one of the entities that event_entities() named, `key` telling which.
- * entity->kind is key->kind. Cannot refuse. Texts and lines of the state may point into the event. */
+/* Folds the event into one of the entities that event_entities() named: `key` says which.
+ * entity->kind is key->kind. Cannot refuse. Texts and lines of the state may point into the
+ * event. */
 void entity_apply(struct entity *entity, const struct entity_key *key,
                   const struct event_message *event);
 

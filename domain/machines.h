@@ -48,6 +48,9 @@ extern const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT
 /* The event that a rule leads to; ORDER_EVENT_NONE for IGNORE. */
 enum order_event_kind order_rule_event(enum order_rule rule);
 
+/* What a rule does and why, in one sentence without a full stop, as all sentences here. */
+const char *order_rule_sentence(enum order_rule rule);
+
 /* ---- the saga: what is done with which part on which event of the order ---- */
 
 enum checkout_action {
@@ -62,6 +65,7 @@ struct checkout_move {
     enum order_event_kind event;
     size_t part; /* of checkout_parts */
     enum checkout_action action;
+    const char *sentence;
 };
 
 #define CHECKOUT_MOVE_COUNT 7
@@ -69,14 +73,16 @@ extern const struct checkout_move checkout_moves[CHECKOUT_MOVE_COUNT];
 
 /* ---- a reservation and a payment: the event that a step leads to ---- */
 
-/* What a step leads to: `yes`, or `no` where it may be refused (0: it can't be). Both 0 is illegal;
- * nothing_to_say stands for the steps that come twice or late. */
+/* What a step leads to: `yes`, or `no` where it may be refused (0: it can't be). Both 0 is
+ * illegal, except with nothing_to_say: a step that comes twice or late leads to no event. */
 struct stock_cell {
+    const char *sentence;
     bool nothing_to_say;
     enum inventory_event_kind yes, no;
 };
 
 struct payment_cell {
+    const char *sentence;
     bool nothing_to_say;
     enum payment_event_kind yes, no;
 };
@@ -86,5 +92,10 @@ struct payment_cell {
 
 extern const struct stock_cell stock_cells[RESERVATION_STATUS_COUNT][STOCK_STEP_KIND_COUNT];
 extern const struct payment_cell payment_cells[PAYMENT_STATUS_COUNT][PAYMENT_STEP_KIND_COUNT];
+
+/* ---- a product and a wallet: what an accepted command does ---- */
+
+const char *product_rule_sentence(enum inventory_command_kind kind);
+const char *account_rule_sentence(enum payment_command_kind kind);
 
 #endif

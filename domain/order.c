@@ -4,11 +4,11 @@
 #include "domain/check.h"
 #include "domain/machines.h"
 #include "domain/money.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 
 /* ---- tables ---- */
 
-/* What a cancel is answered. Neither `cancels` nor a code: a status that nobody thought of. */
+/* What a cancel is answered. Neither `cancels` nor a code: a status that nobody has thought of. */
 static const struct {
     bool cancels;
     enum refusal_code code;
@@ -23,8 +23,8 @@ static const struct {
 
 /* clang-format off */
 
-/* A running saga has asked a group that has not refused: a cancel, and a refused payment, always
- * leave something to undo. */
+/* While a saga runs, at least one group is asked and has not refused. So a cancel, or a declined
+ * payment, always has something to undo. */
 const struct order_status_cell order_status_cells[ORDER_STATUS_COUNT][ORDER_EVENT_KIND_COUNT] = {
     [ORDER_IS_NOTHING] = {
         [ORDER_PLACED] = {ORDER_IS_PLACED, 0},
@@ -94,8 +94,18 @@ const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT] = {
     [SAGA_IS_STUCK] =   {0,  LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  LATE},
 };
 /* clang-format on */
+#undef LATE
+#undef RESERVED
+#undef REFUSED
+#undef RELEASED
+#undef CONFIRM
+#undef DECLINED
+#undef VOIDED
+#undef EXPIRE
+#undef OVERDUE
 
-/* What a rule does. `next` is a copy of the state that folds each event as it is said. */
+/* What a rule works on. `next` is a copy of the state into which each event is folded as it is
+ * emitted. */
 struct judging {
     struct order next;
     const struct order_facts *facts;
@@ -111,15 +121,27 @@ static order_judge record_reserved, reject_stock, confirm, reject_payment, expir
 static const struct {
     order_judge *judge;
     enum order_event_kind event;
+    const char *sentence;
 } rules[ORDER_RULE_COUNT] = {
-    [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED},
-    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED},
-    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED},
-    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED},
-    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED},
-    [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED},
-    [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED},
-    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE},
+    [ORDER_RULE_IGNORE] = {NULL, ORDER_EVENT_NONE,
+        "the step comes twice or late: nothing changes"},
+    [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED,
+        "a group that has not answered yet has its stock; after the last one the payment is asked, "
+        "or an order of total 0 is confirmed"},
+    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED,
+        "a group that has not answered yet refuses: the order is rejected, the others released"},
+    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED,
+        "the payment that was asked is held: the order is confirmed, the capture is asked"},
+    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED,
+        "the payment that was asked is declined: the order is rejected, all groups are released"},
+    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED,
+        "the saga's deadline has come: the order is cancelled, all that was asked is undone"},
+    [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED,
+        "a group that had to be released is released; the last undo ends the saga"},
+    [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED,
+        "the payment that had to be voided is voided; the last undo ends the saga"},
+    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE,
+        "the undo's deadline has come: the saga is stuck until the missing answers arrive"},
 };
 /* clang-format on */
 
@@ -148,7 +170,7 @@ static uint64_t group_bit(int32_t partition)
     return partition >= 0 && partition < PARTITIONS_MAX ? UINT64_C(1) << partition : 0;
 }
 
-/* Now and then as long as a saga may run or undo. A deadline past the end of time never comes. */
+/* Now, plus the time that a saga may run or undo. A deadline past the end of time never comes. */
 static int64_t deadline_from(const struct order_facts *facts)
 {
     int64_t deadline_us;
@@ -157,7 +179,7 @@ static int64_t deadline_from(const struct order_facts *facts)
     return deadline_us;
 }
 
-/* Appends an event, with the version, status and saga state that folding it leads to. */
+/* Appends an event, with the version, status and saga state that the order has after it. */
 static void emit(struct judging *judging, struct order_event *event)
 {
     struct order_events *events = judging->events;
@@ -229,17 +251,6 @@ bool order_is_open(const struct order *state)
     return state->saga_state == SAGA_IS_RUNNING || state->saga_state == SAGA_IS_UNDOING;
 }
 
-uint64_t order_groups_unanswered(const struct order *state)
-{
-    return state->groups_asked & ~state->groups_reserved & ~state->groups_refused;
-}
-
-uint64_t order_groups_to_release(const struct order *state)
-{
-    uint64_t asked = PROTECTED(undo_unanswered) ? state->groups_asked : state->groups_reserved;
-    return asked & ~state->groups_refused & ~state->groups_released;
-}
-
 enum refusal_code order_cancel_rule(enum order_status status)
 {
     domain_assert(status < ORDER_STATUS_COUNT);
@@ -251,6 +262,12 @@ enum order_event_kind order_rule_event(enum order_rule rule)
 {
     domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
     return rules[rule].event;
+}
+
+const char *order_rule_sentence(enum order_rule rule)
+{
+    domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
+    return rules[rule].sentence;
 }
 
 /* ---- placing ---- */
@@ -280,7 +297,7 @@ static struct refusal check_lines(const struct order_command *command)
 
 #define SKU_SLOTS_MAX (2 * ORDER_LINES_MAX)
 
-/* Looks every SKU up among those before it, in an open-addressing table half full at most. Fills
+/* Refuses a SKU that an earlier line has: an open-addressing table, half full at most. Fills
  * hashes[i] with line i's partition_hash(). */
 static struct refusal check_skus_once(const struct order_command *command, uint32_t *ret_hashes)
 {
@@ -410,8 +427,11 @@ static bool timeout_is_due(const struct judging *judging, const struct order_ste
 {
     domain_assert(step->kind == ORDER_TIMEOUT);
     domain_assert(order_is_open(&judging->next));
-    bool is_meant = step->deadline_us == judging->next.deadline_us || !PROTECTED(deadline_meant);
-    return is_meant && (judging->facts->now_us >= step->deadline_us || !PROTECTED(broker_time));
+    if (PROTECTED(deadline_meant) && step->deadline_us != judging->next.deadline_us)
+        return false;
+    if (PROTECTED(broker_time) && judging->facts->now_us < step->deadline_us)
+        return false;
+    return true;
 }
 
 static void expire(struct judging *judging, const struct order_step *step)
@@ -517,7 +537,7 @@ static void apply_voided(struct order *state)
     state->payment = ORDER_PAYMENT_GIVEN_BACK;
 }
 
-/* Masks, payment and deadline: what the event says by itself. */
+/* Masks, payment and deadline: what follows from the event alone, without the tables. */
 static void apply_kind(struct order *state, const struct order_event *event)
 {
     switch (event->kind) {
@@ -535,7 +555,8 @@ static void apply_kind(struct order *state, const struct order_event *event)
     domain_assert(!"an event of no kind");
 }
 
-/* True while the way that the event is on, forward or back, is not at its end. */
+/* True while an answer is missing: of a group on the way forward, of a group or the payment on the
+ * way back. */
 static bool something_is_missing(const struct order *state, enum order_event_kind kind)
 {
     if (kind == ORDER_PLACED || kind == ORDER_STOCK_RESERVED || kind == ORDER_CONFIRMED)

@@ -2,6 +2,7 @@
 
 #include "domain/assert.h"
 #include "domain/check.h"
+#include "domain/machines.h"
 #include "domain/money.h"
 
 typedef struct refusal product_judge(const struct product *state,
@@ -12,14 +13,19 @@ static product_judge add, modify, take_off_list, increase, decrease;
 /* What a command's own fields are checked for, and who judges it against the state. */
 /* clang-format off */
 static const struct {
-    bool has_details, has_quantity;
+    const char *sentence;
     product_judge *judge;
+    bool has_details, has_quantity;
 } rules[] = {
-    [PRODUCT_ADD] = {.has_details = true, .judge = add},
-    [PRODUCT_MODIFY] = {.has_details = true, .judge = modify},
-    [PRODUCT_DELETE] = {.judge = take_off_list},
-    [STOCK_INCREASE] = {.has_quantity = true, .judge = increase},
-    [STOCK_DECREASE] = {.has_quantity = true, .judge = decrease},
+    [PRODUCT_ADD] = {"a product that is not in the list enters it, without stock",
+                     add, .has_details = true},
+    [PRODUCT_MODIFY] = {"all details are replaced; the currency stays what it was",
+                        modify, .has_details = true},
+    [PRODUCT_DELETE] = {"a product without units on hand leaves the list; it may be added again",
+                        take_off_list},
+    [STOCK_INCREASE] = {"units arrive", increase, .has_quantity = true},
+    [STOCK_DECREASE] = {"units leave; those that orders have reserved stay",
+                        decrease, .has_quantity = true},
 };
 /* clang-format on */
 #define RULE_COUNT (sizeof rules / sizeof *rules)
@@ -44,6 +50,12 @@ struct refusal product_decide(const struct product *state, const struct inventor
     domain_assert(event.kind != INVENTORY_EVENT_NONE);
     *ret_event = event;
     return refusal;
+}
+
+const char *product_rule_sentence(enum inventory_command_kind kind)
+{
+    domain_assert(kind < RULE_COUNT && rules[kind].judge != NULL);
+    return rules[kind].sentence;
 }
 
 void product_apply(struct product *state, const struct inventory_event *event)

@@ -18,7 +18,7 @@ struct product {
     bool listed;     /* false after PRODUCT_DELETED */
     struct currency currency;
     int64_t on_hand, reserved;
-    uint64_t details_hash; /* FNV-1a over all details: tells a modify that changes nothing */
+    uint64_t details_hash; /* FNV-1a over all details: shows when a modify changes nothing */
 };
 
 /* Judges one command. Either refuses, or accepts and fills *ret_event (texts are the command's). */

@@ -5,30 +5,35 @@
 #include "domain/machines.h"
 #include "domain/name.h"
 #include "domain/partition.h"
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 
 /* clang-format off */
-#define SILENT {.nothing_to_say = true}
+#define SILENT(sentence) {sentence, .nothing_to_say = true}
 
 const struct stock_cell stock_cells[RESERVATION_STATUS_COUNT][STOCK_STEP_KIND_COUNT] = {
     [RESERVATION_IS_NOTHING] = {
-        [STOCK_RESERVE] = {.yes = STOCK_RESERVED, .no = STOCK_REFUSED},
-        [STOCK_RELEASE] = {.yes = STOCK_RELEASED},
+        [STOCK_RESERVE] = {"all lines of the group are reserved, or none and the group is refused",
+                           .yes = STOCK_RESERVED, .no = STOCK_REFUSED},
+        [STOCK_RELEASE] = {"the release overtook the reserve step, which will be refused",
+                           .yes = STOCK_RELEASED},
     },
     [RESERVATION_IS_HELD] = {
-        [STOCK_RESERVE] = SILENT,
-        [STOCK_RELEASE] = {.yes = STOCK_RELEASED},
+        [STOCK_RESERVE] = SILENT("asked twice: it is held already"),
+        [STOCK_RELEASE] = {"the units of all lines are available again", .yes = STOCK_RELEASED},
     },
     [RESERVATION_IS_REFUSED] = {
-        [STOCK_RESERVE] = SILENT,
-        [STOCK_RELEASE] = {.yes = STOCK_RELEASED},
+        [STOCK_RESERVE] = SILENT("asked twice: it stays refused"),
+        [STOCK_RELEASE] = {"nothing is held: no units move, and the reservation is closed",
+                           .yes = STOCK_RELEASED},
     },
     [RESERVATION_IS_RELEASED] = {
-        [STOCK_RESERVE] = {.no = STOCK_REFUSED},
-        [STOCK_RELEASE] = SILENT,
+        [STOCK_RESERVE] = {"the release came first: refused, and no units move",
+                           .no = STOCK_REFUSED},
+        [STOCK_RELEASE] = SILENT("released already"),
     },
 };
 /* clang-format on */
+#undef SILENT
 
 static const enum reservation_status status_after[INVENTORY_EVENT_KIND_COUNT] = {
     [STOCK_RESERVED] = RESERVATION_IS_HELD,
@@ -117,8 +122,8 @@ void reservation_apply(struct reservation *state, const struct inventory_event *
     }
 }
 
-/* Held once is held until it is released, and refused stays refused: so the reservation alone
- * knows the answer to a step that came twice, but for the refusal's code. */
+/* A held reservation stays held until it is released, and a refused one stays refused. So the
+ * reservation alone knows the answer to a step that comes twice, all but the refusal's code. */
 struct order_step stock_reply(const struct reservation *state, const struct inventory_step *step,
                               const struct inventory_event *event)
 {
@@ -162,7 +167,8 @@ static const struct stock_cell *cell_of(const struct reservation *state,
     return cell;
 }
 
-/* An order has no SKU twice, so that only a step of another's making can: one state, two lines. */
+/* True when an earlier line names the same product. Our own steps never do that; a foreign one
+ * might, and both lines would then share one state. */
 static bool stands_before(const struct product *const *products, size_t line)
 {
     for (size_t i = 0; i < line; i++)
@@ -186,7 +192,7 @@ static struct refusal check_lines(const struct product *const *products,
             return refused(REFUSED_PRODUCT_UNKNOWN, line->sku);
         if (!currency_is(product->currency, step->currency))
             return refused(REFUSED_CURRENCY_MISMATCH, line->sku);
-        if (line->quantity > product->on_hand - product->reserved && PROTECTED(stock_short))
+        if (PROTECTED(stock_short) && line->quantity > product->on_hand - product->reserved)
             return refused(REFUSED_STOCK_SHORT, line->sku);
     }
     return accepted();

@@ -130,7 +130,7 @@ static const char *advice(const struct import *import, enum ol_class class)
     return ". Nothing of this row or basket was published: correct it";
 }
 
-/* What is to be done after a failure, behind its own sentence. */
+/* What is to be done after a failure, added to its own sentence. */
 static enum ol_class advise(const struct import *import, enum ol_class class,
                             struct ol_error *reterr)
 {

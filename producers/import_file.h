@@ -30,8 +30,8 @@ enum import_kind { IMPORT_PRODUCTS, IMPORT_ACCOUNTS, IMPORT_BASKETS, IMPORT_KIND
 
 #define IMPORT_COMMANDS_MAX 2 /* of one row or basket */
 
-/* Baskets remembered, to tell one whose lines are not together. Behind these the pipeline still
- * refuses the second part, as COMMAND_ID_REUSED. */
+/* How many baskets are remembered, to notice one whose lines are not together. Beyond these the
+ * pipeline still refuses the second part, as COMMAND_ID_REUSED. */
 #define IMPORT_BASKETS_SEEN_MAX (1024 * 1024)
 
 struct import_file;

@@ -66,7 +66,7 @@ const char *line_input_name(const struct line_input *input)
     return input->name;
 }
 
-/* Hands out bytes[start..line_end); what follows begins `skip` bytes behind it. */
+/* Hands out bytes[start..line_end); the next line begins `skip` bytes after it. */
 static void give(struct line_input *input, size_t line_end, size_t skip, const char **ret_line,
                  size_t *ret_bytes)
 {
@@ -89,7 +89,7 @@ static void skip_byte_order_mark(struct line_input *input, size_t line_end)
         input->start += sizeof mark - 1;
 }
 
-/* Lets go of a line that was too long. False: its end is not there yet. */
+/* Drops a line that was too long. False: its end is not there yet. */
 static bool drop(struct line_input *input)
 {
     const char *lf = memchr(input->bytes + input->start, '\n', input->end - input->start);
@@ -119,7 +119,7 @@ static bool next_buffered(struct line_input *input, const char **ret_line, size_
     return true;
 }
 
-/* Room for one read behind what is not taken yet. */
+/* Room for one more read after what is not taken yet. */
 static enum ol_class make_room(struct line_input *input, struct ol_error *reterr)
 {
     size_t used = input->end - input->start;

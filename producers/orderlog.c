@@ -180,7 +180,7 @@ static void fill_outcome(struct orderlog_outcome *ret, const struct outcome *out
     static const enum orderlog_status statuses[] = {
         [OUTCOME_IS_ACCEPTED] = ORDERLOG_ACCEPTED, [OUTCOME_IS_REJECTED] = ORDERLOG_REJECTED,
         [OUTCOME_IS_REPEATED] = ORDERLOG_REPEATED, [OUTCOME_IS_PUT_ASIDE] = ORDERLOG_PUT_ASIDE,
-        [OUTCOME_IS_OVERDUE] = ORDERLOG_PUT_ASIDE, /* not told: giving up is the handle's end */
+        [OUTCOME_IS_OVERDUE] = ORDERLOG_PUT_ASIDE, /* not reported: giving up is the handle's end */
     };
     *ret = (struct orderlog_outcome){.status = statuses[outcome->kind]};
     if (outcome->kind == OUTCOME_IS_REPEATED)

@@ -83,7 +83,7 @@ ORDERLOG_API void orderlog_new_id(char ret_id[ORDERLOG_ID_BYTES]);
 
 /*
  * Publishing. With ret_position the call returns when the command is acknowledged. Without (NULL) it
- * returns when the command is queued, and the receipt callback tells the rest; it waits while the
+ * returns when the command is queued, and the receipt callback reports the rest; it waits while the
  * queue is full. occurred_at_us: microseconds since 1970 in UTC; INT64_MIN: now.
  * ret_command_id may be NULL; else it gets the id, given or made, before anything is sent.
  */
@@ -105,8 +105,8 @@ ORDERLOG_API enum orderlog_result orderlog_publish(struct orderlog *orderlog, co
                                                    const void *command, size_t command_bytes,
                                                    struct orderlog_position *ret_position);
 
-/* W3C trace context to send with what is published from now on; NULL: none. Copied. What is longer
- * than 128 bytes, or no clean UTF-8, is not carried on by the workers. */
+/* W3C trace context to send with what is published from now on; NULL: none. Copied. Workers do
+ * not pass on what is longer than 128 bytes or not clean UTF-8. */
 ORDERLOG_API enum orderlog_result orderlog_set_traceparent(struct orderlog *orderlog,
                                                            const char *traceparent);
 
@@ -125,7 +125,7 @@ ORDERLOG_API enum orderlog_result orderlog_flush(struct orderlog *orderlog);
 
 /*
  * Outcomes. orderlog_follow() notes where the events end now; what is published afterwards can be
- * waited for. Called again it starts anew and forgets the commands before. An outcome is kept until
+ * waited for. A second call starts from there and forgets the commands before. An outcome is kept until
  * orderlog_forget(), so a process that publishes for long forgets what it has dealt with.
  */
 ORDERLOG_API enum orderlog_result orderlog_follow(struct orderlog *orderlog);

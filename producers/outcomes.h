@@ -5,7 +5,7 @@
  *        -> poll ... (the handler is called) -> give_up -> close
  *
  * An event names the record that caused it: topic, partition, offset. So an outcome is found by the
- * place that the command's receipt told, and the same command published twice has two outcomes, its
+ * place in the command's receipt, and the same command published twice has two outcomes, its
  * events and a repeat. Reads committed events only, from the noted ends, and only of the contexts
  * that something is expected of. Contract: every command has one outcome, on its own partition.
  * Call expect before the poll that could read the outcome: flush the publisher, expect, poll.
@@ -57,10 +57,10 @@ static inline void outcomes_auto(struct outcomes **outcomes)
 }
 
 /* Waits for the outcome of the command that was acknowledged at this place of the context's
- * commands topic; places of one partition come in rising order. settle: an order id, copied, to be
- * told once more when that order is confirmed, rejected or cancelled; empty: not.
- * OL_VIOLATED: the place is not behind the one before (the topic was made anew). OL_FATAL: out of
- * memory. */
+ * commands topic; places of one partition come in rising order. settle: an order id, copied; the
+ * handler is called once more when that order is confirmed, rejected or cancelled. Empty: it is
+ * not. OL_VIOLATED: the place is not after the one before (the topic was made again). OL_FATAL:
+ * out of memory. */
 enum ol_class outcomes_expect(struct outcomes *outcomes, enum context context, int32_t partition,
                               int64_t offset, struct text settle, void *opaque,
                               struct ol_error *reterr);
@@ -71,7 +71,7 @@ size_t outcomes_pending(const struct outcomes *outcomes);
 /* Reads what is there, waiting up to timeout_ms for the first event. */
 enum ol_class outcomes_poll(struct outcomes *outcomes, int timeout_ms, struct ol_error *reterr);
 
-/* Tells everything still expected as OVERDUE. */
+/* Reports everything still expected as OVERDUE. */
 void outcomes_give_up(struct outcomes *outcomes);
 
 #endif

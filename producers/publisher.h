@@ -39,8 +39,8 @@ struct publisher_settings publisher_settings_of(const struct ol_options *options
 struct publisher;
 
 /* Asks the brokers for the three commands topics. OL_UNREACHABLE: no broker answers within
- * timeout_ms. OL_USAGE: a topic has not settings->partitions partitions, or the prefix is too long.
- * A topic that is missing is told by publish. */
+ * timeout_ms. OL_USAGE: a topic has not settings->partitions partitions, or the prefix is too
+ * long. A missing topic is reported by publish. */
 enum ol_class publisher_open(const struct publisher_settings *settings, int timeout_ms,
                              struct publisher **ret_publisher, struct ol_error *reterr);
 

@@ -271,7 +271,7 @@ static struct item *item_new(const struct command *command, uint64_t line)
     return item;
 }
 
-/* One line to its topic. OL_POISON: it is no command, with its place. */
+/* One line to its topic. OL_POISON: it is not a command; the error names its place. */
 static enum ol_class publish_line(struct submit *submit, const struct line_input *input,
                                   const char *line, size_t bytes, struct ol_error *reterr)
 {
@@ -338,7 +338,7 @@ static bool is_busy(const struct submit *submit)
            (submit->outcomes && outcomes_pending(submit->outcomes));
 }
 
-/* A bad line is told at once when the reading goes on. */
+/* A bad line is reported at once when the reading goes on. */
 static enum ol_class pass_over(struct submit *submit, enum ol_class class,
                                const struct ol_error *error)
 {
@@ -390,7 +390,7 @@ static enum ol_class await(struct submit *submit, struct ol_error *reterr)
         class = flush_and_poll(submit, POLL_MS, reterr);
     if (submit->outcomes)
         outcomes_give_up(submit->outcomes);
-    submit->outcomes = NULL; /* whatever is acknowledged from here on is told as published */
+    submit->outcomes = NULL; /* whatever is acknowledged from here on is printed as published */
     fflush(stdout);
     return class;
 }
@@ -422,7 +422,7 @@ static enum ol_class judge(const struct submit *submit, struct ol_error *reterr)
     return ol_fail(reterr, class, "of %" PRIu64 " lines: %s", submit->lines, ol_text_string(&line));
 }
 
-/* What was done before a failure, behind its own sentence. */
+/* What was done before a failure, added to its own sentence. */
 static enum ol_class advise(const struct submit *submit, enum ol_class class,
                             struct ol_error *reterr)
 {

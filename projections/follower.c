@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "domain/protected.h"
+#include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_hash.h"
 #include "lib/program/ol_lives.h"
@@ -229,8 +229,9 @@ static void check_last(struct follower *follower, int32_t partition,
     followed->unchecked = false;
     uint64_t digest =
         ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
-    if ((message->offset == progress->last_offset && digest == progress->last_digest) ||
-        !PROTECTED(projector_digest))
+    bool same = message->offset == progress->last_offset && digest == progress->last_digest;
+    bool exchanged = PROTECTED(projector_digest) && !same;
+    if (!exchanged)
         return;
     snprintf(why, sizeof why,
              "the log is not the one that was projected: at offset %" PRId64 " it holds %s",
@@ -559,8 +560,9 @@ static enum ol_class compare_progress(struct follower *follower, struct ol_error
 {
     struct load_progress progress[PARTITIONS_MAX];
     int64_t now_us = ol_clock_monotonic_us();
-    if (now_us - follower->compared_us < COMPARE_EVERY_US || write_thread_batch(follower->thread) ||
-        !PROTECTED(progress_compared))
+    bool due = PROTECTED(progress_compared) && now_us - follower->compared_us >= COMPARE_EVERY_US &&
+               !write_thread_batch(follower->thread);
+    if (!due)
         return OL_OK;
     follower->compared_us = now_us;
     enum ol_class class = writer_progress(follower->writer, follower->partitions, progress, reterr);

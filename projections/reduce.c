@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <inttypes.h>
 
-#include "domain/protected.h"
 #include "projections/reduce_internal.h"
 
 #define BLOCK_BYTES (1u << 20)
@@ -63,7 +62,7 @@ uint64_t row_batch_lost(const struct row_batch *batch, uint64_t moved)
     uint64_t touched = 0;
     for (int32_t i = 0; i < PARTITIONS_MAX; i++)
         touched |= (uint64_t)batch->partitions[i].touched << i;
-    return PROTECTED(compare_and_set) ? touched & ~moved : 0;
+    return touched & ~moved;
 }
 
 size_t row_batch_row_count(const struct row_batch *batch)

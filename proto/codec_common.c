@@ -97,7 +97,7 @@ struct body {
     bool canonical;
 };
 
-/* The row of `number`; rows stand in number order behind the empty ones. */
+/* The row of `number`; rows stand in number order after the empty ones. */
 static const struct wire_body *find_body(const struct codec_bodies *bodies, uint32_t number)
 {
     for (uint32_t i = 1; i < bodies->count; i++)

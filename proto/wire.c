@@ -219,8 +219,8 @@ static bool decode_time(struct wire_reader *reader, struct wire_span span, int64
     return true;
 }
 
-/* Of what is no time (years 1 to 9999, nanoseconds below a second) a publisher's claim is
- * dropped, and a worker's is poison. Below a microsecond is cut off. */
+/* An invalid time (years 1 to 9999, nanoseconds below a second) is ignored in a command, and
+ * poison in a step or an event. What is below a microsecond is cut off. */
 bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const char *name,
                     int64_t *at_us)
 {

@@ -43,17 +43,23 @@ static const char *order_step(enum order_step_kind kind)
     return step_kind_name(&(struct step_message){.context = CONTEXT_ORDERS, .order.kind = kind});
 }
 
+static const char *stock_step(enum inventory_step_kind kind)
+{
+    return step_kind_name(
+        &(struct step_message){.context = CONTEXT_INVENTORY, .inventory.kind = kind});
+}
+
+static const char *payment_step(enum payment_step_kind kind)
+{
+    return step_kind_name(
+        &(struct step_message){.context = CONTEXT_PAYMENTS, .payment.kind = kind});
+}
+
 /* A step of the part's target, by its number. */
 static const char *part_step(const struct checkout_part *part, int kind)
 {
-    struct step_message message = {.context = CONTEXT_INVENTORY};
-    if (part->target == STEP_TO_PAYMENTS) {
-        message.context = CONTEXT_PAYMENTS;
-        message.payment.kind = (enum payment_step_kind)kind;
-    } else {
-        message.inventory.kind = (enum inventory_step_kind)kind;
-    }
-    return step_kind_name(&message);
+    return part->target == STEP_TO_PAYMENTS ? payment_step((enum payment_step_kind)kind)
+                                            : stock_step((enum inventory_step_kind)kind);
 }
 
 static const char *or_dash(const char *name)
@@ -122,14 +128,26 @@ static void print_order_rules(FILE *out)
           out);
 }
 
+static void print_order_rule_sentences(FILE *out)
+{
+    fputs("| event | in words |\n| --- | --- |\n", out);
+    for (int rule = ORDER_RULE_IGNORE; rule < ORDER_RULE_COUNT; rule++)
+        fprintf(out, "| %s | %s |\n", or_dash(order_event(order_rule_event((enum order_rule)rule))),
+                order_rule_sentence((enum order_rule)rule));
+    fputs("\n", out);
+}
+
 static void print_cancel_rules(FILE *out)
 {
-    fputs("## Order: what a cancel is answered\n\n| status | answer |\n| --- | --- |\n", out);
+    fputs("## Order: what a cancel is answered\n\n"
+          "| status | answer | in words |\n| --- | --- | --- |\n",
+          out);
     for (int status = 0; status < ORDER_STATUS_COUNT; status++) {
         enum refusal_code code = order_cancel_rule((enum order_status)status);
-        fprintf(out, "| %s | %s |\n",
+        fprintf(out, "| %s | %s | %s |\n",
                 status ? order_status_name((enum order_status)status) : "(no order)",
-                code ? refusal_name(code) : order_event(ORDER_CANCELLED));
+                code ? refusal_name(code) : order_event(ORDER_CANCELLED),
+                code ? refusal_sentence(code) : "all that was asked is undone");
     }
     fputs("\n", out);
 }
@@ -150,14 +168,12 @@ static void print_checkout(FILE *out)
                 part_step(part, part->undo), order_step(part->undone),
                 or_dash(part_step(part, part->complete)));
     }
-    fputs("\n| after | part | action |\n| --- | --- | --- |\n", out);
+    fputs("\n| after | part | action | in words |\n| --- | --- | --- | --- |\n", out);
     for (size_t i = 0; i < CHECKOUT_MOVE_COUNT; i++)
-        fprintf(out, "| %s | %s | %s |\n", order_event(checkout_moves[i].event),
-                checkout_parts[checkout_moves[i].part].name, actions[checkout_moves[i].action]);
-    fputs("\nAn action goes to whoever is due for it: a group that has not answered is asked, one "
-          "that "
-          "holds or may yet hold\nstock is released, a payment that is asked is voided.\n\n",
-          out);
+        fprintf(out, "| %s | %s | %s | %s |\n", order_event(checkout_moves[i].event),
+                checkout_parts[checkout_moves[i].part].name, actions[checkout_moves[i].action],
+                checkout_moves[i].sentence);
+    fputs("\n", out);
 }
 
 /* ---- those who answer ---- */
@@ -177,6 +193,12 @@ static void print_reservation(FILE *out)
         }
         fputs("\n", out);
     }
+    fputs("\n| status | step | in words |\n| --- | --- | --- |\n", out);
+    for (int status = 0; status < RESERVATION_STATUS_COUNT; status++)
+        for (int kind = 1; kind < STOCK_STEP_KIND_COUNT; kind++)
+            fprintf(out, "| %s | %s | %s |\n",
+                    status ? reservation_status_name((enum reservation_status)status) : "(none)",
+                    stock_step((enum inventory_step_kind)kind), stock_cells[status][kind].sentence);
     fputs("\n", out);
 }
 
@@ -196,7 +218,38 @@ static void print_payment(FILE *out)
         }
         fputs("\n", out);
     }
-    fputs("\n`-` changes nothing; the reply comes from the state as it stands.\n\n", out);
+    fputs("\n`-` changes nothing; the reply comes from the state as it stands.\n\n"
+          "| status | step | in words |\n| --- | --- | --- |\n",
+          out);
+    for (int status = 0; status < PAYMENT_STATUS_COUNT; status++)
+        for (int kind = 1; kind < PAYMENT_STEP_KIND_COUNT; kind++)
+            fprintf(out, "| %s | %s | %s |\n",
+                    status ? payment_status_name((enum payment_status)status) : "(none)",
+                    payment_step((enum payment_step_kind)kind),
+                    payment_cells[status][kind].sentence);
+    fputs("\n", out);
+}
+
+/* ---- commands ---- */
+
+static void print_command_rules(FILE *out)
+{
+    fputs("## Product and wallet: what an accepted command does\n\n"
+          "| command | in words |\n| --- | --- |\n",
+          out);
+    for (int kind = PRODUCT_ADD; kind <= STOCK_DECREASE; kind++) {
+        struct command command = {.context = CONTEXT_INVENTORY};
+        command.inventory.kind = (enum inventory_command_kind)kind;
+        fprintf(out, "| %s | %s |\n", command_kind_name(&command),
+                product_rule_sentence(command.inventory.kind));
+    }
+    for (int kind = ACCOUNT_OPEN; kind <= PAYMENT_REFUND; kind++) {
+        struct command command = {.context = CONTEXT_PAYMENTS};
+        command.payment.kind = (enum payment_command_kind)kind;
+        fprintf(out, "| %s | %s |\n", command_kind_name(&command),
+                account_rule_sentence(command.payment.kind));
+    }
+    fputs("\n", out);
 }
 
 static void print_ledger(FILE *out)
@@ -223,10 +276,12 @@ static void print_all(FILE *out)
     print_order_status(out);
     print_saga_state(out);
     print_order_rules(out);
+    print_order_rule_sentences(out);
     print_cancel_rules(out);
     print_checkout(out);
     print_reservation(out);
     print_payment(out);
+    print_command_rules(out);
     print_ledger(out);
 }
 

@@ -32,7 +32,7 @@ void *ol_arena_alloc(struct ol_arena *arena, size_t bytes);
 /* The same, zeroed. */
 void *ol_arena_zalloc(struct ol_arena *arena, size_t bytes);
 
-/* A copy with a NUL behind it. NULL as for ol_arena_alloc. */
+/* A copy with a NUL after it. NULL as for ol_arena_alloc. */
 char *ol_arena_copy(struct ol_arena *arena, const void *data, size_t bytes);
 
 #endif

@@ -167,7 +167,7 @@ static char *put_digits(char *to, int64_t value, int count)
     return to + count;
 }
 
-/* Writes value and the character behind it. */
+/* Writes value and the character after it. */
 static char *put_part(char *to, int64_t value, int count, char behind)
 {
     to = put_digits(to, value, count);

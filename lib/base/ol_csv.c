@@ -35,7 +35,7 @@ struct ol_csv {
 
     size_t input_at, input_bytes;
     char input[INPUT_BYTES];
-    char record[OL_CSV_RECORD_BYTES]; /* unquoted fields, each with a NUL behind it */
+    char record[OL_CSV_RECORD_BYTES]; /* unquoted fields, each with a NUL after it */
 };
 
 /*
@@ -129,7 +129,7 @@ static int peek(struct ol_csv *csv)
     return refill(csv);
 }
 
-/* Goes behind the byte that peek() has shown. */
+/* Goes past the byte that peek() has shown. */
 static void skip(struct ol_csv *csv)
 {
     assert(csv->input_at < csv->input_bytes);
@@ -280,7 +280,7 @@ static enum ol_class read_field(struct ol_csv *csv, struct ol_error *reterr)
  * Records.
  */
 
-/* Takes what stands behind a field. *ret_last: it was the record's last one. */
+/* Takes what stands after a field. *ret_last: it was the record's last one. */
 static enum ol_class read_separator(struct ol_csv *csv, bool *ret_last, struct ol_error *reterr)
 {
     int c = peek(csv);

@@ -3,7 +3,7 @@
  *
  * open -> header (names to columns) -> next, next, ... -> close. Streams: memory is one record.
  * Reads quoted fields with "" and line breaks inside, LF and CRLF, a byte order mark, a last line
- * without end. Refuses what other tools guess at: a quote inside an unquoted field, text behind a
+ * without end. Refuses what other tools guess at: a quote inside an unquoted field, text after a
  * closing quote, a lone CR, a record with more or fewer fields than the header, NUL, bytes that
  * are not UTF-8. Each error names file:line:column (column in bytes, from 1). One thread.
  */

@@ -12,7 +12,7 @@
 #include "lib/base/ol_utf8.h"
 
 /*
- * RFC 9562, section 6.2, method 1: a counter fills the 12 bits behind the time.
+ * RFC 9562, section 6.2, method 1: a counter fills the 12 bits after the time.
  *
  *   unix time in ms, 48 bits | 7 | counter, 12 bits | 10 | random, 62 bits
  *

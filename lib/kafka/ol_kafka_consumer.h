@@ -53,11 +53,10 @@ enum ol_class ol_consumer_open(const struct ol_kafka_settings *settings,
                                struct ol_consumer **ret_consumer, struct ol_error *reterr);
 
 /* Serves the group: call at least every few hundred ms while the handle lives, take-over included.
- * One event a call. A REVOKED may come although its ASSIGNED never did: both fell between two polls,
- * and only the later is told.
- * OL_CONFLICT: the slot is taken by another process (fenced instance id), or membership is gone.
- * OL_RETRY: worth a log line (brokers away); the library goes on by itself.
- * OL_FATAL: open anew. */
+ * One event a call. A REVOKED may come although its ASSIGNED never did: both fell between two
+ * polls, and only the later one is reported. OL_CONFLICT: the slot is taken by another process
+ * (fenced instance id), or membership is gone. OL_RETRY: worth a log line (brokers away); the
+ * library goes on by itself. OL_FATAL: close and open again. */
 enum ol_class ol_consumer_poll(struct ol_consumer *consumer, enum ol_consumer_event *ret_event,
                                struct ol_error *reterr);
 
@@ -92,7 +91,7 @@ enum ol_class ol_consumer_committed(struct ol_consumer *consumer, struct ol_offs
                                     size_t count, int timeout_ms, struct ol_error *reterr);
 
 /* Commits positions to the group without waiting for the answer: information for Kafka's tools,
- * nothing rests on it. Failures are counted, not told. */
+ * nothing rests on it. Failures are counted, not reported. */
 void ol_consumer_note_offsets(struct ol_consumer *consumer, const struct ol_offset *positions,
                               size_t count);
 

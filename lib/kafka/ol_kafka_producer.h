@@ -91,7 +91,8 @@ bool ol_producer_commit_done(const struct ol_producer *producer);
 enum ol_class ol_producer_commit_wait(struct ol_producer *producer, uint64_t *ret_us,
                                       struct ol_error *reterr);
 
-/* Ends the transaction without effect. Failing or not, renew before the next begin. */
+/* Ends the transaction without effect. Whether or not this fails, call renew before the next
+ * begin. */
 enum ol_class ol_producer_abort(struct ol_producer *producer, struct ol_error *reterr);
 
 /* May a request of this producer still be under way that could end a later transaction? True after

@@ -1,11 +1,11 @@
 #include "lib/kafka/ol_offsets.h"
 
-#include "lib/base/ol_protected.h"
+#include "lib/guard/protected.h"
 
 enum ol_class ol_offsets_check(const char *who, const struct ol_offset *offsets, size_t count,
                                struct ol_error *reterr)
 {
-    if (!count && OL_PROTECTED(empty_offsets))
+    if (PROTECTED(empty_offsets) && !count)
         return ol_fail(reterr, OL_USAGE, "%s: a transaction without offsets is not fenced", who);
     for (size_t i = 0; i < count; i++)
         if (offsets[i].offset < 0)

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "lib/base/ol_protected.h"
+#include "lib/guard/protected.h"
 
 static const struct {
     int16_t api_key;
@@ -41,7 +41,7 @@ void ol_taint_sent(struct ol_taint *taint, enum ol_taint_request request, const 
 {
     bool again = taint->unanswered[request];
     taint->unanswered[request] = true;
-    if (again && requests[request].alone && OL_PROTECTED(taint_rule))
+    if (PROTECTED(taint_rule) && again && requests[request].alone)
         ol_taint_set(taint, "%s sent again before its answer (%s)", requests[request].name, peer);
 }
 
@@ -50,6 +50,6 @@ void ol_taint_answered(struct ol_taint *taint, enum ol_taint_request request, co
 {
     if (!error)
         taint->unanswered[request] = false;
-    else if (OL_PROTECTED(taint_rule))
+    if (PROTECTED(taint_rule) && error)
         ol_taint_set(taint, "%s: %s (%s)", requests[request].name, error, peer);
 }

@@ -40,8 +40,8 @@ int ol_taint_request_of(int16_t api_key);
  * retry: the first may still arrive. `peer` is for the reason. */
 void ol_taint_sent(struct ol_taint *taint, enum ol_taint_request request, const char *peer);
 
-/* Its answer came (error NULL, whatever the answer says: one that tells no effect is none), or it
- * timed out or lost its connection (error says how). */
+/* Its answer came (error NULL, whatever the answer says: a refusal too is an answer, and then the
+ * request had no effect), or it timed out or lost its connection (error says how). */
 void ol_taint_answered(struct ol_taint *taint, enum ol_taint_request request, const char *error,
                        const char *peer);
 

@@ -70,7 +70,7 @@ enum ol_class ol_migrate_status(struct ol_pg *db, const char *folder, ol_migrate
 
 /* Where the up part stands in a file's text. */
 struct ol_migration_text {
-    size_t up_at, up_bytes; /* behind its directive line, up to the down directive or the end */
+    size_t up_at, up_bytes; /* after its directive line, up to the down directive or the end */
     int up_line;            /* number of the first line of the up part, from 1 */
     bool transaction;       /* false: transaction:false */
 };

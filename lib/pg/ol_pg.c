@@ -225,7 +225,7 @@ static enum ol_class judge_result(struct ol_pg *db, struct ol_pg_step *step,
     return OL_OK;
 }
 
-/* One command's answer: its result and the NULL behind it. */
+/* One command's answer: its result and the NULL after it. */
 static enum ol_class collect_answer(struct ol_pg *db, struct ol_pg_step *step,
                                     struct ol_pg_rows *ret_rows, int64_t deadline_us,
                                     struct ol_error *reterr)

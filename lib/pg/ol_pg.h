@@ -57,7 +57,7 @@ struct ol_pg;
 enum ol_class ol_pg_open(const struct ol_pg_options *options, struct ol_pg **ret_db,
                          struct ol_error *reterr);
 
-/* Closes and connects anew with the same options; prepared statements, transaction and session
+/* Closes and connects again with the same options; prepared statements, transaction and session
  * state are gone. Fails as ol_pg_open does; the handle stays good for another try. */
 enum ol_class ol_pg_reconnect(struct ol_pg *db, struct ol_error *reterr);
 
@@ -203,7 +203,7 @@ int16_t ol_pg_int16(const struct ol_pg_rows *rows, int row, int column);
 bool ol_pg_bool(const struct ol_pg_rows *rows, int row, int column);
 int64_t ol_pg_us(const struct ol_pg_rows *rows, int row, int column); /* timestamptz, unix us */
 
-/* Text and char(n), NUL behind it all the same. Lives until ol_pg_rows_release(). */
+/* Text and char(n), NUL after it all the same. Lives until ol_pg_rows_release(). */
 struct ol_pg_text ol_pg_text(const struct ol_pg_rows *rows, int row, int column);
 
 /* Walks an array's elements; lives as long as the rows. */

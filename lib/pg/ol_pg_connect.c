@@ -96,7 +96,7 @@ static enum ol_class check_dsn(const char *dsn, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* What stands before dbname yields to the DSN; what stands behind it doesn't. */
+/* What stands before dbname yields to the DSN; what stands after it doesn't. */
 static struct pg_conn *start_connection(const struct ol_pg *db)
 {
     char user_timeout[16];

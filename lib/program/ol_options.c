@@ -139,7 +139,7 @@ void ol_option_env_name(const struct ol_option_row *row, const char *suffix,
 }
 
 /*
- * Words of which the user meant another one.
+ * Did you mean ...?
  */
 
 /* Fewest insertions, deletions and replacements that make one word the other. */
@@ -263,7 +263,7 @@ static enum ol_class unknown_flag(const struct reading *reading, const char *fla
                    flag);
 }
 
-/* `word` is argv's, behind "--"; `next` the word after it, NULL at the end. *ret_used_next says
+/* `word` is argv's, after "--"; `next` the word after it, NULL at the end. *ret_used_next says
  * whether that was this flag's value. */
 static enum ol_class read_flag(struct reading *reading, const char *word, const char *next,
                                bool *ret_used_next)

@@ -6,7 +6,7 @@
  *   (--config or ORDERLOG_CONFIG) | the default
  * and is checked against the row's bounds wherever it came from. An empty variable is an unset
  * one. The INI file has `name = value` at its top or under [orderlog], librdkafka's properties
- * under [kafka], lines of at most 198 bytes, and comments behind # or ;. Roles receive a
+ * under [kafka], lines of at most 198 bytes, and comments after # or ;. Roles receive a
  * `const struct ol_options *`; there are no global settings. Once filled it is read-only and may
  * be read from any thread.
  */

@@ -54,7 +54,7 @@ static struct ol_table_cell *cell_add(struct ol_table *table)
     return cell;
 }
 
-/* What stands behind the cell's place in the texts is the cell's. */
+/* What stands after the cell's place in the texts is the cell's. */
 static void cell_end(struct ol_table *table, struct ol_table_cell *cell)
 {
     cell->bytes = table->texts.size_bytes - cell->at;

@@ -33,7 +33,7 @@ struct ol_table {
     const struct ol_table_column *columns;
     size_t column_count;
     bool json;
-    struct ol_text texts; /* every cell, NUL behind it */
+    struct ol_text texts; /* every cell, NUL after it */
     struct ol_table_cell *cells;
     size_t cell_count, cell_capacity;
     bool failed; /* no memory */

@@ -1,4 +1,4 @@
-/* The lives of the actors: a loop starts, ends by itself or is killed, and its slot starts anew. */
+/* The lives of the actors: a loop starts, ends by itself or is killed, and its slot starts again. */
 #include "tests/sim/run.h"
 
 #include "consumers/loop.h"
@@ -49,7 +49,7 @@ int32_t actor_place(enum context context, bool projector, int32_t slot)
     return ((int32_t)projector * CONTEXT_COUNT + (int32_t)context) * SIM_WORKERS_MAX + slot;
 }
 
-/* When an actor has ended by itself, or was killed, its slot is started anew. */
+/* When an actor has ended by itself, or was killed, its slot is started again. */
 static void bury(struct actor *actor)
 {
     if (!actor->running)

@@ -22,7 +22,7 @@ const char *broker_topic(enum context context, enum stream stream)
     return names[context][stream].text;
 }
 
-/* "o.orders.commands.v1": two letters tell. */
+/* "o.orders.commands.v1": two letters are enough. */
 struct part *broker_part(const char *topic, int32_t partition)
 {
     enum context context = topic[2] == 'o'   ? CONTEXT_ORDERS
@@ -360,7 +360,7 @@ enum broker_answer broker_produce(int32_t writer, int32_t epoch, struct part *pa
     return BROKER_OK;
 }
 
-/* Aborted ones behind it don't count: nobody rests on them. */
+/* Aborted records after it don't count: nothing relies on them. */
 static int64_t last_record(const struct part *part)
 {
     int64_t last = part->count - 1;

@@ -1,6 +1,6 @@
-/* The checkers: told of each record as it becomes readable, of each commit at the transaction
- * coordinator and in the database, at constant cost each. They fold the log anew, by tables of their
- * own, and trust no core's account. The P1 to P17 are those of docs/reliability.md. */
+/* The checkers. They see each record as it becomes readable, each commit at the transaction
+ * coordinator, and each in the database, at constant cost each. They fold the log themselves, by
+ * tables of their own, and trust no core's account. P1 to P17 are those of docs/reliability.md. */
 #include "tests/sim/sim.h"
 
 #include "domain/assert.h"

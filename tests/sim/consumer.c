@@ -1,7 +1,7 @@
 /* What lib/kafka/ol_kafka_consumer.h promises, over the model of the broker: a member of a group. */
 #include "tests/sim/client.h"
 
-#include "lib/base/ol_protected.h"
+#include "lib/guard/protected.h"
 #include "lib/kafka/ol_kafka_consumer.h"
 
 #include <assert.h>
@@ -247,7 +247,7 @@ static bool is_stable(const struct group *group, const struct ol_offset *places,
 {
     for (size_t i = 0; i < place_count; i++)
         if (group->pending[places[i].partition])
-            return !OL_PROTECTED(stable_offsets);
+            return !PROTECTED(stable_offsets);
     return true;
 }
 

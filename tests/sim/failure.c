@@ -1,4 +1,4 @@
-/* A violation, told: what it shrinks to, a timeline, and the command that repeats it. */
+/* The report of a violation: what it shrinks to, a timeline, and the command that repeats it. */
 #include "tests/sim/run.h"
 
 #include <stdio.h>

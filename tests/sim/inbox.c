@@ -2,7 +2,7 @@
  * promise, over the model of the broker. A message's handle is its slot in the log. */
 #include "tests/sim/client.h"
 
-#include "lib/base/ol_protected.h"
+#include "lib/guard/protected.h"
 
 #include <string.h>
 
@@ -68,7 +68,7 @@ void inbox_await(const struct ol_inbox *inbox)
 void ol_inbox_refill(struct ol_inbox *inbox)
 {
     struct part *part = inbox->queue;
-    bool committed = OL_PROTECTED(read_committed);
+    bool committed = PROTECTED(read_committed);
     int64_t end = committed ? part->stable : part->count;
     if (client_is_dead() || inbox->error.class)
         return;

@@ -5,6 +5,7 @@
 #include "tests/sim/sim.h"
 
 #include "lib/base/ol_hash.h"
+#include "lib/guard/protected.h"
 #include "lib/pg/ol_pg.h"
 #include "projections/write_thread.h"
 #include "tests/sim/codec.h"
@@ -568,7 +569,7 @@ static enum ol_class compare(const struct writer *writer, const struct row_batch
             batch->partitions[i].before.next_offset)
             moved |= UINT64_C(1) << i;
     }
-    *ret_lost = row_batch_lost(batch, moved);
+    *ret_lost = PROTECTED(compare_and_set) ? row_batch_lost(batch, moved) : 0;
     if (!*ret_lost)
         return OL_OK;
     count(COUNT_CAS_LOST);

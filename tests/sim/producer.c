@@ -4,6 +4,7 @@
 #include "tests/sim/client.h"
 
 #include "consumers/loop.h"
+#include "lib/guard/protected.h"
 #include "lib/kafka/ol_kafka_producer.h"
 #include "lib/kafka/ol_offsets.h"
 #include "lib/kafka/ol_taint.h"
@@ -457,7 +458,8 @@ static enum ol_class keep_offsets(struct ol_producer *producer, const struct ol_
         producer->offsets[i].topic = broker_topic(part->context, part->stream);
     }
     producer->offset_count = offset_count;
-    producer->member = group ? group->member : (struct member_id){.generation = -1};
+    bool named = group && PROTECTED(assignment_metadata);
+    producer->member = named ? group->member : (struct member_id){.generation = -1};
     return OL_OK;
 }
 

@@ -1,6 +1,7 @@
 /* What ol_kafka_reader.h and ol_kafka_admin.h of lib/kafka/ promise, over the model of the broker. */
 #include "tests/sim/client.h"
 
+#include "lib/guard/protected.h"
 #include "lib/kafka/ol_kafka_admin.h"
 #include "lib/kafka/ol_kafka_reader.h"
 
@@ -102,7 +103,7 @@ enum ol_class ol_admin_watermarks(struct ol_admin *admin, const char *topic, int
     } while (!broker_is_up());
     const struct part *part = broker_part(topic, partition);
     *ret_low = 0;
-    *ret_high = part->count;
+    *ret_high = PROTECTED(high_watermark) ? part->count : part->stable;
     if (part->count > part->stable)
         count(COUNT_STABLE_BELOW_HIGH);
     return OL_OK;

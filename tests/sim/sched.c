@@ -267,7 +267,7 @@ void sim_wake(struct fiber *fiber)
 static void arm(struct fiber *fiber);
 
 /* The alarm rings: for the block that the fiber is in, or for one that a wake has ended since, then
- * it is set anew. */
+ * it is set again. */
 static void ring(void *self, uint64_t tie)
 {
     struct fiber *fiber = self;

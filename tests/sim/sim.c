@@ -19,7 +19,8 @@
 #include "tests/sim/sabotage.def"
 #undef SABOTAGE
 
-/* Marked in the code, but each has a twin that catches what it would: never removed alone. */
+/* Marked in the code, but another protection catches the same fault: removing one of these alone
+ * proves nothing. */
 #define NOT_ALONE(name)                                                                            \
     extern bool sabotaged_##name;                                                                  \
     bool sabotaged_##name;
@@ -157,7 +158,7 @@ static bool print_totals(const struct options *options, const struct totals *tot
     return rare;
 }
 
-/* Lines "seed orders": each ran into a fault of ours once. */
+/* Lines "seed orders": each has found a fault of this project once. */
 static bool run_regressions(const char *path)
 {
     FILE *file = fopen(path, "r");

@@ -76,7 +76,7 @@ struct knobs {
     int64_t drift_ppm;           /* clocks, at most */
     int64_t delay_ppm, lost_ppm; /* of requests and answers */
     enum disaster disaster;
-    bool replayed; /* the whole log is projected anew in the end */
+    bool replayed; /* the whole log is projected again in the end */
     bool codec;    /* real bytes instead of decoded structs */
 };
 
@@ -375,7 +375,7 @@ void store_crash(void);
 void store_lose_last(void); /* the commit before is the last one again */
 struct ol_pg;
 void store_disconnect(struct ol_pg *db); /* the server ends the connection */
-/* Projects the whole log anew, in batches of other sizes, and compares (P17). */
+/* Projects the whole log again, in batches of other sizes, and compares (P17). */
 void store_replay(void);
 int64_t store_next(enum context context, int32_t partition);
 uint64_t store_digest(enum context context, int32_t partition);

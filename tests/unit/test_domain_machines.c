@@ -159,6 +159,11 @@ static void done(void)
     free(visit);
 }
 
+static bool has_words(const char *sentence)
+{
+    return sentence && *sentence && sentence[strlen(sentence) - 1] != '.';
+}
+
 TestSuite(order_machine, .init = walk, .fini = done);
 
 Test(order_machine, has_no_cell_that_nobody_thought_of)
@@ -168,6 +173,14 @@ Test(order_machine, has_no_cell_that_nobody_thought_of)
             cr_assert_neq(order_rules[saga][kind], ORDER_RULE_ILLEGAL, "%d %d", saga, kind);
     for (int saga = 0; saga < SAGA_STATE_COUNT; saga++)
         cr_assert_eq(order_rules[saga][ORDER_STEP_NONE], ORDER_RULE_ILLEGAL);
+}
+
+Test(order_machine, says_every_rule_in_words)
+{
+    for (int rule = ORDER_RULE_IGNORE; rule < ORDER_RULE_COUNT; rule++)
+        cr_assert(has_words(order_rule_sentence((enum order_rule)rule)), "rule %d", rule);
+    for (size_t i = 0; i < CHECKOUT_MOVE_COUNT; i++)
+        cr_assert(has_words(checkout_moves[i].sentence), "move %zu", i);
 }
 
 Test(order_machine, reaches_every_state)
@@ -279,6 +292,28 @@ static void check_part(const struct checkout_part *part, const bool *produced)
     cr_assert_neq(order_rule_event(running[part->done]), ORDER_EVENT_NONE);
     cr_assert_eq(order_rule_event(running[part->failed]), ORDER_REJECTED);
     cr_assert_neq(order_rule_event(undoing[part->undone]), ORDER_EVENT_NONE);
+}
+
+Test(stock_cells, are_said_in_words)
+{
+    for (int status = 0; status < RESERVATION_STATUS_COUNT; status++)
+        for (int kind = 1; kind < STOCK_STEP_KIND_COUNT; kind++)
+            cr_assert(has_words(stock_cells[status][kind].sentence), "%d %d", status, kind);
+}
+
+Test(payment_cells, are_said_in_words)
+{
+    for (int status = 0; status < PAYMENT_STATUS_COUNT; status++)
+        for (int kind = 1; kind < PAYMENT_STEP_KIND_COUNT; kind++)
+            cr_assert(has_words(payment_cells[status][kind].sentence), "%d %d", status, kind);
+}
+
+Test(command_rules, are_said_in_words)
+{
+    for (int kind = PRODUCT_ADD; kind <= STOCK_DECREASE; kind++)
+        cr_assert(has_words(product_rule_sentence((enum inventory_command_kind)kind)), "%d", kind);
+    for (int kind = ACCOUNT_OPEN; kind <= PAYMENT_REFUND; kind++)
+        cr_assert(has_words(account_rule_sentence((enum payment_command_kind)kind)), "%d", kind);
 }
 
 Test(stock_cells, produce_every_reply_that_the_saga_waits_for)
