@@ -3,8 +3,8 @@
  *
  * Each reads servers and prints rows; only migrate and topics write. Rows go to stdout as aligned
  * text or, with --json, as one object a line; all else goes to stderr. No rows is no failure.
- * Besides what is said below: OL_UNREACHABLE when a server can't be reached, OL_NOT_FOUND when there
- * is no schema or are no topics yet, OL_USAGE when a word is off.
+ * Besides what is said below: OL_UNREACHABLE when a server can't be reached, OL_NOT_FOUND when
+ * there is no schema or are no topics yet, OL_USAGE when a word is off.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H

@@ -1,10 +1,10 @@
 #include "consumers/gauges.h"
 
-#include "lib/base/ol_clock.h"
-#include "lib/program/ol_run.h"
-
 #include <pthread.h>
 #include <stdlib.h>
+
+#include "lib/base/ol_clock.h"
+#include "lib/program/ol_run.h"
 
 #define EVERY_MS     5000
 #define TIMEOUT_MS   3000

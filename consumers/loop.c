@@ -1,13 +1,13 @@
 #include "consumers/loop.h"
 
+#include <stdio.h>
+
 #include "domain/assert.h"
 #include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_lives.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
-
-#include <stdio.h>
 
 #define IDLE_WAIT_MS        500
 #define CLOSE_MS            5000
@@ -496,8 +496,9 @@ static void count_batch(struct loop *loop, const struct batch *batch)
 }
 
 /*
- * Before the other producer's next transaction: until the epoch is bumped, late copies of this one's
- * requests could still open a transaction of their own and put the group's offsets where they were.
+ * Before the other producer's next transaction: until the epoch is bumped, late copies of this
+ * one's requests could still open a transaction of their own and put the group's offsets where they
+ * were.
  */
 static enum ol_class renew_if_tainted(struct loop *loop, struct ol_producer *producer,
                                       struct ol_error *reterr)
@@ -641,8 +642,8 @@ static enum ol_class fill_and_commit(struct loop *loop, struct ol_error *reterr)
         bool no_room = batch_full(loop->building) || loop->held.handle;
         if (ol_producer_commit_done(producer) || no_room)
             return loop_finish_commit(loop, reterr);
-        /* What is there is decided; what comes meanwhile is taken in one go once the commit is over,
-         * so that a busy loop wakes once a transaction and not once a fetch. */
+        /* What is there is decided; what comes meanwhile is taken in one go once the commit is
+         * over, so that a busy loop wakes once a transaction and not once a fetch. */
         if (!moved && !batch_empty(loop->building))
             return loop_finish_commit(loop, reterr);
         if (!moved)

@@ -13,6 +13,8 @@
 #ifndef CONSUMERS_LOOP_H
 #define CONSUMERS_LOOP_H
 
+#include <stdatomic.h>
+
 #include "consumers/batch.h"
 #include "lib/http/ol_metrics.h"
 #include "lib/kafka/ol_kafka_admin.h"
@@ -20,8 +22,6 @@
 #include "lib/kafka/ol_kafka_options.h"
 #include "lib/kafka/ol_kafka_reader.h"
 #include "projections/load.h"
-
-#include <stdatomic.h>
 
 enum loop_status {
     LOOP_IS_STARTING = 0,

@@ -1,5 +1,7 @@
 #include "consumers/loop.h"
 
+#include <stdlib.h>
+
 #include "domain/assert.h"
 #include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
@@ -7,8 +9,6 @@
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
 #include "proto/codec.h"
-
-#include <stdlib.h>
 
 /*
  * Taking over a partition, in this order (docs/exactly-once.md says why each):

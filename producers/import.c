@@ -16,7 +16,7 @@
 #define POLL_EVERY     256  /* rows between two looks at the receipts */
 #define FLUSH_GRACE_MS 5000 /* beyond the time after which the library gives a record up */
 #define ID_ARENA_BYTES 1024
-#define LINGER_US      50000 /* large batches: nobody waits for a single record. 5 ms: half as fast */
+#define LINGER_US      50000 /* large batches: nobody waits for one record. 5 ms: half as fast */
 
 struct import {
     const struct ol_options *options;

@@ -1,10 +1,10 @@
 /*
  * producers/import.h - `orderlog import products|accounts|baskets FILE.csv`.
  *
- * file -> commands (import_file.h) -> publisher -> all acknowledged -> summary. Memory does not grow
- * with the file. Ends at the first row that can't be read, at --limit, at Ctrl-C: what came before
- * is flushed, and running it again is safe, for the pipeline answers a command id that it knows with
- * its first outcome. Progress on stderr, the summary on stdout.
+ * file -> commands (import_file.h) -> publisher -> all acknowledged -> summary. Memory does not
+ * grow with the file. Ends at the first row that can't be read, at --limit, at Ctrl-C: what came
+ * before is flushed, and running it again is safe, for the pipeline answers a command id that it
+ * knows with its first outcome. Progress on stderr, the summary on stdout.
  * Each returns OL_OK only if every command was acknowledged and the file was read to its end (or
  * limit).
  */

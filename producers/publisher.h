@@ -1,7 +1,7 @@
 /*
  * producers/publisher.h - commands onto their topics: who asks, which partition, how large.
  *
- *   open -> complete -> publish ... -> (receipts come back in publish, poll, flush) -> flush -> close
+ *   open -> complete -> publish ... -> (receipts come in publish, poll, flush) -> flush -> close
  *
  * A command goes to <prefix>.<context>.commands.v1, key: its aggregate's id, partition: Kafka's
  * murmur2 of the key over the partitions that the topic has. The producer is idempotent, without
@@ -51,8 +51,9 @@ static inline void publisher_auto(struct publisher **publisher)
     publisher_close(*publisher);
 }
 
-/* Fills what the publisher of a command may leave out: a new UUIDv7 for its id, the settings' actor,
- * now for its time. Texts are the arena's and the settings'. OL_FATAL: the arena is spent. */
+/* Fills what the publisher of a command may leave out: a new UUIDv7 for its id, the settings'
+ * actor, now for its time. Texts are the arena's and the settings'. OL_FATAL: the arena is
+ * spent. */
 enum ol_class publisher_complete(const struct publisher *publisher, struct command *command,
                                  struct ol_arena *arena, struct ol_error *reterr);
 

@@ -1,6 +1,6 @@
 #include "projections/load_statements.h"
 
-/* ---- what comes back ------------------------------------------------------------------------- */
+/* ---- what comes back ---- */
 
 static const struct ol_pg_column order_columns[] = {
     {"n", OL_PG_INT8, OL_PG_NOT_NULL},
@@ -82,7 +82,7 @@ static const struct ol_pg_column setting_columns[] = {
     {"set_config", OL_PG_TEXT, OL_PG_NULLABLE}, {0},
 };
 
-/* ---- statements ------------------------------------------------------------------------------ */
+/* ---- statements ---- */
 
 const struct ol_pg_statement load_statements[CONTEXT_COUNT][LOAD_QUERY_COUNT] = {
     [CONTEXT_ORDERS][LOAD_AGGREGATES] =

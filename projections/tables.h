@@ -1,8 +1,8 @@
 /*
  * projections/tables.h - the projection's tables as COPY targets, one for each TABLE of tables.def.
  *
- * Static tables only. Whoever puts a row puts its columns in tables.def's order; lib/pg/ol_pg_copy.h
- * compares types at every put, and names with the database once per connection.
+ * Static tables only. Whoever puts a row puts its columns in tables.def's order;
+ * lib/pg/ol_pg_copy.h compares types at every put, and names with the database once per connection.
  */
 #ifndef PROJECTIONS_TABLES_H
 #define PROJECTIONS_TABLES_H

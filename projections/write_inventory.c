@@ -1,6 +1,6 @@
 #include "projections/writer_internal.h"
 
-/* ---- statements ------------------------------------------------------------------------------ */
+/* ---- statements ---- */
 
 static const struct ol_pg_statement stock_update = {
     .name = "stock/update",
@@ -92,7 +92,7 @@ static const struct ol_pg_statement products_count = {
            "WHERE p.sku = u.sku COLLATE \"C\" AND p.command_id = u.command_id COLLATE \"C\"",
 };
 
-/* ---- new rows -------------------------------------------------------------------------------- */
+/* ---- new rows ---- */
 
 static bool product_is_new(const struct keyed_row *row)
 {
@@ -184,7 +184,7 @@ enum ol_class write_inventory(struct writer *writer, const struct row_batch *bat
     return class;
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+/* ---- changes ---- */
 
 static void add_stock(struct set *set, const struct product_change *product)
 {

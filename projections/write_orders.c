@@ -1,6 +1,6 @@
 #include "projections/writer_internal.h"
 
-/* ---- statements ------------------------------------------------------------------------------ */
+/* ---- statements ---- */
 
 static const struct ol_pg_statement orders_update = {
     .name = "orders/update",
@@ -50,7 +50,7 @@ static const struct ol_pg_statement orders_count = {
            "AND o.command_id = u.command_id COLLATE \"C\"",
 };
 
-/* ---- new rows -------------------------------------------------------------------------------- */
+/* ---- new rows ---- */
 
 static void put_basket(struct ol_pg_copy *copy, const struct keyed_row *row)
 {
@@ -118,7 +118,7 @@ enum ol_class write_orders(struct writer *writer, const struct row_batch *batch,
     return class;
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+/* ---- changes ---- */
 
 static void add_order(struct set *set, const struct order_change *order)
 {

@@ -1,6 +1,6 @@
 #include "projections/writer_internal.h"
 
-/* ---- statements ------------------------------------------------------------------------------ */
+/* ---- statements ---- */
 
 static const struct ol_pg_statement accounts_update = {
     .name = "accounts/update",
@@ -85,7 +85,7 @@ static const struct ol_pg_statement accounts_count = {
            "AND a.command_id = u.command_id COLLATE \"C\"",
 };
 
-/* ---- new rows -------------------------------------------------------------------------------- */
+/* ---- new rows ---- */
 
 static bool account_is_new(const struct keyed_row *row)
 {
@@ -147,7 +147,7 @@ enum ol_class write_payments(struct writer *writer, const struct row_batch *batc
     return class;
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+/* ---- changes ---- */
 
 static void add_account(struct set *set, const struct account_change *account)
 {

@@ -6,11 +6,11 @@
 #include "lib/program/ol_run.h"
 #include "projections/progress.h"
 
-/* ---- statements ------------------------------------------------------------------------------ */
+/* ---- statements ---- */
 
 /* Rows are found one by one in the primary key's index, in the order of the keys: two writers take
- * row locks in the same order. Planned for each batch, by its size and the table's: a plan kept from
- * when the table was small would go through all of it for each key (docs/traps.md). */
+ * row locks in the same order. Planned for each batch, by its size and the table's: a plan kept
+ * from when the table was small would go through all of it for each key (docs/traps.md). */
 static const char session[] = "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; "
                               "SET enable_bitmapscan = off; SET enable_hashjoin = off; "
                               "SET enable_mergejoin = off";
@@ -58,7 +58,7 @@ static const enum ol_pg_type progress_types[] = {
     OL_PG_INT4_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
     OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, 0};
 
-/* ---- sets ------------------------------------------------------------------------------------ */
+/* ---- sets ---- */
 
 static void set_begin(struct set *set, const struct ol_pg_statement *statement,
                       const enum ol_pg_type *types)
@@ -120,7 +120,7 @@ void writer_count_sets(struct writer *writer, size_t index, const struct row_bat
     }
 }
 
-/* ---- making ---------------------------------------------------------------------------------- */
+/* ---- making ---- */
 
 struct writer *writer_new(struct ol_pg *db, enum context context, const char *topic)
 {
@@ -174,7 +174,7 @@ enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
     return class;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static void put_progress(struct set *set, int32_t partition,
                          const struct row_batch_partition *state)
@@ -333,8 +333,8 @@ static bool set_is_used(const struct set *set)
     return set->statement && set->arrays[0].count > 0;
 }
 
-/* The key of a set's only row, for the message; with several rows the count alone does not say which
- * one is missing. */
+/* The key of a set's only row, for the message; with several rows the count alone does not say
+ * which one is missing. */
 static struct text only_key(const struct set *set)
 {
     const struct ol_pg_array *ids = &set->arrays[0];

@@ -1,8 +1,8 @@
 /*
  * projections/writer_internal.h - what the writer's files share: columns as arrays, counted sets.
  *
- * A set is one UPDATE or upsert over unnest($1, $2, ...): begin (types) -> the arrays, row by row ->
- * queue. Its statement must hit as many rows as it has.
+ * A set is one UPDATE or upsert over unnest($1, $2, ...): begin (types) -> the arrays, row by row
+ * -> queue. Its statement must hit as many rows as it has.
  */
 #ifndef PROJECTIONS_WRITER_INTERNAL_H
 #define PROJECTIONS_WRITER_INTERNAL_H
@@ -58,7 +58,7 @@ enum ol_class write_payments(struct writer *writer, const struct row_batch *batc
                              struct ol_error *reterr);
 void sets_payments(struct writer *writer, const struct row_batch *batch);
 
-/* ---- values that may be unset ---------------------------------------------------------------- */
+/* ---- values that may be unset ---- */
 
 static inline void put_text_or_null(struct ol_pg_copy *copy, const char *text, size_t bytes)
 {

@@ -1,10 +1,10 @@
 #include "proto/wire.h"
 
-#include "domain/message.h"
-#include "lib/base/ol_utf8.h"
-
 #include <assert.h>
 #include <stdio.h>
+
+#include "domain/message.h"
+#include "lib/base/ol_utf8.h"
 
 static bool wire_decode(struct wire_reader *reader, const struct wire_message *message,
                         struct wire_span span, void *target);

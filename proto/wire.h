@@ -17,15 +17,15 @@
 #ifndef PROTO_WIRE_H
 #define PROTO_WIRE_H
 
-#include "domain/refusal.h"
-#include "domain/text.h"
-#include "lib/base/ol_arena.h"
-#include "lib/base/ol_error.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "domain/refusal.h"
+#include "domain/text.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_error.h"
 
 /* ---- tables ---- */
 

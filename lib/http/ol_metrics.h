@@ -55,7 +55,8 @@ int64_t ol_series_value(const struct ol_series *series);
 void ol_series_hide(struct ol_series *series);
 
 /* The whole exposition, text format 0.0.4: each row with HELP and TYPE, series in the order in
- * which they were made. Counters without labels are there from the start, gauges once they are known. */
+ * which they were made. Counters without labels are there from the start, gauges once they are
+ * known. */
 void ol_metrics_print(struct ol_text *out);
 
 /* What every role shows of its process: orderlog_build_info, and now as its start. */

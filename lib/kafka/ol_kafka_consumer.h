@@ -2,7 +2,7 @@
  * lib/kafka/ol_kafka_consumer.h - a static member of a consumer group, partition by partition.
  *
  *   open -> wait -> poll: ASSIGNED -> (caller finds its positions) -> assign(positions)
- *        -> wait, poll, peek/take from the inboxes it prefers ... -> poll: REVOKED -> finish or abort
+ *        -> wait, poll, peek/take of the inboxes it prefers ... -> poll: REVOKED -> finish, abort
  *        -> unassign -> ...                                          LOST: abort
  *        -> leave (for good) | abandon (the slot comes back)
  *

@@ -14,7 +14,8 @@
 #include "lib/kafka/ol_offsets.h"
 #include "lib/kafka/ol_taint.h"
 
-/* What a call may take on top of the timeout that the library was given, before we call it stuck. */
+/* What a call may take on top of the timeout that the library was given, before we call it
+ * stuck. */
 #define SLACK_MS   5000
 #define DESTROY_MS 5000
 

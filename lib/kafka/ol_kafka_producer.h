@@ -37,7 +37,8 @@ struct ol_record {
 
 /* Makes the producer and takes the transactional id over: whoever had it before is fenced, and its
  * open transaction is resolved. Bounded by OL_KAFKA_STARTUP_MS and the time an old transaction
- * takes to end. OL_UNREACHABLE: nobody answered. OL_RETRY: the coordinator was not ready in time. */
+ * takes to end. OL_UNREACHABLE: nobody answered. OL_RETRY: the coordinator was not ready in
+ * time. */
 enum ol_class ol_producer_open(const struct ol_kafka_settings *settings,
                                const char *transactional_id, struct ol_producer **ret_producer,
                                struct ol_error *reterr);

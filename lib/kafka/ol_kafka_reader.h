@@ -51,8 +51,8 @@ int64_t ol_reader_position(const struct ol_reader *reader, size_t index);
 bool ol_reader_at_end(const struct ol_reader *reader);
 
 /* First offset and end as this handle sees it: read_uncommitted gives the high watermark,
- * read_committed the last stable offset. Asks the broker (never a cache); ret_low NULL: the first offset
- * is not asked. */
+ * read_committed the last stable offset. Asks the broker (never a cache); ret_low NULL: the first
+ * offset is not asked. */
 enum ol_class ol_reader_watermarks(struct ol_reader *reader, const char *topic, int32_t partition,
                                    int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                    struct ol_error *reterr);

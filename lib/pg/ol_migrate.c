@@ -84,7 +84,7 @@ const char *ol_migration_state_name(enum ol_migration_state state)
     return state_names[state];
 }
 
-/* ---- the file format ------------------------------------------------------------------------- */
+/* ---- the file format ---- */
 
 bool ol_migration_version(const char *file, char ret_version[OL_MIGRATION_VERSION_BYTES])
 {
@@ -194,7 +194,7 @@ enum ol_class ol_migration_parse(const char *file, const char *text, size_t byte
     return OL_OK;
 }
 
-/* ---- the folder ------------------------------------------------------------------------------ */
+/* ---- the folder ---- */
 
 struct file {
     char *name, *path;
@@ -313,7 +313,7 @@ static enum ol_class read_folder(struct folder *folder, const char *path, struct
     return class;
 }
 
-/* ---- what was applied ------------------------------------------------------------------------ */
+/* ---- what was applied ---- */
 
 /* The row of a version, or -1. */
 static int find_applied(const struct ol_pg_rows *applied, const char *version)
@@ -391,7 +391,7 @@ static enum ol_class ensure_tables(struct ol_pg *db, struct ol_error *reterr)
     return ol_pg_script(db, "migrate/create_tables", create_tables, NULL, reterr);
 }
 
-/* ---- applying -------------------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 static enum ol_class record(struct ol_pg *db, const struct file *file, struct ol_error *reterr)
 {
@@ -416,7 +416,8 @@ static int line_of(const struct ol_migration_text *text, const char *up, size_t 
     return line;
 }
 
-/* The server names a position for some errors only; for the others we know which statement it was. */
+/* The server names a position for some errors only; for the others we know which statement it
+ * was. */
 static enum ol_class run_script(struct ol_pg *db, const struct file *file, struct ol_error *reterr)
 {
     struct ol_pg_place place = {0};

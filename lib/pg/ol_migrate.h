@@ -66,7 +66,7 @@ enum ol_class ol_migrate_up(struct ol_pg *db, const char *folder, int wait_ms,
 enum ol_class ol_migrate_status(struct ol_pg *db, const char *folder, ol_migrate_report *report,
                                 void *context, int *ret_pending, struct ol_error *reterr);
 
-/* ---- the file format, pure ------------------------------------------------------------------- */
+/* ---- the file format, pure ---- */
 
 /* Where the up part stands in a file's text. */
 struct ol_migration_text {

@@ -11,7 +11,7 @@ const struct ol_pg_statement ol_pg_stmt_begin_snapshot = {
 const struct ol_pg_statement ol_pg_stmt_commit = {.name = "commit", .sql = "COMMIT"};
 const struct ol_pg_statement ol_pg_stmt_rollback = {.name = "rollback", .sql = "ROLLBACK"};
 
-/* ---- parameters ------------------------------------------------------------------------------ */
+/* ---- parameters ---- */
 
 static unsigned char *add_scalar(struct ol_pg_params *params, enum ol_pg_type type, int bytes)
 {
@@ -85,7 +85,7 @@ static void bind_params(const struct ol_pg_params *params, struct bound *ret_bou
     }
 }
 
-/* ---- statements and the pipeline ------------------------------------------------------------- */
+/* ---- statements and the pipeline ---- */
 
 static enum ol_class check_types(struct ol_pg_known *known, const struct bound *bound,
                                  struct ol_error *reterr)
@@ -370,7 +370,7 @@ enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,
     }
 }
 
-/* ---- transactions ---------------------------------------------------------------------------- */
+/* ---- transactions ---- */
 
 enum ol_class ol_pg_begin(struct ol_pg *db, struct ol_error *reterr)
 {

@@ -29,7 +29,7 @@ struct pg_result; /* libpq's PGresult */
 #define OL_PG_PREPARED_MAX 96 /* statements and COPY targets of one connection */
 #define OL_PG_NO_TIMEOUT   (-1)
 
-/* ---- connection ------------------------------------------------------------------------------ */
+/* ---- connection ---- */
 
 /* Times in ms: 0 takes the default beside it, OL_PG_NO_TIMEOUT none. Strings are copied. */
 struct ol_pg_options {
@@ -75,7 +75,7 @@ const char *ol_pg_sqlstate(const struct ol_pg *db);
 /* The class of a SQLSTATE (five characters; NULL or "": OL_FATAL). */
 enum ol_class ol_pg_class(const char *sqlstate);
 
-/* ---- parameters ------------------------------------------------------------------------------ */
+/* ---- parameters ---- */
 
 /*
  * The parameters $1, $2 ... in order. Zero-initialise, then add. Owns no memory: texts and
@@ -97,7 +97,7 @@ void ol_pg_param_int16(struct ol_pg_params *params, int16_t value);
 void ol_pg_param_text(struct ol_pg_params *params, const char *text, size_t bytes);
 void ol_pg_param_array(struct ol_pg_params *params, struct ol_pg_array *array);
 
-/* ---- statements and their rows --------------------------------------------------------------- */
+/* ---- statements and their rows ---- */
 
 enum ol_pg_null { OL_PG_NOT_NULL, OL_PG_NULLABLE };
 
@@ -144,7 +144,7 @@ enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *stateme
                          const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
                          struct ol_error *reterr);
 
-/* ---- several statements in one round trip ---------------------------------------------------- */
+/* ---- several statements in one round trip ---- */
 
 /*
  * queue ... -> send -> (other work) -> receive. Without a BEGIN among them, all statements
@@ -174,7 +174,7 @@ size_t ol_pg_queued(const struct ol_pg *db);
 enum ol_class ol_pg_receive(struct ol_pg *db, struct ol_pg_rows *ret_rows, size_t count,
                             int wait_ms, struct ol_error *reterr);
 
-/* ---- transactions ---------------------------------------------------------------------------- */
+/* ---- transactions ---- */
 
 enum ol_class ol_pg_begin(struct ol_pg *db, struct ol_error *reterr);
 
@@ -192,7 +192,7 @@ enum ol_class ol_pg_rollback(struct ol_pg *db, struct ol_error *reterr);
 
 bool ol_pg_in_transaction(const struct ol_pg *db);
 
-/* ---- reading rows (binary results of exec and receive) --------------------------------------- */
+/* ---- reading rows (binary results of exec and receive) ---- */
 
 /* row < rows->count, column within statement->columns and of that type: asserted. A NULL reads as
  * 0, false, {NULL, 0} or an empty array. */
@@ -220,7 +220,7 @@ struct ol_pg_elements ol_pg_elements(const struct ol_pg_rows *rows, int row, int
 bool ol_pg_next_int64(struct ol_pg_elements *elements, int64_t *ret_value);
 bool ol_pg_next_text(struct ol_pg_elements *elements, struct ol_pg_text *ret_value);
 
-/* ---- for command-line tools: text in, text out ----------------------------------------------- */
+/* ---- for command-line tools: text in, text out ---- */
 
 /* One query, not prepared, results as PostgreSQL prints them. `name` is for errors. */
 enum ol_class ol_pg_select(struct ol_pg *db, const char *name, const char *sql,
@@ -242,7 +242,7 @@ struct ol_pg_place {
 enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,
                            struct ol_pg_place *ret_place, struct ol_error *reterr);
 
-/* ---- OL_AUTO --------------------------------------------------------------------------------- */
+/* ---- OL_AUTO ---- */
 
 /* OL_AUTO(ol_pg) struct ol_pg *db = NULL;   OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
  * OL_AUTO(ol_pg_array) struct ol_pg_array skus;  (after init) */

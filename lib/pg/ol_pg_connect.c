@@ -24,7 +24,7 @@ static const struct ol_pg_statement session_set = {
            " set_config('DateStyle', 'ISO', false),"
            " set_config('jit', 'off', false)",
 };
-/* ---- opening and closing --------------------------------------------------------------------- */
+/* ---- opening and closing ---- */
 
 static void copy_options(struct ol_pg *db, const struct ol_pg_options *from)
 {
@@ -297,7 +297,7 @@ struct ol_pg_known *ol_pg_know(struct ol_pg *db, const char *name)
     return known;
 }
 
-/* ---- waiting --------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 int64_t ol_pg_deadline_us(const struct ol_pg *db, int wait_ms)
 {

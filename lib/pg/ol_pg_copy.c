@@ -199,7 +199,7 @@ void ol_pg_copy_release(struct ol_pg_copy *copy)
     ol_pg_buffer_release(&copy->buffer);
 }
 
-/* ---- arrays ---------------------------------------------------------------------------------- */
+/* ---- arrays ---- */
 
 void ol_pg_put_array_end(struct ol_pg_copy *copy)
 {

@@ -54,7 +54,7 @@ void ol_pg_copy_release(struct ol_pg_copy *copy);
 /* Writes the buffer to the server, waiting if it must; row_end calls it. */
 enum ol_class ol_pg_copy_flush(struct ol_pg_copy *copy, struct ol_error *reterr);
 
-/* ---- one row --------------------------------------------------------------------------------- */
+/* ---- one row ---- */
 
 static inline void ol_pg_copy_row(struct ol_pg_copy *copy)
 {
@@ -136,7 +136,7 @@ static inline void ol_pg_put_null(struct ol_pg_copy *copy)
     ol_pg_write_null(&copy->buffer);
 }
 
-/* ---- arrays: array_begin -> element ... -> array_end ----------------------------------------- */
+/* ---- arrays: array_begin -> element ... -> array_end ---- */
 
 /* `type`: OL_PG_..._ARRAY of the next column. */
 static inline void ol_pg_put_array_begin(struct ol_pg_copy *copy, enum ol_pg_type type)
@@ -169,7 +169,7 @@ static inline void ol_pg_element_text(struct ol_pg_copy *copy, const char *text,
 /* Fills in length and head. */
 void ol_pg_put_array_end(struct ol_pg_copy *copy);
 
-/* ---- OL_AUTO --------------------------------------------------------------------------------- */
+/* ---- OL_AUTO ---- */
 
 /* OL_AUTO(ol_pg_copy) struct ol_pg_copy copy = {0}; */
 static inline void ol_pg_copy_auto(struct ol_pg_copy *copy)

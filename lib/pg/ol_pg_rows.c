@@ -9,7 +9,7 @@ void ol_pg_rows_release(struct ol_pg_rows *rows)
     *rows = (struct ol_pg_rows){0};
 }
 
-/* ---- checks at arrival ----------------------------------------------------------------------- */
+/* ---- checks at arrival ---- */
 
 enum ol_class ol_pg_check_columns(const char *name, const struct pg_result *result,
                                   const struct ol_pg_column *columns, struct ol_error *reterr)
@@ -47,7 +47,7 @@ enum ol_class ol_pg_check_nulls(const char *name, const struct pg_result *result
     return OL_OK;
 }
 
-/* ---- columns --------------------------------------------------------------------------------- */
+/* ---- columns ---- */
 
 /* The bytes of a field of that type (0: any), or NULL. */
 static const char *field(const struct ol_pg_rows *rows, int row, int column, enum ol_pg_type type)
@@ -110,7 +110,7 @@ struct ol_pg_text ol_pg_text(const struct ol_pg_rows *rows, int row, int column)
     return slice(rows, row, column, at);
 }
 
-/* ---- arrays ---------------------------------------------------------------------------------- */
+/* ---- arrays ---- */
 
 #define DIMENSIONS_MAX 6 /* PostgreSQL's MAXDIM; more than one are read in storage order */
 
@@ -177,7 +177,7 @@ bool ol_pg_next_text(struct ol_pg_elements *elements, struct ol_pg_text *ret_val
     return true;
 }
 
-/* ---- text results ---------------------------------------------------------------------------- */
+/* ---- text results ---- */
 
 const char *ol_pg_string(const struct ol_pg_rows *rows, int row, int column)
 {

@@ -86,7 +86,7 @@ static inline unsigned char *ol_pg_buffer_take(struct ol_pg_buffer *buffer, size
     return at;
 }
 
-/* ---- big-endian, one store each -------------------------------------------------------------- */
+/* ---- big-endian, one store each ---- */
 
 static inline void ol_pg_store16(unsigned char *at, uint16_t value)
 {
@@ -127,7 +127,7 @@ static inline uint64_t ol_pg_fetch64(const void *at)
     return __builtin_bswap64(value);
 }
 
-/* ---- timestamptz: PostgreSQL counts microseconds from 2000-01-01 UTC, we from 1970 ----------- */
+/* ---- timestamptz: PostgreSQL counts microseconds from 2000-01-01 UTC, we from 1970 ---- */
 
 #define OL_PG_EPOCH_US INT64_C(946684800000000)
 
@@ -146,7 +146,7 @@ static inline int64_t ol_pg_us_from_wire(int64_t wire_us)
     return wire_us > INT64_MAX - OL_PG_EPOCH_US ? INT64_MAX : wire_us + OL_PG_EPOCH_US;
 }
 
-/* ---- one field or element: length, then bytes ------------------------------------------------ */
+/* ---- one field or element: length, then bytes ---- */
 
 static inline void ol_pg_write_null(struct ol_pg_buffer *buffer)
 {
@@ -211,7 +211,7 @@ static inline void ol_pg_write_bytes(struct ol_pg_buffer *buffer, const void *da
         memcpy(at + 4, data, bytes);
 }
 
-/* ---- the head of an array -------------------------------------------------------------------- */
+/* ---- the head of an array ---- */
 
 #define OL_PG_ARRAY_HEAD_BYTES  20
 #define OL_PG_EMPTY_ARRAY_BYTES 12

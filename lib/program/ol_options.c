@@ -138,9 +138,7 @@ void ol_option_env_name(const struct ol_option_row *row, const char *suffix,
     stpcpy(stpcpy(stpcpy(ret_name, "ORDERLOG_"), name), suffix);
 }
 
-/*
- * Did you mean ...?
- */
+/* ---- did you mean ...? ---- */
 
 /* Fewest insertions, deletions and replacements that make one word the other. */
 static size_t edit_distance(const char *left, const char *right)
@@ -211,9 +209,7 @@ static enum ol_class keep(struct reading *reading, const struct ol_option_row *r
     return OL_OK;
 }
 
-/*
- * librdkafka's properties.
- */
+/* ---- librdkafka's properties ---- */
 
 static enum ol_class set_property(struct reading *reading, const char *name, size_t name_bytes,
                                   const char *value, const char *origin)
@@ -248,9 +244,7 @@ static enum ol_class read_property_flag(struct reading *reading, const char *tex
     return set_property(reading, text, (size_t)(equals - text), equals + 1, "flag");
 }
 
-/*
- * Flags.
- */
+/* ---- flags ---- */
 
 static enum ol_class unknown_flag(const struct reading *reading, const char *flag)
 {
@@ -334,9 +328,7 @@ static enum ol_class read_flags(struct reading *reading, int argc, char *const a
     return OL_OK;
 }
 
-/*
- * Environment.
- */
+/* ---- environment ---- */
 
 static enum ol_class read_secret_file(struct reading *reading, const struct ol_option_row *row,
                                       const char *env_name, const char *path)
@@ -383,9 +375,7 @@ static enum ol_class read_environment(struct reading *reading)
     return OL_OK;
 }
 
-/*
- * INI file.
- */
+/* ---- INI file ---- */
 
 static enum ol_class ini_fail(struct ini_reading *ini, const char *what, const char *name)
 {
@@ -496,9 +486,7 @@ static enum ol_class read_ini(struct reading *reading)
     return OL_OK;
 }
 
-/*
- * From texts to values.
- */
+/* ---- from texts to values ---- */
 
 /* How an error names where a text came from: "--slot", "ORDERLOG_SLOT", "file.ini:3: slot". */
 static enum ol_class bad_value(const struct reading *reading, size_t id, const char *format, ...)

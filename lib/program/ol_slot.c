@@ -1,10 +1,10 @@
 #include "lib/program/ol_slot.h"
 
-#include "lib/pg/ol_pg.h"
-#include "lib/program/ol_run.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/pg/ol_pg.h"
+#include "lib/program/ol_run.h"
 
 #define TRIES        30
 #define TRY_EVERY_MS 100

@@ -1,5 +1,6 @@
 /*
- * lib/program/ol_table.h - rows for people (aligned columns) or for programs (a JSON object a line).
+ * lib/program/ol_table.h - rows for people (aligned columns) or for programs (a JSON object a
+ * line).
  *
  * init -> { add a cell for each column } per row -> print -> clear or release.
  * Nothing is written before print, so that columns can be as wide as their widest cell. Text that a

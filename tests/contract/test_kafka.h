@@ -41,8 +41,8 @@ void test_clean(void);
 int64_t test_now_ms(void);
 uint64_t test_now_us(void);
 
-/* Everything of these partitions from offset 0 to the end. Keys and values are texts that live until
- * test_clean(). */
+/* Everything of these partitions from offset 0 to the end. Keys and values are texts that live
+ * until test_clean(). */
 size_t test_read_all(const char *topic, int partition_count, enum ol_isolation isolation,
                      struct ol_message *messages, size_t max);
 

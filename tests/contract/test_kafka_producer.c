@@ -20,8 +20,9 @@ static void write_one(struct ol_producer *producer, const char *topic, const cha
     MUST(ol_producer_produce(producer, &record, 1, reterr));
 }
 
-/* The broker answers INVALID_TXN_STATE to an abort that overtakes the transaction's first partition:
- * there is nothing to abort then. Either way the producer is tainted and the caller renews it. */
+/* The broker answers INVALID_TXN_STATE to an abort that overtakes the transaction's first
+ * partition: there is nothing to abort then. Either way the producer is tainted and the caller
+ * renews it. */
 static void abort_transaction(struct ol_producer *producer)
 {
     struct ol_error error = {0};

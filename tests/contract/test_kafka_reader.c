@@ -22,8 +22,9 @@ static int64_t high_of(struct ol_reader *reader, const char *topic)
     return high;
 }
 
-/* The broker answers INVALID_TXN_STATE to an abort that overtakes the transaction's first partition:
- * there is nothing to abort then. Either way the producer is tainted and the caller renews it. */
+/* The broker answers INVALID_TXN_STATE to an abort that overtakes the transaction's first
+ * partition: there is nothing to abort then. Either way the producer is tainted and the caller
+ * renews it. */
 static void abort_transaction(struct ol_producer *producer)
 {
     struct ol_error error = {0};

@@ -7,7 +7,7 @@
 
 #include "lib/base/ol_clock.h"
 
-/* ---- connection ---------------------------------------------------------------------------- */
+/* ---- connection ---- */
 
 /* A loopback socket that listens (and never accepts) or only held its port once. */
 static int open_port(bool listens, char dsn[128])
@@ -156,7 +156,7 @@ Test(ol_pg_reconnect, works_after_a_kill_in_the_middle_of_a_pipeline)
     pg_ok(ol_pg_exec(db, &one, NULL, NULL, reterr));
 }
 
-/* ---- statements --------------------------------------------------------------------------- */
+/* ---- statements ---- */
 
 static const struct ol_pg_statement scalars = {
     .name = "test/scalars",
@@ -442,7 +442,7 @@ Test(ol_pg_exec, a_lock_timeout_is_retry_and_a_stale_snapshot_conflict)
     pg_script(first, "DROP TABLE orderlog_test_lock");
 }
 
-/* ---- pipeline ------------------------------------------------------------------------------ */
+/* ---- pipeline ---- */
 
 static const struct ol_pg_statement add = {.name = "test/add", .sql = "INSERT INTO t VALUES ($1)"};
 static const struct ol_pg_statement count_rows = {
@@ -588,7 +588,7 @@ Test(ol_pg_queue, refuses_more_than_its_limit)
     pg_ok(ol_pg_receive(db, NULL, 0, 0, reterr));
 }
 
-/* ---- transactions and text ------------------------------------------------------------------ */
+/* ---- transactions and text ---- */
 
 Test(ol_pg_begin_snapshot, sees_one_moment)
 {

@@ -217,7 +217,7 @@ Test(ol_pg_copy_row_end, a_killed_backend_is_retry)
     pg_ok(ol_pg_copy_end(&copy, NULL, reterr));
 }
 
-/* ---- speed: ORDERLOG_PG_BENCH=1, figures on stderr, nothing asserted -------------------------- */
+/* ---- speed: ORDERLOG_PG_BENCH=1, figures on stderr, nothing asserted ---- */
 
 static const struct ol_pg_copy_target orders = {
     .name = "bench/orders",

@@ -216,7 +216,7 @@ Test(ol_migrate_up, waits_for_another_and_says_so)
                      "0");
 }
 
-/* ---- dbmate itself, where it is installed: ORDERLOG_DBMATE names its binary ------------------- */
+/* ---- dbmate itself, where it is installed: ORDERLOG_DBMATE names its binary ---- */
 
 static void dbmate(struct bench *bench, const char *verb, char *ret_said, size_t size)
 {

@@ -1,12 +1,12 @@
 /*
- * tests/contract/test_projection_load.c - rows read back as the states of a worker, and the plans by
- * which they are found.
+ * tests/contract/test_projection_load.c - rows read back as the states of a worker, and the plans
+ * by which they are found.
  */
 #include "test_projection_play.h"
 
 #include "projections/load_statements.h"
 
-/* ---- loading --------------------------------------------------------------------------------- */
+/* ---- loading ---- */
 
 Test(load, finds_nothing_where_there_is_nothing)
 {
@@ -158,7 +158,7 @@ Test(load, looks_keys_up_in_indexes_whatever_the_statistics_say)
     history_free(history);
 }
 
-/* ---- plans ----------------------------------------------------------------------------------- */
+/* ---- plans ---- */
 
 /* Each table's rows are found through an index and a condition on it. */
 static void all_lookups(struct ol_pg *db, const char *explain)

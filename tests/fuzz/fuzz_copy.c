@@ -1,13 +1,14 @@
 /*
  * tests/fuzz/fuzz_copy.c - any table, any values: the rows of a COPY are what PostgreSQL reads.
  *
- * Bytes choose the columns and the values. The rows are taken apart by a second reading of the format
- * (capture.h), and every byte of them must be the one that a plain writer, here, puts there.
+ * Bytes choose the columns and the values. The rows are taken apart by a second reading of the
+ * format (capture.h), and every byte of them must be the one that a plain writer, here, puts there.
  */
 #include "tests/fuzz/capture.h"
-#include "tests/fuzz/fuzz.h"
 
 #include <string.h>
+
+#include "tests/fuzz/fuzz.h"
 
 #define COLUMNS_MAX 8
 #define ROWS_MAX    16

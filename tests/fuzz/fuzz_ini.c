@@ -5,10 +5,11 @@
  * default, and reading it once more gives the same.
  */
 #include "lib/program/ol_options_table.h"
-#include "tests/fuzz/feed.h"
-#include "tests/fuzz/fuzz.h"
 
 #include <string.h>
+
+#include "tests/fuzz/feed.h"
+#include "tests/fuzz/fuzz.h"
 
 static void check_number(const struct ol_option_row *row, const struct ol_options *options)
 {

@@ -50,7 +50,8 @@ static bool strike_part(enum context context, int32_t partition)
     }
 }
 
-/* Everybody stops, something is lost, all start again: who rests on it must halt, and nobody else. */
+/* Everybody stops, something is lost, all start again: who rests on it must halt, and nobody
+ * else. */
 static void strike(void)
 {
     enum context context = (enum context)sim_below(CONTEXT_COUNT);

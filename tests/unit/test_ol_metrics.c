@@ -1,11 +1,12 @@
 #include "lib/base/ol_clock.h"
-#include "lib/http/ol_metrics.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "lib/http/ol_metrics.h"
 
 static char *exposition;
 

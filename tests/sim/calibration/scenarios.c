@@ -1,5 +1,10 @@
 #include "tests/sim/calibration/stage.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "domain/payments.h"
 #include "lib/base/ol_clock.h"
 #include "lib/kafka/ol_kafka_admin.h"
@@ -7,11 +12,6 @@
 #include "lib/kafka/ol_kafka_producer.h"
 #include "lib/kafka/ol_kafka_reader.h"
 #include "projections/write_thread.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define ALONE  (2 * STAGE_PARTITIONS) /* commands and steps */
 #define SHARED (ALONE / 2)
