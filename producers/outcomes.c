@@ -63,13 +63,14 @@ static enum ol_class note_end(struct outcomes *outcomes, struct lane *lane, int 
 {
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
     int64_t until_us = ol_clock_monotonic_us() + (int64_t)timeout_ms * 1000, low;
-    enum ol_class class;
-    while ((class = ol_reader_watermarks(outcomes->reader, outcomes->topics[lane->context].text,
-                                         lane->partition, timeout_ms, &low, &lane->position,
-                                         reterr)) == OL_RETRY &&
-           ol_clock_monotonic_us() < until_us)
+    for (;;) {
+        enum ol_class class =
+            ol_reader_watermarks(outcomes->reader, outcomes->topics[lane->context].text,
+                                 lane->partition, timeout_ms, &low, &lane->position, reterr);
+        if (class != OL_RETRY || ol_clock_monotonic_us() >= until_us)
+            return class;
         nanosleep(&pause, NULL);
-    return class;
+    }
 }
 
 static enum ol_class make_lanes(struct outcomes *outcomes, const int32_t partitions[CONTEXT_COUNT],

@@ -267,8 +267,10 @@ static enum ol_class read_file(struct file *file, const char *folder, const char
         return ol_fail(reterr, OL_FATAL, "%s: out of memory", name);
     }
     enum ol_class class = read_text(file, &bytes, reterr);
-    if (class != OL_OK ||
-        (class = ol_migration_parse(file->path, file->text, bytes, &file->parsed, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = ol_migration_parse(file->path, file->text, bytes, &file->parsed, reterr);
+    if (class != OL_OK)
         return class;
     const struct ol_migration_text *parsed = &file->parsed;
     unsigned long long sum = ol_hash(file->text + parsed->up_at, parsed->up_bytes);
@@ -440,14 +442,18 @@ static enum ol_class apply_in_transaction(struct ol_pg *db, const struct file *f
                                           struct ol_error *reterr)
 {
     enum ol_class class = ol_pg_begin(db, reterr);
-    if (class != OL_OK || (class = run_script(db, file, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = run_script(db, file, reterr);
+    if (class != OL_OK)
         return class;
     if (!ol_pg_in_transaction(db))
         return ol_fail(reterr, OL_FATAL,
                        "%s: ends the transaction that it runs in, and isn't recorded; leave COMMIT "
                        "and ROLLBACK out",
                        file->path);
-    if ((class = record(db, file, reterr)) != OL_OK)
+    class = record(db, file, reterr);
+    if (class != OL_OK)
         return class;
     return ol_pg_commit(db, reterr);
 }
@@ -478,7 +484,10 @@ static enum ol_class apply_pending(struct ol_pg *db, const struct folder *folder
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows applied = {0};
     enum ol_class class = ensure_tables(db, reterr);
-    if (class != OL_OK || (class = load_applied(db, &applied, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = load_applied(db, &applied, reterr);
+    if (class != OL_OK)
         return class;
     int row = 0;
     tell_unknown(teller, folder, &applied, &row, NULL);
@@ -523,7 +532,10 @@ enum ol_class ol_migrate_up(struct ol_pg *db, const char *folder_path, int wait_
     int count = 0;
     assert(!ol_pg_in_transaction(db));
     enum ol_class class = read_folder(&folder, folder_path, reterr);
-    if (class != OL_OK || (class = take_lock(db, wait_ms, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = take_lock(db, wait_ms, reterr);
+    if (class != OL_OK)
         return class;
     class = apply_pending(db, &folder, &teller, &count, reterr);
     struct ol_pg_params key = {0};
@@ -542,7 +554,10 @@ enum ol_class ol_migrate_status(struct ol_pg *db, const char *folder_path,
     OL_AUTO(ol_pg_rows) struct ol_pg_rows applied = {0};
     struct teller teller = {report, context};
     enum ol_class class = read_folder(&folder, folder_path, reterr);
-    if (class != OL_OK || (class = load_applied(db, &applied, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = load_applied(db, &applied, reterr);
+    if (class != OL_OK)
         return class;
     int row = 0, pending = 0;
     for (size_t i = 0; i < folder.count; i++) {

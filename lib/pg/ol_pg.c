@@ -142,8 +142,11 @@ enum ol_class ol_pg_queue(struct ol_pg *db, const struct ol_pg_statement *statem
     known->sql = statement->sql;
     struct bound bound;
     bind_params(params, &bound);
-    if ((class = check_types(known, &bound, reterr)) != OL_OK ||
-        (class = enter_pipeline(db, statement->name, reterr)) != OL_OK)
+    class = check_types(known, &bound, reterr);
+    if (class != OL_OK)
+        return class;
+    class = enter_pipeline(db, statement->name, reterr);
+    if (class != OL_OK)
         return class;
 
     bool prepares = known->state == OL_PG_NEW;
@@ -328,8 +331,13 @@ enum ol_class ol_pg_select(struct ol_pg *db, const char *name, const char *sql,
                            struct ol_error *reterr)
 {
     enum ol_class class = ol_pg_ready(db, name, reterr);
-    if (class != OL_OK || (class = queue_ready(db, name, params, reterr)) != OL_OK ||
-        (class = enter_pipeline(db, name, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = queue_ready(db, name, params, reterr);
+    if (class != OL_OK)
+        return class;
+    class = enter_pipeline(db, name, reterr);
+    if (class != OL_OK)
         return class;
     struct bound bound;
     bind_params(params, &bound);

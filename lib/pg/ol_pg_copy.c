@@ -77,8 +77,13 @@ enum ol_class ol_pg_copy_begin(struct ol_pg_copy *copy, struct ol_pg *db,
 {
     assert(!copy->db);
     enum ol_class class = ol_pg_ready(db, target->name, reterr);
-    if (class != OL_OK || (class = check_table(db, target, reterr)) != OL_OK ||
-        (class = start_copy(db, target, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = check_table(db, target, reterr);
+    if (class != OL_OK)
+        return class;
+    class = start_copy(db, target, reterr);
+    if (class != OL_OK)
         return class;
     *copy = (struct ol_pg_copy){.db = db, .target = target, .buffer = copy->buffer};
     while (target->columns[copy->column_count].name)
