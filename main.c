@@ -323,7 +323,13 @@ static int failed(const struct main_command *command, const struct ol_error *err
     command_name(command, name);
     bool named = strncmp(error->text, "orderlog ", strlen("orderlog ")) == 0;
     OL_AUTO(ol_text) struct ol_text line = {0}; /* what others wrote may stand in the sentence */
-    ol_text_add_shown(&line, error->text, strlen(error->text));
+    /* One for each host, or statements that somebody is to run, come as lines. */
+    for (const char *at = error->text; at; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (at > error->text)
+            ol_text_add_char(&line, '\n');
+        ol_text_add_shown(&line, at, strcspn(at, "\n"));
+    }
     fprintf(stderr, "%s%s%s%s\n", named ? "" : "orderlog ", named ? "" : name, named ? "" : ": ",
             line.failed ? "out of memory" : ol_text_string(&line));
     if (error->class == OL_USAGE)
@@ -338,7 +344,8 @@ static int run_command(const struct main_command *command, int count, char *cons
     command_name(command, name);
     struct ol_error error = {.class = OL_FATAL};
     struct ol_options options;
-    if (ol_options_init(&options, name, command->groups, count, words, &error))
+    unsigned groups = command->groups | (command->arguments_max ? OL_TAKES_ARGUMENTS : 0u);
+    if (ol_options_init(&options, name, groups, count, words, &error))
         return failed(command, &error);
 
     int exit_code = 0;

@@ -42,8 +42,13 @@ enum ol_class limits_run(const struct ol_options *options, struct ol_error *rete
         {"id_min", 1, "bytes", "refused: ID_INVALID; command and aggregate id: dead letter"},
         {"id_max", ID_BYTES_MAX, "bytes",
          "refused: ID_INVALID; command and aggregate id: dead letter"},
+        {"id_unseen", 0, "characters",
+         "refused as the other ids: controls, hidden characters, blanks but the plain space, and "
+         "that at either end"},
         {"detail", DETAIL_BYTES_MAX, "bytes", "refused: TEXT_TOO_LONG"},
         {"reason", REASON_BYTES_MAX, "bytes", "refused: TEXT_TOO_LONG"},
+        {"time_margin", 2, "days",
+         "refused: TIME_INVALID; so far from the ends of the years 1 and 9999"},
         {"quantity_min", 1, "units", "refused: QUANTITY_NOT_POSITIVE"},
         {"amount_min", 0, "minor units", "refused: AMOUNT_NEGATIVE"},
         {"amount_max", INT64_MAX, "minor units", "refused: AMOUNT_OVERFLOW (after every sum)"},

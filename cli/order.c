@@ -172,8 +172,11 @@ static enum ol_class not_found(struct page *page, struct ol_error *reterr)
                    ol_pg_string(&rows, 0, 0), ol_pg_string(&rows, 0, 1), ol_pg_string(&rows, 0, 2));
 }
 
-static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
+static enum ol_class read_once(struct page *page, struct ol_error *reterr)
 {
+    for (int i = 0; i < SECTION_COUNT; i++)
+        ol_table_clear(&page->tables[i]);
+    page->range_count = 0;
     enum ol_class class = ol_pg_begin_snapshot(page->session->db, reterr);
     for (int i = 0; i < SECTION_COUNT && !class; i++)
         class = read_section(page, i, reterr);
@@ -182,6 +185,16 @@ static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
     if (!class)
         class = read_ranges(page, reterr);
     return class ? class : ol_pg_rollback(page->session->db, reterr);
+}
+
+static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
+{
+    int tries = 0;
+    enum ol_class class;
+    do {
+        class = read_once(page, reterr);
+    } while (session_read_again(page->session, class, &tries));
+    return class;
 }
 
 /* ---- printing ---- */

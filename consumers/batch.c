@@ -49,6 +49,7 @@ void batch_clear(struct batch *batch)
     batch->count = batch->decided = batch->input_bytes = 0;
     batch->record_count = batch->output_bytes = batch->offset_count = 0;
     batch->events = batch->steps = 0;
+    batch->dead_steps = 0;
     batch->total = (struct receipt){0};
 }
 
@@ -246,6 +247,7 @@ static bool sink_dead_letter(void *self, const struct core_input *input, const c
         return false;
     record.headers = headers;
     record.header_count = count;
+    batch->dead_steps += input->source == CAUSE_STEPS;
     return add_record(batch, &record);
 }
 

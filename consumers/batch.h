@@ -41,6 +41,7 @@ struct batch {
     struct ol_record *records;
     size_t record_count, record_capacity, output_bytes;
     uint32_t events, steps; /* among the records */
+    int32_t dead_steps;     /* inputs from the steps topic that were put aside */
     struct core_offset offsets[PARTITIONS_MAX];
     size_t offset_count;
     uint64_t receipts[PARTITIONS_MAX]; /* digests (ol_hash_record) of those that were written */

@@ -110,7 +110,9 @@ static bool read_sagas(struct gauges *gauges)
     const struct ol_pg_options options = {.dsn = gauges->options->pg_dsn,
                                           .application_name = "orderlog-gauges",
                                           .statement_timeout_ms = STATEMENT_MS,
-                                          .read_only = true};
+                                          .read_only = true,
+                                          .primary = true,
+                                          .pooled = ol_options_pooled(gauges->options)};
     if (!gauges->db && ol_pg_open(&options, &gauges->db, &error))
         return false;
     if (!ol_pg_usable(gauges->db) && ol_pg_reconnect(gauges->db, &error))

@@ -47,11 +47,14 @@ static void metrics_init(struct loop_metrics *metrics, const char *context)
     *metrics = (struct loop_metrics){
         .commands_in = ol_metric(OL_METRIC_INPUTS, context, "command"),
         .steps_in = ol_metric(OL_METRIC_INPUTS, context, "step"),
-        .decided = ol_metric(OL_METRIC_COMMANDS, context, "decided"),
-        .refused = ol_metric(OL_METRIC_COMMANDS, context, "refused"),
-        .repeated = ol_metric(OL_METRIC_COMMANDS, context, "repeated"),
+        .decided = ol_metric(OL_METRIC_COMMANDS, context, "command", "decided"),
+        .refused = ol_metric(OL_METRIC_COMMANDS, context, "command", "refused"),
+        .repeated = ol_metric(OL_METRIC_COMMANDS, context, "command", "repeated"),
+        .steps_decided = ol_metric(OL_METRIC_COMMANDS, context, "step", "decided"),
+        .steps_ignored = ol_metric(OL_METRIC_COMMANDS, context, "step", "ignored"),
         .passed_on = ol_metric(OL_METRIC_PASSED_ON, context),
-        .dead_lettered = ol_metric(OL_METRIC_DEAD_LETTERS, context),
+        .dead_lettered = ol_metric(OL_METRIC_DEAD_LETTERS, context, "command"),
+        .steps_dead_lettered = ol_metric(OL_METRIC_DEAD_LETTERS, context, "step"),
         .events = ol_metric(OL_METRIC_EVENTS, context),
         .steps = ol_metric(OL_METRIC_STEPS, context),
         .committed = ol_metric(OL_METRIC_KAFKA_TRANSACTIONS, context, "committed"),
@@ -125,8 +128,11 @@ static enum ol_class open_database(struct loop *loop, struct ol_error *reterr)
     char name[64];
     snprintf(name, sizeof name, CLIENT_ID, context_name(loop->context),
              (long long)loop->options->slot);
-    const struct ol_pg_options options = {
-        .dsn = loop->options->pg_dsn, .application_name = name, .read_only = true};
+    const struct ol_pg_options options = {.dsn = loop->options->pg_dsn,
+                                          .application_name = name,
+                                          .read_only = true,
+                                          .primary = true,
+                                          .pooled = ol_options_pooled(loop->options)};
     enum ol_class class = ol_pg_open(&options, &loop->db, reterr);
     if (class)
         return class;
@@ -475,19 +481,27 @@ static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
     return OL_OK;
 }
 
+/* A receipt counts commands and steps together. Only commands are refused, repeated or passed on,
+ * and only steps are ignored, so what was put aside of each tells what was decided of each. */
 static void count_batch(struct loop *loop, const struct batch *batch)
 {
     const struct loop_metrics *metrics = &loop->metrics;
-    size_t commands = 0;
+    int64_t commands = 0, steps;
     for (size_t i = 0; i < batch->decided; i++)
         commands += batch->inputs[i].source == CAUSE_COMMANDS;
-    ol_series_add(metrics->commands_in, (int64_t)commands);
-    ol_series_add(metrics->steps_in, (int64_t)(batch->decided - commands));
-    ol_series_add(metrics->decided, batch->total.decided);
+    steps = (int64_t)batch->decided - commands;
+    int64_t steps_decided = steps - batch->total.ignored - batch->dead_steps;
+    domain_assert(0 <= steps_decided && steps_decided <= batch->total.decided);
+    ol_series_add(metrics->commands_in, commands);
+    ol_series_add(metrics->steps_in, steps);
+    ol_series_add(metrics->decided, batch->total.decided - steps_decided);
+    ol_series_add(metrics->steps_decided, steps_decided);
+    ol_series_add(metrics->steps_ignored, batch->total.ignored);
     ol_series_add(metrics->refused, batch->total.refused);
     ol_series_add(metrics->repeated, batch->total.repeated);
     ol_series_add(metrics->passed_on, batch->total.passed_on);
-    ol_series_add(metrics->dead_lettered, batch->total.dead_lettered);
+    ol_series_add(metrics->dead_lettered, batch->total.dead_lettered - batch->dead_steps);
+    ol_series_add(metrics->steps_dead_lettered, batch->dead_steps);
     ol_series_add(metrics->events, batch->events);
     ol_series_add(metrics->steps, batch->steps);
     struct overlay_stats stats = overlay_stats(core_overlay(loop->core));

@@ -37,7 +37,8 @@ enum loop_status {
 /* The series that a loop updates: looked up once. */
 struct loop_metrics {
     struct ol_series *commands_in, *steps_in;
-    struct ol_series *decided, *refused, *repeated, *passed_on, *dead_lettered;
+    struct ol_series *decided, *refused, *repeated, *passed_on, *dead_lettered; /* commands */
+    struct ol_series *steps_decided, *steps_ignored, *steps_dead_lettered;
     struct ol_series *events, *steps;
     struct ol_series *committed, *aborted, *commit_time, *renewed;
     struct ol_series *takeovers, *overlay_entries, *overlay_bytes, *overlay_wait;

@@ -19,7 +19,8 @@ static inline struct refusal accepted(void)
     return (struct refusal){.code = ACCEPTED};
 }
 
-/* True for 1 to ID_BYTES_MAX bytes without control characters (C0, DEL, and C1 as UTF-8 has it). */
+/* True for 1 to ID_BYTES_MAX bytes in which everything is seen: lib/base/ol_unseen.h, the one table
+ * of what is not. */
 bool id_is_clean(struct text id);
 
 /* ID_INVALID, with the id as its subject. */

@@ -9,6 +9,7 @@
 #include "lib/base/ol_csv.h"
 #include "lib/base/ol_hash.h"
 #include "lib/base/ol_id.h"
+#include "lib/base/ol_unseen.h"
 #include "proto/codec.h"
 
 #define ARENA_BLOCK_BYTES (64 * 1024)
@@ -168,8 +169,7 @@ static enum ol_class make_ids(struct import_file *file, const struct ol_csv_fiel
     size_t prefix_bytes = strlen(prefix), bytes = prefix_bytes + key->size_bytes;
     if (!ol_id_clean(key->text, key->size_bytes) || bytes > OL_ID_MAX_BYTES)
         return ol_csv_fail(file->csv, key, reterr,
-                           "an id must be 1 to %zu bytes of UTF-8 without "
-                           "control characters; this has %zu",
+                           "an id must be 1 to %zu bytes of " OL_UNSEEN_RULE "; this has %zu",
                            (size_t)OL_ID_MAX_BYTES - prefix_bytes, key->size_bytes);
     char *id = ol_arena_alloc(&file->arena, bytes);
     if (!id)

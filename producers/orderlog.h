@@ -15,7 +15,8 @@
  * orderlog_error(). The library starts threads of its own (librdkafka), installs no signal handler,
  * prints nothing, and never ends the process but by abort() on a broken invariant.
  *
- * Text is UTF-8. Ids have 1 to 128 bytes without control characters. A NULL command id asks for a
+ * Text is UTF-8. Ids have 1 to 128 bytes in which everything is seen: no control or hidden
+ * character, no blank but the plain space, and that not at either end. A NULL command id asks for a
  * new one, which then can't be repeated after a crash: better derive it from your own key.
  */
 #ifndef ORDERLOG_H

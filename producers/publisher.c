@@ -5,6 +5,7 @@
 
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_id.h"
+#include "lib/base/ol_unseen.h"
 #include "lib/kafka/ol_kafka_admin.h"
 #include "proto/codec.h"
 
@@ -152,14 +153,10 @@ enum ol_class publisher_check(const struct command *command, struct ol_error *re
     const struct text *id = &command->metadata.command_id;
     struct text key = command_aggregate(command);
     if (!ol_id_clean(id->data, id->bytes))
-        return ol_fail(reterr, OL_POISON,
-                       "the command id must be 1 to %d bytes of UTF-8 without "
-                       "control characters",
+        return ol_fail(reterr, OL_POISON, "the command id must be 1 to %d bytes of " OL_UNSEEN_RULE,
                        ID_BYTES_MAX);
     if (!ol_id_clean(key.data, key.bytes))
-        return ol_fail(reterr, OL_POISON,
-                       "the %s must be 1 to %d bytes of UTF-8 without control "
-                       "characters",
+        return ol_fail(reterr, OL_POISON, "the %s must be 1 to %d bytes of " OL_UNSEEN_RULE,
                        command->context == CONTEXT_ORDERS      ? "order id"
                        : command->context == CONTEXT_INVENTORY ? "SKU"
                                                                : "customer id",

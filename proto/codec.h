@@ -7,8 +7,8 @@
  * Decoding: one walk over the wire bytes, by tables (wire.h), which checks structure and every text
  * for UTF-8, NUL and length. All results live in the caller's arena: the wire bytes may go at once.
  * Fields that the schema does not know are stepped over. On any class but OL_OK the result is
- * untouched. Times outside the years 1 to 9999 are TIME_NONE in a command (occurred_at) and poison
- * in what workers write; what is below a microsecond is cut off.
+ * untouched. Times outside the years 1 to 9999 are refused in a command (occurred_at) and poison in
+ * what workers write; what is below a microsecond is cut off.
  * Encoding gives the canonical form: fields in number order, defaults left out.
  * Pure but for the arena; safe from any thread with an arena of its own.
  */
@@ -41,7 +41,9 @@ struct bytes {
  *   TEXT_NOT_UTF8, TEXT_HAS_NUL  in any text but command id and aggregate id
  *   TEXT_TOO_LONG                actor, reason, correlation and causation id, traceparent: above
  *                                128 bytes; name, category, brand: above 512
- *   ID_INVALID                   a control character in a correlation or causation id
+ *   ID_INVALID                   what nobody sees in a correlation or causation id
+ *   TIME_INVALID                 occurred_at outside the years 1 to 9999, or in their first or last
+ *                                two days, or with nanoseconds that are none
  *   MESSAGE_TOO_LARGE            wire.size above MESSAGE_BYTES_MAX (subject empty)
  * Ids of customers, payments and lines, and currencies, are the domain's to judge.
  *

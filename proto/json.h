@@ -5,8 +5,9 @@
  *
  * Both walk the descriptors that protoc-c generates, so a new field needs nothing here.
  * Names are lowerCamelCase; 64-bit integers are strings; enums go by name; timestamps are RFC 3339
- * in UTC. Reading also takes the .proto's own names, integers as numbers or as strings, enums by
- * number, null for absent. Beyond the mapping: fields that the schema does not know are refused.
+ * in UTC. Reading also takes the .proto's own names, integers as strings or as numbers of any
+ * spelling (1e18, 7.0: exactly, see json_numbers.h), enums by number, null for absent. Beyond the
+ * mapping: fields that the schema does not know are refused.
  * Pure but for the arena and jansson's own memory; safe from any thread. A program that reads JSON
  * here has jansson's allocator set, once, as it starts (see json_read.c).
  */

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@
 #include "lib/base/ol_int.h"
 #include "proto/codec_tables.h"
 #include "proto/descriptors.h"
+#include "proto/json_numbers.h"
 #include "proto/wire.h"
 
 #define PATH_BYTES 160
@@ -172,14 +174,10 @@ static bool read_integer(struct walk *walk, const json_t *value, int64_t min, in
             return true;
         return fault(walk, "out of range");
     }
-    if (json_is_real(value)) {
-        double real = json_real_value(value);
-        if (real < -9007199254740992.0 || real > 9007199254740992.0 ||
-            real != (double)(int64_t)real)
-            return fault(walk, "must be a whole number; write large ones as strings");
-        *ret_number = (int64_t)real;
-        return (*ret_number >= min && *ret_number <= max) || fault(walk, "out of range");
-    }
+    if (json_is_real(value)) /* json_numbers() has made integers of all that are */
+        return fault(walk, fabs(json_real_value(value)) < JSON_NUMBER_BEYOND
+                               ? "must be a whole number"
+                               : "out of range");
     if (!json_is_string(value))
         return fault(walk, "must be a whole number, or a string of digits");
     switch (
@@ -359,6 +357,12 @@ static bool put_object(struct walk *walk, const ProtobufCMessageDescriptor *desc
 
 /* ---- messages ---- */
 
+static enum ol_class budget_spent(const struct ol_arena *arena, struct ol_error *reterr)
+{
+    return ol_fail(reterr, OL_RETRY, "the arena's budget of %zu bytes is spent",
+                   arena->budget_bytes);
+}
+
 /* Without memory for a longer text jansson 2.14 leaves characters out of it and goes on: "10:56"
  * becomes "10:6". So it is not to be believed once an allocation has failed. */
 static _Thread_local bool memory_failed;
@@ -376,12 +380,19 @@ __attribute__((constructor)) static void watch_memory(void)
     json_set_alloc_funcs(watched_malloc, free);
 }
 
-static enum ol_class parse(const char *json, size_t bytes, json_t **ret_root, size_t *ret_column,
-                           struct ol_error *reterr)
+/* Where it is broken is told by the text as it came, so that the column is the user's. */
+static enum ol_class parse(const char *json, size_t bytes, struct ol_arena *arena,
+                           json_t **ret_root, size_t *ret_column, struct ol_error *reterr)
 {
     json_error_t error;
+    const char *exact;
+    size_t exact_bytes;
+    if (!json_numbers(json, bytes, arena, &exact, &exact_bytes))
+        return budget_spent(arena, reterr);
     memory_failed = false;
-    *ret_root = json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &error);
+    *ret_root = json_loadb(exact, exact_bytes, JSON_REJECT_DUPLICATES, &error);
+    if (!*ret_root && exact != json)
+        json_decref(json_loadb(json, bytes, JSON_REJECT_DUPLICATES, &error));
     if (memory_failed)
         return ol_fail(reterr, OL_RETRY, "out of memory"); /* the caller lets go of the root */
     if (*ret_root)
@@ -401,8 +412,7 @@ static enum ol_class write_wire(enum context context, enum stream stream, const 
     size_t room = 2 * bytes + 16;
     uint8_t *buffer = ol_arena_alloc(arena, room);
     if (!buffer)
-        return ol_fail(reterr, OL_RETRY, "the arena's budget of %zu bytes is spent",
-                       arena->budget_bytes);
+        return budget_spent(arena, reterr);
     struct walk walk = {.writer = {.end = buffer + room, .size = room}, .reterr = reterr};
     if (!put_object(&walk, envelope_descriptor(context, stream), root))
         return OL_POISON;
@@ -416,7 +426,7 @@ enum ol_class json_to_wire(enum context context, enum stream stream, const char 
                            struct ol_error *reterr)
 {
     OL_AUTO(json) json_t *root = NULL;
-    enum ol_class class = parse(json, bytes, &root, ret_column, reterr);
+    enum ol_class class = parse(json, bytes, arena, &root, ret_column, reterr);
     if (class)
         return class;
     return write_wire(context, stream, root, bytes, arena, ret_wire, reterr);
@@ -474,7 +484,7 @@ enum ol_class json_decode_command(const char *json, size_t bytes, struct ol_aren
     enum context context = CONTEXT_ORDERS;
     struct bytes wire = {0};
     struct command command = {0};
-    enum ol_class class = parse(json, bytes, &root, ret_column, reterr);
+    enum ol_class class = parse(json, bytes, arena, &root, ret_column, reterr);
     if (class)
         return class;
     int found = find_context(root, &context);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "domain/message.h"
+#include "lib/base/ol_unseen.h"
 #include "lib/base/ol_utf8.h"
 
 static bool wire_decode(struct wire_reader *reader, const struct wire_message *message,
@@ -17,6 +18,10 @@ static void wire_encode(struct wire_writer *writer, const struct wire_message *m
 /* The years 1 to 9999, as protobuf's Timestamp has them. */
 #define SECONDS_MIN (-62135596800LL)
 #define SECONDS_MAX 253402300799LL
+
+/* A claim keeps two days from both ends: in another zone those times are in the year 0 or 10000,
+ * which many a reader of the rows can't hold. */
+#define CLAIM_MARGIN (2 * 86400)
 
 /* ---- faults ---- */
 
@@ -52,19 +57,25 @@ bool wire_poison(struct wire_reader *reader, const char *name, const uint8_t *at
     return false;
 }
 
-/* A fault of a text: poison, or the first to be refused. False: poison. */
+/* The first fault that is to be refused is the one that is told. */
+static void refuse(struct wire_reader *reader, const char *name, enum refusal_code code)
+{
+    if (reader->fault != ACCEPTED)
+        return;
+    reader->fault = code;
+    path_text(reader, name, reader->fault_path);
+    for (int i = 0; i < reader->depth; i++)
+        if (reader->path[i].index >= 0)
+            reader->fault_line = (int32_t)reader->path[i].index + 1;
+}
+
+/* A fault of a text: poison, or refused. False: poison. */
 static bool text_fault(struct wire_reader *reader, const struct wire_field *field,
                        const uint8_t *at, enum refusal_code code, const char *what)
 {
     if (reader->strict || (field->flags & WIRE_KEY))
         return wire_poison(reader, field->name, at, what);
-    if (reader->fault == ACCEPTED) {
-        reader->fault = code;
-        path_text(reader, field->name, reader->fault_path);
-        for (int i = 0; i < reader->depth; i++)
-            if (reader->path[i].index >= 0)
-                reader->fault_line = (int32_t)reader->path[i].index + 1;
-    }
+    refuse(reader, field->name, code);
     return true;
 }
 
@@ -219,8 +230,9 @@ static bool decode_time(struct wire_reader *reader, struct wire_span span, int64
     return true;
 }
 
-/* An invalid time (years 1 to 9999, nanoseconds below a second) is ignored in a command, and
- * poison in a step or an event. What is below a microsecond is cut off. */
+/* An invalid time (years 1 to 9999, nanoseconds below a second) is refused in a command, as is one
+ * at the ends of the calendar, and poison in a step or an event. What is below a microsecond is cut
+ * off. */
 bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const char *name,
                     int64_t *at_us)
 {
@@ -234,10 +246,13 @@ bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const ch
     }
     if (!read_bytes(reader, span, name, &bytes) || !decode_time(reader, bytes, &seconds, &nanos))
         return false;
-    bool good =
-        seconds >= SECONDS_MIN && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1000000000;
+    int64_t margin = reader->strict ? 0 : CLAIM_MARGIN;
+    bool good = seconds >= SECONDS_MIN + margin && seconds <= SECONDS_MAX - margin && nanos >= 0 &&
+                nanos < 1000000000;
     if (!good && reader->strict)
         return wire_poison(reader, name, at, "not a time within the years 1 to 9999");
+    if (!good)
+        refuse(reader, name, REFUSED_TIME_INVALID);
     *at_us = good ? seconds * 1000000 + nanos / 1000 : TIME_NONE;
     if (!good || nanos % 1000)
         reader->canonical = false;
@@ -254,7 +269,7 @@ static inline uint64_t not_plain(uint64_t word)
     return (word | (word + EACH_BYTE(1)) | ((word - EACH_BYTE(0x20)) & ~word)) & EACH_BYTE(0x80);
 }
 
-/* Printable ASCII throughout: what nearly every id is, and clean in every sense. */
+/* Printable ASCII throughout: what nearly every id is, and clean but for blanks at its ends. */
 static inline bool text_is_plain(const uint8_t *data, size_t size)
 {
     uint64_t word, bad = 0;
@@ -272,12 +287,28 @@ static inline bool text_is_plain(const uint8_t *data, size_t size)
     return !bad;
 }
 
-/* C0, DEL, and C1 as UTF-8 has it: what the domain's id_is_clean() knows. */
-static const uint8_t *find_control(const uint8_t *data, size_t size)
+/* What makes an id unclean; NULL: nothing does. Steps and events are ours, and their ids were clean
+ * when they were written: a log keeps what an older rule let pass, which is all but controls. */
+static const char *unclean(const struct wire_reader *reader, const uint8_t *data, size_t size,
+                           size_t *ret_position)
 {
-    for (size_t i = 0; i < size; i++)
-        if (data[i] < 0x20 || data[i] == 0x7f || (data[i] < 0xa0 && i && data[i - 1] == 0xc2))
-            return data + i;
+    static const char *const what[] = {
+        [OL_SEEN] = NULL,
+        [OL_UNSEEN_CONTROL] = "an id holds a control character",
+        [OL_UNSEEN_LAYOUT] = "an id holds a control of lines or direction",
+        [OL_UNSEEN_BLANK] = "an id holds a blank that is not the plain space",
+        [OL_UNSEEN_HIDDEN] = "an id holds a hidden character",
+        [OL_UNSEEN_EDGE] = "an id begins or ends with a blank",
+    };
+    const char *text = (const char *)data;
+    size_t from = 0, at = 0;
+    enum ol_unseen found;
+    while ((found = ol_unseen_find(text + from, size - from, &at)) != OL_SEEN) {
+        *ret_position = from + at;
+        if (!reader->strict || found == OL_UNSEEN_CONTROL)
+            return what[found];
+        from += at + ol_utf8_length(text + from + at, size - from - at);
+    }
     return NULL;
 }
 
@@ -295,7 +326,8 @@ static bool read_text(struct wire_reader *reader, const struct wire_field *field
         return true;
     }
     bool long_one = size > field->limit && field->limit != WIRE_NO_LIMIT;
-    if (!long_one && text_is_plain(bytes.at, size))
+    bool edged = bytes.at[0] == ' ' || bytes.end[-1] == ' ';
+    if (!long_one && text_is_plain(bytes.at, size) && !(edged && field->flags & WIRE_CLEAN))
         return true;
 
     enum refusal_code code = ACCEPTED;
@@ -304,13 +336,13 @@ static bool read_text(struct wire_reader *reader, const struct wire_field *field
     case OL_UTF8_BAD: code = REFUSED_TEXT_NOT_UTF8, what = "a text is not valid UTF-8"; break;
     case OL_UTF8_HAS_NUL: code = REFUSED_TEXT_HAS_NUL, what = "a text holds a NUL byte"; break;
     case OL_UTF8_OK: {
-        const uint8_t *control = field->flags & WIRE_CLEAN ? find_control(bytes.at, size) : NULL;
+        const char *fault =
+            field->flags & WIRE_CLEAN ? unclean(reader, bytes.at, size, &position) : NULL;
         if (long_one) {
             code = REFUSED_TEXT_TOO_LONG, what = "a text is longer than its field allows";
             position = field->limit;
-        } else if (control) {
-            code = REFUSED_ID_INVALID, what = "an id holds a control character";
-            position = (size_t)(control - bytes.at);
+        } else if (fault) {
+            code = REFUSED_ID_INVALID, what = fault;
         }
         break;
     }

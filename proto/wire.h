@@ -50,7 +50,7 @@ enum wire_type {
 
 /* What a text must be beside valid UTF-8 without NUL. */
 enum wire_text_flags {
-    WIRE_CLEAN = 1, /* no control characters */
+    WIRE_CLEAN = 1, /* everything in it is seen (ol_unseen.h); steps and events: no controls */
     WIRE_KEY = 2,   /* a fault is poison, even in a command; 1 byte or more */
 };
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "lib/base/ol_clock.h"
@@ -97,6 +98,28 @@ static enum ol_class verify_all(struct verify *verify, struct ol_error *reterr)
     return class ? class : ol_pg_rollback(verify->session->db, reterr);
 }
 
+static void forget(struct verify *verify)
+{
+    findings_release(&verify->findings);
+    memset(verify->progress, 0, sizeof verify->progress);
+    verify->confirmed = verify->captured = (struct verify_total){0};
+    verify->settled = false;
+}
+
+/* On a standby recovery may cancel what reads for long. */
+static enum ol_class verify_until_read(struct verify *verify, struct ol_error *reterr)
+{
+    int tries = 0;
+    enum ol_class class = verify_all(verify, reterr);
+    while (session_read_again(verify->session, class, &tries)) {
+        fprintf(stderr, "the standby cancelled the reading (%s); again from the beginning\n",
+                reterr->text);
+        forget(verify);
+        class = verify_all(verify, reterr);
+    }
+    return class;
+}
+
 static enum ol_class report(const struct verify *verify, bool json, struct ol_error *reterr)
 {
     enum ol_class class = findings_print(&verify->findings, json, reterr);
@@ -127,7 +150,7 @@ enum ol_class verify_run(const struct ol_options *options, struct ol_error *rete
             verify->topics[i][j] =
                 topic_name(options->topic_prefix, (enum context)i, (enum stream)j);
     if (!class)
-        class = verify_all(verify, reterr);
+        class = verify_until_read(verify, reterr);
     if (!class)
         class = report(verify, options->json, reterr);
     findings_release(&verify->findings);

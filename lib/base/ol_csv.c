@@ -272,6 +272,26 @@ static enum ol_class read_field(struct ol_csv *csv, struct ol_error *reterr)
 
 /* ---- records ---- */
 
+/* What other programs put between columns. */
+static const char *separator_name(int c)
+{
+    switch (c) {
+    case ';': return "semicolons";
+    case '\t': return "tabs";
+    case '|': return "bars";
+    default: return NULL;
+    }
+}
+
+static enum ol_class fail_separator(const struct ol_csv *csv, int c, struct ol_error *reterr)
+{
+    char what[128];
+    snprintf(what, sizeof what,
+             "the columns are separated by %s; save the file with commas between them",
+             separator_name(c));
+    return fail_at(csv, csv->fields[0].line, 1, reterr, what);
+}
+
 /* Takes what stands after a field. *ret_last: it was the record's last one. */
 static enum ol_class read_separator(struct ol_csv *csv, bool *ret_last, struct ol_error *reterr)
 {
@@ -287,6 +307,8 @@ static enum ol_class read_separator(struct ol_csv *csv, bool *ret_last, struct o
         if (c != '\n')
             return fail_here(csv, reterr, "a carriage return without a line feed");
     }
+    if (!csv->names && separator_name(c)) /* "sku";"name" */
+        return fail_separator(csv, c, reterr);
     if (c != ',' && c != '\n')
         return fail_here(csv, reterr, "text behind the closing quote");
     skip(csv);
@@ -325,17 +347,39 @@ static enum ol_class read_record(struct ol_csv *csv, bool *ret_more, struct ol_e
     return OL_OK;
 }
 
-/* A pipe may bring its three bytes one by one. */
-static void skip_byte_order_mark(struct ol_csv *csv)
+/* A pipe may bring its first bytes one by one; no header is shorter than three. */
+static void read_first_bytes(struct ol_csv *csv)
 {
-    while (csv->input_bytes < 3 && memcmp(csv->input, "\xEF\xBB\xBF", csv->input_bytes) == 0) {
+    while (csv->input_bytes < 3) {
         ssize_t got = read_some(csv, csv->input + csv->input_bytes);
         if (got <= 0)
             return;
         csv->input_bytes += (size_t)got;
     }
+}
+
+/* With a byte order mark, or without: then one of the first two bytes is NUL, as no name's is. */
+static bool looks_wide(const struct ol_csv *csv)
+{
+    const char *first = csv->input;
+    return csv->input_bytes >= 2 && (memcmp(first, "\xFF\xFE", 2) == 0 ||
+                                     memcmp(first, "\xFE\xFF", 2) == 0 || !first[0] != !first[1]);
+}
+
+static void skip_byte_order_mark(struct ol_csv *csv)
+{
     if (csv->input_bytes >= 3 && memcmp(csv->input, "\xEF\xBB\xBF", 3) == 0)
         csv->input_at = 3;
+}
+
+/* The separator that the header has instead of commas; 0: none. */
+static int other_separator(const struct ol_csv *csv)
+{
+    const char *at = csv->fields[0].text;
+    while (csv->field_count == 1 && *at)
+        if (separator_name(*at++))
+            return at[-1];
+    return 0;
 }
 
 /* The names for an error text: a, b, c. */
@@ -354,6 +398,11 @@ static enum ol_class map_column(struct ol_csv *csv, const char *const names[], s
     size_t at = 0;
     while (at < count && strcmp(names[at], field->text) != 0)
         at++;
+    if (at == count && field->size_bytes == 0)
+        return fail_at(csv, field->line, field->column, reterr,
+                       column + 1 == csv->field_count
+                           ? "a column without a name; is there a comma behind the last one?"
+                           : "a column without a name");
     if (at == count) {
         char memory[400];
         struct ol_text list = ol_text_in(memory, sizeof memory);
@@ -375,12 +424,18 @@ enum ol_class ol_csv_header(struct ol_csv *csv, const char *const names[], size_
 {
     assert(!csv->names && count > 0 && count <= OL_CSV_COLUMNS_MAX);
     bool seen[OL_CSV_COLUMNS_MAX] = {false}, more = false;
+    read_first_bytes(csv);
+    if (looks_wide(csv))
+        return fail_here(csv, reterr,
+                         "the file is UTF-16 (some programs call it Unicode); save it as UTF-8");
     skip_byte_order_mark(csv);
     enum ol_class class = read_record(csv, &more, reterr);
     if (class)
         return class;
     if (!more)
         return fail_here(csv, reterr, "the file is empty; a header row must name the columns");
+    if (other_separator(csv))
+        return fail_separator(csv, other_separator(csv), reterr);
 
     for (size_t column = 0; column < csv->field_count; column++) {
         class = map_column(csv, names, count, column, seen, reterr);
@@ -411,9 +466,12 @@ enum ol_class ol_csv_next(struct ol_csv *csv, const struct ol_csv_field **ret_fi
         return OL_OK;
     }
     if (csv->field_count != csv->count) {
-        char what[96];
-        snprintf(what, sizeof what, "this record has %zu fields, the header %zu", csv->field_count,
-                 csv->count);
+        char what[128];
+        bool comma =
+            csv->field_count == csv->count + 1 && csv->fields[csv->field_count - 1].size_bytes == 0;
+        snprintf(what, sizeof what, "this record has %zu fields, the header %zu%s",
+                 csv->field_count, csv->count,
+                 comma ? "; is there a comma behind the last one?" : "");
         return fail_at(csv, csv->fields[0].line, 1, reterr, what);
     }
     for (size_t column = 0; column < csv->count; column++)

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "lib/base/ol_clock.h"
+#include "lib/base/ol_unseen.h"
 #include "lib/base/ol_utf8.h"
 
 /*
@@ -81,13 +82,6 @@ bool ol_id_clean(const char *text, size_t size_bytes)
 {
     if (size_bytes < 1 || size_bytes > OL_ID_MAX_BYTES)
         return false;
-    if (ol_utf8_check(text, size_bytes, NULL) != OL_UTF8_OK)
-        return false;
-    for (size_t i = 0; i < size_bytes; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool c1 = c == 0xC2 && (unsigned char)text[i + 1] < 0xA0; /* U+0080 to U+009F */
-        if (c < 0x20 || c == 0x7F || c1)
-            return false;
-    }
-    return true;
+    return ol_utf8_check(text, size_bytes, NULL) == OL_UTF8_OK &&
+           ol_unseen_find(text, size_bytes, NULL) == OL_SEEN;
 }

@@ -18,7 +18,7 @@
  * randomness to give, which Linux promises not to happen after boot. */
 void ol_id_new(char ret_text[OL_ID_UUID_TEXT_BYTES]);
 
-/* 1 to OL_ID_MAX_BYTES bytes of UTF-8 without control characters (C0, DEL, C1). */
+/* 1 to OL_ID_MAX_BYTES bytes of UTF-8 in which everything is seen (ol_unseen.h). */
 bool ol_id_clean(const char *text, size_t size_bytes);
 
 #endif

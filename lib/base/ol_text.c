@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/ol_unseen.h"
 #include "lib/base/ol_utf8.h"
 
 #define FIRST_CAPACITY_BYTES 256
@@ -105,22 +106,18 @@ void ol_text_addf(struct ol_text *text, const char *format, ...)
     va_end(again);
 }
 
-static bool is_control(unsigned char c)
+/* What a terminal would act on: escapes (C1 begins them too), lines, the direction of writing. */
+static bool acts(uint32_t character)
 {
-    return c < 0x20 || c == 0x7f;
-}
-
-/* C1, which terminals may take for the beginning of an escape: two bytes in UTF-8. */
-static bool is_c1(const char *character, size_t length)
-{
-    return length == 2 && (unsigned char)character[0] == 0xc2 && (unsigned char)character[1] < 0xa0;
+    enum ol_unseen kind = ol_unseen_kind(character);
+    return kind == OL_UNSEEN_CONTROL || kind == OL_UNSEEN_LAYOUT;
 }
 
 void ol_text_add_shown(struct ol_text *text, const void *data, size_t bytes)
 {
     for (const char *from = data, *end = from + bytes; from < end;) {
         size_t length = ol_utf8_length(from, (size_t)(end - from));
-        if (length == 0 || is_c1(from, length) || is_control((unsigned char)from[0]))
+        if (length == 0 || acts(ol_unseen_character(from, length)))
             ol_text_add(text, "\xEF\xBF\xBD");
         else
             ol_text_add_bytes(text, from, length);
@@ -128,14 +125,15 @@ void ol_text_add_shown(struct ol_text *text, const void *data, size_t bytes)
     }
 }
 
-static void add_json_control(struct ol_text *text, unsigned char c)
+/* None of these lies above U+FFFF. */
+static void add_json_control(struct ol_text *text, uint32_t c)
 {
     static const char short_forms[32] = {
         ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
     if (c < 32 && short_forms[c])
         ol_text_add_bytes(text, (char[]){'\\', short_forms[c]}, 2);
     else
-        ol_text_addf(text, "\\u%04x", c);
+        ol_text_addf(text, "\\u%04x", (unsigned)c);
 }
 
 /* Whether a byte goes into a JSON string as it is; bytes of longer characters are looked at
@@ -160,12 +158,10 @@ void ol_text_add_json_bytes(struct ol_text *text, const void *data, size_t bytes
         size_t length = ol_utf8_length(from, (size_t)(end - from));
         if (*from == '"' || *from == '\\')
             ol_text_add_bytes(text, (char[]){'\\', *from}, 2);
-        else if (length == 1)
-            add_json_control(text, (unsigned char)*from);
-        else if (is_c1(from, length))
-            add_json_control(text, (unsigned char)from[1]);
         else if (length == 0)
             ol_text_add(text, "\xEF\xBF\xBD");
+        else if (acts(ol_unseen_character(from, length)))
+            add_json_control(text, ol_unseen_character(from, length));
         else
             ol_text_add_bytes(text, from, length);
         from += length ? length : 1;

@@ -37,10 +37,11 @@ void ol_text_add_int(struct ol_text *text, int64_t value);
 void ol_text_addf(struct ol_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* As a terminal may have it: a control character, or a byte that is not UTF-8, becomes U+FFFD. */
+/* As a terminal may have it: what it would act on (controls, also of lines and direction), or a
+ * byte that is not UTF-8, becomes U+FFFD. */
 void ol_text_add_shown(struct ol_text *text, const void *data, size_t bytes);
 
-/* A JSON string with its quotes. Control characters are escaped; bytes that are not UTF-8
+/* A JSON string with its quotes. What a terminal would act on is escaped; bytes that are not UTF-8
  * become U+FFFD, one for each byte. A NULL string is written as null. */
 void ol_text_add_json(struct ol_text *text, const char *string);
 void ol_text_add_json_bytes(struct ol_text *text, const void *data, size_t bytes);

@@ -246,6 +246,19 @@ static enum ol_class read_property_flag(struct reading *reading, const char *tex
 
 /* ---- flags ---- */
 
+/* What begins with a dash may be an id or a file. */
+static enum ol_class unknown_word(const struct reading *reading, const char *dashes,
+                                  const char *word)
+{
+    if (!(reading->groups & OL_TAKES_ARGUMENTS) || reading->groups == OL_FOR_EVERYTHING)
+        return ol_fail(reading->reterr, OL_USAGE, "orderlog %s has no option %s%.60s",
+                       reading->command, dashes, word);
+    return ol_fail(reading->reterr, OL_USAGE,
+                   "orderlog %s has no option %s%.60s; what begins with a dash and is none stands "
+                   "behind --: orderlog %s -- %s%.60s",
+                   reading->command, dashes, word, reading->command, dashes, word);
+}
+
 static enum ol_class unknown_flag(const struct reading *reading, const char *flag)
 {
     const struct ol_option_row *near = nearest_row(flag, reading->groups);
@@ -253,8 +266,7 @@ static enum ol_class unknown_flag(const struct reading *reading, const char *fla
         return ol_fail(reading->reterr, OL_USAGE,
                        "orderlog %s has no option --%s; did you mean --%s?", reading->command, flag,
                        near->flag);
-    return ol_fail(reading->reterr, OL_USAGE, "orderlog %s has no option --%s", reading->command,
-                   flag);
+    return unknown_word(reading, "--", flag);
 }
 
 /* `word` is argv's, after "--"; `next` the word after it, NULL at the end. *ret_used_next says
@@ -318,8 +330,7 @@ static enum ol_class read_flags(struct reading *reading, int argc, char *const a
         } else if (word[1] == '-') {
             class = read_flag(reading, word + 2, next, &used_next);
         } else {
-            class = ol_fail(reading->reterr, OL_USAGE, "orderlog %s has no option %.60s",
-                            reading->command, word);
+            class = unknown_word(reading, "", word);
         }
         if (class)
             return class;

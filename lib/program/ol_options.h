@@ -40,6 +40,7 @@ enum ol_option_group {
     OL_FOR_IMPORT = 1 << 14,
     OL_FOR_MIGRATE = 1 << 15,
     OL_FOR_LETTERS = 1 << 16,
+    OL_TAKES_ARGUMENTS = 1 << 17, /* no option's: words that are none mean something */
 };
 #define OL_FOR_EVERYTHING (~0u) /* config show: takes every flag, needs none */
 
@@ -106,6 +107,12 @@ struct ol_options {
 enum ol_class ol_options_init(struct ol_options *ret_options, const char *command, unsigned groups,
                               int argc, char *const argv[], struct ol_error *reterr);
 void ol_options_release(struct ol_options *options);
+
+/* A pooler in session mode may stand before PostgreSQL. */
+static inline bool ol_options_pooled(const struct ol_options *options)
+{
+    return options->pg_pooler && options->pg_pooler[0] == 's';
+}
 
 /* The options of a command for its --help, aligned, wrapped at 80 columns. */
 void ol_options_print_help(FILE *out, unsigned groups);

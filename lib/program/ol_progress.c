@@ -150,6 +150,12 @@ void ol_progress_add(struct ol_progress *progress, int64_t count)
     look(progress, now_us);
 }
 
+void ol_progress_set(struct ol_progress *progress, int64_t done)
+{
+    progress->done = done;
+    look(progress, ol_clock_monotonic_us());
+}
+
 void ol_progress_finish(struct ol_progress *progress)
 {
     int64_t span_us = ol_clock_monotonic_us() - progress->started_us;

@@ -31,6 +31,9 @@ void ol_progress_init(struct ol_progress *progress, const char *name, int64_t to
 /* `count` more are done. Cheap: looks at the clock only now and then. */
 void ol_progress_add(struct ol_progress *progress, int64_t count);
 
+/* What is done by now, for jobs that ask a server how far it is. */
+void ol_progress_set(struct ol_progress *progress, int64_t done);
+
 /* The last line: what was done, in what time, at what rate overall. */
 void ol_progress_finish(struct ol_progress *progress);
 

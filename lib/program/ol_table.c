@@ -22,6 +22,13 @@ void ol_table_init(struct ol_table *table, const struct ol_table_column *columns
     *table = (struct ol_table){.columns = columns, .column_count = column_count, .json = json};
 }
 
+void ol_table_clear(struct ol_table *table)
+{
+    ol_text_clear(&table->texts);
+    table->cell_count = 0;
+    table->failed = false;
+}
+
 void ol_table_release(struct ol_table *table)
 {
     ol_text_release(&table->texts);

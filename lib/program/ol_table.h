@@ -4,7 +4,7 @@
  *
  * init -> { add a cell for each column } per row -> print -> clear or release.
  * Nothing is written before print, so that columns can be as wide as their widest cell. Text that a
- * terminal would act on (control characters) is shown as U+FFFD. One thread.
+ * terminal would act on (ol_text_add_shown) is shown as U+FFFD. One thread.
  */
 #ifndef OL_TABLE_H
 #define OL_TABLE_H
@@ -42,6 +42,7 @@ struct ol_table {
 
 void ol_table_init(struct ol_table *table, const struct ol_table_column *columns,
                    size_t column_count, bool json);
+void ol_table_clear(struct ol_table *table);
 void ol_table_release(struct ol_table *table);
 static inline void ol_table_auto(struct ol_table *table)
 {

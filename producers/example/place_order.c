@@ -2,14 +2,17 @@
  * place_order.c - place one order with liborderlog and wait until it is settled.
  *
  *   cc place_order.c $(pkg-config --cflags --libs orderlog) -o place_order
- *   ./place_order 127.0.0.1:9092 orderlog ORDER CUSTOMER CURRENCY SKU QUANTITY AMOUNT_MINOR
+ *   ./place_order 127.0.0.1:9092 orderlog ORDER CUSTOMER CURRENCY SKU QUANTITY AMOUNT_MINOR ...
  *
  * Run it twice with the same order: the second time says REPEATED, and nothing else happens.
- * Exit: 0 accepted, 1 not, 2 usage.
+ * Exit: 0 the order is confirmed (or was accepted before), 1 not, 2 usage.
  */
 #include <orderlog.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define LINES_MAX 256
 
 static const char *const statuses[] = {
     [ORDERLOG_ACCEPTED] = "ACCEPTED",
@@ -27,9 +30,9 @@ static int fail(struct orderlog *orderlog, const char *what)
 
 int main(int argc, char *argv[])
 {
-    if (argc != 9) {
-        fprintf(stderr, "usage: place_order BROKERS PREFIX ORDER CUSTOMER CURRENCY SKU QUANTITY "
-                        "AMOUNT_MINOR\n");
+    if (argc < 9 || argc % 3 != 0 || argc > 6 + 3 * LINES_MAX) {
+        fprintf(stderr, "usage: place_order BROKERS PREFIX ORDER CUSTOMER CURRENCY "
+                        "SKU QUANTITY AMOUNT_MINOR ...\n");
         return 2;
     }
     struct orderlog *orderlog;
@@ -46,13 +49,16 @@ int main(int argc, char *argv[])
     /* The command id follows from the order: a crash and a second try have one effect. */
     char id[ORDERLOG_ID_BYTES];
     snprintf(id, sizeof id, "order/%s", argv[3]);
-    struct orderlog_line line = {argv[6], atoll(argv[7]), atoll(argv[8])};
+    struct orderlog_line lines[LINES_MAX];
+    size_t count = 0;
+    for (int i = 6; i < argc; i += 3)
+        lines[count++] = (struct orderlog_line){argv[i], atoll(argv[i + 1]), atoll(argv[i + 2])};
     struct orderlog_position position;
     enum orderlog_result result = orderlog_place_order(orderlog, id, argv[3], argv[4], argv[5],
-                                                       &line, 1, INT64_MIN, NULL, &position);
+                                                       lines, count, INT64_MIN, NULL, &position);
     if (result == ORDERLOG_RETRY) /* perhaps in the log, perhaps not: once more is safe */
-        result = orderlog_place_order(orderlog, id, argv[3], argv[4], argv[5], &line, 1, INT64_MIN,
-                                      NULL, &position);
+        result = orderlog_place_order(orderlog, id, argv[3], argv[4], argv[5], lines, count,
+                                      INT64_MIN, NULL, &position);
     if (result)
         return fail(orderlog, "orderlog_place_order");
     printf("published %s[%d]@%lld\n", position.topic, (int)position.partition,
@@ -61,18 +67,19 @@ int main(int argc, char *argv[])
     struct orderlog_outcome outcome;
     if (orderlog_wait(orderlog, id, 30000, &outcome))
         return fail(orderlog, "orderlog_wait");
-    printf("%s %s %s[%d]@%lld\n", statuses[outcome.status],
-           outcome.code[0] ? outcome.code : outcome.event, outcome.position.topic,
-           (int)outcome.position.partition, (long long)outcome.position.offset);
+    printf("%s %s", statuses[outcome.status], outcome.code);
+    if (outcome.status != ORDERLOG_PUT_ASIDE) /* that one has no event */
+        printf(" %s[%d]@%lld", outcome.position.topic, (int)outcome.position.partition,
+               (long long)outcome.position.offset);
+    printf("\n");
 
-    int accepted =
-        outcome.status == ORDERLOG_ACCEPTED ||
-        (outcome.status == ORDERLOG_REPEATED && outcome.first_status == ORDERLOG_ACCEPTED);
+    int done = outcome.status == ORDERLOG_REPEATED && outcome.first_status == ORDERLOG_ACCEPTED;
     if (outcome.status == ORDERLOG_ACCEPTED) {
         if (orderlog_wait_order(orderlog, id, 30000, &outcome))
             return fail(orderlog, "orderlog_wait_order");
         printf("order %s %s\n", outcome.order_status, outcome.code);
+        done = strcmp(outcome.order_status, "CONFIRMED") == 0;
     }
     orderlog_close(orderlog);
-    return accepted ? 0 : 1;
+    return done ? 0 : 1;
 }

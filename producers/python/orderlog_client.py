@@ -23,6 +23,27 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
 
+# Rule: an id has 1 to 128 bytes in which everything is seen: none of these characters (controls,
+# hidden ones, blanks other than the plain space), and no space at either end.
+UNSEEN = (
+    (0x0000, 0x001F), (0x007F, 0x009F), (0x00A0, 0x00A0), (0x00AD, 0x00AD), (0x034F, 0x034F),
+    (0x061C, 0x061C), (0x115F, 0x1160), (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F),
+    (0x2000, 0x200A), (0x200B, 0x200F), (0x2028, 0x202E), (0x202F, 0x202F), (0x205F, 0x205F),
+    (0x2060, 0x2065), (0x2066, 0x2069), (0x206A, 0x206F), (0x2800, 0x2800), (0x3000, 0x3000),
+    (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB),
+    (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)
+
+
+def check_id(what, text):
+    """A command whose own id or whose aggregate's is not clean would become a dead letter."""
+    unseen = any(first <= ord(c) <= last for c in text for first, last in UNSEEN)
+    if unseen or text != text.strip(" ") or not 1 <= len(text.encode()) <= 128:
+        raise ValueError(
+            f"the {what} must be 1 to 128 bytes of UTF-8 without control characters, hidden "
+            "characters and blanks other than the plain space, which must not stand at either end"
+        )
+
 
 def generate(proto_dir=PROTO):
     """Makes Python classes of the .proto files in a temporary folder and imports them."""
@@ -44,13 +65,19 @@ def generate(proto_dir=PROTO):
 
 
 class Outcome:
-    """What became of a command: kind is ACCEPTED, REJECTED or REPEATED."""
+    """What became of a command: kind is ACCEPTED, REJECTED, REPEATED or PUT_ASIDE.
+
+    The first three have an event, at topic, partition and offset. PUT_ASIDE has none: a worker took
+    the command and could not read it; it is among the dead letters, and waiting is of no use."""
 
     def __init__(self, message, event):
         self.topic, self.partition, self.offset = message.topic(), message.partition(), message.offset()
         self.event = event.WhichOneof("body")
         self.code, self.message = "", ""
-        if self.event == "command_rejected":
+        if self.event == "receipt":
+            self.kind, self.event, self.offset = "PUT_ASIDE", "", -1
+            self.message = "a worker put it aside; look at `orderlog dlq list`"
+        elif self.event == "command_rejected":
             self.kind = "REJECTED"
             self.code, self.message = event.command_rejected.code, event.command_rejected.message
         elif self.event == "command_repeated":
@@ -104,7 +131,11 @@ class Client:
         self.consumer.assign(ends)
 
     def place_order(self, command_id, order_id, customer_id, currency, lines):
-        """lines: (sku, quantity, amount_minor) of each. Returns the acknowledged (partition, offset)."""
+        """lines: (sku, quantity, amount_minor) of each. Returns the acknowledged (partition, offset).
+
+        ValueError: an id is not clean; nothing was published."""
+        check_id("command id", command_id)
+        check_id("order id", order_id)
         command = self.command_pb2.Command()
         # Rule: the id follows from what you do, so that a second try has no second effect.
         command.metadata.command_id = command_id
@@ -145,10 +176,15 @@ class Client:
         raise TimeoutError("nothing came in time; is a worker running?")
 
     def outcome(self, place):
-        """Rule: an event names the record that caused it; its partition is the command's own."""
+        """Rule: an event names the record that caused it; its partition is the command's own.
+
+        Rule: a worker's receipt is the last that it writes of what it took. If it has passed the
+        command, and no event named it, there will be none."""
         partition, offset = place
         for message, event in self._events(partition):
-            if event.cause.source == 1 and event.cause.offset == offset:  # CAUSE_SOURCE_COMMANDS
+            caused = event.cause.source == 1 and event.cause.offset == offset  # CAUSE_SOURCE_COMMANDS
+            passed = event.WhichOneof("body") == "receipt" and event.receipt.commands_next > offset
+            if caused or passed:
                 return Outcome(message, event)
 
     def settled(self, place, order_id):
@@ -183,8 +219,12 @@ def main():
 
     client = Client(arguments.brokers, arguments.prefix, arguments.timeout)
     client.follow()
-    place = client.place_order(f"order/{arguments.order}", arguments.order, arguments.customer,
-                               arguments.currency, arguments.line)
+    try:
+        place = client.place_order(f"order/{arguments.order}", arguments.order, arguments.customer,
+                                   arguments.currency, arguments.line)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(json.dumps({"published": client.commands, "partition": place[0], "offset": str(place[1])}))
     outcome = client.outcome(place)
     print(json.dumps({"outcome": outcome.kind, "event": outcome.event, "code": outcome.code,

@@ -46,3 +46,36 @@ same() {
         printf '  got      %q\n  expected %q\n' "$2" "$3" >&2
     fi
 }
+
+# client_sentence FILE: the beginning of what a client said when it sent nothing.
+client_sentence() { sed -nE 's/^([a-z_]+: )?(the .* must be [0-9]+ to [0-9]+ bytes).*/\2; /p' "$1" | tr -d '\n'; }
+
+# client_cases PLACE: runs every row of client_cases.tsv. PLACE ORDER CUSTOMER LINE... prints what the
+# client said, as the rows have it.
+client_cases() {
+    local what order customer lines expected line
+    while IFS=$'\t' read -r what order customer lines expected; do
+        [[ $what != '#'* && -n $what ]] || continue
+        line=()
+        read -ra line <<<"$lines"
+        printf -v order %b "$order"
+        printf -v customer %b "$customer"
+        same "$what" "$("$1" "$order" "$customer" "${line[@]}")" "$expected"
+    done <"$ROOT/tests/system/client_cases.tsv"
+}
+
+# client_put_aside PLACE: the same client where a worker takes the command and answers nothing. Takes
+# the worker's place for good; needs PYTHON with Kafka's client.
+client_put_aside() {
+    local ready='' pid rc=0
+    pipeline_stop
+    WORKER_PID=
+    exec 8< <(exec "$PYTHON" "$ROOT/tests/system/lib/puts_aside.py" "$ORDERLOG_TOPIC_PREFIX")
+    pid=$!
+    read -r -t 60 ready <&8 || true
+    same "a worker that puts commands aside has started" "$ready" ready
+    same "a command that was put aside is said to be" "$("$1" o-aside c1 s1:1:1)" 'PUT_ASIDE; exit 1'
+    wait "$pid" || rc=$?
+    exec 8<&-
+    same "and that worker has written its receipt" "$rc" 0
+}

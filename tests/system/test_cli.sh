@@ -152,16 +152,16 @@ for file in "$DIR"/edited/*_roles.sql; do sed -i '/^-- migrate:up/a -- edited' "
 call migrate status --json --migrations "$DIR/edited"
 same 'a file that was edited since is told' "$(jq -r 'select(.state == "changed").file' <<<"$OUT" | wc -l)" 1
 has 'and not called up to date' "$ERR" '1 applied before, and changed since'
-sql "INSERT INTO public.schema_migrations VALUES ('99990101000000')"
+sql "INSERT INTO orderlog.schema_migrations VALUES ('99990101000000')"
 call worker --slot 0 --log-level warn
 same 'a role on a newer schema goes on to what else it lacks' "$RC" 3
 has 'and warns of what is there' "$ERR" '99990101000000'
 call migrate status
 has 'so does the status' "$ERR" 'a newer orderlog may have migrated this database'
-sql "DELETE FROM public.schema_migrations WHERE version IN ('99990101000000', '20261122000002')"
+sql "DELETE FROM orderlog.schema_migrations WHERE version IN ('99990101000000', '20261122000002')"
 exits 'on a schema that is not complete too' 3 projector --slot 0 --log-level error
 has 'with what is missing, and the way out' "$ERR" "20261122000002 is missing; run 'orderlog migrate up'"
-sql "INSERT INTO public.schema_migrations VALUES ('20261122000002')"
+sql "INSERT INTO orderlog.schema_migrations VALUES ('20261122000002')"
 exits 'no topics yet: not found' 3 lag
 has 'and that way out is named' "$ERR" 'topics apply'
 
@@ -188,6 +188,7 @@ call limits --json
 same 'the limits: a message' "$(jq -r 'select(.limit == "message").value' <<<"$OUT")" 262144
 same 'the limits: lines' "$(jq -r 'select(.limit == "order_lines").value' <<<"$OUT")" 256
 same 'the limits: ids' "$(jq -r 'select(.limit == "id_max").value' <<<"$OUT")" 128
+same 'the limits: what nobody sees in ids' "$(jq -r 'select(.limit == "id_unseen").value' <<<"$OUT")" 0
 same 'the limits: partitions' "$(jq -r 'select(.limit == "partitions").value' <<<"$OUT")" 64
 call config show
 has 'a secret is masked' "$OUT" '********'
@@ -198,6 +199,9 @@ silent 'nor one by one' 'no dead letters' dlq show --json
 silent 'no events' 'no events' events tail
 silent 'none to export' 'no events' events export
 exits 'a command that nobody saw' 3 command show nobody
+exits 'an id that begins with a dash' 2 command show -1
+has 'it says where such a word stands' "$ERR" 'stands behind --: orderlog command show -- -1'
+exits 'and there it is an id' 3 command show -- -1
 exits 'an order that nobody placed' 3 order show nobody
 exits 'its saga' 3 saga show nobody
 call lag --json

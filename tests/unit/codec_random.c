@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
-#define YEAR_1_US    (-62135596800000000LL)
-#define YEAR_9999_US 253402300799999999LL
+/* The first and the last time that a command may claim. */
+#define YEAR_1_US    (-62135424000000000LL)
+#define YEAR_9999_US 253402127999999999LL
 
 /* ---- values ---- */
 
@@ -23,6 +24,10 @@ static struct text random_text(struct rng *rng, struct ol_arena *arena, size_t m
         memcpy(data + used, piece, bytes);
         used += bytes;
     }
+    if (clean && data[0] == ' ')
+        data[0] = 'x';
+    if (clean && data[used - 1] == ' ')
+        data[used - 1] = 'x';
     return (struct text){data, (uint32_t)used};
 }
 

@@ -154,16 +154,34 @@ static void find_all(struct sample *sample, struct places *places)
     find_texts(body->message, base, body->name, true, 0, places);
 }
 
-enum damage { NOT_UTF8, HAS_NUL, CONTROL, CONTROL_C1, EMPTY, ABOVE_128, ABOVE_512, DAMAGE_COUNT };
+enum damage {
+    NOT_UTF8,
+    HAS_NUL,
+    CONTROL,
+    CONTROL_C1,
+    HIDDEN,
+    BLANK_BEFORE,
+    BLANK_BEHIND,
+    EMPTY,
+    ABOVE_128,
+    ABOVE_512,
+    DAMAGE_COUNT
+};
 
 static struct text damaged(enum damage damage)
 {
     static char x[513];
     memset(x, 'x', sizeof x);
     const struct text texts[DAMAGE_COUNT] = {
-        [NOT_UTF8] = TEXT("ab\xffz"), [HAS_NUL] = TEXT("ab\0z"),
-        [CONTROL] = TEXT("ab\nz"),    [CONTROL_C1] = TEXT("ab\xc2\x85z"),
-        [EMPTY] = TEXT(""),           [ABOVE_128] = {x, 129},
+        [NOT_UTF8] = TEXT("ab\xffz"),
+        [HAS_NUL] = TEXT("ab\0z"),
+        [CONTROL] = TEXT("ab\nz"),
+        [CONTROL_C1] = TEXT("ab\xc2\x85z"),
+        [HIDDEN] = TEXT("ab\xe2\x80\x8bz"),
+        [BLANK_BEFORE] = TEXT(" abc"),
+        [BLANK_BEHIND] = TEXT("abcdefghi "),
+        [EMPTY] = TEXT(""),
+        [ABOVE_128] = {x, 129},
         [ABOVE_512] = {x, 513},
     };
     return texts[damage];
@@ -188,7 +206,10 @@ static enum refusal_code expected_refusal(const char *name, enum damage damage)
     case NOT_UTF8: return REFUSED_TEXT_NOT_UTF8;
     case HAS_NUL: return REFUSED_TEXT_HAS_NUL;
     case CONTROL:
-    case CONTROL_C1: return is_one_of(name, references) ? REFUSED_ID_INVALID : ACCEPTED;
+    case CONTROL_C1:
+    case HIDDEN:
+    case BLANK_BEFORE:
+    case BLANK_BEHIND: return is_one_of(name, references) ? REFUSED_ID_INVALID : ACCEPTED;
     case ABOVE_128: return is_one_of(name, shorts) ? REFUSED_TEXT_TOO_LONG : ACCEPTED;
     case ABOVE_512:
         return is_one_of(name, shorts) || is_one_of(name, details) ? REFUSED_TEXT_TOO_LONG
@@ -250,6 +271,9 @@ static bool poisons(const struct wire_field *field, enum damage damage)
     case HAS_NUL: return true;
     case CONTROL:
     case CONTROL_C1: return field->flags & WIRE_CLEAN;
+    case HIDDEN:
+    case BLANK_BEFORE:
+    case BLANK_BEHIND: return false; /* a log from before has such ids, and stays readable */
     case EMPTY: return field->flags & WIRE_KEY;
     case ABOVE_128: return field->limit < 129;
     case ABOVE_512: return field->limit < 513;
@@ -516,13 +540,14 @@ Test(codec_faults, structure)
 
 /* ---- times ---- */
 
-Test(codec_faults, a_claimed_time_beyond_all_years_is_no_time)
+Test(codec_faults, a_claimed_time_that_no_zone_could_show_is_refused)
 {
     static const struct {
         const char *what, *bytes;
         size_t size;
-        int64_t at_us;
+        int64_t at_us; /* TIME_REFUSED: not one */
     } rows[] = {
+#define TIME_REFUSED           INT64_MAX
 #define ROW(what, time, at_us) {what, "\x0a" time ORDER, sizeof("\x0a" time ORDER) - 1, at_us}
         ROW("absent",
             "\x03\x0a\x01"
@@ -543,35 +568,55 @@ Test(codec_faults, a_claimed_time_beyond_all_years_is_no_time)
         ROW("a second of nanos",
             "\x0b\x0a\x01"
             "c\x2a\x06\x10\x80\x94\xeb\xdc\x03",
-            TIME_NONE),
+            TIME_REFUSED),
         ROW("nanos below zero",
             "\x10\x0a\x01"
             "c\x2a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-            TIME_NONE),
+            TIME_REFUSED),
         ROW("the last second of 9999",
             "\x0c\x0a\x01"
             "c\x2a\x07\x08\xff\x82\xd1\xff\xaf\x07",
-            253402300799000000),
+            TIME_REFUSED),
+        ROW("the last second two days before its end",
+            "\x0c\x0a\x01"
+            "c\x2a\x07\x08\xff\xbc\xc6\xff\xaf\x07",
+            253402127999000000),
+        ROW("the next second",
+            "\x0c\x0a\x01"
+            "c\x2a\x07\x08\x80\xbd\xc6\xff\xaf\x07",
+            TIME_REFUSED),
         ROW("the year 10000",
             "\x0c\x0a\x01"
             "c\x2a\x07\x08\x80\x83\xd1\xff\xaf\x07",
-            TIME_NONE),
+            TIME_REFUSED),
         ROW("the first second of 1",
             "\x10\x0a\x01"
             "c\x2a\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01",
-            -62135596800000000),
+            TIME_REFUSED),
+        ROW("the first second two days behind its beginning",
+            "\x10\x0a\x01"
+            "c\x2a\x0b\x08\x80\xd8\xc2\xc3\x98\xfe\xff\xff\xff\x01",
+            -62135424000000000),
+        ROW("the second before",
+            "\x10\x0a\x01"
+            "c\x2a\x0b\x08\xff\xd7\xc2\xc3\x98\xfe\xff\xff\xff\x01",
+            TIME_REFUSED),
         ROW("the year 0",
             "\x10\x0a\x01"
             "c\x2a\x0b\x08\xff\x91\xb8\xc3\x98\xfe\xff\xff\xff\x01",
-            TIME_NONE),
+            TIME_REFUSED),
 #undef ROW
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct command command;
         cr_assert_eq(decode_order(rows[i].bytes, rows[i].size, &command), OL_OK, "%s: %s",
                      rows[i].what, error.text);
-        cr_expect_eq(command.metadata.occurred_at_us, rows[i].at_us, "%s", rows[i].what);
-        cr_expect_eq(command.refused.code, ACCEPTED);
+        bool refused = rows[i].at_us == TIME_REFUSED;
+        cr_expect_eq(command.metadata.occurred_at_us, refused ? TIME_NONE : rows[i].at_us, "%s",
+                     rows[i].what);
+        cr_expect_eq(command.refused.code, refused ? REFUSED_TIME_INVALID : ACCEPTED, "%s",
+                     rows[i].what);
+        cr_expect(!refused || text_equal(command.refused.subject, TEXT("metadata.occurred_at")));
     }
 }
 

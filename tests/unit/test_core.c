@@ -340,7 +340,7 @@ Test(core_run, a_refusal_says_the_line_and_what_it_is_about)
         {"place p2 o anna s:1:5 t:1:5 s:1:5",
          "line 3 (s): a SKU may stand in one line of an order only; add up the quantities"},
         {"place p3 o anna :1:5",
-         "line 1: an id is empty, longer than 128 bytes, or holds control characters"},
+         "line 1: an id is empty, longer than 128 bytes, or holds what nobody sees"},
         {"cancel c o", "o: there is no order with this id"},
     };
     begin(CONTEXT_ORDERS);

@@ -131,18 +131,21 @@ Test(product_decide, bounds_every_text)
     cr_assert_eq(judge(&command), REFUSED_PRODUCT_UNKNOWN);
 }
 
-Test(product_decide, refuses_control_characters_in_an_id)
+Test(product_decide, refuses_what_nobody_sees_in_an_id)
 {
     static const struct {
         struct text id;
         enum refusal_code code;
     } ids[] = {
-        {TEXT(" "), REFUSED_PRODUCT_UNKNOWN},
+        {TEXT("a b"), REFUSED_PRODUCT_UNKNOWN},
+        {TEXT(" "), REFUSED_ID_INVALID},
+        {TEXT("a "), REFUSED_ID_INVALID},
         {TEXT(""), REFUSED_ID_INVALID},
         {TEXT("a\x1f"), REFUSED_ID_INVALID},
         {TEXT("\x7f"), REFUSED_ID_INVALID},
         {TEXT("a\xc2\x85z"), REFUSED_ID_INVALID},
-        {TEXT("\xc2\xa0"), REFUSED_PRODUCT_UNKNOWN},
+        {TEXT("\xc2\xa0"), REFUSED_ID_INVALID},
+        {TEXT("a\xe2\x80\x8bz"), REFUSED_ID_INVALID},
         {TEXT("\xe2\x82\xac"), REFUSED_PRODUCT_UNKNOWN},
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {

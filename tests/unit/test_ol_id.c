@@ -68,7 +68,7 @@ Test(ol_id_new, is_unique_over_threads)
     free(texts);
 }
 
-Test(ol_id_clean, takes_one_to_128_bytes_of_text_without_controls)
+Test(ol_id_clean, takes_one_to_128_bytes_of_text_that_one_sees)
 {
     static const struct {
         const char *text;
@@ -85,7 +85,22 @@ Test(ol_id_clean, takes_one_to_128_bytes_of_text_without_controls)
         ROW("a\x7F", false),
         ROW("a\xC2\x80", false), /* C1 */
         ROW("a\xC2\x9F", false),
-        ROW("a\xC2\xA0", true),
+        ROW("a b", true),
+        ROW(" a", false), /* blanks at the ends, and blanks that are not the plain one */
+        ROW("a ", false),
+        ROW(" ", false),
+        ROW("a\xC2\xA0z", false),     /* U+00A0 no-break space */
+        ROW("a\xE3\x80\x80z", false), /* U+3000 ideographic space */
+        ROW("a\xC2\xADz", false),     /* U+00AD soft hyphen */
+        ROW("a\xE2\x80\x8Bz", false), /* U+200B zero-width space */
+        ROW("a\xE2\x80\x8Dz", false), /* U+200D zero-width joiner */
+        ROW("a\xE2\x80\xAEz", false), /* U+202E right-to-left override */
+        ROW("a\xE2\x81\xA6z", false), /* U+2066 isolate */
+        ROW("a\xE2\x80\xA8z", false), /* U+2028 line separator */
+        ROW("\xEF\xBB\xBFz", false),  /* U+FEFF byte order mark */
+        ROW("a\xEF\xBB\xBFz", false),
+        ROW("a\xF3\xA0\x81\x81", false), /* U+E0041 tag */
+        ROW("a\xE2\x82\xACz", true),
         ROW("\xC0\xAF", false),
 #undef ROW
     };

@@ -227,6 +227,26 @@ Test(ol_options_init, refuses_with_a_sentence_that_names_the_source)
     }
 }
 
+Test(ol_options_init, says_where_an_argument_with_a_dash_stands)
+{
+    static const struct {
+        const char *words, *error;
+    } rows[] = {
+        {"-1", "orderlog order show has no option -1; what begins with a dash and is none stands "
+               "behind --: orderlog order show -- -1"},
+        {"--1", "orderlog order show has no option --1; what begins with a dash and is none stands "
+                "behind --: orderlog order show -- --1"},
+        {"--jsn", "orderlog order show has no option --jsn; did you mean --json?"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        cr_expect_eq(read_words("order show", OL_FOR_PRINT | OL_TAKES_ARGUMENTS, rows[i].words),
+                     OL_USAGE);
+        cr_expect_str_eq(error.text, rows[i].error);
+    }
+    cr_expect_eq(read_words("order show", OL_FOR_PRINT | OL_TAKES_ARGUMENTS, "-- -1"), OL_OK);
+    cr_expect_str_eq(options.arguments[0], "-1");
+}
+
 Test(ol_options_init, names_the_variable_whose_value_is_off)
 {
     setenv("ORDERLOG_PARTITIONS", "many", 1);

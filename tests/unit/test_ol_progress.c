@@ -37,43 +37,43 @@ Test(ol_progress_add, stays_quiet_on_a_short_job_that_is_not_watched)
 }
 
 /* Time is moved by moving the moments that the struct remembers. */
-Test(ol_progress_add, shows_percent_rate_and_time_left)
+Test(ol_progress_set, shows_percent_rate_and_time_left)
 {
     FILE *sink = tmpfile();
     struct ol_progress progress = progress_into(sink, 155518);
     progress.drawn_us -= 10000000;
     progress.rate_us -= 10000000;
-    ol_progress_add(&progress, 77759);
+    ol_progress_set(&progress, 77759);
     cr_assert_str_eq(written(sink), "baskets  50 %  77,759 of 155,518  7,776/s  10 s left\n");
 }
 
-Test(ol_progress_add, does_without_percent_when_the_total_is_unknown)
+Test(ol_progress_set, does_without_percent_when_the_total_is_unknown)
 {
     FILE *sink = tmpfile();
     struct ol_progress progress = progress_into(sink, 0);
     progress.drawn_us -= 10000000;
     progress.rate_us -= 10000000;
-    ol_progress_add(&progress, 1234567);
+    ol_progress_set(&progress, 1234567);
     cr_assert_str_eq(written(sink), "baskets  1,234,567  123,457/s\n");
 }
 
-Test(ol_progress_add, never_says_100_percent_too_early)
+Test(ol_progress_set, never_says_100_percent_too_early)
 {
     FILE *sink = tmpfile();
     struct ol_progress progress = progress_into(sink, 100000);
     progress.drawn_us -= 10000000;
-    ol_progress_add(&progress, 99999);
+    ol_progress_set(&progress, 99999);
     cr_assert(strstr(written(sink), "99 %"));
 }
 
-Test(ol_progress_add, redraws_one_line_on_a_terminal)
+Test(ol_progress_set, redraws_one_line_on_a_terminal)
 {
     FILE *sink = tmpfile();
     struct ol_progress progress = progress_into(sink, 100);
     progress.terminal = true;
     for (int i = 1; i <= 2; i++) {
         progress.drawn_us -= 10000000;
-        ol_progress_add(&progress, 1);
+        ol_progress_set(&progress, i);
     }
     cr_assert_str_eq(written(sink), "\rbaskets  1 %  1 of 100\033[K\rbaskets  2 %  2 of 100\033[K");
     ol_progress_finish(&progress);

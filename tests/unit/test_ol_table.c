@@ -101,6 +101,20 @@ Test(ol_table_print, writes_an_object_a_line_with_big_numbers_as_strings)
     ol_table_release(&table);
 }
 
+Test(ol_table_print, can_be_filled_again)
+{
+    struct ol_table table;
+    ol_table_init(&table, columns, 1, false);
+    ol_table_text(&table, "first");
+    ol_table_clear(&table);
+    ol_table_text(&table, "second");
+    char *text = printed(&table, ol_table_print);
+    cr_assert_str_eq(text, "ORDER ID\nsecond\n");
+    cr_assert_eq(ol_table_row_count(&table), 1);
+    free(text);
+    ol_table_release(&table);
+}
+
 Test(ol_table_print_record, is_a_line_a_column)
 {
     struct ol_table table;

@@ -39,6 +39,9 @@ Test(ol_text_add_json, escapes_what_json_and_terminals_must_not_see)
         {"\xC2\x9B"
          "31m\xC2\xA0",
          "\"\\u009b31m\xC2\xA0\""},
+        {"a\xE2\x80\xAE"
+         "b\xE2\x81\xA9\xE2\x80\xA8",
+         "\"a\\u202eb\\u2069\\u2028\""},
         {"bad \xC3 end\xFF", "\"bad \xEF\xBF\xBD end\xEF\xBF\xBD\""},
         {NULL, "null"},
     };
@@ -60,11 +63,11 @@ Test(ol_text_add_json_bytes, keeps_a_nul_visible)
 
 Test(ol_text_add_shown, keeps_control_characters_from_terminals)
 {
-    static const char odd[] = "a\x1b[31m\n\x7f\xff\xc2\x9b\xc3\xa9";
+    static const char odd[] = "a\x1b[31m\n\x7f\xff\xc2\x9b\xc3\xa9\xe2\x80\xae";
     struct ol_text text = {0};
     ol_text_add_shown(&text, odd, sizeof odd - 1);
     cr_assert_str_eq(ol_text_string(&text), "a\xef\xbf\xbd[31m\xef\xbf\xbd\xef\xbf\xbd"
-                                            "\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9");
+                                            "\xef\xbf\xbd\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd");
     ol_text_release(&text);
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/ol_unseen.h"
+
 static char path[] = "/tmp/orderlog-import-XXXXXX";
 static struct import_file *file;
 static struct ol_error error;
@@ -216,11 +218,11 @@ Test(import_baskets, names_the_place_of_a_fault)
         {BASKETS B("1,s,1,1,BRL") "b2,c1,yesterday,1,s,1,1,BRL\n",
          "ok :3:7: placed_at: \"yesterday\" is no time such as 2017-10-02T10:56:33Z"},
         {BASKETS ",c1,2017-10-02T10:56:33Z,1,s,1,1,BRL\n",
-         ":2:1: basket_id: an id must be 1 to 121 bytes of UTF-8 without control characters; this "
-         "has 0"},
+         ":2:1: basket_id: an id must be 1 to 121 bytes of " OL_UNSEEN_RULE "; this has 0"},
         {BASKETS "\"b\n1\",c1,2017-10-02T10:56:33Z,1,s,1,1,BRL\n",
-         ":2:1: basket_id: an id must be 1 to 121 bytes of UTF-8 without control characters; this "
-         "has 3"},
+         ":2:1: basket_id: an id must be 1 to 121 bytes of " OL_UNSEEN_RULE "; this has 3"},
+        {BASKETS "b1 ,c1,2017-10-02T10:56:33Z,1,s,1,1,BRL\n",
+         ":2:1: basket_id: an id must be 1 to 121 bytes of " OL_UNSEEN_RULE "; this has 3"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         cr_assert_eq(open_text(IMPORT_BASKETS, rows[i].text), OL_OK);
@@ -263,6 +265,6 @@ Test(import_products, holds_ids_to_their_length)
     sku[121] = 0; /* with "product/" before it 129 bytes */
     snprintf(text, sizeof text, PRODUCTS "%s,,,,0,BRL,0\n%s,,,,0,BRL,0\n", sku + 1, sku);
     cr_assert_eq(open_text(IMPORT_PRODUCTS, text), OL_OK);
-    cr_assert_str_eq(story(), "ok :3:1: sku: an id must be 1 to 120 bytes of UTF-8 without control "
-                              "characters; this has 121");
+    cr_assert_str_eq(story(), "ok :3:1: sku: an id must be 1 to 120 bytes of " OL_UNSEEN_RULE
+                              "; this has 121");
 }

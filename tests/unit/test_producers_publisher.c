@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/ol_error.h"
+#include "lib/base/ol_unseen.h"
 
 static char long_id[130];
 
@@ -29,12 +30,14 @@ Test(publisher_check, wants_clean_ids, .init = fill)
         {"c", "o", NULL},
         {"ação", "日本", NULL},
         {long_id + 1, long_id + 1, NULL},
-        {"", "o", "the command id must be 1 to 128 bytes of UTF-8 without control characters"},
-        {long_id, "o", "the command id must be 1 to 128 bytes of UTF-8 without control characters"},
-        {"c\n", "o", "the command id must be 1 to 128 bytes of UTF-8 without control characters"},
-        {"c", "", "the order id must be 1 to 128 bytes of UTF-8 without control characters"},
-        {"c", long_id, "the order id must be 1 to 128 bytes of UTF-8 without control characters"},
-        {"c", "\xff", "the order id must be 1 to 128 bytes of UTF-8 without control characters"},
+        {"", "o", "the command id must be 1 to 128 bytes of " OL_UNSEEN_RULE},
+        {long_id, "o", "the command id must be 1 to 128 bytes of " OL_UNSEEN_RULE},
+        {"c ", "o", "the command id must be 1 to 128 bytes of " OL_UNSEEN_RULE},
+        {"c", "o\xC2\xA0", "the order id must be 1 to 128 bytes of " OL_UNSEEN_RULE},
+        {"c\n", "o", "the command id must be 1 to 128 bytes of " OL_UNSEEN_RULE},
+        {"c", "", "the order id must be 1 to 128 bytes of " OL_UNSEEN_RULE},
+        {"c", long_id, "the order id must be 1 to 128 bytes of " OL_UNSEEN_RULE},
+        {"c", "\xff", "the order id must be 1 to 128 bytes of " OL_UNSEEN_RULE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ol_error error = {.class = OL_OK};
