@@ -7,8 +7,8 @@
 #define ROLES "ARRAY['orderlog_owner', 'orderlog_projector', 'orderlog_worker', 'orderlog_analyst']"
 #define SHOWN 8 /* statements in one message */
 
-/* Of the login: its name, the database's, may it make schemas (or are they there), roles? And has the
- * database rows of ours, but no word of what was applied? */
+/* Of the login: its name, the database's, may it make schemas (or are they there), roles? And has
+ * the database rows of ours, but no word of what was applied? */
 static const struct ol_pg_statement login_read = {
     .name = "rights/login",
     .sql = "SELECT quote_ident(current_user) AS login, quote_ident(current_database()) AS database,"
@@ -40,7 +40,8 @@ static const struct ol_pg_statement roles_missing = {
     .columns = statement_columns,
 };
 
-/* Only of roles and schemas that are there. What was applied is nobody's to write but the owner's. */
+/* Only of roles and schemas that are there. What was applied is nobody's to write but the
+ * owner's. */
 static const struct ol_pg_statement grants_missing = {
     .name = "rights/grants",
     .sql =
