@@ -321,19 +321,25 @@ static const char *arguments_fault(const struct main_command *command, size_t co
     return NULL;
 }
 
+/* Lines of our own making (one for each host; statements that somebody is to run) stay lines. */
+static void add_sentence(struct ol_text *text, const struct ol_error *error)
+{
+    const char *at = error->text, *end;
+    while (error->has_lines && (end = strchr(at, '\n'))) {
+        ol_text_add_shown(text, at, (size_t)(end - at));
+        ol_text_add_char(text, '\n');
+        at = end + 1;
+    }
+    ol_text_add_shown(text, at, strlen(at));
+}
+
 static int failed(const struct main_command *command, const struct ol_error *error)
 {
     char name[FEW_WORDS];
     command_name(command, name);
     bool named = strncmp(error->text, "orderlog ", strlen("orderlog ")) == 0;
     OL_AUTO(ol_text) struct ol_text line = {0}; /* what others wrote may stand in the sentence */
-    /* One for each host, or statements that somebody is to run, come as lines. */
-    for (const char *at = error->text; at; at = strchr(at, '\n')) {
-        at += *at == '\n';
-        if (at > error->text)
-            ol_text_add_char(&line, '\n');
-        ol_text_add_shown(&line, at, strcspn(at, "\n"));
-    }
+    add_sentence(&line, error);
     fprintf(stderr, "%s%s%s%s\n", named ? "" : "orderlog ", named ? "" : name, named ? "" : ": ",
             line.failed ? "out of memory" : ol_text_string(&line));
     if (error->class == OL_USAGE)

@@ -167,10 +167,11 @@ enum ol_class rights_mend(struct ol_pg *db, struct ol_error *reterr)
         return OL_OK;
     }
     add_statements(&statements, roles.count ? &roles : &grants);
-    return ol_fail(reterr, OL_FATAL,
-                   "%d roles and %d grants are missing, and this login may not make them; let %s "
-                   "run this, then 'orderlog migrate up' again:%s",
-                   roles.count, grants.count,
-                   roles.count ? "an administrator of the server" : "the tables' owner",
-                   ol_text_string(&statements));
+    return ol_fail_lines(
+        reterr, OL_FATAL,
+        "%d roles and %d grants are missing, and this login may not make them; let %s "
+        "run this, then 'orderlog migrate up' again:%s",
+        roles.count, grants.count,
+        roles.count ? "an administrator of the server" : "the tables' owner",
+        ol_text_string(&statements));
 }

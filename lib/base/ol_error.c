@@ -27,6 +27,20 @@ enum ol_class ol_fail(struct ol_error *reterr, enum ol_class class, const char *
     vsnprintf(reterr->text, sizeof reterr->text, format, arguments);
     va_end(arguments);
     reterr->class = class;
+    reterr->has_lines = false;
+    return class;
+}
+
+enum ol_class ol_fail_lines(struct ol_error *reterr, enum ol_class class, const char *format, ...)
+{
+    if (!reterr)
+        return class;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reterr->text, sizeof reterr->text, format, arguments);
+    va_end(arguments);
+    reterr->class = class;
+    reterr->has_lines = true;
     return class;
 }
 

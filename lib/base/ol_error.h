@@ -9,6 +9,7 @@
 #define OL_ERROR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum ol_class {
@@ -28,12 +29,17 @@ enum ol_class {
 /* One failure. `text` is one sentence: what was wrong, where, what to do. */
 struct ol_error {
     enum ol_class class;
+    bool has_lines; /* its newlines are ours and are printed so; else they are somebody's data */
     char text[OL_ERROR_TEXT_BYTES];
 };
 
 /* Fills *reterr (if not NULL) and returns `class`, so that a failing function ends in
  * `return ol_fail(reterr, OL_RETRY, "...", ...)`. Truncates at the buffer's end. */
 enum ol_class ol_fail(struct ol_error *reterr, enum ol_class class, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* As ol_fail(), for a text of several lines; what is put into it must not have newlines of its own. */
+enum ol_class ol_fail_lines(struct ol_error *reterr, enum ol_class class, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Puts `prefix: ` before the text that is there; returns the error's class. */

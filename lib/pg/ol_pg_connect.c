@@ -343,6 +343,7 @@ static enum ol_class try_hosts(struct ol_pg *db, const struct ol_pg_hosts *hosts
         if (all.class != OL_UNREACHABLE && all.class != OL_RETRY)
             break;
     }
+    all.has_lines = hosts->count > 1;
     if (reterr)
         *reterr = all;
     return all.class;

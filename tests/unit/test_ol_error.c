@@ -11,6 +11,19 @@ Test(ol_fail, fills_text_and_returns_the_class)
     cr_assert_str_eq(error.text, "try 7 again");
 }
 
+/* Only then are its newlines printed as such: others may be somebody's data. */
+Test(ol_fail_lines, says_that_the_lines_are_ours)
+{
+    struct ol_error error;
+    cr_assert_eq(ol_fail_lines(&error, OL_FATAL, "run this:\n  GRANT %s", "a"), OL_FATAL);
+    cr_assert(error.has_lines);
+    ol_fail_in(&error, "migrate");
+    cr_assert(error.has_lines);
+    ol_fail(&error, OL_RETRY, "once");
+    cr_assert_not(error.has_lines);
+    cr_assert_eq(ol_fail_lines(NULL, OL_USAGE, "nobody listens"), OL_USAGE);
+}
+
 Test(ol_fail, takes_null)
 {
     cr_assert_eq(ol_fail(NULL, OL_USAGE, "nobody listens"), OL_USAGE);
