@@ -389,6 +389,8 @@ class Pipeline:
 
     def verify(self, name="orderlog verify finds nothing"):
         done = self.call("verify", "--wait-settled", PATIENCE, timeout=2 * PATIENCE)
+        if done.returncode != 0:
+            note(f"verify: {done.stdout}")
         return check(name, done.returncode == 0,
                      f"exit {done.returncode}: {done.stdout[-300:]} {done.stderr[-300:]}")
 
