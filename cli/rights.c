@@ -40,28 +40,36 @@ static const struct ol_pg_statement roles_missing = {
     .columns = statement_columns,
 };
 
-/* Only of roles and schemas that are there. What was applied is nobody's to write but the owner's. */
+/* Which relations of a schema, by a pattern. The projector writes what the events add up to. */
+#define ALL       "''"
+#define PROJECTED "'^(?!schema_migration|acknowledged_gaps)'"
+
+/* Only of roles and schemas that are there. */
 static const struct ol_pg_statement grants_missing = {
     .name = "rights/grants",
     .sql =
-        "WITH wanted (role, schema, privileges) AS (VALUES"
-        " ('orderlog_owner', 'orderlog', '{SELECT}'::text[]),"
-        " ('orderlog_owner', 'analytics', '{SELECT}'),"
-        " ('orderlog_projector', 'orderlog', '{SELECT,INSERT,UPDATE}'),"
-        " ('orderlog_worker', 'orderlog', '{SELECT}'),"
-        " ('orderlog_analyst', 'analytics', '{SELECT}')),"
-        " known AS (SELECT r.oid AS role_oid, w.role, n.oid AS schema_oid, w.schema, w.privileges"
+        "WITH wanted (role, schema, privilege, relations) AS (VALUES"
+        " ('orderlog_owner', 'orderlog', 'SELECT', " ALL "),"
+        " ('orderlog_owner', 'orderlog', 'INSERT', '^acknowledged_gaps$'),"
+        " ('orderlog_owner', 'analytics', 'SELECT', " ALL "),"
+        " ('orderlog_projector', 'orderlog', 'SELECT', " ALL "),"
+        " ('orderlog_projector', 'orderlog', 'INSERT', " PROJECTED "),"
+        " ('orderlog_projector', 'orderlog', 'UPDATE', " PROJECTED "),"
+        " ('orderlog_worker', 'orderlog', 'SELECT', " ALL "),"
+        " ('orderlog_analyst', 'analytics', 'SELECT', " ALL ")),"
+        " known AS (SELECT r.oid AS role_oid, n.oid AS schema_oid, w.*"
         " FROM wanted w JOIN pg_roles r ON r.rolname = w.role"
         " JOIN pg_namespace n ON n.nspname = w.schema)"
         "SELECT statement FROM ("
-        "SELECT 0 AS place, format('GRANT USAGE ON SCHEMA %I TO %I', schema, role) AS statement"
+        "SELECT DISTINCT 0 AS place,"
+        " format('GRANT USAGE ON SCHEMA %I TO %I', schema, role) AS statement"
         " FROM known WHERE NOT has_schema_privilege(role_oid, schema_oid, 'USAGE')"
         " UNION ALL "
-        "SELECT 1, format('GRANT %s ON %I.%I TO %I', string_agg(p, ', '), schema, relname, role)"
-        " FROM known JOIN pg_class c ON relnamespace = schema_oid, unnest(privileges) p"
-        " WHERE relkind IN ('r', 'p', 'v', 'm') AND (p = 'SELECT'"
-        " OR (relkind IN ('r', 'p') AND relname NOT LIKE 'schema\\_migration%'))"
-        " AND NOT has_table_privilege(role_oid, c.oid, p) GROUP BY schema, relname, role"
+        "SELECT 1, format('GRANT %s ON %I.%I TO %I', string_agg(privilege, ', '), schema, relname,"
+        " role) FROM known JOIN pg_class c ON relnamespace = schema_oid"
+        " WHERE relkind IN ('r', 'p', 'v', 'm') AND relname ~ relations"
+        " AND (privilege = 'SELECT' OR relkind IN ('r', 'p'))"
+        " AND NOT has_table_privilege(role_oid, c.oid, privilege) GROUP BY schema, relname, role"
         ") g ORDER BY place, statement",
     .columns = statement_columns,
 };
