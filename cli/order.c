@@ -203,9 +203,14 @@ static enum ol_class not_found(struct page *page, struct ol_error *reterr)
         return class;
     if (rows.count == 0)
         return ol_fail(reterr, OL_NOT_FOUND, "there is no order with the id '%s'", page->id);
+    /* The sentence quotes what a publisher sent: its line ends are not ours. */
+    OL_AUTO(ol_text) struct ol_text why = {0};
+    const char *message = ol_pg_string(&rows, 0, 2);
+    ol_text_add_shown(&why, message, strlen(message));
     return ol_fail(reterr, OL_NOT_FOUND,
                    "there is no order with the id '%s'; command %s was refused: %s, %s", page->id,
-                   ol_pg_string(&rows, 0, 0), ol_pg_string(&rows, 0, 1), ol_pg_string(&rows, 0, 2));
+                   ol_pg_string(&rows, 0, 0), ol_pg_string(&rows, 0, 1),
+                   why.failed ? "" : ol_text_string(&why));
 }
 
 static enum ol_class read_once(struct page *page, struct ol_error *reterr)

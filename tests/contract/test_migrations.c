@@ -68,15 +68,15 @@ Test(migrations, make_the_tables_that_the_program_writes)
         cr_assert_eq((int)shape->column_count, rows.count, "%s has more columns than tables.def",
                      shape->name);
     }
-    expect_none(
-        own.db, "not in tables.def",
-        "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
-        "WHERE nspname = 'orderlog' AND relkind = 'r' AND relname NOT IN ("
+    expect_none(own.db, "not in tables.def",
+                "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+                "WHERE nspname = 'orderlog' AND relkind = 'r' AND relname NOT IN ("
 #define TABLE(context, table, ...) "'" #table "', "
 #define COLUMN(...)
 #define END(table)
 #include "projections/tables.def"
-        "'projection_progress', 'installation', 'schema_migrations', 'schema_migration_sums')");
+                "'projection_progress', 'installation', 'acknowledged_gaps', 'schema_migrations', "
+                "'schema_migration_sums')");
 }
 
 /* Bytewise order of keys is what the writer sorts by. */
@@ -109,10 +109,14 @@ Test(migrations, let_each_role_do_its_own_work_only)
     cr_assert_str_eq(may(own.db, "orderlog_worker", "orderlog.orders", "UPDATE"), "f");
     cr_assert_str_eq(may(own.db, "orderlog_analyst", "orderlog.orders", "SELECT"), "f");
     cr_assert_str_eq(may(own.db, "orderlog_analyst", "analytics.sales_by_day", "SELECT"), "t");
+    cr_assert_str_eq(may(own.db, "orderlog_owner", "orderlog.acknowledged_gaps", "INSERT"), "t");
+    cr_assert_str_eq(may(own.db, "orderlog_worker", "orderlog.acknowledged_gaps", "SELECT"), "t");
+    cr_assert_str_eq(may(own.db, "orderlog_worker", "orderlog.acknowledged_gaps", "INSERT"), "f");
     expect_none(own.db, "the projector can't write",
                 "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
                 "WHERE nspname = 'orderlog' AND relkind = 'r' AND relname NOT LIKE 'schema_migr%' "
-                "AND NOT (has_table_privilege('orderlog_projector', pg_class.oid, 'INSERT') "
+                "AND relname <> 'acknowledged_gaps' AND NOT "
+                "(has_table_privilege('orderlog_projector', pg_class.oid, 'INSERT') "
                 "AND has_table_privilege('orderlog_projector', pg_class.oid, 'UPDATE'))");
     expect_none(own.db, "the analyst can't read",
                 "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
@@ -228,7 +232,7 @@ Test(schema_compare, wants_all_changes_and_puts_up_with_newer_ones)
     pg_script(own.db, "DELETE FROM orderlog.schema_migrations WHERE version = '20261122000003'");
     pg_fails(
         schema_compare(own.db, true, reterr), OL_NOT_FOUND,
-        "has 5 of the 6 changes of the schema that this program needs, 20261122000003 is missing; "
+        "has 6 of the 7 changes of the schema that this program needs, 20261122000003 is missing; "
         "run 'orderlog migrate up'");
     pg_script(
         own.db,
