@@ -92,7 +92,7 @@ static enum ol_class roles_are_lacking(struct ol_pg *db, const struct ol_pg_rows
     if (class || roles.count == 0 || ol_pg_bool(login, 0, MAKES_ROLES))
         return class;
     add_statements(&statements, &roles);
-    return ol_fail(
+    return ol_fail_lines(
         reterr, OL_FATAL,
         "the login %s may not make roles, and these are missing; let an administrator of "
         "the server run this, then 'orderlog migrate up' again (it makes the grants to "
@@ -108,7 +108,7 @@ enum ol_class rights_before(struct ol_pg *db, struct ol_error *reterr)
     if (class)
         return class;
     if (ol_pg_bool(&login, 0, UNKNOWN))
-        return ol_fail(
+        return ol_fail_lines(
             reterr, OL_FATAL,
             "the tables of the schema orderlog are there, but not schema_migrations, which "
             "says how old they are: a dump of an earlier version leaves it out; bring it "
@@ -116,7 +116,7 @@ enum ol_class rights_before(struct ol_pg *db, struct ol_error *reterr)
             "  pg_dump -t public.schema_migrations -t public.schema_migration_sums ... | "
             "psql ...\nor drop the schemas orderlog and analytics: the log fills them anew");
     if (!ol_pg_bool(&login, 0, MAKES_SCHEMAS))
-        return ol_fail(
+        return ol_fail_lines(
             reterr, OL_FATAL,
             "the login %s may not make schemas in this database; let its owner run this, "
             "then 'orderlog migrate up' again:\n  GRANT CREATE ON DATABASE %s TO %s;",

@@ -18,6 +18,13 @@ static const struct uncompared {
     {"schema_migrations", "version", "every start compares it with the program's"},
     {"schema_migration_sums", "version", "a change of the schema, no event of the log"},
     {"schema_migration_sums", "sum", "'orderlog migrate' compares it with the file"},
+    {"acknowledged_gaps", "topic", "a person's word, which no record holds"},
+    {"acknowledged_gaps", "partition", "a person's word, which no record holds"},
+    {"acknowledged_gaps", "from_offset", "a person's word, which no record holds"},
+    {"acknowledged_gaps", "to_offset", "a person's word, which no record holds"},
+    {"acknowledged_gaps", "acknowledged_at", "a person's word, which no record holds"},
+    {"acknowledged_gaps", "acknowledged_by", "a person's word, which no record holds"},
+    {"acknowledged_gaps", "left_stuck", "a person's word, which no record holds"},
 };
 
 static const struct ol_pg_statement columns_statement = {
