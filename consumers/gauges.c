@@ -9,7 +9,7 @@
 
 #define EVERY_MS     5000
 #define TIMEOUT_MS   3000
-#define HELD_US      (INT64_C(10) * 1000000) /* a transaction open for longer is somebody's to look at */
+#define HELD_US      (INT64_C(10) * 1000000) /* open for longer: somebody's to look at */
 #define STREAMS      3                       /* commands, steps, events */
 #define STATEMENT_MS 5000 /* a database that stands still must not hold the end of a role up */
 
