@@ -1,8 +1,8 @@
 /*
  * main.c - the only main(): a table of noun, verb -> function, arguments, options, help.
  *
- * argv -> command -> options -> run -> exit code. A command's function does the work and returns its
- * failure as an ol_error; the sentence is printed here, once. Data goes to stdout, all else to
+ * argv -> command -> options -> run -> exit code. A command's function does the work and returns
+ * its failure as an ol_error; the sentence is printed here, once. Data goes to stdout, all else to
  * stderr. Add a command: its header, one line of the table.
  */
 #include <errno.h>
@@ -378,8 +378,8 @@ static int run_command(const struct main_command *command, int count, char *cons
     return exit_code;
 }
 
-/* Kafka's threads make messages and ours free them. With an arena for each thread what is freed stays
- * with the thread that made it, and a worker grows by half (docs/traps.md). */
+/* Kafka's threads make messages and ours free them. With an arena for each thread what is freed
+ * stays with the thread that made it, and a worker grows by half (docs/traps.md). */
 #define MALLOC_ARENAS 2
 
 int main(int argc, char *argv[])

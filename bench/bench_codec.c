@@ -8,13 +8,14 @@
  * Usage: bench_codec [ROUNDS]   (default 300000)
  */
 #include "domain/assert.h"
-#include "proto/codec.h"
-#include "proto/descriptors.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "proto/codec.h"
+#include "proto/descriptors.h"
 
 #define LINES  9
 #define GROUPS 3

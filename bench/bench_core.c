@@ -4,25 +4,26 @@
  *   bench_core [OPTION...] FROM-FILE        options as `orderlog worker --help`
  *
  * A recorded run's commands and steps lie in memory, as librdkafka handed them over. For each
- * context, on one thread, in the worker's own batches (the receipts in its event log say which inputs
- * each had): decode, say which states are missing, decide, encode, give the messages back. What came
- * before the measured part is run too, for the states, but not timed. States that are not there are
- * put as absent: what PostgreSQL and Kafka would take is not in the figures. Time is this thread's
- * CPU time. A run whose receipts do not say the same as the recorded ones fails.
+ * context, on one thread, in the worker's own batches (the receipts in its event log say which
+ * inputs each had): decode, say which states are missing, decide, encode, give the messages back.
+ * What came before the measured part is run too, for the states, but not timed. States that are not
+ * there are put as absent: what PostgreSQL and Kafka would take is not in the figures. Time is this
+ * thread's CPU time. A run whose receipts do not say the same as the recorded ones fails.
  */
 #include "bench/recording.h"
-#include "consumers/batch.h"
-#include "domain/assert.h"
-#include "lib/kafka/ol_kafka_options.h"
-#include "lib/program/ol_log.h"
-#include "lib/program/ol_options.h"
-#include "proto/codec.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "consumers/batch.h"
+#include "domain/assert.h"
+#include "lib/kafka/ol_kafka_options.h"
+#include "lib/program/ol_log.h"
+#include "lib/program/ol_options.h"
+#include "proto/codec.h"
 
 #define PLENTY        (SIZE_MAX / 4)
 #define OPTION_GROUPS (OL_FOR_KAFKA | OL_FOR_TOPICS | OL_FOR_WORKER | OL_FOR_PRINT)
@@ -72,7 +73,7 @@ static int64_t thread_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* ---- the recording --------------------------------------------------------------------------- */
+/* ---- the recording ---- */
 
 static enum ol_class keep_input(struct bench *bench, const struct recorded_place *place,
                                 struct ol_message *message, struct ol_error *reterr)
@@ -155,7 +156,7 @@ static enum ol_class load(struct bench *bench, const struct ol_kafka_settings *k
     return class;
 }
 
-/* ---- a batch --------------------------------------------------------------------------------- */
+/* ---- a batch ---- */
 
 static bool is_measured(const struct bench *bench, const struct taken *taken)
 {
@@ -303,7 +304,7 @@ static size_t next_batch(const struct bench *bench, size_t from)
     return count;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------- */
+/* ---- all of it ---- */
 
 static enum ol_class init(struct bench *bench, struct ol_error *reterr)
 {

@@ -1,11 +1,11 @@
 #include "bench/recording.h"
 
-#include "proto/codec.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "proto/codec.h"
 
 #define BLOCK_BYTES   (4u << 20)
 #define CHUNK         2000
@@ -13,7 +13,7 @@
 #define WATERMARKS_MS 10000
 #define SILENT_WAITS  150 /* of WAIT_MS: the end does not come */
 
-/* ---- places ---------------------------------------------------------------------------------- */
+/* ---- places ---- */
 
 static void name_places(struct recording *recording, const char *topic_prefix)
 {
@@ -92,7 +92,7 @@ void recording_release(struct recording *recording)
     ol_arena_release(&recording->arena);
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static enum ol_class find_ends(struct recording *recording, struct ol_reader *reader,
                                struct recorded_place *const *places, size_t count, bool whole,
@@ -176,9 +176,10 @@ enum ol_class recording_mark(struct recording *recording, const struct ol_kafka_
     return class;
 }
 
-/* ---- who wrote what -------------------------------------------------------------------------- */
+/* ---- who wrote what ---- */
 
-/* Steps to inventory and payments come from orders; for those to orders, the kind says from where. */
+/* Steps to inventory and payments come from orders; for those to orders, the kind says from
+ * where. */
 static enum ol_class writer_of(struct recording *recording, const struct recorded_place *place,
                                const struct ol_message *message, enum context *ret_writer,
                                struct ol_error *reterr)

@@ -69,9 +69,9 @@ enum ol_class recording_load(struct recording *recording, const struct ol_kafka_
 
 /*
  * Reads the places read_committed from their `from` (or, with whole, from the beginning) to their
- * end, which it sets, and hands every message over; take() releases it or keeps it. ret_reader NULL:
- * it keeps none; else the reader is handed over, success or not, to be closed (it may be NULL) once
- * the messages are released.
+ * end, which it sets, and hands every message over; take() releases it or keeps it. ret_reader
+ * NULL: it keeps none; else the reader is handed over, success or not, to be closed (it may be
+ * NULL) once the messages are released.
  */
 enum ol_class recording_read(struct recording *recording, const struct ol_kafka_settings *kafka,
                              struct recorded_place *const *places, size_t count, bool whole,

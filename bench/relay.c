@@ -6,28 +6,29 @@
  *   load the recording -> make scratch topics -> warm the producers up -> three loops consume,
  *   produce, commit -> count what is in the scratch topics -> delete them
  *
- * One loop for each context, built like consumers/loop.c: a static group member on the real commands
- * and steps topics from where the measured part begins, two transactional producers in turn, the
- * same limits of a batch, the next one filled while the last one commits, offsets in the
- * transaction. After i of N inputs, floor(i E / N) of the E messages are out that the run wrote to a
- * partition (events: counted by input partition; steps: over the context), the same bytes with the
- * same keys, to a topic with the same settings. Nothing is decoded, looked up or encoded: the
+ * One loop for each context, built like consumers/loop.c: a static group member on the real
+ * commands and steps topics from where the measured part begins, two transactional producers in
+ * turn, the same limits of a batch, the next one filled while the last one commits, offsets in the
+ * transaction. After i of N inputs, floor(i E / N) of the E messages are out that the run wrote to
+ * a partition (events: counted by input partition; steps: over the context), the same bytes with
+ * the same keys, to a topic with the same settings. Nothing is decoded, looked up or encoded: the
  * codec is used while loading only, to see which context wrote a step.
  *
- * This favours the relay: all inputs, replies too, are there from the start, so its batches are full
- * where a worker's wait for another context; and what it writes lies ready in memory.
+ * This favours the relay: all inputs, replies too, are there from the start, so its batches are
+ * full where a worker's wait for another context; and what it writes lies ready in memory.
  *
  * Time runs from the first loop's assignment to the last commit. Peak memory holds the recording.
  */
 #include "bench/relay.h"
-#include "domain/assert.h"
-#include "lib/kafka/ol_kafka_admin.h"
-#include "lib/program/ol_log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "domain/assert.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/program/ol_log.h"
 
 #define ADMIN_MS      30000
 #define OPTION_GROUPS (OL_FOR_KAFKA | OL_FOR_TOPICS | OL_FOR_WORKER | OL_FOR_PRINT)
@@ -38,7 +39,7 @@ void domain_assert_failed(const char *condition, const char *file, int line)
     abort();
 }
 
-/* ---- scratch topics -------------------------------------------------------------------------- */
+/* ---- scratch topics ---- */
 
 struct topic_name relay_topic(const struct relay *relay, enum context context, enum stream stream)
 {
@@ -102,7 +103,7 @@ static void delete_topics(struct relay *relay, struct ol_admin *admin)
         }
 }
 
-/* ---- was it the same? ------------------------------------------------------------------------ */
+/* ---- was it the same? ---- */
 
 static enum ol_class count_message(void *self, struct recorded_place *place,
                                    struct ol_message *message, struct ol_error *reterr)
@@ -155,7 +156,7 @@ static enum ol_class check_scratch(struct relay *relay, const struct ol_kafka_se
     return class;
 }
 
-/* ---- what came out --------------------------------------------------------------------------- */
+/* ---- what came out ---- */
 
 static double cpu_seconds(const struct rusage *from, const struct rusage *to)
 {
@@ -213,7 +214,7 @@ static void print_json(const struct relay *relay)
            inputs, messages, bytes, transactions);
 }
 
-/* ---- all of it ------------------------------------------------------------------------------- */
+/* ---- all of it ---- */
 
 static enum ol_class relay_with(struct relay *relay, const struct ol_kafka_settings *kafka,
                                 struct ol_error *reterr)

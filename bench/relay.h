@@ -5,15 +5,15 @@
 #ifndef BENCH_RELAY_H
 #define BENCH_RELAY_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
 #include "bench/recording.h"
 #include "lib/kafka/ol_kafka_consumer.h"
 #include "lib/kafka/ol_kafka_options.h"
 #include "lib/kafka/ol_kafka_producer.h"
 #include "lib/program/ol_options.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/resource.h>
 
 /* How far one recorded output has been written. */
 struct cursor {
@@ -73,8 +73,8 @@ struct relay {
 /* The scratch topic that stands for a real one. */
 struct topic_name relay_topic(const struct relay *relay, enum context context, enum stream stream);
 
-/* Runs all loops over the recording, to the end of its inputs; marks where the scratch topics end once
- * they are warm. The first failure of any is the relay's. */
+/* Runs all loops over the recording, to the end of its inputs; marks where the scratch topics end
+ * once they are warm. The first failure of any is the relay's. */
 enum ol_class relay_run(struct relay *relay, struct ol_error *reterr);
 
 #endif

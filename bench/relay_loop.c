@@ -1,13 +1,14 @@
 /*
- * bench/relay_loop.c - one context's loop of the relay, built like consumers/loop.c: what is different
- * stands in relay.c.
+ * bench/relay_loop.c - one context's loop of the relay, built like consumers/loop.c: what is
+ * different stands in relay.c.
  */
 #include "bench/relay.h"
-#include "domain/assert.h"
-#include "lib/base/ol_clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "domain/assert.h"
+#include "lib/base/ol_clock.h"
 
 #define BATCH_INPUT_BYTES (4 * 1024 * 1024) /* as consumers/batch.h */
 #define MERGE_RUN_MAX     64                /* as consumers/loop.c */
@@ -15,7 +16,7 @@
 #define SILENT_US         (60 * INT64_C(1000000))
 #define CLOSE_MS          5000
 
-/* ---- what to write --------------------------------------------------------------------------- */
+/* ---- what to write ---- */
 
 static void add_cursor(struct loop *loop, const struct recorded_output *output, const char *topic,
                        int32_t partition, int32_t by_partition)
@@ -81,7 +82,7 @@ static bool answer(struct loop *loop, int32_t partition)
     return true;
 }
 
-/* ---- a batch, as consumers/batch.c ----------------------------------------------------------- */
+/* ---- a batch, as consumers/batch.c ---- */
 
 static bool relay_batch_full(const struct loop *loop, const struct relay_batch *batch)
 {
@@ -190,7 +191,7 @@ static enum ol_class fill(struct loop *loop, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* ---- committing, as consumers/loop.c --------------------------------------------------------- */
+/* ---- committing, as consumers/loop.c ---- */
 
 static size_t offsets_of(const struct loop *loop, const struct relay_batch *batch,
                          struct ol_offset *ret_offsets)
@@ -279,7 +280,7 @@ static enum ol_class fill_and_commit(struct loop *loop, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* ---- a loop's life --------------------------------------------------------------------------- */
+/* ---- a loop's life ---- */
 
 static void clock_begins(struct loop *loop)
 {

@@ -20,14 +20,12 @@
  *    "processes":{"worker":{"ticks":5,"rss_kb":9000,"peak_kb":9500}},
  *    "ready":{"worker":1}, "waits":{"projector":"orders is joining the group"},
  *    "counters":{"worker":{"orderlog_events_total{context=\"orders\"}":7}}}
- * A process "watcher" is bench_watch itself. ticks: user and system time of all threads. rss_kb of a
- * tree: what its processes have each for themselves, and the largest shared part once. With a COMMAND
- * the last line tells its own use:
+ * A process "watcher" is bench_watch itself. ticks: user and system time of all threads. rss_kb of
+ * a tree: what its processes have each for themselves, and the largest shared part once. With a
+ * COMMAND the last line tells its own use:
  *   {"command":{"from":1,"to":2,"cpu_us":3,"peak_kb":4,"exit":0}}
  */
 #include "lib/base/ol_clock.h"
-#include "lib/base/ol_error.h"
-#include "lib/base/ol_text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,6 +41,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lib/base/ol_error.h"
+#include "lib/base/ol_text.h"
 
 #define WATCHED_MAX  16
 #define ANSWER_BYTES (1 << 20)
@@ -99,7 +100,7 @@ static _Noreturn void usage(void)
     exit(2);
 }
 
-/* ---- what the kernel tells ------------------------------------------------------------------- */
+/* ---- what the kernel tells ---- */
 
 /* The whole of a small file with a NUL after it; false: there is none. */
 static bool read_file(const char *path, char *text, size_t size)
@@ -212,7 +213,7 @@ static void add_machine(struct ol_text *line)
                  user + nice + system + irq + softirq, steal);
 }
 
-/* ---- what roles tell ------------------------------------------------------------------------- */
+/* ---- what roles tell ---- */
 
 /* GET; the status, 0: nobody answers. watch->answer holds head and body. */
 static int http_get(struct watch *watch, uint16_t port, const char *path)
@@ -315,7 +316,7 @@ static void add_counters(struct watch *watch, struct watched *row, struct ol_tex
     ol_text_add_char(counters, '}');
 }
 
-/* ---- a sample -------------------------------------------------------------------------------- */
+/* ---- a sample ---- */
 
 static void find_pid(struct watched *row)
 {
@@ -385,7 +386,7 @@ static void sleep_until(int64_t until_us)
         ;
 }
 
-/* ---- with and without a command -------------------------------------------------------------- */
+/* ---- with and without a command ---- */
 
 static int watch_work(struct watch *watch)
 {
@@ -452,7 +453,7 @@ static void on_signal(int number)
     _exit(128 + number);
 }
 
-/* ---- arguments ------------------------------------------------------------------------------- */
+/* ---- arguments ---- */
 
 static struct watched *row_of(struct watch *watch, const char *name, size_t name_bytes)
 {

@@ -3,8 +3,8 @@
  *
  * Each reads servers and prints rows; only migrate and topics write. Rows go to stdout as aligned
  * text or, with --json, as one object a line; all else goes to stderr. No rows is no failure.
- * Besides what is said below: OL_UNREACHABLE when a server can't be reached, OL_NOT_FOUND when there
- * is no schema or are no topics yet, OL_USAGE when a word is off.
+ * Besides what is said below: OL_UNREACHABLE when a server can't be reached, OL_NOT_FOUND when
+ * there is no schema or are no topics yet, OL_USAGE when a word is off.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -20,8 +20,8 @@ enum ol_class migrate_status_run(const struct ol_options *options, struct ol_err
 enum ol_class topics_plan_run(const struct ol_options *options, struct ol_error *reterr);
 enum ol_class topics_apply_run(const struct ol_options *options, struct ol_error *reterr);
 
-/* Inputs that were gone before a worker took them. OL_CONFLICT: steps are among them, and nobody has said
- * that what waits for them may stay as it is. */
+/* Inputs that were gone before a worker took them. OL_CONFLICT: steps are among them, and nobody
+ * has said that what waits for them may stay as it is. */
 enum ol_class topics_acknowledge_gap_run(const struct ol_options *options, struct ol_error *reterr);
 
 /* How far each group is behind the end of each of its partitions. */

@@ -38,7 +38,7 @@ struct letters {
 
 /* ---- all letters ---- */
 
-/* --topic names dead letter topics, or contexts. */
+/* ---- topic names dead letter topics, or contexts. ---- */
 static bool is_named(const char *name, enum context context, const char *topic)
 {
     return strcmp(name, topic) == 0 || strcmp(name, context_name(context)) == 0;

@@ -1,5 +1,5 @@
-/* orderlog topics acknowledge-gap: inputs that are gone before a worker took them. Writes a row, no record:
- * the partition's owner reads it at its take-over, and goes on behind the gap. */
+/* orderlog topics acknowledge-gap: inputs that are gone before a worker took them. Writes a row, no
+ * record: the partition's owner reads it at its take-over, and goes on behind the gap. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +39,8 @@ static const struct ol_pg_statement receipt_read = {
                                              {0}},
 };
 
-/* What can wait for a step of that partition: undos and captures. What was asked and has no answer heals
- * by its deadline. */
+/* What can wait for a step of that partition: undos and captures. What was asked and has no answer
+ * heals by its deadline. */
 #define WAITING                                                                                    \
     "SELECT order_id FROM orderlog.orders WHERE saga_state IN ('undoing', 'stuck')"                \
     " AND (($1 = 'orders' AND partition = $2) OR ($1 = 'inventory' AND"                            \
@@ -93,7 +93,8 @@ static enum ol_class look_at_rows(struct gaps *gaps, struct gap *gap, struct ol_
     return gap->waiting ? OL_OK : ol_fail(reterr, OL_FATAL, "out of memory");
 }
 
-/* How far a partition's commands and steps are taken: by the receipts, which the group's offsets equal. */
+/* How far a partition's commands and steps are taken: by the receipts, which the group's offsets
+ * equal. */
 static enum ol_class ask_taken(struct gaps *gaps, enum context context, int32_t partition,
                                const struct ol_offset committed[2], int64_t ret_next[2],
                                struct ol_error *reterr)

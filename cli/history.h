@@ -31,10 +31,6 @@ struct history {
 };
 
 void history_release(struct history *history);
-static inline void history_auto(struct history *history)
-{
-    history_release(history);
-}
 
 /* recorded_at_us: of the placing command. */
 enum ol_class history_read(struct session *session, struct text order_id, int64_t recorded_at_us,

@@ -222,7 +222,8 @@ static void add_row(struct ol_table *table, const struct lag *lag, size_t index)
     ol_table_text(table, lag->positions[index].owner);
 }
 
-/* What lies behind an open transaction may be somebody's acknowledged commands: that is not drained. */
+/* What lies behind an open transaction may be somebody's acknowledged commands: that is not
+ * drained. */
 static void print_sum(const struct lag *lag)
 {
     int64_t total = total_lag(lag);

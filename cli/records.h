@@ -1,8 +1,8 @@
 /*
  * cli/records.h - a record of any of the topics, for people and programs.
  *
- * kcat's JSON envelope {topic, partition, offset, tstype, ts, headers, key, payload}, followed by `type`
- * and `decoded`. Values are protobuf, so payload is base64, and payload_encoding says so;
+ * kcat's JSON envelope {topic, partition, offset, tstype, ts, headers, key, payload}, followed by
+ * `type` and `decoded`. Values are protobuf, so payload is base64, and payload_encoding says so;
  * a key that is not UTF-8 is base64 as well (key_encoding).
  */
 #ifndef CLI_RECORDS_H
@@ -17,8 +17,8 @@
 bool record_topic(const char *prefix, const char *topic, enum context *ret_context,
                   enum stream *ret_stream);
 
-/* "OrderPlaced", "ReserveStock", ...; "" where it does not decode. A dead letter is read as what its
- * own headers say it was. The arena is used up to CODEC_ARENA_BYTES and not cleared. */
+/* "OrderPlaced", "ReserveStock", ...; "" where it does not decode. A dead letter is read as what
+ * its own headers say it was. The arena is used up to CODEC_ARENA_BYTES and not cleared. */
 const char *record_type(enum context context, enum stream stream, const struct ol_message *message,
                         struct ol_arena *arena);
 

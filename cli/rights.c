@@ -7,8 +7,8 @@
 #define ROLES "ARRAY['orderlog_owner', 'orderlog_projector', 'orderlog_worker', 'orderlog_analyst']"
 #define SHOWN 8 /* statements in one message */
 
-/* Of the login: its name, the database's, may it make schemas (or are they there), roles? And has the
- * database rows of ours, but no word of what was applied? */
+/* Of the login: its name, the database's, may it make schemas (or are they there), roles? And has
+ * the database rows of ours, but no word of what was applied? */
 static const struct ol_pg_statement login_read = {
     .name = "rights/login",
     .sql = "SELECT quote_ident(current_user) AS login, quote_ident(current_database()) AS database,"
@@ -40,28 +40,36 @@ static const struct ol_pg_statement roles_missing = {
     .columns = statement_columns,
 };
 
-/* Only of roles and schemas that are there. What was applied is nobody's to write but the owner's. */
+/* Which relations of a schema, by a pattern. The projector writes what the events add up to. */
+#define ALL       "''"
+#define PROJECTED "'^(?!schema_migration|acknowledged_gaps)'"
+
+/* Only of roles and schemas that are there. */
 static const struct ol_pg_statement grants_missing = {
     .name = "rights/grants",
     .sql =
-        "WITH wanted (role, schema, privileges) AS (VALUES"
-        " ('orderlog_owner', 'orderlog', '{SELECT}'::text[]),"
-        " ('orderlog_owner', 'analytics', '{SELECT}'),"
-        " ('orderlog_projector', 'orderlog', '{SELECT,INSERT,UPDATE}'),"
-        " ('orderlog_worker', 'orderlog', '{SELECT}'),"
-        " ('orderlog_analyst', 'analytics', '{SELECT}')),"
-        " known AS (SELECT r.oid AS role_oid, w.role, n.oid AS schema_oid, w.schema, w.privileges"
+        "WITH wanted (role, schema, privilege, relations) AS (VALUES"
+        " ('orderlog_owner', 'orderlog', 'SELECT', " ALL "),"
+        " ('orderlog_owner', 'orderlog', 'INSERT', '^acknowledged_gaps$'),"
+        " ('orderlog_owner', 'analytics', 'SELECT', " ALL "),"
+        " ('orderlog_projector', 'orderlog', 'SELECT', " ALL "),"
+        " ('orderlog_projector', 'orderlog', 'INSERT', " PROJECTED "),"
+        " ('orderlog_projector', 'orderlog', 'UPDATE', " PROJECTED "),"
+        " ('orderlog_worker', 'orderlog', 'SELECT', " ALL "),"
+        " ('orderlog_analyst', 'analytics', 'SELECT', " ALL ")),"
+        " known AS (SELECT r.oid AS role_oid, n.oid AS schema_oid, w.*"
         " FROM wanted w JOIN pg_roles r ON r.rolname = w.role"
         " JOIN pg_namespace n ON n.nspname = w.schema)"
         "SELECT statement FROM ("
-        "SELECT 0 AS place, format('GRANT USAGE ON SCHEMA %I TO %I', schema, role) AS statement"
+        "SELECT DISTINCT 0 AS place,"
+        " format('GRANT USAGE ON SCHEMA %I TO %I', schema, role) AS statement"
         " FROM known WHERE NOT has_schema_privilege(role_oid, schema_oid, 'USAGE')"
         " UNION ALL "
-        "SELECT 1, format('GRANT %s ON %I.%I TO %I', string_agg(p, ', '), schema, relname, role)"
-        " FROM known JOIN pg_class c ON relnamespace = schema_oid, unnest(privileges) p"
-        " WHERE relkind IN ('r', 'p', 'v', 'm') AND (p = 'SELECT'"
-        " OR (relkind IN ('r', 'p') AND relname NOT LIKE 'schema\\_migration%'))"
-        " AND NOT has_table_privilege(role_oid, c.oid, p) GROUP BY schema, relname, role"
+        "SELECT 1, format('GRANT %s ON %I.%I TO %I', string_agg(privilege, ', '), schema, relname,"
+        " role) FROM known JOIN pg_class c ON relnamespace = schema_oid"
+        " WHERE relkind IN ('r', 'p', 'v', 'm') AND relname ~ relations"
+        " AND (privilege = 'SELECT' OR relkind IN ('r', 'p'))"
+        " AND NOT has_table_privilege(role_oid, c.oid, privilege) GROUP BY schema, relname, role"
         ") g ORDER BY place, statement",
     .columns = statement_columns,
 };
@@ -84,7 +92,7 @@ static enum ol_class roles_are_lacking(struct ol_pg *db, const struct ol_pg_rows
     if (class || roles.count == 0 || ol_pg_bool(login, 0, MAKES_ROLES))
         return class;
     add_statements(&statements, &roles);
-    return ol_fail(
+    return ol_fail_lines(
         reterr, OL_FATAL,
         "the login %s may not make roles, and these are missing; let an administrator of "
         "the server run this, then 'orderlog migrate up' again (it makes the grants to "
@@ -100,7 +108,7 @@ enum ol_class rights_before(struct ol_pg *db, struct ol_error *reterr)
     if (class)
         return class;
     if (ol_pg_bool(&login, 0, UNKNOWN))
-        return ol_fail(
+        return ol_fail_lines(
             reterr, OL_FATAL,
             "the tables of the schema orderlog are there, but not schema_migrations, which "
             "says how old they are: a dump of an earlier version leaves it out; bring it "
@@ -108,7 +116,7 @@ enum ol_class rights_before(struct ol_pg *db, struct ol_error *reterr)
             "  pg_dump -t public.schema_migrations -t public.schema_migration_sums ... | "
             "psql ...\nor drop the schemas orderlog and analytics: the log fills them anew");
     if (!ol_pg_bool(&login, 0, MAKES_SCHEMAS))
-        return ol_fail(
+        return ol_fail_lines(
             reterr, OL_FATAL,
             "the login %s may not make schemas in this database; let its owner run this, "
             "then 'orderlog migrate up' again:\n  GRANT CREATE ON DATABASE %s TO %s;",

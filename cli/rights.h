@@ -4,8 +4,8 @@
  * before -> the changes are applied -> mend
  *
  * Roles belong to the server and not to the database: a dump leaves them out, and a restore goes on
- * without the grants to them. So they are looked at each time, whatever was applied. Who may do what:
- * migrations/README.md.
+ * without the grants to them. So they are looked at each time, whatever was applied. Who may do
+ * what: migrations/README.md.
  */
 #ifndef CLI_RIGHTS_H
 #define CLI_RIGHTS_H
@@ -16,8 +16,8 @@
  * applied. OL_FATAL: not so; the text holds the statements that somebody else has to run. */
 enum ol_class rights_before(struct ol_pg *db, struct ol_error *reterr);
 
-/* Makes the roles and grants that are missing, and says so on stderr. OL_FATAL: it may not; the text
- * holds the statements. */
+/* Makes the roles and grants that are missing, and says so on stderr. OL_FATAL: it may not; the
+ * text holds the statements. */
 enum ol_class rights_mend(struct ol_pg *db, struct ol_error *reterr);
 
 /* How many of them are missing. */

@@ -1,13 +1,13 @@
 #include "consumers/batch.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "consumers/dead_letter.h"
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
 #include "lib/base/ol_id.h"
 #include "proto/codec.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 #define TRACE_HEADER "traceparent"
 

@@ -18,8 +18,8 @@
 #define BATCH_INPUT_BYTES (4 * 1024 * 1024) /* no more is taken above this */
 #define BATCH_BLOCK_BYTES (256 * 1024)
 
-/* What may become of a command is larger than that by so much at most: ids, and what each of an order's
- * lines gets in an event. */
+/* What may become of a command is larger than that by so much at most: ids, and what each of an
+ * order's lines gets in an event. */
 #define BATCH_GROWTH_BYTES      2048
 #define BATCH_GROWTH_LINE_BYTES 24 /* more for each line of an order */
 
@@ -35,8 +35,8 @@ struct batch_topics {
     int32_t steps[CONTEXT_COUNT];
     const char *input_names[2]; /* of the commands and the steps topic, for headers */
     struct batch_topic commands_are, events_are, dead_letters_are, steps_are[CONTEXT_COUNT];
-    /* Of all topics that a command leads to records on, of an order's other contexts' too: the one that
-     * takes least. */
+    /* Of all topics that a command leads to records on, of an order's other contexts' too: the one
+     * that takes least. */
     struct batch_topic least;
 };
 
@@ -93,8 +93,8 @@ bool batch_empty(const struct batch *batch);
 bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,
                 int32_t partitions);
 
-/* The sink that turns the core's messages into records; valid as long as the batch. It fails, with a
- * misfit, at one that its topic does not take. */
+/* The sink that turns the core's messages into records; valid as long as the batch. It fails, with
+ * a misfit, at one that its topic does not take. */
 struct core_sink batch_sink(struct batch *batch);
 
 #endif

@@ -1,9 +1,9 @@
 #include "consumers/core_internal.h"
 
+#include <stdlib.h>
+
 #include "domain/assert.h"
 #include "lib/guard/protected.h"
-
-#include <stdlib.h>
 
 /* ---- life ---- */
 

@@ -136,16 +136,17 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
                            struct ol_arena *arena, const struct core_sink *sink, size_t *ret_count);
 
 /*
- * The partition's inputs are read up to here, and between its last input and here there is nothing for
- * us: markers, aborted records. The batch takes the offsets over with a receipt that counts nothing and
- * repeats the time of the last event; `now_us` where there is none. False: there is no such gap.
+ * The partition's inputs are read up to here, and between its last input and here there is nothing
+ * for us: markers, aborted records. The batch takes the offsets over with a receipt that counts
+ * nothing and repeats the time of the last event; `now_us` where there is none. False: there is no
+ * such gap.
  */
 bool core_close_gap(struct core *core, int32_t partition, int64_t commands_next, int64_t steps_next,
                     int64_t now_us);
 
-/* Ends the batch: a receipt for each partition that had inputs or a gap, and where to go on for each that
- * had inputs, a gap or timeouts. ret_offsets has room for PARTITIONS_MAX. *ret_total sums the receipts'
- * counts, for metrics. */
+/* Ends the batch: a receipt for each partition that had inputs or a gap, and where to go on for
+ * each that had inputs, a gap or timeouts. ret_offsets has room for PARTITIONS_MAX. *ret_total sums
+ * the receipts' counts, for metrics. */
 bool core_close(struct core *core, const struct core_sink *sink, struct core_offset *ret_offsets,
                 size_t *ret_count, struct receipt *ret_total);
 

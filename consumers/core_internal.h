@@ -1,7 +1,7 @@
 /*
  * consumers/core_internal.h - what the core's files share.
  *
- *   core.c          the same for all contexts: partitions, receipts, replay, an input's way in
+ *   core.c          the same for all contexts: partitions, receipts, replay, the way in
  *   core_missing.c  which states the inputs need that are not here
  *   contexts.c      which of them a context needs, and what it decides: one row each
  *   input_run.c     what one input leaves: events, steps, its mark in the receipt, derived ids

@@ -1,8 +1,8 @@
 #include "consumers/core_internal.h"
 
-#include "domain/assert.h"
-
 #include <stdlib.h>
+
+#include "domain/assert.h"
 
 /* A growing array in an arena: the smaller arrays stay in it until the arena is cleared. */
 static bool keys_add(struct ol_arena *arena, struct entity_key **keys, size_t *count,

@@ -1,9 +1,9 @@
 #include "consumers/deadlines.h"
 
+#include <stdlib.h>
+
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
-
-#include <stdlib.h>
 
 /* Without this, uthash ends the process when memory is out. */
 #define HASH_NONFATAL_OOM 1

@@ -7,9 +7,9 @@
 #ifndef CONSUMERS_DEADLINES_H
 #define CONSUMERS_DEADLINES_H
 
-#include "domain/text.h"
-
 #include <stddef.h>
+
+#include "domain/text.h"
 
 struct deadlines;
 

@@ -1,4 +1,5 @@
-/* Positions pass markers and aborted records, which are no inputs: committed offsets follow them. */
+/* Positions pass markers and aborted records, which are no inputs: committed offsets follow
+ * them. */
 #include "consumers/loop.h"
 
 #include "lib/base/ol_clock.h"
@@ -6,7 +7,8 @@
 
 #define EVERY_US INT64_C(100000)
 
-/* How far a source of the partition is read. What is held was read and is not decided: it is no gap. */
+/* How far a source of the partition is read. What is held was read and is not decided: it is no
+ * gap. */
 static int64_t position_of(struct loop *loop, enum cause_source source, int32_t partition)
 {
     struct ol_inbox *inboxes;

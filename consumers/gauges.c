@@ -1,11 +1,11 @@
 #include "consumers/gauges.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
-
-#include <pthread.h>
-#include <stdlib.h>
 
 #define EVERY_MS     5000
 #define TIMEOUT_MS   3000
@@ -81,7 +81,8 @@ static void forget_hold(struct hold *hold)
     atomic_store(&hold->long_held, -1);
 }
 
-/* Transactions come and go all the time: one that stays holds back whatever is acknowledged behind. */
+/* Transactions come and go all the time: one that stays holds back whatever is acknowledged
+ * behind. */
 static void note_hold(struct gauges *gauges, struct hold *hold, const char *topic,
                       int32_t partition, int64_t stable, int64_t high)
 {

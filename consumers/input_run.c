@@ -1,9 +1,9 @@
 #include "consumers/core_internal.h"
 
+#include <stdio.h>
+
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
-
-#include <stdio.h>
 
 /* Of an order's id, in the ids that are derived from it. */
 #define ID_STEM_BYTES_MAX 100

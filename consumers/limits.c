@@ -1,11 +1,11 @@
 /* What topics take of a record, by their real setting. A record above that is refused for ever. */
 #include "consumers/loop.h"
 
-#include "lib/program/ol_log.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "lib/program/ol_log.h"
 
 #define BATCH_BYTES            1000000 /* larger batches gain nothing */
 #define DEAD_LETTER_MORE_BYTES (64 * 1024)

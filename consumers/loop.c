@@ -1,13 +1,13 @@
 #include "consumers/loop.h"
 
+#include <stdio.h>
+
 #include "domain/assert.h"
 #include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_lives.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
-
-#include <stdio.h>
 
 #define IDLE_WAIT_MS        500
 #define CLOSE_MS            5000
@@ -337,8 +337,8 @@ static void take_by_time(struct loop *loop, struct ol_inbox *inboxes, size_t cou
     }
 }
 
-/* What is gone may have been read by the next owner: we slept, and the group has not told us yet. Its
- * offsets do. */
+/* What is gone may have been read by the next owner: we slept, and the group has not told us yet.
+ * Its offsets do. */
 static enum ol_class confirm_owned(struct loop *loop, int32_t partition, struct ol_error *reterr)
 {
     struct ol_offset places[2] = {{loop->topics[STREAM_COMMANDS].text, partition, -1},
@@ -375,8 +375,8 @@ static enum ol_class halt_unreadable(struct loop *loop, const struct ol_inbox *b
     return OL_OK;
 }
 
-/* A record can't be read: its partition halts, once all before it are taken. Anything else that an inbox
- * says ends this life. */
+/* A record can't be read: its partition halts, once all before it are taken. Anything else that an
+ * inbox says ends this life. */
 static enum ol_class look_at_errors(struct loop *loop, struct ol_error *reterr)
 {
     struct ol_inbox *inboxes;
@@ -441,7 +441,8 @@ static enum ol_class load_missing(struct loop *loop, struct ol_error *reterr)
     }
 }
 
-/* A record that its topic does not take ends this life once; in the next one its partition halts. */
+/* A record that its topic does not take ends this life once; in the next one its partition
+ * halts. */
 static enum ol_class fail_batch(struct loop *loop, const struct core_input *input,
                                 struct ol_error *reterr)
 {
@@ -606,8 +607,9 @@ static void count_batch(struct loop *loop, const struct batch *batch)
 }
 
 /*
- * Before the other producer's next transaction: until the epoch is bumped, late copies of this one's
- * requests could still open a transaction of their own and put the group's offsets where they were.
+ * Before the other producer's next transaction: until the epoch is bumped, late copies of this
+ * one's requests could still open a transaction of their own and put the group's offsets where they
+ * were.
  */
 static enum ol_class renew_if_tainted(struct loop *loop, struct ol_producer *producer,
                                       struct ol_error *reterr)
@@ -751,8 +753,8 @@ static enum ol_class fill_and_commit(struct loop *loop, struct ol_error *reterr)
         bool no_room = batch_full(loop->building) || loop->held.handle;
         if (ol_producer_commit_done(producer) || no_room)
             return loop_finish_commit(loop, reterr);
-        /* What is there is decided; what comes meanwhile is taken in one go once the commit is over,
-         * so that a busy loop wakes once a transaction and not once a fetch. */
+        /* What is there is decided; what comes meanwhile is taken in one go once the commit is
+         * over, so that a busy loop wakes once a transaction and not once a fetch. */
         if (!moved && !batch_empty(loop->building))
             return loop_finish_commit(loop, reterr);
         if (!moved)
@@ -767,8 +769,8 @@ static enum ol_class fill_and_commit(struct loop *loop, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* What is taken and not committed is the next owner's; its offsets are no gap. A broker that is away is
- * not waited for. */
+/* What is taken and not committed is the next owner's; its offsets are no gap. A broker that is
+ * away is not waited for. */
 static enum ol_class close_gaps_and_leave(struct loop *loop, struct ol_error *reterr)
 {
     int64_t end;

@@ -13,6 +13,8 @@
 #ifndef CONSUMERS_LOOP_H
 #define CONSUMERS_LOOP_H
 
+#include <stdatomic.h>
+
 #include "consumers/batch.h"
 #include "lib/http/ol_metrics.h"
 #include "lib/kafka/ol_kafka_admin.h"
@@ -20,8 +22,6 @@
 #include "lib/kafka/ol_kafka_options.h"
 #include "lib/kafka/ol_kafka_reader.h"
 #include "projections/load.h"
-
-#include <stdatomic.h>
 
 enum loop_status {
     LOOP_IS_STARTING = 0,
@@ -140,8 +140,9 @@ enum ol_class loop_ask_limits(struct loop *loop, struct ol_error *reterr);
 bool loop_note_misfit(struct loop *loop, int32_t partition, enum cause_source source,
                       int64_t offset, struct ol_error *reterr);
 
-/* Closes gaps behind the last inputs of partitions (core_close_gap()) in the batch being built: of those
- * that were quiet for long enough, or of all. Only while nothing is being committed (gaps.c). */
+/* Closes gaps behind the last inputs of partitions (core_close_gap()) in the batch being built: of
+ * those that were quiet for long enough, or of all. Only while nothing is being committed
+ * (gaps.c). */
 void loop_close_gaps(struct loop *loop, bool all);
 
 /* Brings the states of the consumer's assignment up to the log's end and starts reading

@@ -1,11 +1,11 @@
 #include "consumers/overlay.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "domain/assert.h"
 #include "lib/guard/protected.h"
 #include "lib/base/ol_hash.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 /* Most entities are small compared with an order: an entry is as long as its kind needs, followed
  * by the texts of its key (the id, then the second). */

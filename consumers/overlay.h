@@ -17,9 +17,9 @@
 #ifndef CONSUMERS_OVERLAY_H
 #define CONSUMERS_OVERLAY_H
 
-#include "domain/entity.h"
-
 #include <stddef.h>
+
+#include "domain/entity.h"
 
 struct overlay;
 

@@ -1,5 +1,7 @@
 #include "consumers/loop.h"
 
+#include <stdlib.h>
+
 #include "domain/assert.h"
 #include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
@@ -7,8 +9,6 @@
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
 #include "proto/codec.h"
-
-#include <stdlib.h>
 
 /*
  * Taking over a partition, in this order (docs/exactly-once.md says why each):
@@ -525,7 +525,8 @@ static enum ol_class ask_gap(struct loop *loop, void *argument, struct ol_error 
                     &call->acknowledged, reterr);
 }
 
-/* Somebody has looked at the loss and wants the partition to go on. The next receipt takes the gap along. */
+/* Somebody has looked at the loss and wants the partition to go on. The next receipt takes the gap
+ * along. */
 static enum ol_class is_acknowledged(struct takeover *takeover,
                                      const struct takeover_partition *own, int source, int64_t next,
                                      bool *ret_is, struct ol_error *reterr)
@@ -543,8 +544,8 @@ static enum ol_class is_acknowledged(struct takeover *takeover,
     return class;
 }
 
-/* 7. What lay between the last receipt and the beginning is gone: inputs that nobody has taken, or only
- * what a killed worker left there. Nothing tells. */
+/* 7. What lay between the last receipt and the beginning is gone: inputs that nobody has taken, or
+ * only what a killed worker left there. Nothing tells. */
 static enum ol_class check_inputs(struct takeover *takeover, struct takeover_partition *own,
                                   struct ol_error *reterr)
 {

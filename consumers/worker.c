@@ -1,13 +1,13 @@
 #include "consumers/worker.h"
 
+#include <stdlib.h>
+
 #include "consumers/gauges.h"
 #include "consumers/loop.h"
 #include "lib/http/ol_http.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
 #include "projections/installation.h"
-
-#include <stdlib.h>
 
 struct worker {
     const struct ol_options *options;

@@ -1,9 +1,9 @@
 #include "domain/entity.h"
 
-#include "domain/assert.h"
-
 #include <stddef.h>
 #include <string.h>
+
+#include "domain/assert.h"
 
 #define BYTES(member)                                                                              \
     (offsetof(struct entity, member) + sizeof(((const struct entity *)NULL)->member))

@@ -1,8 +1,8 @@
 /*
  * domain/entity.h - one name and one shape for every state that a decision may need.
  *
- * The worker's core says which entities are missing, the projection's rows are loaded as entities, and
- * folds (overlay, verify) keep entities. Pure.
+ * The worker's core says which entities are missing, the projection's rows are loaded as entities,
+ * and folds (overlay, verify) keep entities. Pure.
  *
  *   kind         id            second        owned by (context)
  *   ORDER        order id      -             orders
@@ -58,8 +58,8 @@ struct entity {
     };
 };
 
-/* How much of a struct entity states of the kind need, in bytes from its start: where many are kept,
- * the rest may be left out. A command's record is a fifth of an order. */
+/* How much of a struct entity states of the kind need, in bytes from its start: where many are
+ * kept, the rest may be left out. A command's record is a fifth of an order. */
 size_t entity_bytes(enum entity_kind kind);
 
 /* Copies entity_bytes() of the state: the only way to copy it where the rest may be missing. */

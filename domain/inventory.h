@@ -7,10 +7,10 @@
 #ifndef DOMAIN_INVENTORY_H
 #define DOMAIN_INVENTORY_H
 
+#include <stddef.h>
+
 #include "domain/refusal.h"
 #include "domain/text.h"
-
-#include <stddef.h>
 
 /* Units of one product. version: the product's after the event; 0 in steps. */
 struct stock_line {

@@ -6,9 +6,9 @@
 #ifndef DOMAIN_NAME_H
 #define DOMAIN_NAME_H
 
-#include "domain/text.h"
-
 #include <stddef.h>
+
+#include "domain/text.h"
 
 /* "" outside the table and for a cell that nobody filled. */
 static inline const char *name_at(const char *const *names, size_t count, size_t index)

@@ -73,8 +73,8 @@ void order_decide_step(const struct order *state, const struct order_step *step,
 
 /*
  * Folds one event. Cannot refuse; asserts that version = state->version + 1 and that status and
- * saga state come out as the event says. ORDER_PLACED makes state->customer_id point into the event:
- * whoever keeps the state copies it.
+ * saga state come out as the event says. ORDER_PLACED makes state->customer_id point into the
+ * event: whoever keeps the state copies it.
  */
 void order_apply(struct order *state, const struct order_event *event);
 

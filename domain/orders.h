@@ -7,10 +7,10 @@
 #ifndef DOMAIN_ORDERS_H
 #define DOMAIN_ORDERS_H
 
+#include <stddef.h>
+
 #include "domain/refusal.h"
 #include "domain/text.h"
-
-#include <stddef.h>
 
 #define ORDER_LINES_MAX 256
 

@@ -34,9 +34,10 @@ struct stock_decision {
 
 /*
  * Judges STOCK_RESERVE: STOCK_RESERVED, or STOCK_REFUSED with SKU_TWICE, PRODUCT_UNKNOWN,
- * CURRENCY_MISMATCH, STOCK_SHORT (the first line that fails, in that order of checks per line) or RESERVATION_EXISTS
- * (it was released before it came). A group that is held or refused already gives decided = false.
- * products[i] is the state of line i's SKU (version 0 where unknown), the same object for the same SKU.
+ * CURRENCY_MISMATCH, STOCK_SHORT (the first line that fails, in that order of checks per line) or
+ * RESERVATION_EXISTS (it was released before it came). A group that is held or refused already
+ * gives decided = false. products[i] is the state of line i's SKU (version 0 where unknown), the
+ * same object for the same SKU.
  */
 void stock_decide_reserve(const struct reservation *state, const struct product *const *products,
                           const struct inventory_step *step, struct stock_decision *ret_decision);

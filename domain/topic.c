@@ -1,8 +1,8 @@
 #include "domain/topic.h"
 
-#include "domain/assert.h"
-
 #include <stddef.h>
+
+#include "domain/assert.h"
 
 const char *stream_name(enum stream stream)
 {

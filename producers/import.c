@@ -22,7 +22,7 @@
 #define POLL_MS        50    /* one look at the outcomes */
 #define OUTCOMES_AHEAD 50000 /* commands without an outcome at which reading pauses */
 #define SHOWN_MAX      5     /* refusals that are told one by one */
-#define LINGER_US      50000 /* large batches: nobody waits for a single record. 5 ms: half as fast */
+#define LINGER_US      50000 /* large batches: nobody waits for one record. 5 ms: half as fast */
 
 struct import {
     const struct ol_options *options;
@@ -86,8 +86,8 @@ static void take_outcome(void *context, const struct outcome *outcome)
     ol_text_add_char(&import->shown, '\n');
 }
 
-/* Every receipt in, then one look at the outcomes. Brokers that are away for a while are waited for,
- * as outcomes are. */
+/* Every receipt in, then one look at the outcomes. Brokers that are away for a while are waited
+ * for, as outcomes are. */
 static enum ol_class settle_some(struct import *import, struct ol_error *reterr)
 {
     const struct ol_options *options = import->options;

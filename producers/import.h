@@ -1,12 +1,12 @@
 /*
  * producers/import.h - `orderlog import products|accounts|baskets FILE.csv`.
  *
- * file -> commands (import_file.h) -> publisher -> all acknowledged -> summary. Memory does not grow
- * with the file. Ends at the first row that can't be read, at --limit, at Ctrl-C: what came before
- * is flushed, and running it again is safe, for the pipeline answers a command id that it knows with
- * its first outcome. Progress on stderr, the summary on stdout.
- * With --wait (by itself at a terminal and with --json) the outcomes are counted: accepted, repeated,
- * refused by code; the first refusals are told by line.
+ * file -> commands (import_file.h) -> publisher -> all acknowledged -> summary. Memory does not
+ * grow with the file. Ends at the first row that can't be read, at --limit, at Ctrl-C: what came
+ * before is flushed, and running it again is safe, for the pipeline answers a command id that it
+ * knows with its first outcome. Progress on stderr, the summary on stdout.
+ * With --wait (by itself at a terminal and with --json) the outcomes are counted: accepted,
+ * repeated, refused by code; the first refusals are told by line.
  * Each returns OL_OK only if every command was acknowledged, none was refused as far as it waited,
  * and the file was read to its end (or limit).
  */

@@ -219,12 +219,19 @@ static enum ol_class next_product(struct import_file *file, struct command *ret_
     struct product_details *details = &add->inventory.details;
 
     int64_t stock = 0;
-    if ((class = make_ids(file, &row[PRODUCT_SKU], "product/", &add->metadata.command_id,
-                          &add->inventory.sku, reterr)) ||
-        (class = make_ids(file, &row[PRODUCT_SKU], "stock/", &increase->metadata.command_id,
-                          &increase->inventory.sku, reterr)) ||
-        (class = any_int(file, &row[PRODUCT_PRICE], &details->price_minor, reterr)) ||
-        (class = any_int(file, &row[PRODUCT_STOCK], &stock, reterr)))
+    class = make_ids(file, &row[PRODUCT_SKU], "product/", &add->metadata.command_id,
+                     &add->inventory.sku, reterr);
+    if (class != OL_OK)
+        return class;
+    class = make_ids(file, &row[PRODUCT_SKU], "stock/", &increase->metadata.command_id,
+                     &increase->inventory.sku, reterr);
+    if (class != OL_OK)
+        return class;
+    class = any_int(file, &row[PRODUCT_PRICE], &details->price_minor, reterr);
+    if (class != OL_OK)
+        return class;
+    class = any_int(file, &row[PRODUCT_STOCK], &stock, reterr);
+    if (class != OL_OK)
         return class;
     if (!copy(file, &row[PRODUCT_NAME], &details->name) ||
         !copy(file, &row[PRODUCT_CATEGORY], &details->category) ||
@@ -255,11 +262,16 @@ static enum ol_class next_account(struct import_file *file, struct command *ret_
     open->payment.kind = ACCOUNT_OPEN;
     deposit->payment.kind = FUNDS_DEPOSIT;
 
-    if ((class = make_ids(file, &row[ACCOUNT_ID], "account/", &open->metadata.command_id,
-                          &open->payment.customer_id, reterr)) ||
-        (class = make_ids(file, &row[ACCOUNT_ID], "funds/", &deposit->metadata.command_id,
-                          &deposit->payment.customer_id, reterr)) ||
-        (class = any_int(file, &row[ACCOUNT_FUNDS], &deposit->payment.amount_minor, reterr)))
+    class = make_ids(file, &row[ACCOUNT_ID], "account/", &open->metadata.command_id,
+                     &open->payment.customer_id, reterr);
+    if (class != OL_OK)
+        return class;
+    class = make_ids(file, &row[ACCOUNT_ID], "funds/", &deposit->metadata.command_id,
+                     &deposit->payment.customer_id, reterr);
+    if (class != OL_OK)
+        return class;
+    class = any_int(file, &row[ACCOUNT_FUNDS], &deposit->payment.amount_minor, reterr);
+    if (class != OL_OK)
         return class;
     if (!copy(file, &row[ACCOUNT_CURRENCY], &open->payment.currency))
         return ol_fail(reterr, OL_FATAL, "out of memory");
@@ -383,11 +395,17 @@ static enum ol_class basket_add(struct import_file *file, struct basket *basket,
 {
     struct order_line line = {0};
     int64_t line_no = 0;
-    enum ol_class class;
-    if ((class = any_int(file, &row[BASKET_LINE_NO], &line_no, reterr)) ||
-        (class = any_int(file, &row[BASKET_QUANTITY], &line.quantity, reterr)) ||
-        (class = any_int(file, &row[BASKET_AMOUNT], &line.amount_minor, reterr)) ||
-        (basket->line_count && (class = check_same(file, basket, row, line_no, reterr))))
+    enum ol_class class = any_int(file, &row[BASKET_LINE_NO], &line_no, reterr);
+    if (class != OL_OK)
+        return class;
+    class = any_int(file, &row[BASKET_QUANTITY], &line.quantity, reterr);
+    if (class != OL_OK)
+        return class;
+    class = any_int(file, &row[BASKET_AMOUNT], &line.amount_minor, reterr);
+    if (class != OL_OK)
+        return class;
+    class = basket->line_count ? check_same(file, basket, row, line_no, reterr) : OL_OK;
+    if (class != OL_OK)
         return class;
     basket->bytes += row[BASKET_SKU].size_bytes + 4; /* no line takes less on the wire */
     if (basket->bytes > MESSAGE_BYTES_MAX)
@@ -441,10 +459,13 @@ static enum ol_class next_basket(struct import_file *file, struct command *ret_c
     struct basket basket;
     struct text command_id;
     class = basket_begin(file, &basket, &command_id, file->held, reterr);
-    while (!class && !(class = next_row(file, &file->held, reterr)) && file->held &&
-           field_is(&file->held[BASKET_ID], basket.id))
+    while (class == OL_OK) {
+        class = next_row(file, &file->held, reterr);
+        if (class != OL_OK || !file->held || !field_is(&file->held[BASKET_ID], basket.id))
+            break;
         class = basket_add(file, &basket, file->held, reterr);
-    if (class)
+    }
+    if (class != OL_OK)
         return class;
 
     file->rows += basket.line_count;

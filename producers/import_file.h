@@ -1,8 +1,8 @@
 /*
  * producers/import_file.h - a CSV file of products, accounts or baskets, as commands.
  *
- * open -> next, next, ... -> close. Streams: memory is one row, or one basket, and 16 bytes for each
- * basket seen.
+ * open -> next, next, ... -> close. Streams: memory is one row, or one basket, and 16 bytes for
+ * each basket seen.
  *
  *   products.csv  sku,name,category,brand,price_minor,currency,stock
  *                 AddProduct product/<sku>; IncreaseStock stock/<sku> unless stock is 0
@@ -13,18 +13,18 @@
  *
  * Command ids come from the row's own key, so that a file read twice has one effect. What can't be
  * read, or has no key, is an error that names file:line:column. What can be read and is wrong all
- * the same (quantity 0, a SKU twice, an unknown currency) becomes a command: the pipeline refuses it
- * with a code, where everybody can see it. Threads: one.
+ * the same (quantity 0, a SKU twice, an unknown currency) becomes a command: the pipeline refuses
+ * it with a code, where everybody can see it. Threads: one.
  */
 #ifndef PRODUCERS_IMPORT_FILE_H
 #define PRODUCERS_IMPORT_FILE_H
 
-#include "domain/message.h"
-#include "lib/base/ol_error.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "domain/message.h"
+#include "lib/base/ol_error.h"
 
 enum import_kind { IMPORT_PRODUCTS, IMPORT_ACCOUNTS, IMPORT_BASKETS, IMPORT_KIND_COUNT };
 

@@ -8,10 +8,10 @@
 #ifndef PRODUCERS_LINE_INPUT_H
 #define PRODUCERS_LINE_INPUT_H
 
-#include "lib/base/ol_error.h"
-
 #include <stddef.h>
 #include <stdint.h>
+
+#include "lib/base/ol_error.h"
 
 #define LINE_BYTES_MAX                                                                             \
     (4 * 1024 * 1024) /* the largest command, written as wastefully as JSON can */

@@ -6,12 +6,12 @@
  * Link with -lorderlog (pkg-config: orderlog). Only C types cross this header; structs keep their
  * size and order within a soname.
  *
- * Delivery. A command is in the log, once, when its position or its receipt has come. A publish that
- * failed with ORDERLOG_RETRY may be in the log all the same: publish it again with the same command
- * id, which the pipeline answers with the first outcome and no second effect.
+ * Delivery. A command is in the log, once, when its position or its receipt has come. A publish
+ * that failed with ORDERLOG_RETRY may be in the log all the same: publish it again with the same
+ * command id, which the pipeline answers with the first outcome and no second effect.
  *
- * Threads. A handle serves one thread at a time; handles do not know each other. Callbacks run on the
- * calling thread, inside orderlog_* calls of the same handle; from a callback call only
+ * Threads. A handle serves one thread at a time; handles do not know each other. Callbacks run on
+ * the calling thread, inside orderlog_* calls of the same handle; from a callback call only
  * orderlog_error(). The library starts threads of its own (librdkafka), installs no signal handler,
  * prints nothing, and never ends the process but by abort() on a broken invariant.
  *
@@ -62,8 +62,8 @@ struct orderlog_line {
 ORDERLOG_API const char *orderlog_version(void);
 
 /*
- * Connects. brokers: "host:port,...". prefix: of the topics; NULL: "orderlog". properties: "name=value"
- * strings up to a NULL; NULL: none. Names are librdkafka's, and
+ * Connects. brokers: "host:port,...". prefix: of the topics; NULL: "orderlog". properties:
+ * "name=value" strings up to a NULL; NULL: none. Names are librdkafka's, and
  *   orderlog.timeout.ms=30000   longest wait for an acknowledgement or a server's answer
  *   orderlog.actor=NAME         who asks, as commands will say
  * On failure error (error_bytes of it) has a sentence and *ret_orderlog is untouched.
@@ -76,16 +76,17 @@ ORDERLOG_API enum orderlog_result orderlog_open(const char *brokers, const char 
 /* What is not acknowledged may be lost: orderlog_flush() first. Takes NULL. Bounded. */
 ORDERLOG_API void orderlog_close(struct orderlog *orderlog);
 
-/* The sentence of the last failure on this handle; "" if there was none. Valid until the next call. */
+/* The sentence of the last failure on this handle; "" if there was none. Valid until the next
+ * call. */
 ORDERLOG_API const char *orderlog_error(const struct orderlog *orderlog);
 
 /* Makes a new command id, a UUIDv7. */
 ORDERLOG_API void orderlog_new_id(char ret_id[ORDERLOG_ID_BYTES]);
 
 /*
- * Publishing. With ret_position the call returns when the command is acknowledged. Without (NULL) it
- * returns when the command is queued, and the receipt callback reports the rest; it waits while the
- * queue is full. occurred_at_us: microseconds since 1970 in UTC; INT64_MIN: now.
+ * Publishing. With ret_position the call returns when the command is acknowledged. Without (NULL)
+ * it returns when the command is queued, and the receipt callback reports the rest; it waits while
+ * the queue is full. occurred_at_us: microseconds since 1970 in UTC; INT64_MIN: now.
  * ret_command_id may be NULL; else it gets the id, given or made, before anything is sent.
  */
 ORDERLOG_API enum orderlog_result orderlog_place_order(
@@ -126,8 +127,8 @@ ORDERLOG_API enum orderlog_result orderlog_flush(struct orderlog *orderlog);
 
 /*
  * Outcomes. orderlog_follow() notes where the events end now; what is published afterwards can be
- * waited for. A second call starts from there and forgets the commands before. An outcome is kept until
- * orderlog_forget(), so a process that publishes for long forgets what it has dealt with.
+ * waited for. A second call starts from there and forgets the commands before. An outcome is kept
+ * until orderlog_forget(), so a process that publishes for long forgets what it has dealt with.
  */
 ORDERLOG_API enum orderlog_result orderlog_follow(struct orderlog *orderlog);
 
@@ -149,13 +150,15 @@ struct orderlog_outcome {
 };
 
 /* The outcome of the last command published with this id. timeout_ms 0 looks only, -1 waits for
- * ever. ORDERLOG_NOT_FOUND: none was published since orderlog_follow(), or it was not acknowledged. */
+ * ever. ORDERLOG_NOT_FOUND: none was published since orderlog_follow(), or it was not
+ * acknowledged. */
 ORDERLOG_API enum orderlog_result orderlog_wait(struct orderlog *orderlog, const char *command_id,
                                                 int timeout_ms,
                                                 struct orderlog_outcome *ret_outcome);
 
 /* The same for a placed order, until it is confirmed, rejected or cancelled: order_status, and code
- * for why it is not confirmed. A command that is not accepted ends the wait with its own outcome. */
+ * for why it is not confirmed. A command that is not accepted ends the wait with its own
+ * outcome. */
 ORDERLOG_API enum orderlog_result orderlog_wait_order(struct orderlog *orderlog,
                                                       const char *command_id, int timeout_ms,
                                                       struct orderlog_outcome *ret_outcome);

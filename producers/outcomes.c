@@ -65,13 +65,14 @@ static enum ol_class note_end(struct outcomes *outcomes, struct lane *lane, int 
 {
     const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
     int64_t until_us = ol_clock_monotonic_us() + (int64_t)timeout_ms * 1000, low;
-    enum ol_class class;
-    while ((class = ol_reader_watermarks(outcomes->reader, outcomes->topics[lane->context].text,
-                                         lane->partition, timeout_ms, &low, &lane->position,
-                                         reterr)) == OL_RETRY &&
-           ol_clock_monotonic_us() < until_us)
+    for (;;) {
+        enum ol_class class =
+            ol_reader_watermarks(outcomes->reader, outcomes->topics[lane->context].text,
+                                 lane->partition, timeout_ms, &low, &lane->position, reterr);
+        if (class != OL_RETRY || ol_clock_monotonic_us() >= until_us)
+            return class;
         nanosleep(&pause, NULL);
-    return class;
+    }
 }
 
 static enum ol_class make_lanes(struct outcomes *outcomes, const int32_t partitions[CONTEXT_COUNT],
@@ -415,7 +416,8 @@ enum ol_class outcomes_poll(struct outcomes *outcomes, int timeout_ms, struct ol
 
 /* ---- giving up ---- */
 
-/* The reader's end is the last stable offset: what is acknowledged behind it waits for a transaction. */
+/* The reader's end is the last stable offset: what is acknowledged behind it waits for a
+ * transaction. */
 void outcomes_find_open(struct outcomes *outcomes, int timeout_ms)
 {
     for (size_t i = 0; i < outcomes->lane_count; i++) {

@@ -72,8 +72,8 @@ size_t outcomes_pending(const struct outcomes *outcomes);
 /* Reads what is there, waiting up to timeout_ms for the first event. */
 enum ol_class outcomes_poll(struct outcomes *outcomes, int timeout_ms, struct ol_error *reterr);
 
-/* Asks the broker, per partition, whether what no worker has read lies behind an open transaction, so
- * that give_up can tell. What can't be asked is not told. */
+/* Asks the broker, per partition, whether what no worker has read lies behind an open transaction,
+ * so that give_up can tell. What can't be asked is not told. */
 void outcomes_find_open(struct outcomes *outcomes, int timeout_ms);
 
 /* Reports everything still expected as OVERDUE. */

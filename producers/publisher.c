@@ -228,11 +228,6 @@ size_t publisher_pending(const struct publisher *publisher)
     return ol_publisher_pending(publisher->handle);
 }
 
-uint64_t publisher_failed(const struct publisher *publisher)
-{
-    return ol_publisher_failed(publisher->handle);
-}
-
 int32_t publisher_partitions(const struct publisher *publisher, enum context context)
 {
     return publisher->topics[context].partitions;

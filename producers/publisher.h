@@ -1,14 +1,14 @@
 /*
  * producers/publisher.h - commands onto their topics: who asks, which partition, how large.
  *
- *   open -> complete -> publish ... -> (receipts come back in publish, poll, flush) -> flush -> close
+ *   open -> complete -> publish ... -> (receipts come in publish, poll, flush) -> flush -> close
  *
  * A command goes to <prefix>.<context>.commands.v1, key: its aggregate's id, partition: Kafka's
  * murmur2 of the key over the partitions that the topic has. The producer is idempotent, without
  * transactions; what was acknowledged is in the log once, in the order published per partition.
  * Threads: one owner; receipts are called on its thread.
- * Wire form and limits: proto/orderlog, docs of the contract; what a worker refuses is not checked
- * here, so that the refusal is on the log too.
+ * Wire form: proto/orderlog; limits: orderlog limits. What a worker refuses is not checked here, so
+ * that the refusal is on the log too.
  */
 #ifndef PRODUCERS_PUBLISHER_H
 #define PRODUCERS_PUBLISHER_H
@@ -51,8 +51,9 @@ static inline void publisher_auto(struct publisher **publisher)
     publisher_close(*publisher);
 }
 
-/* Fills what the publisher of a command may leave out: a new UUIDv7 for its id, the settings' actor,
- * now for its time. Texts are the arena's and the settings'. OL_FATAL: the arena is spent. */
+/* Fills what the publisher of a command may leave out: a new UUIDv7 for its id, the settings'
+ * actor, now for its time. Texts are the arena's and the settings'. OL_FATAL: the arena is
+ * spent. */
 enum ol_class publisher_complete(const struct publisher *publisher, struct command *command,
                                  struct ol_arena *arena, struct ol_error *reterr);
 
@@ -78,9 +79,8 @@ enum ol_class publisher_publish_encoded(struct publisher *publisher, enum contex
 size_t publisher_poll(struct publisher *publisher, int timeout_ms);
 enum ol_class publisher_flush(struct publisher *publisher, int timeout_ms, struct ol_error *reterr);
 
-/* Records without their receipt, and those whose receipt said no. */
+/* Records without their receipt. */
 size_t publisher_pending(const struct publisher *publisher);
-uint64_t publisher_failed(const struct publisher *publisher);
 
 /* How many partitions the context's commands topic has; 0: there is no such topic. */
 int32_t publisher_partitions(const struct publisher *publisher, enum context context);

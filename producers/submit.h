@@ -5,8 +5,8 @@
  * stdout. A line is the protobuf JSON mapping of one Command; the name of the oneof gives the
  * context. A row is printed as soon as it is known, so rows are not in the order of the lines; each
  * has its line's number.
- * A line that is not a command ends the reading (with --keep-going it is reported and skipped); what
- * was published before it stays published, is flushed, waited for and printed.
+ * A line that is not a command ends the reading (with --keep-going it is reported and skipped);
+ * what was published before it stays published, is flushed, waited for and printed.
  * OL_OK: every line was published, and with --wait every command was accepted (now, or the first
  * time, when this was a repeat), and with --settled every order placed is confirmed.
  */

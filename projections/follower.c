@@ -14,8 +14,8 @@
 #define IDLE_WAIT_MS      500
 #define FULL_WAIT_MS      100
 #define CLOSE_MS          5000
-#define ABANDON_MS        20000 /* librdkafka keeps a commit of offsets for 10 s without a coordinator */
-#define INBOX_EVENTS_MAX  64 /* of one partition before the next one is asked */
+#define ABANDON_MS        20000 /* librdkafka keeps an offset commit 10 s without a coordinator */
+#define INBOX_EVENTS_MAX  64    /* of one partition before the next one is asked */
 #define BATCH_BYTES_MAX   (128u << 20)
 #define LINGER_MAX_US     INT64_C(1000000)
 #define LINGER_QUIET_US   INT64_C(250000) /* no event for so long: wait no more */
@@ -41,7 +41,7 @@ static void set_status(struct follower *follower, enum follower_status status, c
     atomic_store(&follower->status, (int)status);
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 enum ol_class follower_init(struct follower *follower, const struct ol_options *options,
                             enum context context, struct ol_error *reterr)
@@ -170,7 +170,7 @@ static bool close_all(struct follower *follower, bool for_good)
     return clean;
 }
 
-/* ---- halting --------------------------------------------------------------------------------- */
+/* ---- halting ---- */
 
 static void ignore_halted(struct follower *follower)
 {
@@ -212,7 +212,7 @@ void follower_reasons(struct follower *follower, struct ol_http_reasons *reasons
     pthread_mutex_unlock(&follower->mutex);
 }
 
-/* ---- filling the batch ----------------------------------------------------------------------- */
+/* ---- filling the batch ---- */
 
 static bool is_full(const struct follower *follower)
 {
@@ -359,7 +359,7 @@ static enum ol_class fill_batch(struct follower *follower, bool *ret_moved, stru
     return OL_OK;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 /* How long the batch may still be kept open, in us; 0: close it. */
 static int64_t linger_us(const struct follower *follower)
@@ -490,9 +490,10 @@ static enum ol_class finish_batches(struct follower *follower, struct ol_error *
     return class;
 }
 
-/* ---- the group ------------------------------------------------------------------------------- */
+/* ---- the group ---- */
 
-/* Where each partition goes on stands in PostgreSQL. Reading begins one event earlier, to compare. */
+/* Where each partition goes on stands in PostgreSQL. Reading begins one event earlier, to
+ * compare. */
 static enum ol_class begin_partitions(struct follower *follower, struct ol_error *reterr)
 {
     struct load_progress progress[PARTITIONS_MAX];
@@ -545,7 +546,7 @@ static enum ol_class answer_group(struct follower *follower, enum ol_consumer_ev
     return ol_consumer_unassign(follower->consumer, reterr);
 }
 
-/* ---- the loop -------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void wait_for_work(struct follower *follower)
 {
@@ -555,8 +556,8 @@ static void wait_for_work(struct follower *follower)
     ol_consumer_wait(follower->consumer, ol_run_fd(), wait_ms);
 }
 
-/* With nothing to write nobody would notice that the database lost its last commits in a crash (with
- * synchronous_commit off) or went to an older server: the rows would lag until the next event
+/* With nothing to write nobody would notice that the database lost its last commits in a crash
+ * (with synchronous_commit off) or went to an older server: the rows would lag until the next event
  * of each partition. */
 static enum ol_class compare_progress(struct follower *follower, struct ol_error *reterr)
 {

@@ -49,8 +49,8 @@ struct follower_partition {
     int64_t halted_at; /* offset */
     char why[OL_ERROR_TEXT_BYTES];
     struct ol_series *halted_gauge;
-    /* For other threads: where the rows are, and the broker's time of the oldest event that was read
-     * and is in no row yet; -1: not owned, none. */
+    /* For other threads: where the rows are, and the broker's time of the oldest event that was
+     * read and is in no row yet; -1: not owned, none. */
     _Atomic int64_t position, pending_ms;
     int64_t filling_ms; /* the same of the batch that is being filled */
 };

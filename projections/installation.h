@@ -40,14 +40,15 @@ struct installation {
     struct ol_slot *slot;
 };
 
-/* For the start of a role, "worker" or "projector": Kafka answers; options->slot is ours; the schema
- * is at least the one that this program needs, and a projector may write it; --partitions,
- * --topic-prefix and the cluster are those of the row, read over a connection of its own; every topic
- * is there, with --partitions partitions, the broker's times and no compaction. The memory is zeroed;
- * release it whatever this returns. OL_CONFLICT: another process has the slot. OL_VIOLATED: row or
- * topics differ. OL_NOT_FOUND: there is no row (no schema, or not all of it, no topic) yet, the text
- * says what to run. OL_UNREACHABLE: Kafka or PostgreSQL is away, or just going or coming. Others as
- * ol_kafka_connection_init, schema_compare, ol_admin_cluster_id and ol_admin_describe_topics. */
+/* For the start of a role, "worker" or "projector": Kafka answers; options->slot is ours; the
+ * schema is at least the one that this program needs, and a projector may write it; --partitions,
+ * --topic-prefix and the cluster are those of the row, read over a connection of its own; every
+ * topic is there, with --partitions partitions, the broker's times and no compaction. The memory is
+ * zeroed; release it whatever this returns. OL_CONFLICT: another process has the slot. OL_VIOLATED:
+ * row or topics differ. OL_NOT_FOUND: there is no row (no schema, or not all of it, no topic) yet,
+ * the text says what to run. OL_UNREACHABLE: Kafka or PostgreSQL is away, or just going or coming.
+ * Others as ol_kafka_connection_init, schema_compare, ol_admin_cluster_id and
+ * ol_admin_describe_topics. */
 enum ol_class installation_init(struct installation *installation, const char *role,
                                 const struct ol_options *options, struct ol_error *reterr);
 void installation_release(struct installation *installation);

@@ -35,7 +35,7 @@ struct load {
     size_t slot_mask;
 };
 
-/* ---- making and freeing ---------------------------------------------------------------------- */
+/* ---- making and freeing ---- */
 
 static bool load_grow(struct load *load, size_t count);
 static enum ol_class queue_head(struct load *load, struct ol_error *reterr);
@@ -78,7 +78,7 @@ void load_free(struct load *load)
     free(load);
 }
 
-/* ---- sending --------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 enum ol_class load_send(struct load *load, const struct entity_key *keys, size_t count,
                         struct ol_error *reterr)
@@ -202,7 +202,7 @@ static enum ol_class queue_keys(struct load *load, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* ---- receiving ------------------------------------------------------------------------------- */
+/* ---- receiving ---- */
 
 /* A transaction that failed half way is ended, so that the connection is good for the next load. */
 static enum ol_class receive_rows(struct load *load, int timeout_ms, struct ol_pg_rows *rows,
@@ -397,7 +397,7 @@ static bool read_entities(struct load *load, struct ol_pg_rows *rows, struct ol_
     return true;
 }
 
-/* ---- deadlines ------------------------------------------------------------------------------- */
+/* ---- deadlines ---- */
 
 enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_arena *arena,
                              struct load_deadline **ret_deadlines, size_t *ret_count,

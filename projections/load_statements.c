@@ -16,7 +16,7 @@ _Static_assert((int)orders_command_id_loaded == LOAD_COMMAND_ID &&
                "aggregates begin alike");
 _Static_assert((int)order_loaded_count <= COLUMNS_MAX, "room for the largest");
 
-/* ---- what comes back ------------------------------------------------------------------------- */
+/* ---- what comes back ---- */
 
 struct loaded {
     enum table table;
@@ -33,7 +33,7 @@ static const struct loaded order_command_loaded[] = {LOAD_COMMAND(LOADED, order_
 static const struct loaded product_command_loaded[] = {LOAD_COMMAND(LOADED, product_commands)};
 static const struct loaded account_command_loaded[] = {LOAD_COMMAND(LOADED, account_commands)};
 
-/* ---- statements ------------------------------------------------------------------------------ */
+/* ---- statements ---- */
 
 #define COLUMNS(list) .columns = list, .count = sizeof list / sizeof *list
 

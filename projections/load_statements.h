@@ -16,9 +16,9 @@
 
 enum load_query { LOAD_AGGREGATES = 0, LOAD_COMMANDS, LOAD_CLAIMS, LOAD_QUERY_COUNT };
 
-/* What comes back of each: the key's number, then these columns, in this order. Another one is a row
- * here, and is read by its name in load.c: orders_version_loaded. Aggregates begin with the id and
- * the digest of their command. */
+/* What comes back of each: the key's number, then these columns, in this order. Another one is a
+ * row here, and is read by its name in load.c: orders_version_loaded. Aggregates begin with the id
+ * and the digest of their command. */
 #define LOAD_ORDER(X)                                                                              \
     X(orders, command_id)                                                                          \
     X(orders, command_digest)                                                                      \

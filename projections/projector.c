@@ -35,7 +35,7 @@ struct projector {
     struct ol_run_thread threads[CONTEXT_COUNT + 1]; /* the last watches the slot */
 };
 
-/* ---- gauges ---------------------------------------------------------------------------------- */
+/* ---- gauges ---- */
 
 static const struct ol_pg_statement open_sagas = {
     .name = "sagas/open",
@@ -155,7 +155,7 @@ static void show_gauges(struct projector *projector)
         atomic_store(&gauges->postgres_away, show_sagas(projector, &error) != OL_OK);
 }
 
-/* ---- the role -------------------------------------------------------------------------------- */
+/* ---- the role ---- */
 
 static void ready(void *context, struct ol_http_reasons *reasons)
 {

@@ -1,8 +1,8 @@
 /*
  * projections/projector.h - the role that keeps the rows: one process, a loop per context.
  *
- * Events in, rows out. Where it goes on stands in PostgreSQL, beside the rows; the group's offsets are
- * for Kafka's tools. Flow: follower.h; what an event does to the rows: reduce.h; SQL: writer.h.
+ * Events in, rows out. Where it goes on stands in PostgreSQL, beside the rows; the group's offsets
+ * are for Kafka's tools. Flow: follower.h; what an event does to the rows: reduce.h; SQL: writer.h.
  */
 #ifndef PROJECTIONS_PROJECTOR_H
 #define PROJECTIONS_PROJECTOR_H

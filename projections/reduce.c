@@ -9,7 +9,7 @@
 
 static const struct text no_text;
 
-/* ---- the batch ------------------------------------------------------------------------------- */
+/* ---- the batch ---- */
 
 void row_batch_init(struct row_batch *batch, enum context context)
 {
@@ -74,7 +74,7 @@ size_t row_batch_row_count(const struct row_batch *batch)
     return count;
 }
 
-/* ---- receipts -------------------------------------------------------------------------------- */
+/* ---- receipts ---- */
 
 static enum ol_class check_link(const char *what, bool has_before, int64_t before_next,
                                 int64_t first, int64_t next, struct ol_error *reterr)
@@ -114,7 +114,7 @@ static enum ol_class add_receipt(const struct reduce_input *input, struct ol_err
     return OL_OK;
 }
 
-/* ---- commands -------------------------------------------------------------------------------- */
+/* ---- commands ---- */
 
 bool reduce_is_first_outcome(const struct reduce_input *input)
 {
@@ -251,7 +251,7 @@ static enum ol_class add_rejected(const struct reduce_input *input, struct ol_er
     return OL_OK;
 }
 
-/* ---- applying -------------------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 static enum ol_class reduce_domain(const struct reduce_input *input, struct ol_error *reterr)
 {
@@ -307,7 +307,7 @@ enum ol_class row_batch_apply(struct row_batch *batch, const struct event_messag
     return OL_OK;
 }
 
-/* ---- shared ---------------------------------------------------------------------------------- */
+/* ---- shared ---- */
 
 enum ol_class reduce_check_version(const char *what, struct text id, int64_t before,
                                    int64_t version, struct ol_error *reterr)

@@ -4,10 +4,10 @@
  *   init -> { start a partition -> apply, apply, ... -> seal } -> (writer) -> clear -> ...
  *                                                                          -> release
  *
- * A row batch holds what one batch of events does to the rows. It knows nothing of the rows that are in the database: a row that the
- * batch makes is an insert, and whatever the batch does to an older row is a difference (sums, bits
- * set, a map of payment states), together with the version that the row must have for it. So a
- * batch can be cut anywhere, and the rows come out the same.
+ * A row batch holds what one batch of events does to the rows. It knows nothing of the rows that
+ * are in the database: a row that the batch makes is an insert, and whatever the batch does to an
+ * older row is a difference (sums, bits set, a map of payment states), together with the version
+ * that the row must have for it. So a batch can be cut anywhere, and the rows come out the same.
  * Checked on the way, and never skipped over: offsets rise, receipts chain, versions have no gap.
  * Pure but for memory: no clock, no I/O. One thread. Rules of the states: domain/.
  */
@@ -172,7 +172,8 @@ enum ol_class row_batch_apply(struct row_batch *batch, const struct event_messag
 void row_batch_seal(struct row_batch *batch);
 
 /* The partitions of the batch that somebody else has projected meanwhile: all but those that the
- * compare and set of their progress has moved (`moved`, as bits). The batch must not be written then. */
+ * compare and set of their progress has moved (`moved`, as bits). The batch must not be written
+ * then. */
 uint64_t row_batch_lost(const struct row_batch *batch, uint64_t moved);
 
 /* How many rows the sealed or open batch writes, progress included. */

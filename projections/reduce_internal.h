@@ -31,12 +31,13 @@ enum ol_class reduce_check_version(const char *what, struct text id, int64_t bef
 /* The event is a command's first: its outcome. */
 bool reduce_is_first_outcome(const struct reduce_input *input);
 
-/* The event makes an aggregate: it must be the first of a command. Fills the origin. Asked only after
- * the check of the command. */
+/* The event makes an aggregate: it must be the first of a command. Fills the origin. Asked only
+ * after the check of the command. */
 enum ol_class reduce_origin(const struct reduce_input *input, struct row_origin *ret_origin,
                             struct ol_error *reterr);
 
-/* The event's command has no outcome yet in this batch. Asked only where reduce_is_first_outcome(). */
+/* The event's command has no outcome yet in this batch. Asked only where
+ * reduce_is_first_outcome(). */
 enum ol_class reduce_check_command(const struct reduce_input *input, struct text aggregate,
                                    struct ol_error *reterr);
 

@@ -11,7 +11,7 @@ static const char *const kinds[INVENTORY_EVENT_KIND_COUNT] = {
     [STOCK_INCREASED] = "INCREASE", [STOCK_DECREASED] = "DECREASE",
 };
 
-/* ---- products -------------------------------------------------------------------------------- */
+/* ---- products ---- */
 
 static struct product_change *product_find(const struct reduce_input *input, struct text sku)
 {
@@ -107,7 +107,7 @@ static enum ol_class reduce_product(const struct reduce_input *input, struct ol_
                                  event->quantity ? event->quantity : -1, event->reason, reterr);
 }
 
-/* ---- reservations ---------------------------------------------------------------------------- */
+/* ---- reservations ---- */
 
 /* What the event makes of a reservation, and whether its row is there already: see the table of
  * domain/stock.c. A refusal of what was released before it came has a code of its own. */

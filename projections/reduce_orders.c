@@ -4,7 +4,7 @@
 
 _Static_assert(ORDER_PAYMENT_COUNT <= 8, "three bits hold a payment state");
 
-/* ---- maps of payment states ------------------------------------------------------------------ */
+/* ---- maps of payment states ---- */
 
 static payment_map map_identity(void)
 {
@@ -46,7 +46,7 @@ static payment_map payment_after(payment_map map, const struct order_event *even
     }
 }
 
-/* ---- checks ---------------------------------------------------------------------------------- */
+/* ---- checks ---- */
 
 static enum ol_class check_group(int32_t partition, struct ol_error *reterr)
 {
@@ -83,7 +83,7 @@ static enum ol_class check_event(const struct order_event *event, struct ol_erro
     return ol_fail(reterr, OL_POISON, "an order's event of no kind that is known here");
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+/* ---- changes ---- */
 
 static bool copy_order_lines(struct row_batch *batch, const struct order_event *event,
                              struct order_change *change)

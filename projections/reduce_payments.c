@@ -5,7 +5,7 @@
 
 static const struct text no_text;
 
-/* ---- accounts -------------------------------------------------------------------------------- */
+/* ---- accounts ---- */
 
 static struct account_change *account_find(const struct reduce_input *input)
 {
@@ -77,7 +77,7 @@ static enum ol_class fold_account(const struct reduce_input *input, struct accou
     return OL_OK;
 }
 
-/* ---- payments -------------------------------------------------------------------------------- */
+/* ---- payments ---- */
 
 /* Whether the row is there already: see the table of domain/account.c. */
 static enum row_mode payment_mode(const struct payment_event *event)
@@ -178,7 +178,7 @@ static enum ol_class fold_payment(const struct reduce_input *input, struct payme
     return OL_OK;
 }
 
-/* ---- commands -------------------------------------------------------------------------------- */
+/* ---- commands ---- */
 
 static enum ol_class accept_command(const struct reduce_input *input, struct ol_error *reterr)
 {

@@ -2,8 +2,8 @@
  * projections/rowset.h - the rows of one table that a batch changes, found by key.
  *
  * find, add ... -> sort -> rows[0 .. count) in the order of the primary key -> clear.
- * A row is a struct of the caller's that begins with `struct keyed_row`. Rows and their keys live in the
- * caller's arena; clear the set when the arena is cleared. One thread. Pure but for memory.
+ * A row is a struct of the caller's that begins with `struct keyed_row`. Rows and their keys live
+ * in the caller's arena; clear the set when the arena is cleared. One thread. Pure but for memory.
  */
 #ifndef PROJECTIONS_ROWSET_H
 #define PROJECTIONS_ROWSET_H

@@ -18,8 +18,8 @@
 const char *const *schema_versions(size_t *ret_count);
 
 /* All changes are applied; writes: and the login may write the rows. Newer ones are logged: rolling
- * out a program, its schema comes first. OL_NOT_FOUND: some are missing. Rights that are missing are
- * what ol_pg_exec makes of them. The text says what to do. Others as ol_pg_exec. */
+ * out a program, its schema comes first. OL_NOT_FOUND: some are missing. Rights that are missing
+ * are what ol_pg_exec makes of them. The text says what to do. Others as ol_pg_exec. */
 enum ol_class schema_compare(struct ol_pg *db, bool writes, struct ol_error *reterr);
 
 #endif

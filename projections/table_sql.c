@@ -37,7 +37,7 @@ static struct made {
     char update[SQL_BYTES], upsert[SQL_BYTES], count[SQL_BYTES];
 } all[TABLE_COUNT];
 
-/* ---- pieces ---------------------------------------------------------------------------------- */
+/* ---- pieces ---- */
 
 /* The rule's words for one column, the change under the name `change`. */
 static void add_rule(struct ol_text *sql, const char *rule, const char *column, const char *change)
@@ -155,7 +155,7 @@ static void add_where(struct ol_text *sql, const struct table_shape *shape)
     }
 }
 
-/* ---- statements ------------------------------------------------------------------------------ */
+/* ---- statements ---- */
 
 static void make_update(struct ol_text *sql, const struct table_shape *shape)
 {
@@ -238,7 +238,7 @@ static void make_count(struct ol_text *sql, const struct table_shape *shape)
     assert(matched == 2);
 }
 
-/* ---- fields ---------------------------------------------------------------------------------- */
+/* ---- fields ---- */
 
 static void add_field(struct table_sql *sql, const struct table_column *column)
 {
@@ -297,7 +297,7 @@ static void make_fields(struct made *made)
     assert(sql->sent_count <= TABLE_COLUMNS_MAX && sql->sent_count <= OL_PG_PARAMS_MAX);
 }
 
-/* ---- all of a table -------------------------------------------------------------------------- */
+/* ---- all of a table ---- */
 
 static bool has_change(const struct table_shape *shape, enum column_change change)
 {

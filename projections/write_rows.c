@@ -14,7 +14,7 @@ static const struct rowset *rows_of(const struct row_batch *batch, enum table_ro
     }
 }
 
-/* ---- values ---------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 #define AT(type) (*(const type *)value)
 
@@ -164,7 +164,7 @@ static inline bool is_null(const unsigned char *field)
     return ol_pg_fetch32(field) == UINT32_MAX;
 }
 
-/* ---- new rows -------------------------------------------------------------------------------- */
+/* ---- new rows ---- */
 
 #define PUT_TEXTS(lines, count)                                                                    \
     do {                                                                                           \
@@ -256,7 +256,7 @@ enum ol_class write_new_rows(struct writer *writer, const struct row_batch *batc
     return class;
 }
 
-/* ---- changes --------------------------------------------------------------------------------- */
+/* ---- changes ---- */
 
 static bool is_flagged(const struct keyed_row *change, uint16_t flag)
 {

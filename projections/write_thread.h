@@ -3,8 +3,9 @@
  *
  *   start -> { submit(batch) -> ... idle? -> outcome } ... -> stop
  *
- * One batch at a time: submit asserts that the thread is idle. Between submit and idle the batch and
- * the connection are the thread's. Owner's calls come from one thread; `done` is called from here.
+ * One batch at a time: submit asserts that the thread is idle. Between submit and idle the batch
+ * and the connection are the thread's. Owner's calls come from one thread; `done` is called from
+ * here.
  */
 #ifndef PROJECTIONS_WRITE_THREAD_H
 #define PROJECTIONS_WRITE_THREAD_H
@@ -21,7 +22,8 @@ struct write_outcome {
     int64_t duration_us;
 };
 
-/* `done` is called after each batch, on the thread. Borrows the writer. NULL: no memory, no thread. */
+/* `done` is called after each batch, on the thread. Borrows the writer. NULL: no memory, no
+ * thread. */
 struct write_thread *write_thread_start(struct writer *writer, void (*done)(void *context),
                                         void *context);
 

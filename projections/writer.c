@@ -6,11 +6,11 @@
 #include "lib/program/ol_run.h"
 #include "projections/progress.h"
 
-/* ---- statements ------------------------------------------------------------------------------ */
+/* ---- statements ---- */
 
 /* Rows are found one by one in the primary key's index, in the order of the keys: two writers take
- * row locks in the same order. Planned for each batch, by its size and the table's: a plan kept from
- * when the table was small would go through all of it for each key (docs/traps.md). */
+ * row locks in the same order. Planned for each batch, by its size and the table's: a plan kept
+ * from when the table was small would go through all of it for each key (docs/traps.md). */
 static const char session[] = "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off; "
                               "SET enable_bitmapscan = off; SET enable_hashjoin = off; "
                               "SET enable_mergejoin = off";
@@ -57,7 +57,7 @@ static const enum ol_pg_type progress_types[] = {
     OL_PG_INT4_ARRAY,        OL_PG_INT4_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
     OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY};
 
-/* ---- sets ------------------------------------------------------------------------------------ */
+/* ---- sets ---- */
 
 static void set_begin(struct set *set, const struct ol_pg_statement *statement)
 {
@@ -99,7 +99,7 @@ struct set *writer_set(struct writer *writer, const struct ol_pg_statement *stat
     return set;
 }
 
-/* ---- making ---------------------------------------------------------------------------------- */
+/* ---- making ---- */
 
 struct writer *writer_new(struct ol_pg *db, enum context context, const char *topic)
 {
@@ -153,7 +153,7 @@ enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
     return class;
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static void put_time(struct ol_pg_array *array, int64_t unix_us)
 {
@@ -235,8 +235,8 @@ static bool set_is_used(const struct set *set)
     return set->arrays[0].count > 0;
 }
 
-/* The key of a set's only row, for the message; with several rows the count alone does not say which
- * one is missing. */
+/* The key of a set's only row, for the message; with several rows the count alone does not say
+ * which one is missing. */
 static struct text only_key(const struct set *set)
 {
     const struct ol_pg_array *ids = &set->arrays[0];

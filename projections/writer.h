@@ -21,15 +21,16 @@ struct writer *writer_new(struct ol_pg *db, enum context context, const char *to
 void writer_free(struct writer *writer);
 
 /*
- * After every (re)connect: sets the session, makes the progress rows of `partition_count` partitions
- * where there are none, and reads them all. ret_progress has partition_count entries.
+ * After every (re)connect: sets the session, makes the progress rows of `partition_count`
+ * partitions where there are none, and reads them all. ret_progress has partition_count entries.
  * OL_CONFLICT: another partition count, or a later projector's rows. Else as ol_pg_exec().
  */
 enum ol_class writer_begin(struct writer *writer, int32_t partition_count,
                            struct load_progress *ret_progress, struct ol_error *reterr);
 
-/* Where the rows are now, of all partitions, as writer_begin() says it; for an owner that has nothing
- * to write: a database that lost its last commits in a crash says so only when it is asked. */
+/* Where the rows are now, of all partitions, as writer_begin() says it; for an owner that has
+ * nothing to write: a database that lost its last commits in a crash says so only when it is
+ * asked. */
 enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
                               struct load_progress *ret_progress, struct ol_error *reterr);
 

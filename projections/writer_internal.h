@@ -1,8 +1,8 @@
 /*
  * projections/writer_internal.h - what the writer's files share: counted sets.
  *
- * A set is one UPDATE or upsert over unnest($1, $2, ...): begin -> its arrays -> row by row -> queue.
- * Its statement must hit as many rows as it has.
+ * A set is one UPDATE or upsert over unnest($1, $2, ...): begin -> its arrays -> row by row ->
+ * queue. Its statement must hit as many rows as it has.
  */
 #ifndef PROJECTIONS_WRITER_INTERNAL_H
 #define PROJECTIONS_WRITER_INTERNAL_H

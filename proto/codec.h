@@ -15,12 +15,12 @@
 #ifndef PROTO_CODEC_H
 #define PROTO_CODEC_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "domain/message.h"
 #include "lib/base/ol_arena.h"
 #include "lib/base/ol_error.h"
-
-#include <stddef.h>
-#include <stdint.h>
 
 #define MESSAGE_BYTES_MAX (256 * 1024)
 
@@ -51,7 +51,8 @@ struct bytes {
  * content), so it does not depend on who encoded it; where refused, of these bytes as they came.
  *
  * OL_POISON: no message, an empty oneof, or no clean command id or aggregate id (dead letter);
- * reterr says which, with the field's path and byte position. OL_RETRY: the arena's budget is spent.
+ * reterr says which, with the field's path and byte position. OL_RETRY: the arena's budget is
+ * spent.
  */
 enum ol_class codec_decode_command(enum context context, struct bytes wire, struct ol_arena *arena,
                                    struct command *ret_command, struct ol_error *reterr);
@@ -66,9 +67,9 @@ enum ol_class codec_decode_step(enum context context, struct bytes wire, struct 
 enum ol_class codec_decode_event(enum context context, struct bytes wire, struct ol_arena *arena,
                                  struct event_message *ret_event, struct ol_error *reterr);
 
-/* Encode into the arena. False: the arena's budget is spent. A kind that does not exist is a bug and
- * asserted; `body_digest` and `refused` of a command, and members that its kind does not have, are
- * not written. TIME_NONE is left out. */
+/* Encode into the arena. False: the arena's budget is spent. A kind that does not exist is a bug
+ * and asserted; `body_digest` and `refused` of a command, and members that its kind does not have,
+ * are not written. TIME_NONE is left out. */
 bool codec_encode_command(const struct command *command, struct ol_arena *arena,
                           struct bytes *ret_wire);
 bool codec_encode_step(const struct step_message *step, struct ol_arena *arena,

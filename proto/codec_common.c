@@ -6,9 +6,10 @@
  *          (orders: 6 status, 7 saga_state,) 10... body
  */
 #include "proto/codec.h"
-#include "proto/codec_tables.h"
 
 #include <assert.h>
+
+#include "proto/codec_tables.h"
 #include "lib/base/ol_hash.h"
 
 #define SCRATCH_BYTES 4096

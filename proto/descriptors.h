@@ -7,10 +7,10 @@
 #ifndef PROTO_DESCRIPTORS_H
 #define PROTO_DESCRIPTORS_H
 
+#include <protobuf-c/protobuf-c.h>
+
 #include "domain/message.h"
 #include "domain/topic.h"
-
-#include <protobuf-c/protobuf-c.h>
 
 /* "orderlog.orders.v1.Command" and so on. stream: commands, steps or events. */
 const ProtobufCMessageDescriptor *envelope_descriptor(enum context context, enum stream stream);

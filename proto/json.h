@@ -19,9 +19,9 @@
 #include "proto/codec.h"
 
 /*
- * One Command from `bytes` of JSON: {"metadata": {...}, "placeOrder": {...}}. The name of the oneof's
- * member gives the context. metadata.command_id may be missing (empty in *ret_command): whoever
- * publishes makes one. All texts live in the arena.
+ * One Command from `bytes` of JSON: {"metadata": {...}, "placeOrder": {...}}. The name of the
+ * oneof's member gives the context. metadata.command_id may be missing (empty in *ret_command):
+ * whoever publishes makes one. All texts live in the arena.
  * OL_POISON: no JSON, no command, an unclean id, or what the codec would refuse (TEXT_TOO_LONG,
  * MESSAGE_TOO_LARGE); reterr says where by the field's path, with the name that was probably meant.
  * *ret_column: where the JSON itself is broken (from 1); untouched where it is not.

@@ -1,10 +1,10 @@
 #include "proto/json_numbers.h"
 
-#include "lib/base/ol_int.h"
-
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "lib/base/ol_int.h"
 
 #define INT64_DIGITS    19
 #define SHORT_BYTES     18         /* digits of any sign that fit into 64 bits for certain */

@@ -3,16 +3,17 @@
  *
  * jansson reads whatever has a fraction or an exponent as a double: 9007199254740993.0 would come
  * out one smaller, and 1e18 beyond what a double keeps. The schema has whole numbers only, so the
- * text is gone over first: 9007199254740993.0 and 1e18 are written out, and what is not whole, or not
- * within 64 bits, becomes a number that stands for that. Private to proto/. Pure but for the arena.
+ * text is gone over first: 9007199254740993.0 and 1e18 are written out, and what is not whole, or
+ * not within 64 bits, becomes a number that stands for that. Private to proto/. Pure but for the
+ * arena.
  */
 #ifndef PROTO_JSON_NUMBERS_H
 #define PROTO_JSON_NUMBERS_H
 
-#include "lib/base/ol_arena.h"
-
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "lib/base/ol_arena.h"
 
 /* What json_numbers() writes for a number that is not whole: any real below this. At and above it
  * stands a whole one beyond 64 bits. */

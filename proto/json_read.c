@@ -6,18 +6,18 @@
  */
 #include "proto/json.h"
 
+#include <assert.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_int.h"
 #include "proto/codec_tables.h"
 #include "proto/descriptors.h"
 #include "proto/json_numbers.h"
 #include "proto/wire.h"
-
-#include <assert.h>
-#include <jansson.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #define PATH_BYTES 160
 #define NAME_BYTES 64

@@ -3,12 +3,12 @@
  */
 #include "proto/json.h"
 
+#include <assert.h>
+#include <inttypes.h>
+
 #include "lib/base/ol_clock.h"
 #include "proto/descriptors.h"
 #include "proto/wire.h"
-
-#include <assert.h>
-#include <inttypes.h>
 
 #define FIELDS_MAX 32
 

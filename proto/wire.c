@@ -1,11 +1,16 @@
 #include "proto/wire.h"
 
+#include <assert.h>
+#include <stdio.h>
+
 #include "domain/message.h"
 #include "lib/base/ol_unseen.h"
 #include "lib/base/ol_utf8.h"
 
-#include <assert.h>
-#include <stdio.h>
+static bool wire_decode(struct wire_reader *reader, const struct wire_message *message,
+                        struct wire_span span, void *target);
+static void wire_encode(struct wire_writer *writer, const struct wire_message *message,
+                        const void *source);
 
 #define VARINT_BYTES_MAX 10
 #define FIELD_NUMBER_MAX 0x1fffffff
@@ -225,8 +230,8 @@ static bool decode_time(struct wire_reader *reader, struct wire_span span, int64
     return true;
 }
 
-/* An invalid time (years 1 to 9999, nanoseconds below a second) is refused in a command, as is one at
- * the ends of the calendar, and poison in a step or an event. What is below a microsecond is cut
+/* An invalid time (years 1 to 9999, nanoseconds below a second) is refused in a command, as is one
+ * at the ends of the calendar, and poison in a step or an event. What is below a microsecond is cut
  * off. */
 bool wire_read_time(struct wire_reader *reader, struct wire_span *span, const char *name,
                     int64_t *at_us)
@@ -518,8 +523,13 @@ static const struct wire_field *find_field(const struct wire_message *message, u
     return NULL;
 }
 
-bool wire_decode(struct wire_reader *reader, const struct wire_message *message,
-                 struct wire_span span, void *target)
+/*
+ * The fields in `span` over *target, a struct that `message` describes, in which absent fields keep
+ * their value (so a message that comes in pieces is merged, as protobuf wants it). Texts point into
+ * the bytes. False: poison (reterr is filled) or spent.
+ */
+static bool wire_decode(struct wire_reader *reader, const struct wire_message *message,
+                        struct wire_span span, void *target)
 {
     const struct wire_field *field = message->fields;
     const struct wire_field *past = message->fields + message->field_count;
@@ -692,7 +702,9 @@ static void put_field(struct wire_writer *writer, const struct wire_field *field
     }
 }
 
-void wire_encode(struct wire_writer *writer, const struct wire_message *message, const void *source)
+/* Fields in number order, defaults left out (the first call writes what comes last). */
+static void wire_encode(struct wire_writer *writer, const struct wire_message *message,
+                        const void *source)
 {
     for (unsigned i = message->field_count; i-- > 0;)
         put_field(writer, &message->fields[i], source);

@@ -1,7 +1,7 @@
 /*
  * proto/wire.h - protobuf's wire format, driven by tables: bytes <-> plain structs in one walk.
  *
- *   wire bytes --wire_decode()--> struct          struct --wire_encode()--> wire bytes
+ *   wire bytes --wire_read_message()--> struct --wire_put_message()--> wire bytes
  *
  * A message is a row of fields, each with its tag, its place in the domain's struct and what it may
  * hold. The tables stand in codec_<context>.c; tests/unit/test_codec_tables.c holds them against
@@ -17,15 +17,15 @@
 #ifndef PROTO_WIRE_H
 #define PROTO_WIRE_H
 
-#include "domain/refusal.h"
-#include "domain/text.h"
-#include "lib/base/ol_arena.h"
-#include "lib/base/ol_error.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "domain/refusal.h"
+#include "domain/text.h"
+#include "lib/base/ol_arena.h"
+#include "lib/base/ol_error.h"
 
 /* ---- tables ---- */
 
@@ -151,7 +151,7 @@ struct wire_reader {
     bool draft; /* a command in the making: its id may be missing, bytes have no place */
 
     bool spent;     /* out: the arena is */
-    bool canonical; /* out: what was read is byte for byte what wire_encode() would write */
+    bool canonical; /* out: what was read is byte for byte what wire_put_message() would write */
     size_t lines_room;
 
     /* Where the walk is: for fault reports. */
@@ -173,14 +173,6 @@ struct wire_reader {
 struct wire_span {
     const uint8_t *at, *end;
 };
-
-/*
- * Decodes the fields in `span` over *target, a struct that `message` describes, in which absent
- * fields keep their value (so a message that comes in pieces is merged, as protobuf wants it).
- * Texts point into the bytes. False: poison (reterr is filled) or spent.
- */
-bool wire_decode(struct wire_reader *reader, const struct wire_message *message,
-                 struct wire_span span, void *target);
 
 /* Zeroes *target; times become TIME_NONE. */
 void wire_clear(const struct wire_message *message, void *target);
@@ -212,10 +204,6 @@ struct wire_writer {
     uint8_t *end;
     size_t size, used;
 };
-
-/* Fields in number order, defaults left out (the first call writes what comes last). */
-void wire_encode(struct wire_writer *writer, const struct wire_message *message,
-                 const void *source);
 
 void wire_put_int(struct wire_writer *writer, uint32_t number, int64_t value);
 void wire_put_fixed64(struct wire_writer *writer, uint32_t number, uint64_t value);

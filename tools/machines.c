@@ -4,13 +4,14 @@
  *   machines               prints
  *   machines --check FILE  exits 1 when FILE is not what it would print
  */
-#include "domain/assert.h"
 #include "domain/machines.h"
-#include "domain/message.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "domain/assert.h"
+#include "domain/message.h"
 
 void domain_assert_failed(const char *condition, const char *file, int line)
 {

@@ -40,10 +40,6 @@ struct findings {
 };
 
 void findings_release(struct findings *findings);
-static inline void findings_auto(struct findings *findings)
-{
-    findings_release(findings);
-}
 
 static inline void findings_look(struct findings *findings, enum check check)
 {

@@ -5,9 +5,9 @@
  *
  * The domain's own apply functions fold; a failed assertion of theirs is a finding here, not an end
  * (catch.h). Beside the state an entity has the cells of its rows (rows.h). What the codec and the
- * apply functions do not see is checked on the way: numbering, causes, receipts, outcomes, partitions.
- * Memory grows with the aggregates and commands, not with the events: lines are kept as digests.
- * One thread.
+ * apply functions do not see is checked on the way: numbering, causes, receipts, outcomes,
+ * partitions. Memory grows with the aggregates and commands, not with the events: lines are kept as
+ * digests. One thread.
  */
 #ifndef VERIFY_FOLD_H
 #define VERIFY_FOLD_H

@@ -1,5 +1,6 @@
 /*
- * verify/headers.h - what the headers of a passed on record or a dead letter say about where it was.
+ * verify/headers.h - what the headers of a passed on record or a dead letter say about where it
+ * was.
  *
  * Written by workers: PASSED_ON "topic/partition/offset", and Kafka Connect's __connect.errors.*.
  */

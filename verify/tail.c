@@ -27,11 +27,6 @@ bool tail_is_held(const struct tail *tail)
     return tail->next < 0 && tail->stable < tail->high;
 }
 
-bool tail_is_drained(const struct tail *tail)
-{
-    return tail->next < 0 && tail->stable >= tail->high;
-}
-
 static enum ol_class read_watermarks(struct session *session, struct tail *tail,
                                      struct ol_error *reterr)
 {

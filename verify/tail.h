@@ -32,7 +32,4 @@ int64_t tail_lag(const struct tail *tail);
 /* All that can be taken is, and an open transaction lies behind it, from `stable` on. */
 bool tail_is_held(const struct tail *tail);
 
-/* Nothing to read, and no open transaction that may still bring something. */
-bool tail_is_drained(const struct tail *tail);
-
 #endif

@@ -70,8 +70,9 @@ void *ol_arena_alloc(struct ol_arena *arena, size_t bytes)
         (bytes > arena->budget_bytes || arena->used_bytes > arena->budget_bytes - bytes))
         return NULL;
 
-    /* What is larger than a block gets one of its own, and small ones go on where they were: looking
-     * for a place for it among the ordinary blocks would leave those behind, batch after batch. */
+    /* What is larger than a block gets one of its own, and small ones go on where they were:
+     * looking for a place for it among the ordinary blocks would leave those behind, batch after
+     * batch. */
     bool large = bytes > arena->block_bytes;
     struct ol_arena_block *block = large ? NULL : arena->current;
     while (block && block->size_bytes - block->used_bytes < bytes && block->next) {

@@ -38,9 +38,7 @@ struct ol_csv {
     char record[OL_CSV_RECORD_BYTES]; /* unquoted fields, each with a NUL after it */
 };
 
-/*
- * Opening and closing.
- */
+/* ---- opening and closing ---- */
 
 enum ol_class ol_csv_open(struct ol_csv **ret_csv, const char *path, struct ol_error *reterr)
 {
@@ -94,9 +92,7 @@ int64_t ol_csv_size_bytes(const struct ol_csv *csv)
     return csv->file_bytes;
 }
 
-/*
- * Bytes, with the place they stand at.
- */
+/* ---- bytes, with the place they stand at ---- */
 
 /* Reads up to the input's end; 0 at the file's, below 0: failed. */
 static ssize_t read_some(struct ol_csv *csv, char *to)
@@ -158,9 +154,7 @@ static enum ol_class fail_reading(const struct ol_csv *csv, struct ol_error *ret
     return ol_fail(reterr, OL_FATAL, "%s: %s", csv->path, strerror(csv->read_errno));
 }
 
-/*
- * Fields.
- */
+/* ---- fields ---- */
 
 /* Bytes that end a run of ordinary ones, outside and inside quotes. */
 static bool is_special(char c)
@@ -276,9 +270,7 @@ static enum ol_class read_field(struct ol_csv *csv, struct ol_error *reterr)
     return OL_OK;
 }
 
-/*
- * Records.
- */
+/* ---- records ---- */
 
 /* What other programs put between columns. */
 static const char *separator_name(int c)
@@ -488,9 +480,7 @@ enum ol_class ol_csv_next(struct ol_csv *csv, const struct ol_csv_field **ret_fi
     return OL_OK;
 }
 
-/*
- * Values.
- */
+/* ---- values ---- */
 
 enum ol_class ol_csv_fail(const struct ol_csv *csv, const struct ol_csv_field *field,
                           struct ol_error *reterr, const char *format, ...)

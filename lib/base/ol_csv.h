@@ -32,10 +32,6 @@ struct ol_csv;
 /* path "-" is stdin. OL_NOT_FOUND: no such file; OL_FATAL: it can't be read. */
 enum ol_class ol_csv_open(struct ol_csv **ret_csv, const char *path, struct ol_error *reterr);
 void ol_csv_close(struct ol_csv *csv);
-static inline void ol_csv_auto(struct ol_csv **csv)
-{
-    ol_csv_close(*csv);
-}
 
 /* Reads the header and maps columns, in any order, to names[0..count). OL_POISON: the file is
  * empty, a name is missing, appears twice, or is not among the names. */

@@ -38,7 +38,8 @@ struct ol_error {
 enum ol_class ol_fail(struct ol_error *reterr, enum ol_class class, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As ol_fail(), for a text of several lines; what is put into it must not have newlines of its own. */
+/* As ol_fail(), for a text of several lines; what is put into it must not have newlines of its
+ * own. */
 enum ol_class ol_fail_lines(struct ol_error *reterr, enum ol_class class, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

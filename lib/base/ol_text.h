@@ -37,8 +37,8 @@ void ol_text_add_int(struct ol_text *text, int64_t value);
 void ol_text_addf(struct ol_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* As a terminal may have it: what it would act on (controls, also of lines and direction), or a byte
- * that is not UTF-8, becomes U+FFFD. */
+/* As a terminal may have it: what it would act on (controls, also of lines and direction), or a
+ * byte that is not UTF-8, becomes U+FFFD. */
 void ol_text_add_shown(struct ol_text *text, const void *data, size_t bytes);
 
 /* A JSON string with its quotes. What a terminal would act on is escaped; bytes that are not UTF-8

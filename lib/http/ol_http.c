@@ -44,9 +44,7 @@ struct ol_http {
 
 static void *serve(void *argument);
 
-/*
- * Start and stop.
- */
+/* ---- start and stop ---- */
 
 static enum ol_class open_listener(struct ol_http *http, struct ol_error *reterr)
 {
@@ -134,9 +132,7 @@ void ol_http_stop(struct ol_http *http)
     free_http(http);
 }
 
-/*
- * Answers.
- */
+/* ---- answers ---- */
 
 void ol_http_reason(struct ol_http_reasons *reasons, const char *format, ...)
 {
@@ -252,9 +248,7 @@ static void answer_request(const struct ol_http *http, struct connection *connec
           head_only || is_word(line, method_bytes, "GET"), head_only);
 }
 
-/*
- * Connections.
- */
+/* ---- connections ---- */
 
 static void finish(struct connection *connection)
 {

@@ -41,9 +41,7 @@ static const int64_t bucket_bounds[] = {500,     1000,    2500,    5000,    1000
 struct ol_series {
     enum ol_metric metric;
     atomic_bool hidden;
-    _Atomic int64_t value; /* a histogram's sum */
-    int64_t (*read)(void *context);
-    void *context;
+    _Atomic int64_t value;     /* a histogram's sum */
     char *labels;              /* name="value",... as it is printed; "" without labels */
     _Atomic int64_t buckets[]; /* histograms: BUCKETS + 1, not cumulated */
 };
@@ -184,16 +182,6 @@ int64_t ol_series_value(const struct ol_series *series)
     return atomic_load_explicit(&series->value, memory_order_relaxed);
 }
 
-void ol_series_read_from(struct ol_series *series, int64_t (*read)(void *context), void *context)
-{
-    assert(metrics[series->metric].type == GAUGE);
-    pthread_mutex_lock(&lock);
-    series->read = read;
-    series->context = context;
-    series->hidden = false;
-    pthread_mutex_unlock(&lock);
-}
-
 void ol_series_hide(struct ol_series *series)
 {
     atomic_store_explicit(&series->hidden, true, memory_order_relaxed);
@@ -269,8 +257,7 @@ static void print_series(struct ol_text *out, const struct ol_series *series)
     if (metrics[series->metric].type == HISTOGRAM)
         print_histogram(out, series);
     else
-        print_sample(out, series,
-                     series->read ? series->read(series->context) : ol_series_value(series));
+        print_sample(out, series, ol_series_value(series));
 }
 
 void ol_metrics_print(struct ol_text *out)

@@ -50,17 +50,13 @@ void ol_series_set(struct ol_series *series, int64_t value);
 void ol_series_observe(struct ol_series *series, int64_t value);
 int64_t ol_series_value(const struct ol_series *series);
 
-/* Gauges only: the value is asked for at each scrape, on the scraper's thread, under the
- * registry's lock (so it must not call ol_metric). NULL takes it back; when that returns, no
- * call is running any more. */
-void ol_series_read_from(struct ol_series *series, int64_t (*read)(void *context), void *context);
-
-/* Not shown until it is next set, added to or given a reader: a partition that went elsewhere
- * must not leave its last lag behind. */
+/* Not shown until it is next set or added to: a partition that went elsewhere must not leave its
+ * last lag behind. */
 void ol_series_hide(struct ol_series *series);
 
 /* The whole exposition, text format 0.0.4: each row with HELP and TYPE, series in the order in
- * which they were made. Counters without labels are there from the start, gauges once they are known. */
+ * which they were made. Counters without labels are there from the start, gauges once they are
+ * known. */
 void ol_metrics_print(struct ol_text *out);
 
 /* What every role shows of its process: orderlog_build_info, and now as its start. */

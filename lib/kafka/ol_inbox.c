@@ -38,7 +38,7 @@ bool ol_inbox_take(struct ol_inbox *inbox, struct ol_message *ret_message)
     return true;
 }
 
-size_t ol_inbox_take_many(struct ol_inbox *inbox, struct ol_message *ret_messages, size_t max)
+static size_t take_many(struct ol_inbox *inbox, struct ol_message *ret_messages, size_t max)
 {
     size_t taken = 0;
     while (taken < max && ol_inbox_take(inbox, &ret_messages[taken]))
@@ -52,7 +52,7 @@ bool ol_inbox_at_end(const struct ol_inbox *inbox)
            !ol_inbox_has_more(inbox);
 }
 
-bool ol_inbox_has_news(const struct ol_inbox *inbox)
+static bool has_news(const struct ol_inbox *inbox)
 {
     return inbox->count || inbox->error.class || ol_inbox_has_more(inbox);
 }
@@ -72,7 +72,7 @@ enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *ne
             size_t room = max - taken < OL_INBOX_SLOTS ? max - taken : OL_INBOX_SLOTS;
             if (inbox->ignored)
                 continue;
-            size_t got = ol_inbox_take_many(inbox, &messages[taken], room);
+            size_t got = take_many(inbox, &messages[taken], room);
             taken += got;
             more |= got > 0;
         }
@@ -88,7 +88,7 @@ enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *ne
 bool ol_inboxes_have_news(const struct ol_inbox *inboxes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!inboxes[i].ignored && ol_inbox_has_news(&inboxes[i]))
+        if (!inboxes[i].ignored && has_news(&inboxes[i]))
             return true;
     return false;
 }

@@ -37,24 +37,19 @@ const struct ol_message *ol_inbox_peek(struct ol_inbox *inbox);
 /* Takes what peek showed; the caller releases it. False: empty. */
 bool ol_inbox_take(struct ol_inbox *inbox, struct ol_message *ret_message);
 
-/* Takes up to `max` at once. */
-size_t ol_inbox_take_many(struct ol_inbox *inbox, struct ol_message *ret_messages, size_t max);
-
 /* Was everything up to the end of the partition taken, as far as is known? The end is the last
  * stable offset for read_committed handles. Trailing markers are passed: position counts them. */
 bool ol_inbox_at_end(const struct ol_inbox *inbox);
 
-/* Has a record, an error, or something at its source that may become one. */
-bool ol_inbox_has_news(const struct ol_inbox *inbox);
-
-/* Takes from all inboxes that are not ignored, up to `max` messages, some from each, starting with *next.
- * The error of a partition that has nothing left comes as the class, with what was read in
+/* Takes from all inboxes that are not ignored, up to `max` messages, some from each, starting with
+ * *next. The error of a partition that has nothing left comes as the class, with what was read in
  * *ret_count. */
 enum ol_class ol_inboxes_take(struct ol_inbox *inboxes, size_t count, size_t *next,
                               struct ol_message *messages, size_t max, size_t *ret_count,
                               struct ol_error *reterr);
 
-/* Has one of them news that is not ignored? */
+/* Has one that is not ignored a record, an error, or something at its source that may become
+ * one? */
 bool ol_inboxes_have_news(const struct ol_inbox *inboxes, size_t count);
 
 /* ---- for the source ---- */

@@ -43,7 +43,8 @@ static const struct {
     {OL_KIND_ADMIN, "isolation.level", "read_uncommitted"},
 };
 
-/* What the rest of the settings is made of; `-X` may not touch it, the pipeline's promises would go. */
+/* What the rest of the settings is made of; `-X` may not touch it, the pipeline's promises would
+ * go. */
 static const char *const ours[] = {
     "acks",
     "auto.offset.reset",
@@ -661,8 +662,8 @@ enum ol_class ol_kafka_list_read(const rd_kafka_topic_partition_list_t *list,
     return OL_OK;
 }
 
-/* RD_KAFKA_OFFSET_BEGINNING or _END as a number. Not rd_kafka_query_watermark_offsets(): where the broker
- * is away that one waits beyond its timeout (librdkafka 2.0.2, docs/traps.md). */
+/* RD_KAFKA_OFFSET_BEGINNING or _END as a number. Not rd_kafka_query_watermark_offsets(): where the
+ * broker is away that one waits beyond its timeout (librdkafka 2.0.2, docs/traps.md). */
 static rd_kafka_resp_err_t ask_end(rd_kafka_t *rk, const char *topic, int32_t partition,
                                    int64_t which, int timeout_ms, int64_t *ret_offset)
 {

@@ -67,8 +67,8 @@ struct ol_offset {
     int64_t offset;
 };
 
-/* Adds "TOPIC partition N from offset O on: an open transaction (whose, tells: kafka-transactions.sh
- * ...)": where readers of committed records come no further. */
+/* Adds "TOPIC partition N from offset O on: an open transaction (whose, tells:
+ * kafka-transactions.sh ...)": where readers of committed records come no further. */
 void ol_kafka_tell_open(struct ol_text *text, const char *brokers, const struct ol_offset *place);
 
 /* One header of a message; value NULL is Kafka's null. */

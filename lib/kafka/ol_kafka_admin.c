@@ -366,8 +366,8 @@ static bool coordinator_comes(rd_kafka_resp_err_t code)
 }
 
 /* A handle of its own for each group: the admin protocol's ListConsumerGroupOffsets of librdkafka
- * 2.0.2 ends the process where the coordinator answers with an error (docs/traps.md). Offsets that a
- * transaction may still change are not waited for, because the handle reads uncommitted. */
+ * 2.0.2 ends the process where the coordinator answers with an error (docs/traps.md). Offsets that
+ * a transaction may still change are not waited for, because the handle reads uncommitted. */
 struct ol_group_handle {
     rd_kafka_t *rk;
     struct ol_kafka_voice *voice;

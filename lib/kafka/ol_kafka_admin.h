@@ -51,8 +51,8 @@ bool ol_admin_close(struct ol_admin *admin);
 enum ol_class ol_admin_cluster_id(struct ol_admin *admin, int timeout_ms, struct ol_arena *arena,
                                   const char **ret_id, struct ol_error *reterr);
 
-/* Fills partition_count (0: there is no such topic) and replication_factor of each named row. While a
- * broker comes back its partitions have no leader: that is waited for. */
+/* Fills partition_count (0: there is no such topic) and replication_factor of each named row. While
+ * a broker comes back its partitions have no leader: that is waited for. */
 enum ol_class ol_admin_describe_topics(struct ol_admin *admin, struct ol_topic_state *topics,
                                        size_t count, int timeout_ms, struct ol_error *reterr);
 
@@ -70,14 +70,15 @@ enum ol_class ol_admin_create_topics(struct ol_admin *admin, const struct ol_top
 enum ol_class ol_admin_delete_topics(struct ol_admin *admin, const char *const *topics,
                                      size_t count, int timeout_ms, struct ol_error *reterr);
 
-/* First offset and high watermark (never the last stable offset), asked from the broker, one question
- * each; ret_low NULL: the first offset is not asked. */
+/* First offset and high watermark (never the last stable offset), asked from the broker, one
+ * question each; ret_low NULL: the first offset is not asked. */
 enum ol_class ol_admin_watermarks(struct ol_admin *admin, const char *topic, int32_t partition,
                                   int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                   struct ol_error *reterr);
 
-/* Both ends of a partition: the last stable offset, which `committed`, a read_committed reader, sees,
- * and the high watermark. The stable one is asked first, so that it is not above the other. */
+/* Both ends of a partition: the last stable offset, which `committed`, a read_committed reader,
+ * sees, and the high watermark. The stable one is asked first, so that it is not above the
+ * other. */
 enum ol_class ol_admin_ends(struct ol_admin *admin, struct ol_reader *committed, const char *topic,
                             int32_t partition, int timeout_ms, int64_t *ret_stable,
                             int64_t *ret_high, struct ol_error *reterr);

@@ -33,7 +33,7 @@ struct ol_consumer {
     struct ol_group group;
 
     struct ol_inbox *inboxes;
-    size_t inbox_count, next_inbox;
+    size_t inbox_count;
 
     atomic_bool left; /* the coordinator has answered our LeaveGroup */
 };
@@ -104,7 +104,7 @@ static void drop_inboxes(struct ol_consumer *consumer)
         ol_inbox_release(&consumer->inboxes[i]);
     free(consumer->inboxes);
     consumer->inboxes = NULL;
-    consumer->inbox_count = consumer->next_inbox = 0;
+    consumer->inbox_count = 0;
 }
 
 static void drop_assignment(struct ol_consumer *consumer)
@@ -435,13 +435,6 @@ size_t ol_consumer_inboxes(struct ol_consumer *consumer, struct ol_inbox **ret_i
 {
     *ret_inboxes = consumer->inboxes;
     return consumer->inbox_count;
-}
-
-enum ol_class ol_consumer_read(struct ol_consumer *consumer, struct ol_message *messages,
-                               size_t max, size_t *ret_count, struct ol_error *reterr)
-{
-    return ol_inboxes_take(consumer->inboxes, consumer->inbox_count, &consumer->next_inbox,
-                           messages, max, ret_count, reterr);
 }
 
 enum ol_class ol_consumer_committed(struct ol_consumer *consumer, struct ol_offset *places,

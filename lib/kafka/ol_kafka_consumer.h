@@ -2,7 +2,7 @@
  * lib/kafka/ol_kafka_consumer.h - a static member of a consumer group, partition by partition.
  *
  *   open -> wait -> poll: ASSIGNED -> (caller finds its positions) -> assign(positions)
- *        -> wait, poll, peek/take from the inboxes it prefers ... -> poll: REVOKED -> finish or abort
+ *        -> wait, poll, peek/take of the inboxes it prefers ... -> poll: REVOKED -> finish, abort
  *        -> unassign -> ...                                          LOST: abort
  *        -> leave (for good) | abandon (the slot comes back)
  *
@@ -10,7 +10,7 @@
  * one topic before the other, or merged by broker time over the heads. Nothing is paused or sought,
  * ever (2.0.2 loses or repeats records there). Offsets within an inbox rise strictly (asserted).
  * The caller decides where to start; nothing is read from what the group has committed, and nothing
- * is committed but by ol_producer_send_offsets() or ol_consumer_note_offsets().
+ * is committed but by ol_producer_commit_start() or ol_consumer_note_offsets().
  * Threads: one owner; ol_consumer_wake() from any.
  */
 #ifndef OL_KAFKA_CONSUMER_H
@@ -84,13 +84,6 @@ enum ol_class ol_consumer_unassign(struct ol_consumer *consumer, struct ol_error
 /* The inboxes of what was assigned, in the assignment's order: see ol_inbox.h for peek and
  * take. 0 before assign and after unassign. */
 size_t ol_consumer_inboxes(struct ol_consumer *consumer, struct ol_inbox **ret_inboxes);
-
-/* For callers that do not care which partition comes next: up to `max` messages of all inboxes
- * that are not ignored, some from each; those of a partition are in order. A partition's error
- * (offset out of range: OL_VIOLATED) becomes the class; what was read before it is in *ret_count.
- * Does not wait. */
-enum ol_class ol_consumer_read(struct ol_consumer *consumer, struct ol_message *messages,
-                               size_t max, size_t *ret_count, struct ol_error *reterr);
 
 /* The group's committed offsets of `places`, stable ones only (waits out pending transactions).
  * Fills in the offsets; -1: none committed. OL_RETRY: not within timeout_ms. */

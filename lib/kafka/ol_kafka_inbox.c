@@ -126,7 +126,8 @@ static void inbox_note(struct ol_inbox *inbox, rd_kafka_message_t *message)
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         inbox->end = message->offset;
     } else if (ol_kafka_class(message->err) != OL_RETRY && !inbox->error.class) {
-        /* The first: what the library says after a broken batch is about what it took for the next. */
+        /* The first: what the library says after a broken batch is about what it took for the
+         * next. */
         ol_kafka_fail(&inbox->error, message->err, rd_kafka_message_errstr(message), "%s [%d]",
                       inbox->topic, inbox->partition);
     }

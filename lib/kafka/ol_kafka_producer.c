@@ -14,7 +14,8 @@
 #include "lib/kafka/ol_offsets.h"
 #include "lib/kafka/ol_taint.h"
 
-/* What a call may take on top of the timeout that the library was given, before we call it stuck. */
+/* What a call may take on top of the timeout that the library was given, before we call it
+ * stuck. */
 #define SLACK_MS   5000
 #define DESTROY_MS 5000
 
@@ -130,7 +131,6 @@ struct ol_producer {
     struct taint *taint;
     struct producer_topic *topics;
     size_t topic_count, topic_capacity;
-    struct ol_producer_stats stats;
     bool in_transaction, started, stuck;
 
     /* The thread: one job at a time, handed over under the lock. */
@@ -465,11 +465,9 @@ enum ol_class ol_producer_renew(struct ol_producer *producer, struct ol_error *r
     struct ol_error unwanted;
     reterr = reterr ? reterr : &unwanted;
     finish_started(producer);
-    producer->stats.taints += ol_producer_tainted(producer);
     if (producer->stuck || !disconnect_library(producer))
         return fail_stuck(producer, reterr, "close");
     producer->in_transaction = false;
-    producer->stats.renewals++;
     enum ol_class class = connect_library(producer, reterr);
     if (class)
         return class;
@@ -510,7 +508,6 @@ enum ol_class ol_producer_begin(struct ol_producer *producer, struct ol_error *r
     if (class)
         return class;
     producer->in_transaction = true;
-    producer->stats.begun++;
     return OL_OK;
 }
 
@@ -635,15 +632,9 @@ static enum ol_class note_commit(struct ol_producer *producer, enum ol_class cla
                                  uint64_t *ret_us)
 {
     producer->in_transaction = false;
-    if (class) {
-        producer->stats.failed++;
-        return class;
-    }
-    producer->stats.committed++;
-    producer->stats.commit_us += producer->took_us;
-    if (ret_us)
+    if (class == OL_OK && ret_us)
         *ret_us = producer->took_us;
-    return OL_OK;
+    return class;
 }
 
 enum ol_class ol_producer_commit(struct ol_producer *producer, uint64_t *ret_us,
@@ -698,7 +689,6 @@ enum ol_class ol_producer_abort(struct ol_producer *producer, struct ol_error *r
 {
     assert(producer->in_transaction && !producer->started);
     producer->in_transaction = false;
-    producer->stats.aborted++;
     if (producer->stuck)
         return fail_stuck(producer, reterr, "abort");
     taint_set(producer->taint, "aborted", "");
@@ -712,21 +702,10 @@ bool ol_producer_tainted(const struct ol_producer *producer)
     return producer->stuck || !producer->taint || atomic_load(&producer->taint->tainted);
 }
 
-void ol_producer_taint(struct ol_producer *producer, const char *reason)
-{
-    if (producer->taint)
-        taint_set(producer->taint, reason, "");
-}
-
 const char *ol_producer_taint_reason(const struct ol_producer *producer)
 {
     if (!producer->taint)
         return "not connected";
     /* Written once, before the flag. */
     return atomic_load(&producer->taint->tainted) ? producer->taint->seen.reason : "";
-}
-
-struct ol_producer_stats ol_producer_stats(const struct ol_producer *producer)
-{
-    return producer->stats;
 }

@@ -35,21 +35,15 @@ struct ol_record {
     void *opaque; /* publisher: comes back with the receipt */
 };
 
-/* What a record takes of its topic's max.message.bytes, alone in its batch and uncompressed, at most;
- * and what headers take of that. */
+/* What a record takes of its topic's max.message.bytes, alone in its batch and uncompressed, at
+ * most; and what headers take of that. */
 size_t ol_record_bytes(const struct ol_record *record);
 size_t ol_headers_bytes(const struct ol_header *headers, size_t count);
 
-/* Counters since open, for metrics; survive renew. */
-struct ol_producer_stats {
-    uint64_t begun, committed, aborted, failed; /* transactions */
-    uint64_t taints, renewals;
-    uint64_t commit_us; /* sum over the committed, offsets included */
-};
-
 /* Makes the producer and takes the transactional id over: whoever had it before is fenced, and its
  * open transaction is resolved. Bounded by OL_KAFKA_STARTUP_MS and the time an old transaction
- * takes to end. OL_UNREACHABLE: nobody answered. OL_RETRY: the coordinator was not ready in time. */
+ * takes to end. OL_UNREACHABLE: nobody answered. OL_RETRY: the coordinator was not ready in
+ * time. */
 enum ol_class ol_producer_open(const struct ol_kafka_settings *settings,
                                const char *transactional_id, struct ol_producer **ret_producer,
                                struct ol_error *reterr);
@@ -109,16 +103,10 @@ enum ol_class ol_producer_abort(struct ol_producer *producer, struct ol_error *r
 
 /* May a request of this producer still be under way that could end a later transaction? True after
  * a transport error or timeout on Produce, AddPartitionsToTxn, AddOffsetsToTxn, TxnOffsetCommit or
- * EndTxn, after a second EndTxn or TxnOffsetCommit sent before the first was answered, after an
- * abort or any failure, and after ol_producer_taint(). Only renew clears it. */
+ * EndTxn, after a second EndTxn or TxnOffsetCommit sent before the first was answered, and after
+ * an abort or any failure. Only renew clears it. */
 bool ol_producer_tainted(const struct ol_producer *producer);
-
-/* The caller's own reason (e.g. a commit that took far too long). */
-void ol_producer_taint(struct ol_producer *producer, const char *reason);
 
 /* Why it is tainted, "" if it is not. Valid until renew. */
 const char *ol_producer_taint_reason(const struct ol_producer *producer);
-
-struct ol_producer_stats ol_producer_stats(const struct ol_producer *producer);
-
 #endif

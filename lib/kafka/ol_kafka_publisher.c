@@ -17,7 +17,7 @@ struct ol_publisher_handle {
     rd_kafka_topic_t **topics;
     size_t topic_count, topic_capacity;
     size_t pending;
-    uint64_t receipts, failed;
+    uint64_t receipts;
 };
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
@@ -28,7 +28,6 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     assert(publisher->pending);
     publisher->pending--;
     publisher->receipts++;
-    publisher->failed += message->err != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (!publisher->handler)
         return;
     struct ol_receipt receipt = {
@@ -147,9 +146,4 @@ enum ol_class ol_publisher_flush(struct ol_publisher_handle *publisher, int time
 size_t ol_publisher_pending(const struct ol_publisher_handle *publisher)
 {
     return publisher->pending;
-}
-
-uint64_t ol_publisher_failed(const struct ol_publisher_handle *publisher)
-{
-    return publisher->failed;
 }

@@ -24,7 +24,7 @@ struct ol_receipt {
 
 typedef void ol_receipt_handler(void *context, const struct ol_receipt *receipt);
 
-/* `handler` may be NULL: failures are then only counted. Nobody is asked yet: use ol_kafka_ping()
+/* `handler` may be NULL: then nobody learns of failures. Nobody is asked yet: use ol_kafka_ping()
  * first to learn of an unreachable broker. */
 enum ol_class ol_publisher_open(const struct ol_kafka_settings *settings,
                                 ol_receipt_handler *handler, void *context,
@@ -47,11 +47,10 @@ enum ol_class ol_publisher_publish(struct ol_publisher_handle *publisher,
 size_t ol_publisher_poll(struct ol_publisher_handle *publisher, int timeout_ms);
 
 /* Waits until every record has its receipt. OL_RETRY: not within timeout_ms, the text says how many
- * are left. OL_OK does not say that all succeeded: the receipts and _failed do. */
+ * are left. OL_OK does not say that all succeeded: the receipts do. */
 enum ol_class ol_publisher_flush(struct ol_publisher_handle *publisher, int timeout_ms,
                                  struct ol_error *reterr);
 
 size_t ol_publisher_pending(const struct ol_publisher_handle *publisher);
-uint64_t ol_publisher_failed(const struct ol_publisher_handle *publisher);
 
 #endif

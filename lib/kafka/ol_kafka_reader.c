@@ -153,11 +153,6 @@ enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol
                            ret_count, reterr);
 }
 
-void ol_reader_wake(struct ol_reader *reader)
-{
-    ol_wake_call(&reader->wake);
-}
-
 size_t ol_reader_inboxes(const struct ol_reader *reader, struct ol_inbox **ret_inboxes)
 {
     *ret_inboxes = reader->inboxes;

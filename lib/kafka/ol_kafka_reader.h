@@ -4,7 +4,7 @@
  *   open -> assign(positions) -> poll ... until ol_reader_at_end() or a position is passed -> close
  *
  * For take-over, verify, tail, export and tests. Order holds within a partition.
- * Threads: one owner; ol_reader_wake() from any.
+ * Threads: one owner.
  */
 #ifndef OL_KAFKA_READER_H
 #define OL_KAFKA_READER_H
@@ -40,7 +40,6 @@ enum ol_class ol_reader_assign(struct ol_reader *reader, const struct ol_offset 
  * is out of range (the log was cut); OL_NOT_FOUND: no such partition. */
 enum ol_class ol_reader_poll(struct ol_reader *reader, int timeout_ms, struct ol_message *messages,
                              size_t max, size_t *ret_count, struct ol_error *reterr);
-void ol_reader_wake(struct ol_reader *reader);
 
 /* The inboxes, in the order of assign: their positions and ends, and the messages of each. */
 size_t ol_reader_inboxes(const struct ol_reader *reader, struct ol_inbox **ret_inboxes);
@@ -52,8 +51,8 @@ int64_t ol_reader_position(const struct ol_reader *reader, size_t index);
 bool ol_reader_at_end(const struct ol_reader *reader);
 
 /* First offset and end as this handle sees it: read_uncommitted gives the high watermark,
- * read_committed the last stable offset. Asks the broker (never a cache); ret_low NULL: the first offset
- * is not asked. */
+ * read_committed the last stable offset. Asks the broker (never a cache); ret_low NULL: the first
+ * offset is not asked. */
 enum ol_class ol_reader_watermarks(struct ol_reader *reader, const char *topic, int32_t partition,
                                    int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                    struct ol_error *reterr);

@@ -2,7 +2,7 @@
  * lib/kafka/ol_taint.h - may a request of a transactional producer still be under way that could
  * end, or write into, a later transaction of its?
  *
- *   sent(request) -> answered(request, error) ...                     tainted: renew before the next
+ *   sent(request) -> answered(request, error) ...                    tainted: renew before the next
  *
  * Pure: a wrapper says what it sees on the wire, in order. librdkafka 2.0.2 speaks the old
  * transaction protocol, where requests carry the producer's epoch and not the transaction they are

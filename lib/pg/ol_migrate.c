@@ -44,8 +44,8 @@ static const char comment_tables[] =
 
 /*
  * Where the tables were before. A view stays in their place, for what looks there while it is being
- * replaced: programs of the version before, and dbmate without its option. Where we may not make one
- * in public, there is none.
+ * replaced: programs of the version before, and dbmate without its option. Where we may not make
+ * one in public, there is none.
  */
 static const char move_tables[] =
     "CREATE SCHEMA IF NOT EXISTS " OL_MIGRATE_SCHEMA ";"
@@ -151,7 +151,7 @@ const char *ol_migration_state_name(enum ol_migration_state state)
     return state_names[state];
 }
 
-/* ---- the file format ------------------------------------------------------------------------- */
+/* ---- the file format ---- */
 
 bool ol_migration_version(const char *file, char ret_version[OL_MIGRATION_VERSION_BYTES])
 {
@@ -273,109 +273,7 @@ enum ol_class ol_migration_parse(const char *file, const char *text, size_t byte
     return OL_OK;
 }
 
-/* ---- where in the file did it fail? ---------------------------------------------------------- */
-
-/* The server names a position only for some errors; for the others we know which statement it was,
- * and find where that one begins. Good enough for a message: BEGIN ATOMIC bodies mislead it. */
-
-static const char *skip_quoted(const char *at, char quote, bool backslashes)
-{
-    for (at++; *at && *at != quote; at++)
-        if (backslashes && *at == '\\' && at[1])
-            at++;
-    return *at ? at + 1 : at;
-}
-
-static const char *skip_comment(const char *at)
-{
-    if (at[1] == '-')
-        return at + strcspn(at, "\n");
-    int depth = 0;
-    do {
-        bool opens = at[0] == '/' && at[1] == '*', closes = at[0] == '*' && at[1] == '/';
-        depth += opens - closes;
-        at += opens || closes ? 2 : 1;
-    } while (*at && depth > 0);
-    return at;
-}
-
-static bool is_word(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
-}
-
-/* $tag$ ... $tag$ */
-static const char *skip_dollar(const char *at)
-{
-    const char *tag_end = at + 1;
-    while (is_word(*tag_end))
-        tag_end++;
-    if (*tag_end != '$' || isdigit((unsigned char)at[1]))
-        return at + 1;
-    size_t bytes = (size_t)(tag_end + 1 - at);
-    for (const char *close = tag_end + 1; (close = strchr(close, '$')); close++)
-        if (!strncmp(close, at, bytes))
-            return close + bytes;
-    return at + strlen(at);
-}
-
-static bool is_comment(const char *at)
-{
-    return (at[0] == '-' && at[1] == '-') || (at[0] == '/' && at[1] == '*');
-}
-
-static const char *skip_token(const char *at)
-{
-    if (is_comment(at))
-        return skip_comment(at);
-    if (*at == '\'' || *at == '"')
-        return skip_quoted(at, *at, false);
-    if (*at == '$')
-        return skip_dollar(at);
-    if ((*at == 'e' || *at == 'E') && at[1] == '\'')
-        return skip_quoted(at + 1, '\'', true);
-    if (!is_word(*at))
-        return at + 1;
-    while (is_word(*at) || *at == '$')
-        at++;
-    return at;
-}
-
-/* Where statement `number` (from 1) begins; the text's beginning if there is none such. */
-static const char *find_statement(const char *sql, int number)
-{
-    const char *start = NULL, *next;
-    int depth = 0, count = 0;
-    for (const char *at = sql; *at; at = next) {
-        next = skip_token(at);
-        depth += (*at == '(') - (*at == ')');
-        if (*at == ';' && depth == 0)
-            start = NULL;
-        else if (!start && !isspace((unsigned char)*at) && !is_comment(at) && ++count == number)
-            return at;
-        else if (!start && !isspace((unsigned char)*at) && !is_comment(at))
-            start = at;
-    }
-    return sql;
-}
-
-static int line_of(const struct ol_migration_text *text, const char *up,
-                   const struct ol_pg_place *place)
-{
-    const char *end = find_statement(up, place->statement);
-    if (place->position) {
-        end = up;
-        for (size_t left = place->position; *end && left > 1; left--)
-            for (end++; ((unsigned char)*end & 0xc0) == 0x80;)
-                end++;
-    }
-    int line = text->up_line;
-    for (const char *at = up; at < end; at++)
-        line += *at == '\n';
-    return line;
-}
-
-/* ---- the folder ------------------------------------------------------------------------------ */
+/* ---- the folder ---- */
 
 struct file {
     char *name, *path;
@@ -449,8 +347,10 @@ static enum ol_class read_file(struct file *file, const char *folder, const char
         return ol_fail(reterr, OL_FATAL, "%s: out of memory", name);
     }
     enum ol_class class = read_text(file, &bytes, reterr);
-    if (class != OL_OK ||
-        (class = ol_migration_parse(file->path, file->text, bytes, &file->parsed, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = ol_migration_parse(file->path, file->text, bytes, &file->parsed, reterr);
+    if (class != OL_OK)
         return class;
     const struct ol_migration_text *parsed = &file->parsed;
     unsigned long long sum = ol_hash(file->text + parsed->up_at, parsed->up_bytes);
@@ -496,7 +396,7 @@ static enum ol_class read_folder(struct folder *folder, const char *path, struct
     return class;
 }
 
-/* ---- what was applied ------------------------------------------------------------------------ */
+/* ---- what was applied ---- */
 
 /* The row of a version, or -1. */
 static int find_applied(const struct ol_pg_rows *applied, const char *version)
@@ -650,7 +550,7 @@ static enum ol_class ensure_tables(struct ol_pg *db, const struct folder *folder
     return class;
 }
 
-/* ---- applying -------------------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 static enum ol_class record(struct ol_pg *db, const struct file *file, struct ol_error *reterr)
 {
@@ -664,6 +564,19 @@ static enum ol_class record(struct ol_pg *db, const struct file *file, struct ol
     return class == OL_OK ? ol_pg_receive(db, NULL, 0, 0, reterr) : class;
 }
 
+/* The line of the file that holds character `position` of the up part, from 1. */
+static int line_of(const struct ol_migration_text *text, const char *up, size_t position)
+{
+    int line = text->up_line;
+    for (const char *at = up; *at && position > 1; at++) {
+        line += *at == '\n';
+        position -= ((unsigned char)at[1] & 0xc0) != 0x80; /* the next byte begins a character */
+    }
+    return line;
+}
+
+/* The server names a position for some errors only; for the others we know which statement it
+ * was. */
 static enum ol_class run_script(struct ol_pg *db, const struct file *file, struct ol_error *reterr)
 {
     struct ol_pg_place place = {0};
@@ -673,22 +586,31 @@ static enum ol_class run_script(struct ol_pg *db, const struct file *file, struc
     if (class == OL_OK)
         return OL_OK;
     size_t prefix = strlen(file->path) + strlen(": ");
-    return ol_fail(reterr, class, "%s:%d: %s", file->path, line_of(&file->parsed, up, &place),
-                   strlen(refused.text) > prefix ? refused.text + prefix : refused.text);
+    const char *what = strlen(refused.text) > prefix ? refused.text + prefix : refused.text;
+    if (place.position)
+        return ol_fail(reterr, class, "%s:%d: %s", file->path,
+                       line_of(&file->parsed, up, place.position), what);
+    if (place.statement)
+        return ol_fail(reterr, class, "%s: statement %d: %s", file->path, place.statement, what);
+    return ol_fail(reterr, class, "%s: %s", file->path, what); /* the connection is lost */
 }
 
 static enum ol_class apply_in_transaction(struct ol_pg *db, const struct file *file,
                                           struct ol_error *reterr)
 {
     enum ol_class class = ol_pg_begin(db, reterr);
-    if (class != OL_OK || (class = run_script(db, file, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = run_script(db, file, reterr);
+    if (class != OL_OK)
         return class;
     if (!ol_pg_in_transaction(db))
         return ol_fail(reterr, OL_FATAL,
                        "%s: ends the transaction that it runs in, and isn't recorded; leave COMMIT "
                        "and ROLLBACK out",
                        file->path);
-    if ((class = record(db, file, reterr)) != OL_OK)
+    class = record(db, file, reterr);
+    if (class != OL_OK)
         return class;
     return ol_pg_commit(db, reterr);
 }
@@ -719,7 +641,10 @@ static enum ol_class apply_pending(struct ol_pg *db, const struct folder *folder
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows applied = {0};
     enum ol_class class = ensure_tables(db, folder, teller, reterr);
-    if (class != OL_OK || (class = load_applied(db, folder, &applied, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = load_applied(db, folder, &applied, reterr);
+    if (class != OL_OK)
         return class;
     int row = 0;
     tell_unknown(teller, folder, &applied, &row, NULL);
@@ -764,7 +689,10 @@ enum ol_class ol_migrate_up(struct ol_pg *db, const char *folder_path, int wait_
     int count = 0;
     assert(!ol_pg_in_transaction(db));
     enum ol_class class = read_folder(&folder, folder_path, reterr);
-    if (class != OL_OK || (class = take_lock(db, wait_ms, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = take_lock(db, wait_ms, reterr);
+    if (class != OL_OK)
         return class;
     class = apply_pending(db, &folder, &teller, &count, reterr);
     struct ol_pg_params key = {0};
@@ -783,7 +711,10 @@ enum ol_class ol_migrate_status(struct ol_pg *db, const char *folder_path,
     OL_AUTO(ol_pg_rows) struct ol_pg_rows applied = {0};
     struct teller teller = {report, context};
     enum ol_class class = read_folder(&folder, folder_path, reterr);
-    if (class != OL_OK || (class = load_applied(db, &folder, &applied, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = load_applied(db, &folder, &applied, reterr);
+    if (class != OL_OK)
         return class;
     int row = 0, pending = 0;
     for (size_t i = 0; i < folder.count; i++) {

@@ -10,9 +10,9 @@
  * read the folder -> advisory lock -> compare with orderlog.schema_migrations(version) -> apply
  * what is missing, in the order of the file names, one transaction each -> unlock.
  * dbmate itself can be run on the same folder and database, by
- * --migrations-table=orderlog.schema_migrations: in our schema, so that a dump of it takes the table
- * along, and nobody needs rights in public. A table that an earlier program or dbmate made in public
- * is moved (see move_tables). Beside dbmate's table we keep
+ * --migrations-table=orderlog.schema_migrations: in our schema, so that a dump of it takes the
+ * table along, and nobody needs rights in public. A table that an earlier program or dbmate made in
+ * public is moved (see move_tables). Beside dbmate's table we keep
  * orderlog.schema_migration_sums(version, sum): a hash of each `up` part that we applied, so that a
  * file edited afterwards is noticed; a line `-- former sum: HEX` before the up part says that the
  * change is the same as one of that hash. Down parts must be there, and are never run here.
@@ -60,7 +60,8 @@ const char *ol_migration_state_name(enum ol_migration_state state);
  * to wait_ms for the first.
  *     OL_CONFLICT  the lock wasn't free within wait_ms
  *     OL_USAGE     a folder or file can't be read or isn't in dbmate's format (file:line)
- *     OL_FATAL     the server refused a statement (file:line, SQLSTATE); earlier files stay
+ *     OL_FATAL     the server refused a statement (file:line, or which statement of the file it
+ *                  was, and the SQLSTATE); earlier files stay
  *     others       as ol_pg_exec
  */
 enum ol_class ol_migrate_up(struct ol_pg *db, const char *folder, int wait_ms,
@@ -72,7 +73,7 @@ enum ol_class ol_migrate_up(struct ol_pg *db, const char *folder, int wait_ms,
 enum ol_class ol_migrate_status(struct ol_pg *db, const char *folder, ol_migrate_report *report,
                                 void *context, int *ret_pending, struct ol_error *reterr);
 
-/* ---- the file format, pure ------------------------------------------------------------------- */
+/* ---- the file format, pure ---- */
 
 /* Where the up part stands in a file's text. */
 struct ol_migration_text {

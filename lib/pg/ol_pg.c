@@ -13,7 +13,7 @@ const struct ol_pg_statement ol_pg_stmt_begin_snapshot = {
 const struct ol_pg_statement ol_pg_stmt_commit = {.name = "commit", .sql = "COMMIT"};
 const struct ol_pg_statement ol_pg_stmt_rollback = {.name = "rollback", .sql = "ROLLBACK"};
 
-/* ---- parameters ------------------------------------------------------------------------------ */
+/* ---- parameters ---- */
 
 static unsigned char *add_scalar(struct ol_pg_params *params, enum ol_pg_type type, int bytes)
 {
@@ -57,19 +57,9 @@ void ol_pg_param_bool(struct ol_pg_params *params, bool value)
     *add_scalar(params, OL_PG_BOOL, 1) = value;
 }
 
-void ol_pg_param_us(struct ol_pg_params *params, int64_t unix_us)
-{
-    ol_pg_store64(add_scalar(params, OL_PG_TIMESTAMPTZ, 8), (uint64_t)ol_pg_us_to_wire(unix_us));
-}
-
 void ol_pg_param_text(struct ol_pg_params *params, const char *text, size_t bytes)
 {
     add_pointer(params, OL_PG_TEXT, text, bytes);
-}
-
-void ol_pg_param_bytea(struct ol_pg_params *params, const void *data, size_t bytes)
-{
-    add_pointer(params, OL_PG_BYTEA, data, bytes);
 }
 
 void ol_pg_param_array(struct ol_pg_params *params, struct ol_pg_array *array)
@@ -79,11 +69,6 @@ void ol_pg_param_array(struct ol_pg_params *params, struct ol_pg_array *array)
     if (!value)
         params->failed = true;
     add_pointer(params, array->type, value, bytes);
-}
-
-void ol_pg_param_null(struct ol_pg_params *params, enum ol_pg_type type)
-{
-    (void)add_scalar(params, type, -1);
 }
 
 /* The three arrays as libpq wants them. */
@@ -101,14 +86,13 @@ static void bind_params(const struct ol_pg_params *params, struct bound *ret_bou
     ret_bound->lengths = params ? params->lengths : NULL;
     ret_bound->types = params ? params->types : NULL;
     for (int i = 0; i < ret_bound->count; i++) {
-        bool is_scalar = !params->values[i], is_null = params->lengths[i] < 0;
-        const char *scalar = is_null ? NULL : (const char *)params->scalars[i];
-        ret_bound->values[i] = is_scalar ? scalar : params->values[i];
+        const char *scalar = (const char *)params->scalars[i];
+        ret_bound->values[i] = params->values[i] ? params->values[i] : scalar;
         ret_bound->formats[i] = 1;
     }
 }
 
-/* ---- statements and the pipeline ------------------------------------------------------------- */
+/* ---- statements and the pipeline ---- */
 
 static enum ol_class check_types(struct ol_pg_known *known, const struct bound *bound,
                                  struct ol_error *reterr)
@@ -165,8 +149,11 @@ enum ol_class ol_pg_queue(struct ol_pg *db, const struct ol_pg_statement *statem
     known->sql = statement->sql;
     struct bound bound;
     bind_params(params, &bound);
-    if ((class = check_types(known, &bound, reterr)) != OL_OK ||
-        (class = enter_pipeline(db, statement->name, reterr)) != OL_OK)
+    class = check_types(known, &bound, reterr);
+    if (class != OL_OK)
+        return class;
+    class = enter_pipeline(db, statement->name, reterr);
+    if (class != OL_OK)
         return class;
 
     bool prepares = known->state == OL_PG_NEW;
@@ -191,16 +178,6 @@ enum ol_class ol_pg_send(struct ol_pg *db, struct ol_error *reterr)
         return ol_pg_lost(db, db->steps[0].name, reterr);
     db->sent = true;
     db->cancelled = false;
-    return OL_OK;
-}
-
-enum ol_class ol_pg_flush(struct ol_pg *db, struct ol_error *reterr)
-{
-    if (db->step_count == 0)
-        return OL_OK;
-    /* Reading matters too: a server that can't write its answers stops reading our questions. */
-    if (PQflush(db->conn) < 0 || !PQconsumeInput(db->conn))
-        return ol_pg_lost(db, db->steps[0].name, reterr);
     return OL_OK;
 }
 
@@ -362,8 +339,13 @@ static enum ol_class select_once(struct ol_pg *db, const char *name, const char 
                                  struct ol_error *reterr)
 {
     enum ol_class class = ol_pg_ready(db, name, reterr);
-    if (class != OL_OK || (class = queue_ready(db, name, params, reterr)) != OL_OK ||
-        (class = enter_pipeline(db, name, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = queue_ready(db, name, params, reterr);
+    if (class != OL_OK)
+        return class;
+    class = enter_pipeline(db, name, reterr);
+    if (class != OL_OK)
         return class;
     struct bound bound;
     bind_params(params, &bound);
@@ -438,7 +420,7 @@ enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,
     }
 }
 
-/* ---- transactions ---------------------------------------------------------------------------- */
+/* ---- transactions ---- */
 
 enum ol_class ol_pg_begin(struct ol_pg *db, struct ol_error *reterr)
 {

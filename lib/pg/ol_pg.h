@@ -29,7 +29,7 @@ struct pg_result; /* libpq's PGresult */
 #define OL_PG_PREPARED_MAX 96 /* statements and COPY targets of one connection */
 #define OL_PG_NO_TIMEOUT   (-1)
 
-/* ---- connection ------------------------------------------------------------------------------ */
+/* ---- connection ---- */
 
 /* Times in ms: 0 takes the default beside it, OL_PG_NO_TIMEOUT none. Strings are copied. */
 struct ol_pg_options {
@@ -49,15 +49,16 @@ struct ol_pg_options {
 struct ol_pg;
 
 /*
- * Connects and sets the session: the timeouts above (all others off), read committed, TimeZone UTC, client_encoding UTF8, jit off,
- * client_connection_check_interval (a server whose client is gone stops working for it).
+ * Connects and sets the session: the timeouts above (all others off), read committed, TimeZone UTC,
+ * client_encoding UTF8, jit off, client_connection_check_interval (a server whose client is gone
+ * stops working for it).
  * Several hosts are tried in their order, each in its own time (names are looked up before).
  *     OL_UNREACHABLE  nobody answers at host:port in time, or the server is starting or stopping; a
  *                     line for each host
  *     OL_RETRY        the server is there but full (53300 and the like)
  *     OL_USAGE        the DSN can't be read (it is never repeated: it may hold a password)
- *     OL_FATAL        the server says no: password, database, too old (14 is the least); or a pooler
- *                     stands in between, noticed before anything is set
+ *     OL_FATAL        the server says no: password, database, too old (14 is the least); or a
+ *                     pooler stands in between, noticed before anything is set
  * A standby that is refused is OL_UNREACHABLE: the next host may be the primary.
  */
 enum ol_class ol_pg_open(const struct ol_pg_options *options, struct ol_pg **ret_db,
@@ -89,11 +90,11 @@ bool ol_pg_cancelled(const struct ol_pg *db);
 /* The class of a SQLSTATE (five characters; NULL or "": OL_FATAL). */
 enum ol_class ol_pg_class(const char *sqlstate);
 
-/* ---- parameters ------------------------------------------------------------------------------ */
+/* ---- parameters ---- */
 
 /*
- * The parameters $1, $2 ... in order. Zero-initialise or clear, then add. Owns no memory: texts,
- * bytes and arrays must live until exec or queue has returned (libpq copies them there). The
+ * The parameters $1, $2 ... in order. Zero-initialise, then add. Owns no memory: texts and
+ * arrays must live until exec or queue has returned (libpq copies them there). The
  * types travel with the statement: a call with other types than the first is OL_FATAL.
  */
 struct ol_pg_params {
@@ -105,23 +106,14 @@ struct ol_pg_params {
     unsigned char scalars[OL_PG_PARAMS_MAX][8];
 };
 
-static inline void ol_pg_params_clear(struct ol_pg_params *params)
-{
-    params->count = 0;
-    params->failed = false;
-}
-
 void ol_pg_param_int64(struct ol_pg_params *params, int64_t value);
 void ol_pg_param_int32(struct ol_pg_params *params, int32_t value);
 void ol_pg_param_int16(struct ol_pg_params *params, int16_t value);
 void ol_pg_param_bool(struct ol_pg_params *params, bool value);
-void ol_pg_param_us(struct ol_pg_params *params, int64_t unix_us); /* timestamptz */
 void ol_pg_param_text(struct ol_pg_params *params, const char *text, size_t bytes);
-void ol_pg_param_bytea(struct ol_pg_params *params, const void *data, size_t bytes);
 void ol_pg_param_array(struct ol_pg_params *params, struct ol_pg_array *array);
-void ol_pg_param_null(struct ol_pg_params *params, enum ol_pg_type type);
 
-/* ---- statements and their rows --------------------------------------------------------------- */
+/* ---- statements and their rows ---- */
 
 enum ol_pg_null { OL_PG_NOT_NULL, OL_PG_NULLABLE };
 
@@ -170,10 +162,10 @@ enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *stateme
                          const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
                          struct ol_error *reterr);
 
-/* ---- several statements in one round trip ---------------------------------------------------- */
+/* ---- several statements in one round trip ---- */
 
 /*
- * queue ... -> send -> (other work, flush) -> receive. Without a BEGIN among them, all statements
+ * queue ... -> send -> (other work) -> receive. Without a BEGIN among them, all statements
  * of one send are one transaction. Until receive has returned, nothing else may use the
  * connection (OL_FATAL). COPY can't be queued.
  */
@@ -185,9 +177,6 @@ enum ol_class ol_pg_queue(struct ol_pg *db, const struct ol_pg_statement *statem
 
 /* Ends the round and writes what the socket takes now. Doesn't wait. */
 enum ol_class ol_pg_send(struct ol_pg *db, struct ol_error *reterr);
-
-/* Writes more of what send had to leave; call it when other work allows. Doesn't wait. */
-enum ol_class ol_pg_flush(struct ol_pg *db, struct ol_error *reterr);
 
 /* How many results the next receive will bring. */
 size_t ol_pg_queued(const struct ol_pg *db);
@@ -203,7 +192,7 @@ size_t ol_pg_queued(const struct ol_pg *db);
 enum ol_class ol_pg_receive(struct ol_pg *db, struct ol_pg_rows *ret_rows, size_t count,
                             int wait_ms, struct ol_error *reterr);
 
-/* ---- transactions ---------------------------------------------------------------------------- */
+/* ---- transactions ---- */
 
 enum ol_class ol_pg_begin(struct ol_pg *db, struct ol_error *reterr);
 
@@ -221,7 +210,7 @@ enum ol_class ol_pg_rollback(struct ol_pg *db, struct ol_error *reterr);
 
 bool ol_pg_in_transaction(const struct ol_pg *db);
 
-/* ---- reading rows (binary results of exec and receive) --------------------------------------- */
+/* ---- reading rows (binary results of exec and receive) ---- */
 
 /* row < rows->count, column within statement->columns and of that type: asserted. A NULL reads as
  * 0, false, {NULL, 0} or an empty array. */
@@ -232,9 +221,8 @@ int16_t ol_pg_int16(const struct ol_pg_rows *rows, int row, int column);
 bool ol_pg_bool(const struct ol_pg_rows *rows, int row, int column);
 int64_t ol_pg_us(const struct ol_pg_rows *rows, int row, int column); /* timestamptz, unix us */
 
-/* Text and char(n) (NUL after it all the same), bytea. Lives until ol_pg_rows_release(). */
+/* Text and char(n), NUL after it all the same. Lives until ol_pg_rows_release(). */
 struct ol_pg_text ol_pg_text(const struct ol_pg_rows *rows, int row, int column);
-struct ol_pg_text ol_pg_bytea(const struct ol_pg_rows *rows, int row, int column);
 
 /* Walks an array's elements; lives as long as the rows. */
 struct ol_pg_elements {
@@ -246,15 +234,11 @@ struct ol_pg_elements {
 
 struct ol_pg_elements ol_pg_elements(const struct ol_pg_rows *rows, int row, int column);
 
-/* The next element into *ret_value (0, false or {NULL, 0} for NULL); false at the end. */
+/* The next element into *ret_value (0 or {NULL, 0} for NULL); false at the end. */
 bool ol_pg_next_int64(struct ol_pg_elements *elements, int64_t *ret_value);
-bool ol_pg_next_int32(struct ol_pg_elements *elements, int32_t *ret_value);
-bool ol_pg_next_int16(struct ol_pg_elements *elements, int16_t *ret_value);
-bool ol_pg_next_bool(struct ol_pg_elements *elements, bool *ret_value);
-bool ol_pg_next_us(struct ol_pg_elements *elements, int64_t *ret_unix_us);
 bool ol_pg_next_text(struct ol_pg_elements *elements, struct ol_pg_text *ret_value);
 
-/* ---- for command-line tools: text in, text out ----------------------------------------------- */
+/* ---- for command-line tools: text in, text out ---- */
 
 /* One query, not prepared, results as PostgreSQL prints them. `name` is for errors. */
 enum ol_class ol_pg_select(struct ol_pg *db, const char *name, const char *sql,
@@ -264,7 +248,6 @@ enum ol_class ol_pg_select(struct ol_pg *db, const char *name, const char *sql,
 /* Of ol_pg_select's rows. "" for NULL (see ol_pg_is_null); lives until release. */
 const char *ol_pg_string(const struct ol_pg_rows *rows, int row, int column);
 int ol_pg_column_count(const struct ol_pg_rows *rows);
-const char *ol_pg_column_name(const struct ol_pg_rows *rows, int column);
 
 /* Where a script failed. */
 struct ol_pg_place {
@@ -277,7 +260,7 @@ struct ol_pg_place {
 enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,
                            struct ol_pg_place *ret_place, struct ol_error *reterr);
 
-/* ---- OL_AUTO --------------------------------------------------------------------------------- */
+/* ---- OL_AUTO ---- */
 
 /* OL_AUTO(ol_pg) struct ol_pg *db = NULL;   OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
  * OL_AUTO(ol_pg_array) struct ol_pg_array skus;  (after init) */

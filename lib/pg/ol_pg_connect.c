@@ -36,7 +36,7 @@ static const struct ol_pg_statement begin_read_committed = {
 
 #define LOOK "SELECT pg_backend_pid(), pg_is_in_recovery()"
 
-/* ---- opening and closing --------------------------------------------------------------------- */
+/* ---- opening and closing ---- */
 
 static void copy_options(struct ol_pg *db, const struct ol_pg_options *from)
 {
@@ -244,8 +244,10 @@ static enum ol_class ask(struct ol_pg *db, const char *sql, int64_t deadline_us,
     enum ol_class failed = OL_OK, class;
     if (!PQsendQuery(db->conn, sql))
         return ol_pg_lost(db, name, reterr);
-    while (!(class = ol_pg_next_result(db, name, deadline_us, &result, failed ? NULL : reterr)) &&
-           result) {
+    for (;;) {
+        class = ol_pg_next_result(db, name, deadline_us, &result, failed ? NULL : reterr);
+        if (class != OL_OK || !result)
+            break;
         if (PQresultStatus(result) == PGRES_TUPLES_OK && !*ret_result) {
             *ret_result = OL_STEAL(result);
             continue;
@@ -322,8 +324,8 @@ static enum ol_class connect_to(struct ol_pg *db, const struct ol_pg_host *host,
     return look_around(db, deadline_us, timeout_ms, reterr);
 }
 
-/* One after the other, each in its time, until one will do; a line for each that won't. A server that
- * says no to who we are is asked once: its word is for all of them. */
+/* One after the other, each in its time, until one will do; a line for each that won't. A server
+ * that says no to who we are is asked once: its word is for all of them. */
 static enum ol_class try_hosts(struct ol_pg *db, const struct ol_pg_hosts *hosts,
                                const char *attributes, struct ol_error *reterr)
 {
@@ -431,7 +433,7 @@ struct ol_pg_known *ol_pg_know(struct ol_pg *db, const char *name)
     return known;
 }
 
-/* ---- waiting --------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 int64_t ol_pg_deadline_us(const struct ol_pg *db, int wait_ms)
 {

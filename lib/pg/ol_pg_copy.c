@@ -77,8 +77,13 @@ enum ol_class ol_pg_copy_begin(struct ol_pg_copy *copy, struct ol_pg *db,
 {
     assert(!copy->db);
     enum ol_class class = ol_pg_ready(db, target->name, reterr);
-    if (class != OL_OK || (class = check_table(db, target, reterr)) != OL_OK ||
-        (class = start_copy(db, target, reterr)) != OL_OK)
+    if (class != OL_OK)
+        return class;
+    class = check_table(db, target, reterr);
+    if (class != OL_OK)
+        return class;
+    class = start_copy(db, target, reterr);
+    if (class != OL_OK)
         return class;
     *copy = (struct ol_pg_copy){.db = db, .target = target, .buffer = copy->buffer};
     while (target->columns[copy->column_count].name)
@@ -199,57 +204,7 @@ void ol_pg_copy_release(struct ol_pg_copy *copy)
     ol_pg_buffer_release(&copy->buffer);
 }
 
-/* ---- arrays ---------------------------------------------------------------------------------- */
-
-/* Room for the whole field: length, head and `count` elements of `element_bytes`; where the
- * elements begin, or NULL. */
-static unsigned char *put_array_field(struct ol_pg_copy *copy, enum ol_pg_type type, size_t count,
-                                      size_t element_bytes)
-{
-    ol_pg_copy_next_(copy, type);
-    size_t head = count ? OL_PG_ARRAY_HEAD_BYTES : OL_PG_EMPTY_ARRAY_BYTES;
-    size_t bytes = head + element_bytes;
-    if (bytes > OL_PG_VALUE_MAX_BYTES) {
-        copy->buffer.failed = true;
-        return NULL;
-    }
-    unsigned char *at = ol_pg_buffer_take(&copy->buffer, 4 + bytes);
-    if (!at)
-        return NULL;
-    ol_pg_store32(at, (uint32_t)bytes);
-    ol_pg_store_array_head(at + 4, ol_pg_element_type(type), (int32_t)count, false);
-    return at + 4 + head;
-}
-
-void ol_pg_put_int64s(struct ol_pg_copy *copy, const int64_t *values, size_t count)
-{
-    unsigned char *at = put_array_field(copy, OL_PG_INT8_ARRAY, count, count * 12);
-    for (size_t i = 0; at && i < count; i++, at += 12) {
-        ol_pg_store32(at, 8);
-        ol_pg_store64(at + 4, (uint64_t)values[i]);
-    }
-}
-
-void ol_pg_put_int16s(struct ol_pg_copy *copy, const int16_t *values, size_t count)
-{
-    unsigned char *at = put_array_field(copy, OL_PG_INT2_ARRAY, count, count * 6);
-    for (size_t i = 0; at && i < count; i++, at += 6) {
-        ol_pg_store32(at, 2);
-        ol_pg_store16(at + 4, (uint16_t)values[i]);
-    }
-}
-
-void ol_pg_put_texts(struct ol_pg_copy *copy, const struct ol_pg_text *values, size_t count)
-{
-    ol_pg_put_array_begin(copy, OL_PG_TEXT_ARRAY);
-    for (size_t i = 0; i < count; i++) {
-        if (values[i].data)
-            ol_pg_element_text(copy, values[i].data, values[i].bytes);
-        else
-            ol_pg_element_null(copy);
-    }
-    ol_pg_put_array_end(copy);
-}
+/* ---- arrays ---- */
 
 void ol_pg_put_array_end(struct ol_pg_copy *copy)
 {
@@ -265,8 +220,7 @@ void ol_pg_put_array_end(struct ol_pg_copy *copy)
         return;
     }
     enum ol_pg_type element = ol_pg_element_type(copy->target->columns[copy->column - 1].type);
-    size_t head = ol_pg_store_array_head(buffer->data + at + 4, element, copy->array_count,
-                                         copy->array_has_null);
+    size_t head = ol_pg_store_array_head(buffer->data + at + 4, element, copy->array_count, false);
     if (copy->array_count == 0)
         bytes = head;
     buffer->used_bytes = at + 4 + bytes;

@@ -30,7 +30,7 @@ struct ol_pg_copy {
     struct ol_pg_buffer buffer;
     size_t column_count, column; /* of the target; next one of the row */
     int64_t row_count;           /* rows ended so far */
-    bool array_open, array_has_null;
+    bool array_open;
     int32_t array_count;
     size_t array_at; /* where the open array's length field stands */
 };
@@ -54,7 +54,7 @@ void ol_pg_copy_release(struct ol_pg_copy *copy);
 /* Writes the buffer to the server, waiting if it must; row_end calls it. */
 enum ol_class ol_pg_copy_flush(struct ol_pg_copy *copy, struct ol_error *reterr);
 
-/* ---- one row --------------------------------------------------------------------------------- */
+/* ---- one row ---- */
 
 static inline void ol_pg_copy_row(struct ol_pg_copy *copy)
 {
@@ -138,12 +138,6 @@ static inline void ol_pg_put_text(struct ol_pg_copy *copy, const char *text, siz
     ol_pg_write_bytes(&copy->buffer, text, bytes);
 }
 
-static inline void ol_pg_put_bytea(struct ol_pg_copy *copy, const void *data, size_t bytes)
-{
-    ol_pg_copy_next_(copy, OL_PG_BYTEA);
-    ol_pg_write_bytes(&copy->buffer, data, bytes);
-}
-
 /* char(n): exactly n characters, padded by the caller (a currency has three). */
 static inline void ol_pg_put_bpchar(struct ol_pg_copy *copy, const char *text, size_t bytes)
 {
@@ -160,13 +154,7 @@ static inline void ol_pg_put_null(struct ol_pg_copy *copy)
     ol_pg_write_null(&copy->buffer);
 }
 
-/* ---- arrays: in one go, when the values lie in a row ----------------------------------------- */
-
-void ol_pg_put_int64s(struct ol_pg_copy *copy, const int64_t *values, size_t count);
-void ol_pg_put_int16s(struct ol_pg_copy *copy, const int16_t *values, size_t count);
-void ol_pg_put_texts(struct ol_pg_copy *copy, const struct ol_pg_text *values, size_t count);
-
-/* ---- arrays: array_begin -> element ... -> array_end ----------------------------------------- */
+/* ---- arrays: array_begin -> element ... -> array_end ---- */
 
 /* `type`: OL_PG_..._ARRAY of the next column. */
 static inline void ol_pg_put_array_begin(struct ol_pg_copy *copy, enum ol_pg_type type)
@@ -175,7 +163,6 @@ static inline void ol_pg_put_array_begin(struct ol_pg_copy *copy, enum ol_pg_typ
     copy->array_open = true;
     copy->array_at = copy->buffer.used_bytes;
     copy->array_count = 0;
-    copy->array_has_null = false;
     (void)ol_pg_buffer_take(&copy->buffer, 4 + OL_PG_ARRAY_HEAD_BYTES);
 }
 
@@ -191,47 +178,16 @@ static inline void ol_pg_element_int64(struct ol_pg_copy *copy, int64_t value)
     ol_pg_write_int64(&copy->buffer, value);
 }
 
-static inline void ol_pg_element_int32(struct ol_pg_copy *copy, int32_t value)
-{
-    ol_pg_copy_element_(copy, OL_PG_INT4_ARRAY);
-    ol_pg_write_int32(&copy->buffer, value);
-}
-
-static inline void ol_pg_element_int16(struct ol_pg_copy *copy, int16_t value)
-{
-    ol_pg_copy_element_(copy, OL_PG_INT2_ARRAY);
-    ol_pg_write_int16(&copy->buffer, value);
-}
-
-static inline void ol_pg_element_bool(struct ol_pg_copy *copy, bool value)
-{
-    ol_pg_copy_element_(copy, OL_PG_BOOL_ARRAY);
-    ol_pg_write_bool(&copy->buffer, value);
-}
-
-static inline void ol_pg_element_us(struct ol_pg_copy *copy, int64_t unix_us)
-{
-    ol_pg_copy_element_(copy, OL_PG_TIMESTAMPTZ_ARRAY);
-    ol_pg_write_us(&copy->buffer, unix_us);
-}
-
 static inline void ol_pg_element_text(struct ol_pg_copy *copy, const char *text, size_t bytes)
 {
     ol_pg_copy_element_(copy, OL_PG_TEXT_ARRAY);
     ol_pg_write_bytes(&copy->buffer, text, bytes);
 }
 
-static inline void ol_pg_element_null(struct ol_pg_copy *copy)
-{
-    ol_pg_copy_element_(copy, copy->target->columns[copy->column - 1].type);
-    copy->array_has_null = true;
-    ol_pg_write_null(&copy->buffer);
-}
-
 /* Fills in length and head. */
 void ol_pg_put_array_end(struct ol_pg_copy *copy);
 
-/* ---- OL_AUTO --------------------------------------------------------------------------------- */
+/* ---- OL_AUTO ---- */
 
 /* OL_AUTO(ol_pg_copy) struct ol_pg_copy copy = {0}; */
 static inline void ol_pg_copy_auto(struct ol_pg_copy *copy)

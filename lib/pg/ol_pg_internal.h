@@ -1,8 +1,9 @@
 /*
  * lib/pg/ol_pg_internal.h - what the files behind ol_pg.h share; nobody else includes it.
  *
- * ol_pg_connect.c (connection, waiting), ol_pg_hosts.c (whom to try), ol_pg.c (parameters, statements, pipeline), ol_pg_rows.c
- * (readers), ol_pg_copy.c, ol_pg_error.c (SQLSTATE -> class), ol_pg_wire.c (encoding).
+ * ol_pg_connect.c (connection, waiting), ol_pg_hosts.c (whom to try), ol_pg.c (parameters,
+ * statements, pipeline), ol_pg_rows.c (readers), ol_pg_copy.c, ol_pg_error.c (SQLSTATE -> class),
+ * ol_pg_wire.c (encoding).
  * A lost or given-up connection has conn NULL and nothing under way.
  */
 #ifndef OL_PG_INTERNAL_H

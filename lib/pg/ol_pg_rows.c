@@ -9,7 +9,7 @@ void ol_pg_rows_release(struct ol_pg_rows *rows)
     *rows = (struct ol_pg_rows){0};
 }
 
-/* ---- checks at arrival ----------------------------------------------------------------------- */
+/* ---- checks at arrival ---- */
 
 enum ol_class ol_pg_check_columns(const char *name, const struct pg_result *result,
                                   const struct ol_pg_column *columns, struct ol_error *reterr)
@@ -47,7 +47,7 @@ enum ol_class ol_pg_check_nulls(const char *name, const struct pg_result *result
     return OL_OK;
 }
 
-/* ---- columns --------------------------------------------------------------------------------- */
+/* ---- columns ---- */
 
 /* The bytes of a field of that type (0: any), or NULL. */
 static const char *field(const struct ol_pg_rows *rows, int row, int column, enum ol_pg_type type)
@@ -110,12 +110,7 @@ struct ol_pg_text ol_pg_text(const struct ol_pg_rows *rows, int row, int column)
     return slice(rows, row, column, at);
 }
 
-struct ol_pg_text ol_pg_bytea(const struct ol_pg_rows *rows, int row, int column)
-{
-    return slice(rows, row, column, field(rows, row, column, OL_PG_BYTEA));
-}
-
-/* ---- arrays ---------------------------------------------------------------------------------- */
+/* ---- arrays ---- */
 
 #define DIMENSIONS_MAX 6 /* PostgreSQL's MAXDIM; more than one are read in storage order */
 
@@ -171,46 +166,6 @@ bool ol_pg_next_int64(struct ol_pg_elements *elements, int64_t *ret_value)
     return true;
 }
 
-bool ol_pg_next_int32(struct ol_pg_elements *elements, int32_t *ret_value)
-{
-    assert(elements->type == OL_PG_INT4);
-    if (elements->left == 0)
-        return false;
-    const unsigned char *at = step(elements, 4, NULL);
-    *ret_value = at ? (int32_t)ol_pg_fetch32(at) : 0;
-    return true;
-}
-
-bool ol_pg_next_int16(struct ol_pg_elements *elements, int16_t *ret_value)
-{
-    assert(elements->type == OL_PG_INT2);
-    if (elements->left == 0)
-        return false;
-    const unsigned char *at = step(elements, 2, NULL);
-    *ret_value = at ? (int16_t)ol_pg_fetch16(at) : 0;
-    return true;
-}
-
-bool ol_pg_next_bool(struct ol_pg_elements *elements, bool *ret_value)
-{
-    assert(elements->type == OL_PG_BOOL);
-    if (elements->left == 0)
-        return false;
-    const unsigned char *at = step(elements, 1, NULL);
-    *ret_value = at && *at;
-    return true;
-}
-
-bool ol_pg_next_us(struct ol_pg_elements *elements, int64_t *ret_unix_us)
-{
-    assert(elements->type == OL_PG_TIMESTAMPTZ);
-    if (elements->left == 0)
-        return false;
-    const unsigned char *at = step(elements, 8, NULL);
-    *ret_unix_us = at ? ol_pg_us_from_wire((int64_t)ol_pg_fetch64(at)) : 0;
-    return true;
-}
-
 bool ol_pg_next_text(struct ol_pg_elements *elements, struct ol_pg_text *ret_value)
 {
     assert(elements->type == OL_PG_TEXT);
@@ -222,7 +177,7 @@ bool ol_pg_next_text(struct ol_pg_elements *elements, struct ol_pg_text *ret_val
     return true;
 }
 
-/* ---- text results ---------------------------------------------------------------------------- */
+/* ---- text results ---- */
 
 const char *ol_pg_string(const struct ol_pg_rows *rows, int row, int column)
 {
@@ -234,10 +189,4 @@ const char *ol_pg_string(const struct ol_pg_rows *rows, int row, int column)
 int ol_pg_column_count(const struct ol_pg_rows *rows)
 {
     return PQnfields(rows->result);
-}
-
-const char *ol_pg_column_name(const struct ol_pg_rows *rows, int column)
-{
-    const char *name = PQfname(rows->result, column);
-    return name ? name : "";
 }

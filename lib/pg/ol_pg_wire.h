@@ -102,7 +102,7 @@ static inline void ol_pg_buffer_end(struct ol_pg_buffer *buffer, const unsigned 
     assert(buffer->used_bytes <= buffer->capacity_bytes);
 }
 
-/* ---- big-endian, one store each -------------------------------------------------------------- */
+/* ---- big-endian, one store each ---- */
 
 static inline void ol_pg_store16(unsigned char *at, uint16_t value)
 {
@@ -143,7 +143,7 @@ static inline uint64_t ol_pg_fetch64(const void *at)
     return __builtin_bswap64(value);
 }
 
-/* ---- timestamptz: PostgreSQL counts microseconds from 2000-01-01 UTC, we from 1970 ----------- */
+/* ---- timestamptz: PostgreSQL counts microseconds from 2000-01-01 UTC, we from 1970 ---- */
 
 #define OL_PG_EPOCH_US INT64_C(946684800000000)
 
@@ -162,7 +162,7 @@ static inline int64_t ol_pg_us_from_wire(int64_t wire_us)
     return wire_us > INT64_MAX - OL_PG_EPOCH_US ? INT64_MAX : wire_us + OL_PG_EPOCH_US;
 }
 
-/* ---- one field or element: length, then bytes ------------------------------------------------ */
+/* ---- one field or element: length, then bytes ---- */
 
 static inline void ol_pg_write_null(struct ol_pg_buffer *buffer)
 {
@@ -227,7 +227,7 @@ static inline void ol_pg_write_bytes(struct ol_pg_buffer *buffer, const void *da
         memcpy(at + 4, data, bytes);
 }
 
-/* ---- the head of an array -------------------------------------------------------------------- */
+/* ---- the head of an array ---- */
 
 #define OL_PG_ARRAY_HEAD_BYTES  20
 #define OL_PG_EMPTY_ARRAY_BYTES 12

@@ -25,12 +25,12 @@ struct ol_lives {
 
 void ol_lives_begin(struct ol_lives *lives);
 
-/* A life ended in `class`: does another process have our slot? So it is when that is OL_CONFLICT twice
- * in a minute: once may be our own old life. */
+/* A life ended in `class`: does another process have our slot? So it is when that is OL_CONFLICT
+ * twice in a minute: once may be our own old life. */
 bool ol_lives_slot_is_taken(struct ol_lives *lives, enum ol_class class);
 
-/* How long to wait before the next life: twice as long each time, from the least on again after a life
- * that got something done, or lasted. */
+/* How long to wait before the next life: twice as long each time, from the least on again after a
+ * life that got something done, or lasted. */
 int64_t ol_lives_back_off_ms(struct ol_lives *lives, bool did_something);
 
 #endif

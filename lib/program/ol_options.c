@@ -110,12 +110,6 @@ static const struct ol_option_property *find_property(const struct ol_options *o
     return NULL;
 }
 
-const char *ol_options_kafka_property(const struct ol_options *options, const char *name)
-{
-    const struct ol_option_property *property = find_property(options, name);
-    return property ? property->value : NULL;
-}
-
 bool ol_options_property_is_secret(const char *name)
 {
     static const char *const marks[] = {"password", "secret", "token",
@@ -144,9 +138,7 @@ void ol_option_env_name(const struct ol_option_row *row, const char *suffix,
     stpcpy(stpcpy(stpcpy(ret_name, "ORDERLOG_"), name), suffix);
 }
 
-/*
- * Did you mean ...?
- */
+/* ---- did you mean ...? ---- */
 
 /* Fewest insertions, deletions and replacements that make one word the other. */
 static size_t edit_distance(const char *left, const char *right)
@@ -217,9 +209,7 @@ static enum ol_class keep(struct reading *reading, const struct ol_option_row *r
     return OL_OK;
 }
 
-/*
- * librdkafka's properties.
- */
+/* ---- librdkafka's properties ---- */
 
 static enum ol_class set_property(struct reading *reading, const char *name, size_t name_bytes,
                                   const char *value, const char *origin)
@@ -254,9 +244,7 @@ static enum ol_class read_property_flag(struct reading *reading, const char *tex
     return set_property(reading, text, (size_t)(equals - text), equals + 1, "flag");
 }
 
-/*
- * Flags.
- */
+/* ---- flags ---- */
 
 /* What begins with a dash may be an id or a file. */
 static enum ol_class unknown_word(const struct reading *reading, const char *dashes,
@@ -351,9 +339,7 @@ static enum ol_class read_flags(struct reading *reading, int argc, char *const a
     return OL_OK;
 }
 
-/*
- * Environment.
- */
+/* ---- environment ---- */
 
 static enum ol_class read_secret_file(struct reading *reading, const struct ol_option_row *row,
                                       const char *env_name, const char *path)
@@ -400,9 +386,7 @@ static enum ol_class read_environment(struct reading *reading)
     return OL_OK;
 }
 
-/*
- * INI file.
- */
+/* ---- INI file ---- */
 
 static enum ol_class ini_fail(struct ini_reading *ini, const char *what, const char *name)
 {
@@ -513,9 +497,7 @@ static enum ol_class read_ini(struct reading *reading)
     return OL_OK;
 }
 
-/*
- * From texts to values.
- */
+/* ---- from texts to values ---- */
 
 /* How an error names where a text came from: "--slot", "ORDERLOG_SLOT", "file.ini:3: slot". */
 static enum ol_class bad_value(const struct reading *reading, size_t id, const char *format, ...)

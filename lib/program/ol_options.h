@@ -115,9 +115,6 @@ static inline bool ol_options_pooled(const struct ol_options *options)
     return options->pg_pooler && options->pg_pooler[0] == 's';
 }
 
-/* The value of -X name, NULL if it was not given. */
-const char *ol_options_kafka_property(const struct ol_options *options, const char *name);
-
 /* The options of a command for its --help, aligned, wrapped at 80 columns. */
 void ol_options_print_help(FILE *out, unsigned groups);
 

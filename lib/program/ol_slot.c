@@ -1,12 +1,12 @@
 #include "lib/program/ol_slot.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "lib/base/ol_clock.h"
 #include "lib/pg/ol_pg.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 #define TRIES        30
 #define TRY_EVERY_MS 100

@@ -101,11 +101,6 @@ void ol_table_int(struct ol_table *table, int64_t value)
     cell_end(table, cell);
 }
 
-void ol_table_bool(struct ol_table *table, bool value)
-{
-    ol_table_text(table, value ? "yes" : "no");
-}
-
 void ol_table_addf(struct ol_table *table, const char *format, ...)
 {
     char text[512];
@@ -131,7 +126,7 @@ void ol_table_rows(struct ol_table *table, const struct ol_pg_rows *rows)
             if (ol_pg_is_null(rows, row, column))
                 ol_table_null(table);
             else if (table->columns[column].kind == OL_TABLE_BOOL)
-                ol_table_bool(table, value[0] == 't');
+                ol_table_text(table, value[0] == 't' ? "yes" : "no");
             else
                 ol_table_text(table, value);
         }

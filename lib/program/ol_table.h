@@ -1,5 +1,6 @@
 /*
- * lib/program/ol_table.h - rows for people (aligned columns) or for programs (a JSON object a line).
+ * lib/program/ol_table.h - rows for people (aligned columns) or for programs (a JSON object a
+ * line).
  *
  * init -> { add a cell for each column } per row -> print -> clear or release.
  * Nothing is written before print, so that columns can be as wide as their widest cell. Text that a
@@ -54,7 +55,6 @@ void ol_table_text(struct ol_table *table, const char *text); /* NULL: null */
 void ol_table_bytes(struct ol_table *table, const char *text,
                     size_t bytes); /* empty: NULL will do */
 void ol_table_int(struct ol_table *table, int64_t value);
-void ol_table_bool(struct ol_table *table, bool value);
 void ol_table_addf(struct ol_table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ol_table_time(struct ol_table *table, int64_t at_us); /* RFC 3339; null outside its bounds */

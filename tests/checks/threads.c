@@ -2,17 +2,11 @@
  * tests/checks/threads.c - many threads at once over what says that it may be: for ThreadSanitizer.
  *
  * Log, metrics, the HTTP responder and its scraper, and on each thread a codec, JSON and a worker's
- * core of its own, between which nothing may be shared; and a projector that fills one batch while its
- * write thread has the other. A program without a test framework: Criterion's arena lies where
+ * core of its own, between which nothing may be shared; and a projector that fills one batch while
+ * its write thread has the other. A program without a test framework: Criterion's arena lies where
  * ThreadSanitizer keeps its shadow.
  */
 #include "consumers/core.h"
-#include "lib/base/ol_clock.h"
-#include "lib/http/ol_http.h"
-#include "lib/http/ol_metrics.h"
-#include "lib/program/ol_log.h"
-#include "projections/write_thread.h"
-#include "proto/json.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -21,6 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "lib/base/ol_clock.h"
+#include "lib/http/ol_http.h"
+#include "lib/http/ol_metrics.h"
+#include "lib/program/ol_log.h"
+#include "projections/write_thread.h"
+#include "proto/json.h"
 
 #define THREADS 4
 #define ROUNDS  400

@@ -41,12 +41,16 @@ void test_clean(void);
 int64_t test_now_ms(void);
 uint64_t test_now_us(void);
 
-/* Everything of these partitions from offset 0 to the end. Keys and values are texts that live until
- * test_clean(). */
+/* Everything of these partitions from offset 0 to the end. Keys and values are texts that live
+ * until test_clean(). */
 size_t test_read_all(const char *topic, int partition_count, enum ol_isolation isolation,
                      struct ol_message *messages, size_t max);
 
 struct ol_record test_record(int32_t topic, int32_t partition, const char *value);
+
+/* Up to `max` messages of all inboxes that are not ignored; does not wait. */
+enum ol_class test_take(struct ol_consumer *consumer, struct ol_message *messages, size_t max,
+                        size_t *ret_count, struct ol_error *reterr);
 
 /* Polls until the next event; fails after WAIT_MS. */
 enum ol_consumer_event test_event(struct ol_consumer *consumer);

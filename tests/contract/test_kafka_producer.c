@@ -20,8 +20,9 @@ static void write_one(struct ol_producer *producer, const char *topic, const cha
     MUST(ol_producer_produce(producer, &record, 1, reterr));
 }
 
-/* The broker answers INVALID_TXN_STATE to an abort that overtakes the transaction's first partition:
- * there is nothing to abort then. Either way the producer is tainted and the caller renews it. */
+/* The broker answers INVALID_TXN_STATE to an abort that overtakes the transaction's first
+ * partition: there is nothing to abort then. Either way the producer is tainted and the caller
+ * renews it. */
 static void abort_transaction(struct ol_producer *producer)
 {
     struct ol_error error = {0};
@@ -49,10 +50,6 @@ Test(kafka_producer, shows_only_what_was_committed)
 
     write_one(producer, topic, "after");
     MUST(ol_producer_commit(producer, NULL, reterr));
-    struct ol_producer_stats stats = ol_producer_stats(producer);
-    cr_assert_eq(stats.committed, 2);
-    cr_assert_eq(stats.aborted + stats.failed, 1);
-    cr_assert_eq(stats.renewals, 1);
     cr_assert(ol_producer_close(producer));
 
     struct ol_message messages[8];

@@ -135,3 +135,11 @@ enum ol_consumer_event test_event(struct ol_consumer *consumer)
         ol_consumer_wait(consumer, -1, (int)(until - test_now_ms()));
     }
 }
+
+enum ol_class test_take(struct ol_consumer *consumer, struct ol_message *messages, size_t max,
+                        size_t *ret_count, struct ol_error *reterr)
+{
+    struct ol_inbox *inboxes;
+    size_t count = ol_consumer_inboxes(consumer, &inboxes), turn = 0;
+    return ol_inboxes_take(inboxes, count, &turn, messages, max, ret_count, reterr);
+}

@@ -8,7 +8,7 @@
 
 #include "lib/base/ol_clock.h"
 
-/* ---- connection ---------------------------------------------------------------------------- */
+/* ---- connection ---- */
 
 /* A loopback socket that listens (and never accepts) or only held its port once. */
 static int open_port(bool listens, char dsn[128])
@@ -104,7 +104,7 @@ Test(ol_pg_open, sets_the_session)
     pg_fails(ol_pg_script(db, "write", "CREATE TABLE t (a int)", NULL, reterr), OL_FATAL, "25006");
 }
 
-/* ---- several hosts --------------------------------------------------------------------------- */
+/* ---- several hosts ---- */
 
 /* The DSN of the tests with other hosts and ports: "a,b", "1,2". Static. */
 static const char *dsn_with(const char *hosts, const char *ports)
@@ -181,7 +181,7 @@ Test(ol_pg_open, says_so_when_hosts_and_ports_do_not_match)
              "the PostgreSQL connection string is off: ");
 }
 
-/* ---- what the role or the database has set ---------------------------------------------------- */
+/* ---- what the role or the database has set ---- */
 
 /* Every one that a login may set; 77 s is nothing that we ask for. */
 Test(ol_pg_open, overrules_every_timeout_that_the_server_knows)
@@ -273,21 +273,20 @@ Test(ol_pg_reconnect, works_after_a_kill_in_the_middle_of_a_pipeline)
     pg_ok(ol_pg_exec(db, &one, NULL, NULL, reterr));
 }
 
-/* ---- statements --------------------------------------------------------------------------- */
+/* ---- statements ---- */
 
 static const struct ol_pg_statement scalars = {
     .name = "test/scalars",
-    .sql = "SELECT $1 AS a, $2 AS b, $3 AS c, $4 AS d, $5 AS e, $6 AS f, $7 AS g, "
-           "'BRL'::char(3) AS h, concat_ws(' ', $1, $2, $3, $4, $5, $6, $7) AS i",
-    .columns = (const struct ol_pg_column[]){{"a", OL_PG_INT8, OL_PG_NULLABLE},
-                                             {"b", OL_PG_INT4, OL_PG_NULLABLE},
-                                             {"c", OL_PG_INT2, OL_PG_NULLABLE},
-                                             {"d", OL_PG_BOOL, OL_PG_NULLABLE},
-                                             {"e", OL_PG_TIMESTAMPTZ, OL_PG_NULLABLE},
-                                             {"f", OL_PG_TEXT, OL_PG_NULLABLE},
-                                             {"g", OL_PG_BYTEA, OL_PG_NULLABLE},
-                                             {"h", OL_PG_BPCHAR, OL_PG_NOT_NULL},
-                                             {"i", OL_PG_TEXT, OL_PG_NOT_NULL},
+    .sql = "SELECT $1 AS a, $2 AS b, $3 AS c, $3 < 0 AS d, $4 AS e, $4::timestamptz AS f, "
+           "'BRL'::char(3) AS g, concat_ws(' ', $1, $2, $3) AS h",
+    .columns = (const struct ol_pg_column[]){{"a", OL_PG_INT8, OL_PG_NOT_NULL},
+                                             {"b", OL_PG_INT4, OL_PG_NOT_NULL},
+                                             {"c", OL_PG_INT2, OL_PG_NOT_NULL},
+                                             {"d", OL_PG_BOOL, OL_PG_NOT_NULL},
+                                             {"e", OL_PG_TEXT, OL_PG_NOT_NULL},
+                                             {"f", OL_PG_TIMESTAMPTZ, OL_PG_NOT_NULL},
+                                             {"g", OL_PG_BPCHAR, OL_PG_NOT_NULL},
+                                             {"h", OL_PG_TEXT, OL_PG_NOT_NULL},
                                              {0}},
 };
 
@@ -300,16 +299,14 @@ Test(ol_pg_exec, brings_every_scalar_there_and_back)
 {
     OL_AUTO(ol_pg) struct ol_pg *db = pg_open();
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    static const char at[] = "2017-10-02T10:56:33.123456Z";
     int64_t at_us = 0;
-    cr_assert(ol_clock_parse("2017-10-02T10:56:33.123456Z", 27, &at_us));
+    cr_assert(ol_clock_parse(at, strlen(at), &at_us));
     struct ol_pg_params params = {0};
     ol_pg_param_int64(&params, INT64_MIN);
     ol_pg_param_int32(&params, -70000);
     ol_pg_param_int16(&params, -300);
-    ol_pg_param_bool(&params, true);
-    ol_pg_param_us(&params, at_us);
-    ol_pg_param_text(&params, "São", 4);
-    ol_pg_param_bytea(&params, "\0\xff", 2);
+    ol_pg_param_text(&params, at, strlen(at));
     pg_ok(ol_pg_exec(db, &scalars, &params, &rows, reterr));
 
     cr_assert_eq(rows.count, 1);
@@ -318,28 +315,33 @@ Test(ol_pg_exec, brings_every_scalar_there_and_back)
     cr_assert_eq(ol_pg_int32(&rows, 0, 1), -70000);
     cr_assert_eq(ol_pg_int16(&rows, 0, 2), -300);
     cr_assert(ol_pg_bool(&rows, 0, 3));
-    cr_assert_eq(ol_pg_us(&rows, 0, 4), at_us);
-    cr_assert(is_text(ol_pg_text(&rows, 0, 5), "São"));
-    struct ol_pg_text bytes = ol_pg_bytea(&rows, 0, 6);
-    cr_assert(bytes.bytes == 2 && !memcmp(bytes.data, "\0\xff", 2));
-    cr_assert(is_text(ol_pg_text(&rows, 0, 7), "BRL"));
-    cr_assert(is_text(ol_pg_text(&rows, 0, 8), "-9223372036854775808 -70000 -300 t "
-                                               "2017-10-02 10:56:33.123456+00 São \\x00ff"));
+    cr_assert(is_text(ol_pg_text(&rows, 0, 4), at));
+    cr_assert_eq(ol_pg_us(&rows, 0, 5), at_us);
+    cr_assert(is_text(ol_pg_text(&rows, 0, 6), "BRL"));
+    cr_assert(is_text(ol_pg_text(&rows, 0, 7), "-9223372036854775808 -70000 -300"));
 }
 
-Test(ol_pg_exec, brings_nulls_there_and_back)
+static const struct ol_pg_statement nulls = {
+    .name = "test/nulls",
+    .sql = "SELECT NULL::bigint AS a, NULL::bool AS b, NULL::timestamptz AS c, NULL::text AS d",
+    .columns = (const struct ol_pg_column[]){{"a", OL_PG_INT8, OL_PG_NULLABLE},
+                                             {"b", OL_PG_BOOL, OL_PG_NULLABLE},
+                                             {"c", OL_PG_TIMESTAMPTZ, OL_PG_NULLABLE},
+                                             {"d", OL_PG_TEXT, OL_PG_NULLABLE},
+                                             {0}},
+};
+
+Test(ol_pg_exec, reads_a_null_as_nothing)
 {
     OL_AUTO(ol_pg) struct ol_pg *db = pg_open();
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    struct ol_pg_params params = {0};
-    for (int i = 0; i < 7; i++)
-        ol_pg_param_null(&params, scalars.columns[i].type);
-    pg_ok(ol_pg_exec(db, &scalars, &params, &rows, reterr));
-    for (int i = 0; i < 7; i++)
+    pg_ok(ol_pg_exec(db, &nulls, NULL, &rows, reterr));
+    for (int i = 0; i < 4; i++)
         cr_assert(ol_pg_is_null(&rows, 0, i));
     cr_assert_eq(ol_pg_int64(&rows, 0, 0), 0);
-    cr_assert_null(ol_pg_text(&rows, 0, 5).data);
-    cr_assert(is_text(ol_pg_text(&rows, 0, 8), ""));
+    cr_assert_not(ol_pg_bool(&rows, 0, 1));
+    cr_assert_eq(ol_pg_us(&rows, 0, 2), 0);
+    cr_assert_null(ol_pg_text(&rows, 0, 3).data);
 }
 
 static const struct ol_pg_statement arrays = {
@@ -396,23 +398,12 @@ Test(ol_pg_elements, brings_arrays_with_nulls_there_and_back)
                           "{9223372036854775807,NULL} {-5,NULL} {6,NULL} {t,NULL} "
                           "{\"1970-01-01 00:00:00+00\",NULL} {\"a,\\\"b\",NULL,\"\"}"));
 
-        int64_t int64, us;
-        int32_t int32;
-        int16_t int16;
-        bool boolean;
+        int64_t int64;
         struct ol_pg_text text;
         struct ol_pg_elements walk = ol_pg_elements(&rows, 0, 0);
         cr_assert(ol_pg_next_int64(&walk, &int64) && int64 == INT64_MAX && !walk.is_null);
         cr_assert(ol_pg_next_int64(&walk, &int64) && int64 == 0 && walk.is_null);
         cr_assert(!ol_pg_next_int64(&walk, &int64));
-        walk = ol_pg_elements(&rows, 0, 1);
-        cr_assert(ol_pg_next_int32(&walk, &int32) && int32 == -5);
-        walk = ol_pg_elements(&rows, 0, 2);
-        cr_assert(ol_pg_next_int16(&walk, &int16) && int16 == 6);
-        walk = ol_pg_elements(&rows, 0, 3);
-        cr_assert(ol_pg_next_bool(&walk, &boolean) && boolean);
-        walk = ol_pg_elements(&rows, 0, 4);
-        cr_assert(ol_pg_next_us(&walk, &us) && us == 0 && !walk.is_null);
         walk = ol_pg_elements(&rows, 0, 5);
         cr_assert_eq(walk.left, 3);
         cr_assert(ol_pg_next_text(&walk, &text) && is_text(text, "a,\"b"));
@@ -524,12 +515,12 @@ Test(ol_pg_exec, refuses_other_parameter_types_than_at_first)
     struct ol_pg_params params = {0};
     ol_pg_param_int64(&params, 1);
     pg_ok(ol_pg_exec(db, &echo, &params, NULL, reterr));
-    ol_pg_params_clear(&params);
+    params = (struct ol_pg_params){0};
     ol_pg_param_text(&params, "a", 1);
     pg_fails(ol_pg_exec(db, &echo, &params, NULL, reterr), OL_FATAL,
              "test/echo: parameter $1 was bigint, now it is text");
     pg_fails(ol_pg_exec(db, &echo, NULL, NULL, reterr), OL_FATAL, "prepared with 1 parameters");
-    ol_pg_params_clear(&params);
+    params = (struct ol_pg_params){0};
     ol_pg_param_int64(&params, 2);
     pg_ok(ol_pg_exec(db, &echo, &params, NULL, reterr));
 }
@@ -568,7 +559,7 @@ Test(ol_pg_exec, a_lock_timeout_and_a_stale_snapshot_are_retry)
     pg_script(first, "DROP TABLE orderlog_test_lock");
 }
 
-/* ---- pipeline ------------------------------------------------------------------------------ */
+/* ---- pipeline ---- */
 
 static const struct ol_pg_statement add = {.name = "test/add", .sql = "INSERT INTO t VALUES ($1)"};
 static const struct ol_pg_statement count_rows = {
@@ -612,7 +603,6 @@ Test(ol_pg_receive, brings_the_results_in_order)
         pg_ok(ol_pg_send(db, reterr));
         pg_fails(ol_pg_exec(db, &one, NULL, NULL, reterr), OL_FATAL, "still to be received");
         pg_fails(ol_pg_queue(db, &one, NULL, reterr), OL_FATAL, "still to be received");
-        pg_ok(ol_pg_flush(db, reterr));
         pg_ok(ol_pg_receive(db, rows, 5, 0, reterr));
         cr_assert_eq(ol_pg_queued(db), 0);
         cr_assert_eq(rows[1].affected, 1);
@@ -681,7 +671,6 @@ Test(ol_pg_send, does_not_wait_for_the_server)
     memset(text, 'y', bytes); /* nothing of params is kept */
     int64_t begun_us = ol_clock_monotonic_us();
     pg_ok(ol_pg_send(db, reterr));
-    pg_ok(ol_pg_flush(db, reterr));
     cr_assert_lt(ol_clock_monotonic_us() - begun_us, 250000);
     struct ol_pg_rows rows[2] = {0};
     pg_ok(ol_pg_receive(db, rows, 2, 0, reterr));
@@ -732,7 +721,7 @@ Test(ol_pg_queue, refuses_more_than_its_limit)
     pg_ok(ol_pg_receive(db, NULL, 0, 0, reterr));
 }
 
-/* ---- transactions and text ------------------------------------------------------------------ */
+/* ---- transactions and text ---- */
 
 Test(ol_pg_begin_snapshot, sees_one_moment)
 {
@@ -764,7 +753,6 @@ Test(ol_pg_select, brings_text)
                        &params, &rows, reterr));
     cr_assert_eq(rows.count, 2);
     cr_assert_eq(ol_pg_column_count(&rows), 3);
-    cr_assert_str_eq(ol_pg_column_name(&rows, 1), "nothing");
     cr_assert_str_eq(ol_pg_string(&rows, 1, 0), "2");
     cr_assert_str_eq(ol_pg_string(&rows, 0, 1), "");
     cr_assert(ol_pg_is_null(&rows, 0, 1));

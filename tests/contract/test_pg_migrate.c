@@ -234,7 +234,7 @@ Test(ol_migrate_up, knows_a_change_by_the_sum_that_it_had)
     cr_assert_str_eq(status(&bench), "001:changed ");
 }
 
-Test(ol_migrate_up, names_file_and_line_and_leaves_nothing_of_a_broken_file)
+Test(ol_migrate_up, names_file_and_place_and_leaves_nothing_of_a_broken_file)
 {
     static const struct {
         const char *up, *words;
@@ -243,9 +243,9 @@ Test(ol_migrate_up, names_file_and_line_and_leaves_nothing_of_a_broken_file)
         {"SELECT 'é';\nSELECT 1;\nSELEC 2;\n", "/002_broken.sql:4: 42601"},
         {"CREATE TABLE a (x int); /* ; */\n-- ;\nSELECT ';', $x$;$x$, \";\".n FROM (SELECT 1 AS n) "
          "\";\";\n\n  CREATE TABLE a (y int);\n",
-         "/002_broken.sql:6: 42P07"},
+         "/002_broken.sql: statement 3: 42P07"},
         {"CREATE TABLE a (x int NOT NULL);\nSELECT E'\\';';\nINSERT INTO a\nVALUES (NULL);\n",
-         "/002_broken.sql:4: 23502"},
+         "/002_broken.sql: statement 3: 23502"},
         {"CREATE TABLE a (x int);\nCOMMIT;\n", "/002_broken.sql: ends the transaction"},
         {"COPY orders FROM STDIN;\n", "COPY to or from the client"},
     };
@@ -301,7 +301,7 @@ Test(ol_migrate_up, waits_for_another_and_says_so)
                      "0");
 }
 
-/* ---- dbmate itself, where it is installed: ORDERLOG_DBMATE names its binary ------------------- */
+/* ---- dbmate itself, where it is installed: ORDERLOG_DBMATE names its binary ---- */
 
 static void dbmate(struct bench *bench, const char *verb, char *ret_said, size_t size)
 {

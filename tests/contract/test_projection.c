@@ -1,6 +1,6 @@
 /*
- * tests/contract/test_projection.c - rows are what the workers' events add up to, for any split into
- * batches, and the views conserve money and stock.
+ * tests/contract/test_projection.c - rows are what the workers' events add up to, for any split
+ * into batches, and the views conserve money and stock.
  */
 #include "test_projection_play.h"
 

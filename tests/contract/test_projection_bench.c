@@ -1,11 +1,12 @@
 /*
- * tests/contract/test_projection_bench.c - how much PostgreSQL and we ourselves work for a year of orders.
+ * tests/contract/test_projection_bench.c - how much PostgreSQL and we ourselves work for a year of
+ * orders.
  *
- *   bench [orders] [batch events] [seed]     into the database that ORDERLOG_PG_DSN names (migrated)
+ *   bench [orders] [batch events] [seed]     into the database of ORDERLOG_PG_DSN (migrated)
  *
- * Events in memory -> decode -> reduce -> write, context by context, without Kafka. The server's CPU
- * is that of all its processes, read from /proc (ORDERLOG_PG_PID: the postmaster), so the server must
- * run on this machine and do nothing else.
+ * Events in memory -> decode -> reduce -> write, context by context, without Kafka. The server's
+ * CPU is that of all its processes, read from /proc (ORDERLOG_PG_PID: the postmaster), so the
+ * server must run on this machine and do nothing else.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
 /*
- * tests/contract/test_projection_db.h - a database of its own for each test, with the project's schema.
+ * tests/contract/test_projection_db.h - a database of its own for each test, with the project's
+ * schema.
  */
 #ifndef TEST_PROJECTION_DB_H
 #define TEST_PROJECTION_DB_H
 
-#include "test_pg.h"
-
 #include <libpq-fe.h>
 #include <unistd.h>
 
+#include "test_pg.h"
 #include "lib/pg/ol_migrate.h"
 
 struct own_database {

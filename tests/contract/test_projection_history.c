@@ -62,7 +62,7 @@ static __attribute__((format(printf, 2, 3))) struct text name(struct history_wor
     return keep(world, text);
 }
 
-/* ---- inputs ---------------------------------------------------------------------------------- */
+/* ---- inputs ---- */
 
 static void push(struct history_world *world, enum context context, struct core_input input)
 {
@@ -149,7 +149,7 @@ static bool sink_dead_letter(void *self, const struct core_input *input, const c
     return false;
 }
 
-/* ---- deciding -------------------------------------------------------------------------------- */
+/* ---- deciding ---- */
 
 static size_t waiting(const struct history_world *world, enum context context)
 {
@@ -244,7 +244,7 @@ static void run_until_quiet(struct history_world *world)
     }
 }
 
-/* ---- commands -------------------------------------------------------------------------------- */
+/* ---- commands ---- */
 
 static struct text sku_of(struct history_world *world, int64_t number)
 {
@@ -482,7 +482,7 @@ static void odd_command(struct history_world *world)
     submit(world, command);
 }
 
-/* ---- exported -------------------------------------------------------------------------------- */
+/* ---- exported ---- */
 
 static void play(struct history_world *world)
 {

@@ -1,9 +1,10 @@
 /*
- * tests/contract/test_projection_history.h - events as the workers would write them, without a broker.
+ * tests/contract/test_projection_history.h - events as the workers would write them, without a
+ * broker.
  *
  * Random commands go through the workers' own core, context by context, until nothing is under way.
- * What comes out are the three events topics, encoded, receipts included. The same settings give the
- * same records.
+ * What comes out are the three events topics, encoded, receipts included. The same settings give
+ * the same records.
  */
 #ifndef TEST_PROJECTION_HISTORY_H
 #define TEST_PROJECTION_HISTORY_H

@@ -1,14 +1,12 @@
 /*
- * tests/contract/test_projection_load.c - rows read back: states for a worker, answers for people, and
- * the plans by which they are found.
+ * tests/contract/test_projection_load.c - rows read back as the states of a worker, and the plans
+ * by which they are found.
  */
 #include "test_projection_play.h"
 
-#include "domain/checkout.h"
 #include "projections/load_statements.h"
-#include "projections/query.h"
 
-/* ---- loading --------------------------------------------------------------------------------- */
+/* ---- loading ---- */
 
 Test(load, finds_nothing_where_there_is_nothing)
 {
@@ -160,73 +158,7 @@ Test(load, looks_keys_up_in_indexes_whatever_the_statistics_say)
     history_free(history);
 }
 
-/* ---- queries --------------------------------------------------------------------------------- */
-
-static int rows_of(struct ol_pg *db, enum query query, const char *id)
-{
-    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    pg_ok(query_rows(db, query, id, &rows, reterr));
-    return rows.count;
-}
-
-Test(query, tells_about_one_order)
-{
-    OWN_DATABASE(own, true);
-    struct history *history = play_history(14, 200);
-    struct rng rng = rng_from(14);
-    play_all(&own, history, &rng, 1000);
-    char id[64], command[64];
-    snprintf(id, sizeof id, "%s",
-             pg_value(own.db, "SELECT order_id FROM orderlog.orders WHERE status = 'CONFIRMED' "
-                              "AND total_minor > 0 ORDER BY 1"));
-    snprintf(command, sizeof command, "basket/%s", id);
-    cr_assert_eq(rows_of(own.db, QUERY_ORDER, id), 1);
-    cr_assert_gt(rows_of(own.db, QUERY_ORDER_LINES, id), 0);
-    cr_assert_gt(rows_of(own.db, QUERY_ORDER_GROUPS, id), 0);
-    cr_assert_eq(rows_of(own.db, QUERY_ORDER_PAYMENT, id), 1);
-    cr_assert_gt(rows_of(own.db, QUERY_ORDER_COMMANDS, id), 0);
-    cr_assert_geq(rows_of(own.db, QUERY_ORDER_HISTORY, id), 5);
-    cr_assert_eq(rows_of(own.db, QUERY_COMMAND, command), 1);
-    cr_assert_eq(rows_of(own.db, QUERY_COMMAND_OF_ORDER, id), 1);
-    for (enum query query = 0; query < QUERY_COUNT; query++)
-        cr_assert_eq(rows_of(own.db, query, "no such id"), 0);
-    history_free(history);
-}
-
-Test(query, lists_open_sagas_with_their_states)
-{
-    OWN_DATABASE(own, true);
-    struct history *history = play_history(15, 300);
-    struct rng rng = rng_from(15);
-    OL_AUTO(play) struct play play;
-    play_init(&play, &own, history, CONTEXT_ORDERS);
-    for (int i = 0; i < 6; i++)
-        play_step(&play, &rng, 60);
-    struct query_saga *sagas, saga;
-    struct ol_arena arena;
-    size_t count;
-    ol_arena_init(&arena, 4096, 0);
-    pg_ok(query_sagas(own.db, false, 1000, &arena, &sagas, &count, reterr));
-    cr_assert_gt(count, 1);
-    for (size_t i = 0; i < count; i++) {
-        char waits[128];
-        cr_assert_gt(checkout_waits_for(&sagas[i].order, waits, sizeof waits), 0);
-        cr_assert(i == 0 || sagas[i].recorded_us >= sagas[i - 1].recorded_us);
-        pg_ok(query_saga(own.db, sagas[i].order_id.data, &arena, &saga, reterr));
-        play_same_order(&saga.order, &sagas[i].order);
-    }
-    pg_ok(query_sagas(own.db, false, 1, &arena, &sagas, &count, reterr));
-    cr_assert_eq(count, 1);
-    pg_script(own.db, "UPDATE orderlog.orders SET saga_state = 'stuck' WHERE order_id = "
-                      "(SELECT min(order_id) FROM orderlog.orders)");
-    pg_ok(query_sagas(own.db, true, 1000, &arena, &sagas, &count, reterr));
-    cr_assert_eq(count, 1);
-    pg_fails(query_saga(own.db, "no such id", &arena, &saga, reterr), OL_NOT_FOUND, "no such id");
-    ol_arena_release(&arena);
-    history_free(history);
-}
-
-/* ---- plans ----------------------------------------------------------------------------------- */
+/* ---- plans ---- */
 
 /* Each table's rows are found through an index and a condition on it. */
 static void all_lookups(struct ol_pg *db, const char *explain)

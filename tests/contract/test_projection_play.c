@@ -170,8 +170,8 @@ static void same_entity(const struct entity *row, const struct entity *state)
     }
 }
 
-/* What one event is about, loaded and compared with the workers' last states. Some keys come several
- * times in one load: that must not matter. */
+/* What one event is about, loaded and compared with the workers' last states. Some keys come
+ * several times in one load: that must not matter. */
 struct comparison {
     struct history *history;
     enum context context;

@@ -1,5 +1,6 @@
 /*
- * tests/contract/test_projection_play.h - a history's events on their way into a database of one's own.
+ * tests/contract/test_projection_play.h - a history's events on their way into a database of one's
+ * own.
  *
  *   play_history -> play_init (one context) -> { play_fill -> play_write } ... -> play_auto
  *                -> play_all (all contexts, to the end) -> play_compare, play_digest

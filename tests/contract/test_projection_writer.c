@@ -6,7 +6,7 @@
 
 #include "projections/write_thread.h"
 
-/* ---- the fence ------------------------------------------------------------------------------- */
+/* ---- the fence ---- */
 
 Test(writer, refuses_a_batch_that_was_written_already)
 {
@@ -141,7 +141,7 @@ Test(writer, frees_the_successor_when_it_is_paused_too_long)
     history_free(history);
 }
 
-/* ---- the second thread ----------------------------------------------------------------------- */
+/* ---- the second thread ---- */
 
 static void count_call(void *context)
 {

@@ -2,9 +2,10 @@
  * tests/fuzz/capture.h - COPYs and sets of the projector's writer, taken apart instead of sent.
  *
  * Linked with --wrap=ol_pg_copy_begin,ol_pg_copy_flush,ol_pg_copy_end: a COPY's rows go to a second
- * reading of PostgreSQL's binary format, which knows the table's columns and nothing of how the rows
- * were built. Whatever PostgreSQL would refuse ends the program: a column too few, a length that is
- * not its type's, NULL where none may be, text that is not clean UTF-8, an array that is not whole.
+ * reading of PostgreSQL's binary format, which knows the table's columns and nothing of how the
+ * rows were built. Whatever PostgreSQL would refuse ends the program: a column too few, a length
+ * that is not its type's, NULL where none may be, text that is not clean UTF-8, an array that is
+ * not whole.
  */
 #ifndef FUZZ_CAPTURE_H
 #define FUZZ_CAPTURE_H

@@ -1,10 +1,10 @@
 #include "tests/fuzz/envelope.h"
 
+#include <string.h>
+
 #include "proto/descriptors.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/codec_random.h"
-
-#include <string.h>
 
 struct envelope {
     union {
@@ -92,8 +92,8 @@ static bool next_varint(struct fuzz_input *input, uint64_t *ret_value)
     return false;
 }
 
-/* Does a message, or a message in it, come in two pieces? protobuf-c 1.4.1 loses numbers of the first
- * one then, where protoc and we merge; of such bytes it is no judge. */
+/* Does a message, or a message in it, come in two pieces? protobuf-c 1.4.1 loses numbers of the
+ * first one then, where protoc and we merge; of such bytes it is no judge. */
 static bool comes_in_pieces(const ProtobufCMessageDescriptor *descriptor, struct fuzz_input input)
 {
     uint64_t seen = 0;

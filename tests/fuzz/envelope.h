@@ -1,9 +1,9 @@
 /*
  * tests/fuzz/envelope.h - any bytes as one envelope: what decodes is whole, or it is poison.
  *
- * The first byte is the context, the rest the wire bytes. Of what decodes: it encodes, its canonical
- * bytes decode to the same and encode to the same; protobuf-c, where it takes the bytes too, reads
- * the same message out of them.
+ * The first byte is the context, the rest the wire bytes. Of what decodes: it encodes, its
+ * canonical bytes decode to the same and encode to the same; protobuf-c, where it takes the bytes
+ * too, reads the same message out of them.
  */
 #ifndef FUZZ_ENVELOPE_H
 #define FUZZ_ENVELOPE_H

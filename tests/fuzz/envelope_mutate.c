@@ -1,9 +1,9 @@
 #include "tests/fuzz/envelope.h"
 
+#include <string.h>
+
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/codec_random.h"
-
-#include <string.h>
 
 #define MADE_ANEW_PERCENT 10
 

@@ -1,18 +1,19 @@
 /*
  * tests/fuzz/fuzz_csv.c - any bytes as a CSV file, whole and in pieces: the same records.
  *
- * The first byte says how large the pieces are and whether the names stand before the bytes already.
- * Records, the places of their fields and the error must not depend on how the file arrives; what
- * is returned is clean UTF-8 with a NUL behind it.
+ * The first byte says how large the pieces are and whether the names stand before the bytes
+ * already. Records, the places of their fields and the error must not depend on how the file
+ * arrives; what is returned is clean UTF-8 with a NUL behind it.
  */
 #include "lib/base/ol_csv.h"
+
+#include <string.h>
+
 #include "lib/base/ol_hash.h"
 #include "lib/base/ol_text.h"
 #include "lib/base/ol_utf8.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/fuzz.h"
-
-#include <string.h>
 
 static const char *const names[] = {"a", "b", "c"};
 #define NAME_COUNT 3

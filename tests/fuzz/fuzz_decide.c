@@ -1,5 +1,6 @@
 /*
- * tests/fuzz/fuzz_decide.c - decode -> decide -> encode, and what was written folds to what is held.
+ * tests/fuzz/fuzz_decide.c - decode -> decide -> encode, and what was written folds to what is
+ * held.
  *
  * After a history (history.h) a second core replays its events from the log, as a take-over does:
  * receipts chain, and every state is the one that the first core held. In no state is there less

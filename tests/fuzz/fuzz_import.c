@@ -5,12 +5,13 @@
  * with a digest, or carries a refusal, or has no clean key (then the publisher says so).
  */
 #include "producers/import_file.h"
+
+#include <string.h>
+
 #include "proto/codec.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/codec_random.h"
-
-#include <string.h>
 
 static struct ol_arena arena;
 

@@ -6,13 +6,14 @@
  * the same command, and printed again the same text.
  */
 #include "lib/base/ol_utf8.h"
+
+#include <string.h>
+
 #include "producers/line_input.h"
 #include "proto/json.h"
 #include "tests/fuzz/feed.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/codec_random.h"
-
-#include <string.h>
 
 static struct ol_arena arena;
 

@@ -1,16 +1,18 @@
 /*
- * tests/fuzz/fuzz_json_print.c - any bytes as an envelope, printed as JSON whatever is wrong in them.
+ * tests/fuzz/fuzz_json_print.c - any bytes as an envelope, printed as JSON whatever is wrong in
+ * them.
  *
  * The first byte is the context and the stream. What prints is one line of JSON in UTF-8; what does
  * not leaves the text as it was. What the codec accepts always prints, and what was printed is read
  * back as a message that the codec accepts too.
  */
 #include "lib/base/ol_utf8.h"
+
+#include <string.h>
+
 #include "proto/json.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/codec_random.h"
-
-#include <string.h>
 
 static struct ol_arena arena;
 

@@ -6,11 +6,12 @@
  * poison leaves the batch as it was. The rows of every batch are what PostgreSQL reads (capture.h).
  */
 #include "projections/writer_internal.h"
+
+#include <string.h>
+
 #include "tests/fuzz/capture.h"
 #include "tests/fuzz/history.h"
 #include "tests/fuzz/rows.h"
-
-#include <string.h>
 
 #define RAW         128 /* bit of the first byte */
 #define BATCHES_MAX 8

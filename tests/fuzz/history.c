@@ -1,11 +1,11 @@
 #include "tests/fuzz/history.h"
 
+#include <string.h>
+
 #include "domain/partition.h"
 #include "domain/topic.h"
 #include "lib/base/ol_hash.h"
 #include "tests/unit/codec_random.h"
-
-#include <string.h>
 
 #define DEADLINE_US INT64_C(60000000)
 #define MAILBOX_MAX 32

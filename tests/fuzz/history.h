@@ -3,8 +3,8 @@
  *
  * Each byte chooses: a command or a step from small sets of ids, amounts and kinds (so that they
  * meet), raw bytes as a message, the input before once more, the end of a batch, the clock. Every
- * input goes over the wire before the core sees it, and so does what comes out; what the core writes
- * must decode to what it was. Timeouts that it proposes come back as steps.
+ * input goes over the wire before the core sees it, and so does what comes out; what the core
+ * writes must decode to what it was. Timeouts that it proposes come back as steps.
  */
 #ifndef FUZZ_HISTORY_H
 #define FUZZ_HISTORY_H

@@ -1,9 +1,9 @@
 /*
  * tests/fuzz/large.c - the last large block that was freed, kept for the next malloc of its size.
  *
- * A reader's buffers of 128 KiB and more would be mapped and unmapped for every input, which is most
- * of what such a target does. Linked with --wrap=malloc,free. While a block is kept, and behind its
- * end, AddressSanitizer reports every access, as it does for its own.
+ * A reader's buffers of 128 KiB and more would be mapped and unmapped for every input, which is
+ * most of what such a target does. Linked with --wrap=malloc,free. While a block is kept, and
+ * behind its end, AddressSanitizer reports every access, as it does for its own.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,8 +1,8 @@
 /*
  * tests/fuzz/replay.c - a target's files, one by one, without libFuzzer: replay FOLDER|FILE...
  *
- * So every compiler's sanitizers, and valgrind, see what the fuzzer found once. Prints how many there
- * were; an empty folder is a failure, since then nothing was tested.
+ * So every compiler's sanitizers, and valgrind, see what the fuzzer found once. Prints how many
+ * there were; an empty folder is a failure, since then nothing was tested.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,8 +1,8 @@
 #include "tests/fuzz/rows.h"
 
-#include "tests/fuzz/fuzz.h"
-
 #include <string.h>
+
+#include "tests/fuzz/fuzz.h"
 
 static const struct text no_text;
 

@@ -10,14 +10,15 @@
  * against stops the test. At rest the books must balance.
  */
 #include "domain/account.h"
-#include "domain/checkout.h"
-#include "domain/stock.h"
-#include "tests/support/rng.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "domain/checkout.h"
+#include "domain/stock.h"
+#include "tests/support/rng.h"
 
 #define WORLDS        800
 #define ORDERS        240

@@ -5,15 +5,13 @@
  *                              |                              ^ states
  *                              '-------events-------> projections that lag
  *
- * The workers' cores, overlays, batches and codec are the real ones (tests/support/pipeline_owner.h);
- * time, order, lag, crashes, rebalances and what is published come from a seed. Each world runs
- * until all is read and answered, then the books must balance; what must hold always is checked on
- * the way. ORDERLOG_SEED=<seed> runs one world alone; ORDERLOG_TEST_SEED brings all back.
+ * The workers' cores, overlays, batches and codec are the real ones
+ * (tests/support/pipeline_owner.h); time, order, lag, crashes, rebalances and what is published
+ * come from a seed. Each world runs until all is read and answered, then the books must balance;
+ * what must hold always is checked on the way. ORDERLOG_SEED=<seed> runs one world alone;
+ * ORDERLOG_TEST_SEED brings all back.
  */
 #include "domain/assert.h"
-#include "proto/codec.h"
-#include "tests/support/pipeline_checks.h"
-#include "tests/support/pipeline_message.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -22,6 +20,10 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "proto/codec.h"
+#include "tests/support/pipeline_checks.h"
+#include "tests/support/pipeline_message.h"
 
 #if defined __SANITIZE_ADDRESS__
 #define WORLDS 64

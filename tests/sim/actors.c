@@ -1,11 +1,12 @@
-/* The lives of the actors: a loop starts, ends by itself or is killed, and its slot starts again. */
+/* The lives of the actors: a loop starts, ends by itself or is killed, and its slot starts
+ * again. */
 #include "tests/sim/run.h"
-
-#include "consumers/loop.h"
-#include "projections/follower.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "consumers/loop.h"
+#include "projections/follower.h"
 
 static struct ol_options actor_options[SIM_ACTORS_MAX];
 

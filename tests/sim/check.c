@@ -3,13 +3,13 @@
  * tables of their own, and trust no core's account. P1 to P17 are those of docs/reliability.md. */
 #include "tests/sim/sim.h"
 
-#include "domain/assert.h"
-#include "tests/sim/codec.h"
-#include "tests/sim/table.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "domain/assert.h"
+#include "tests/sim/codec.h"
+#include "tests/sim/table.h"
 
 /* A command id, by its number: what was published under it, and what became of it. */
 struct commanded {

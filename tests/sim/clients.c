@@ -2,11 +2,11 @@
  * acknowledged by the log; some again, some with a used id, some on the wrong partition. */
 #include "tests/sim/sim.h"
 
+#include <string.h>
+
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
 #include "tests/sim/codec.h"
-
-#include <string.h>
 
 struct clients {
     int64_t commands, orders;

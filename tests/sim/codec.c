@@ -1,13 +1,13 @@
-/* proto/codec.h for the shells: on most seeds a record's value is the decoded struct itself, so that
- * time goes into decisions; on one seed in 64 it is the real bytes. */
+/* proto/codec.h for the shells: on most seeds a record's value is the decoded struct itself, so
+ * that time goes into decisions; on one seed in 64 it is the real bytes. */
 #include "proto/codec.h"
+
+#include <string.h>
 
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
 #include "tests/sim/codec.h"
 #include "tests/sim/sim.h"
-
-#include <string.h>
 
 static void keep_text(struct text *text)
 {

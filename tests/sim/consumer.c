@@ -1,12 +1,13 @@
-/* What lib/kafka/ol_kafka_consumer.h promises, over the model of the broker: a member of a group. */
+/* What lib/kafka/ol_kafka_consumer.h promises, over the model of the broker: a member of a
+ * group. */
 #include "tests/sim/client.h"
-
-#include "lib/guard/protected.h"
-#include "lib/kafka/ol_kafka_consumer.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/guard/protected.h"
+#include "lib/kafka/ol_kafka_consumer.h"
 
 /* ---- a member of a group ---- */
 

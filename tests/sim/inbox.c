@@ -2,9 +2,9 @@
  * promise, over the model of the broker. A message's handle is its slot in the log. */
 #include "tests/sim/client.h"
 
-#include "lib/guard/protected.h"
-
 #include <string.h>
+
+#include "lib/guard/protected.h"
 
 /* ---- messages ---- */
 

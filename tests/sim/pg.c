@@ -4,16 +4,16 @@
  * statements of projections/write_*.c change them. */
 #include "tests/sim/sim.h"
 
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "lib/base/ol_hash.h"
 #include "lib/guard/protected.h"
 #include "lib/pg/ol_pg.h"
 #include "projections/write_thread.h"
 #include "tests/sim/codec.h"
 #include "tests/sim/table.h"
-
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define LOCK_TIMEOUT_US (10 * SEC)
 #define IDLE_TIMEOUT_US (5 * SEC)
@@ -410,8 +410,8 @@ static void read_snapshot(const struct load *load, struct entity *ret_entities,
     read_progress(load, ret_progress);
 }
 
-/* The server takes the snapshot when it has read the question, which may be before or after what the
- * asker does next. */
+/* The server takes the snapshot when it has read the question, which may be before or after what
+ * the asker does next. */
 enum ol_class load_send(struct load *load, const struct entity_key *keys, size_t key_count,
                         struct ol_error *reterr)
 {

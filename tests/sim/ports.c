@@ -1,15 +1,15 @@
 /* The small ports: clocks, life cycle, log, metrics, connections. */
 #include "tests/sim/sim.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "lib/base/ol_clock.h"
 #include "lib/http/ol_http.h"
 #include "lib/http/ol_metrics.h"
 #include "lib/kafka/ol_kafka_options.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
-
-#include <stdio.h>
-#include <string.h>
 
 /* ---- clocks: an actor's own goes wrong and jumps ---- */
 

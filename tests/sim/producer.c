@@ -1,17 +1,18 @@
 /* What lib/kafka/ol_kafka_producer.h promises, over the model of the broker. Requests and answers
  * travel apart: an answer may be lost after the effect, a request may linger and arrive behind its
- * own retry, as librdkafka's do. Whether a producer is tainted, production's own ol_taint.c says. */
+ * own retry, as librdkafka's do. Whether a producer is tainted, production's own ol_taint.c
+ * says. */
 #include "tests/sim/client.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "consumers/loop.h"
 #include "lib/guard/protected.h"
 #include "lib/kafka/ol_kafka_producer.h"
 #include "lib/kafka/ol_offsets.h"
 #include "lib/kafka/ol_taint.h"
-
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define SOCKET_TIMEOUT_US (5 * SEC)
 #define TXN_JOB_US        (20 * SEC)
@@ -525,11 +526,6 @@ enum ol_class ol_producer_abort(struct ol_producer *producer, struct ol_error *r
     if (!producer->txn)
         return OL_OK;
     return fail_answer(call(producer, &request, world->now_us + TXN_JOB_US), reterr, "abort");
-}
-
-void ol_producer_taint(struct ol_producer *producer, const char *reason)
-{
-    ol_taint_set(&producer->taint, "%s", reason);
 }
 
 int ol_producer_fd(const struct ol_producer *producer)

@@ -1,11 +1,12 @@
-/* What ol_kafka_reader.h and ol_kafka_admin.h of lib/kafka/ promise, over the model of the broker. */
+/* What ol_kafka_reader.h and ol_kafka_admin.h of lib/kafka/ promise, over the model of the
+ * broker. */
 #include "tests/sim/client.h"
+
+#include <stdlib.h>
 
 #include "lib/guard/protected.h"
 #include "lib/kafka/ol_kafka_admin.h"
 #include "lib/kafka/ol_kafka_reader.h"
-
-#include <stdlib.h>
 
 /* ---- a reader ---- */
 

@@ -1,13 +1,13 @@
 #include "tests/sim/sim.h"
 
-#include "consumers/loop.h"
-#include "domain/assert.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "consumers/loop.h"
+#include "domain/assert.h"
 
 #define STACK_BYTES  (768 * 1024)
 #define MEMORY_BYTES (UINT64_C(4) << 30) /* reserved, not taken */

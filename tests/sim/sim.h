@@ -7,13 +7,17 @@
  * The production shells and cores are linked unchanged; what is replaced, at link time, is what the
  * headers lib/kafka/ol_kafka_*.h, lib/program/ol_run.h and ol_log.h, lib/base/ol_clock.h,
  * lib/http/ol_metrics.h, projections/load.h, writer.h and write_thread.h promise: here they are
- * models (producer.c, consumer.c, inbox.c, reader.c, pg.c, ports.c). One thread; each actor runs on a
- * stack of its own (fiber) and gives way only inside a port, where virtual time passes. A crash makes
- * all of an actor's ports dead and lets it unwind: what it does then has no effect, so that its
- * memory is given back.
+ * models (producer.c, consumer.c, inbox.c, reader.c, pg.c, ports.c). One thread; each actor runs on
+ * a stack of its own (fiber) and gives way only inside a port, where virtual time passes. A crash
+ * makes all of an actor's ports dead and lets it unwind: what it does then has no effect, so that
+ * its memory is given back.
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <ucontext.h>
 
 #include "domain/entity.h"
 #include "domain/partition.h"
@@ -21,10 +25,6 @@
 #include "lib/base/ol_error.h"
 #include "lib/kafka/ol_kafka.h"
 #include "projections/load.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <ucontext.h>
 
 #define SIM_PARTITIONS_MAX 8
 #define SIM_WORKERS_MAX    3
@@ -332,7 +332,8 @@ bool broker_is_up(void);
 /* The partition's last records are gone; its last record is another. False: it has none. */
 bool broker_cut(enum context context, int32_t partition);
 bool broker_change(enum context context, int32_t partition);
-/* The partition begins there now, if it did not begin later; a record that nobody reads goes too. */
+/* The partition begins there now, if it did not begin later; a record that nobody reads goes
+ * too. */
 void broker_trim(enum context context, enum stream stream, int32_t partition, int64_t first);
 void broker_lose_unread(enum context context, int32_t partition);
 void broker_restart(int64_t down_us);

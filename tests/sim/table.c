@@ -1,11 +1,11 @@
 #include "tests/sim/table.h"
 
-#include "lib/base/ol_hash.h"
-#include "tests/sim/sim.h"
-
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/ol_hash.h"
+#include "tests/sim/sim.h"
 
 static uint64_t mix(uint64_t x)
 {

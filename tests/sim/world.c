@@ -71,7 +71,8 @@ static void acknowledge(enum context context, int32_t partition)
         sim_run(world->now_us + 200 * MS);
 }
 
-/* Everybody stops, something is lost, all start again: who rests on it must halt, and nobody else. */
+/* Everybody stops, something is lost, all start again: who rests on it must halt, and nobody
+ * else. */
 static void strike(void)
 {
     enum context context = (enum context)sim_below(CONTEXT_COUNT);

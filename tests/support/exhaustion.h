@@ -13,8 +13,8 @@
 /*
  * Calls work(self) with the first allocation failing, then with the second, ... until it passes
  * without one having failed; returns how many failed. `work` begins from nothing, gives everything
- * back (AddressSanitizer sees whether it does) and returns true when all went well; it must not when
- * an allocation failed, and then asserts by itself that the failure was told as promised.
+ * back (AddressSanitizer sees whether it does) and returns true when all went well; it must not
+ * when an allocation failed, and then asserts by itself that the failure was told as promised.
  */
 size_t exhaust(bool (*work)(void *self), void *self);
 

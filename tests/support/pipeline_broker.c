@@ -1,8 +1,8 @@
 #include "tests/support/pipeline_broker.h"
 
-#include "domain/assert.h"
-
 #include <stdlib.h>
+
+#include "domain/assert.h"
 
 void broker_init(struct broker *broker, int32_t partitions, int64_t now_us)
 {

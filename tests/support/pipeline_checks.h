@@ -4,8 +4,8 @@
  * Each check reads what the broker holds and folds it anew; none trusts a core's own account. NULL:
  * it holds. Else a sentence that says what does not, valid until the next check.
  *
- * _states.c: what owners and projections hold, and the sums over them; _log.c: receipts, outcomes and
- * keys of the records; _anew.c: the same inputs decided again.
+ * _states.c: what owners and projections hold, and the sums over them; _log.c: receipts, outcomes
+ * and keys of the records; _anew.c: the same inputs decided again.
  */
 #ifndef SUPPORT_PIPELINE_CHECKS_H
 #define SUPPORT_PIPELINE_CHECKS_H
@@ -31,8 +31,8 @@ const char *check_projection(const struct pipeline *pipeline, const struct proje
  * counts are what became of the records that they span. */
 const char *check_receipts(const struct pipeline *pipeline);
 
-/* Every input has one outcome at most: events of a row, or one dead letter, or passed on once; and a
- * command that was taken has exactly one. A command id has one first outcome, and later ones
+/* Every input has one outcome at most: events of a row, or one dead letter, or passed on once; and
+ * a command that was taken has exactly one. A command id has one first outcome, and later ones
  * repeat it. Causes of a partition's events rise, so nothing was decided twice. */
 const char *check_outcomes(const struct pipeline *pipeline);
 
@@ -41,8 +41,8 @@ const char *check_outcomes(const struct pipeline *pipeline);
 const char *check_keys(const struct pipeline *pipeline);
 
 /*
- * Another core for each context, which never crashed, lagged or evicted, is given the same inputs in
- * the same order, one by one: it writes the same events byte for byte, and the same steps, dead
+ * Another core for each context, which never crashed, lagged or evicted, is given the same inputs
+ * in the same order, one by one: it writes the same events byte for byte, and the same steps, dead
  * letters and commands passed on. So batches, crashes and replays change nothing. And what it
  * decides without an event leaves every state as it was.
  */

@@ -1,12 +1,12 @@
 #include "tests/support/pipeline_checks_internal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
 #include "proto/codec.h"
 #include "tests/support/pipeline_message.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 /* ---- reading the log ---- */
 
@@ -292,8 +292,8 @@ static const char *note_passed_on(const struct broker *broker, enum context cont
     return NULL;
 }
 
-/* By command id: the first outcome, found by a plain walk over the partition's commands in the order
- * in which they were decided (which is that of their offsets). */
+/* By command id: the first outcome, found by a plain walk over the partition's commands in the
+ * order in which they were decided (which is that of their offsets). */
 struct first {
     uint64_t key, digest;
     enum refusal_code code; /* ACCEPTED: accepted */

@@ -1,8 +1,8 @@
 #include "tests/support/pipeline_checks_internal.h"
 
-#include "domain/assert.h"
-
 #include <stdlib.h>
+
+#include "domain/assert.h"
 
 /* ---- owners and projections ---- */
 

@@ -1,9 +1,9 @@
 #include "tests/support/pipeline_message.h"
 
-#include "domain/assert.h"
-
 #include <stdlib.h>
 #include <string.h>
+
+#include "domain/assert.h"
 
 struct handle {
     size_t bytes, used; /* of all that follows */

@@ -1,10 +1,10 @@
 #include "tests/support/pipeline_owner.h"
 
+#include <stdlib.h>
+
 #include "domain/assert.h"
 #include "proto/codec.h"
 #include "tests/support/pipeline_message.h"
-
-#include <stdlib.h>
 
 #define RUN_MAX      64 /* of one inbox at a time, as in the shell */
 #define TIMEOUTS_MAX 500
@@ -100,8 +100,8 @@ static void let_projection_move(struct owner *owner)
 }
 
 /* Is the projection at events that we don't know of? They may be of our own batch, if its commit is
- * under way: then that comes first. Otherwise the partition has another owner, and its rows don't fit
- * what we hold: an owner that was asleep decides on, and is fenced only at its commit. */
+ * under way: then that comes first. Otherwise the partition has another owner, and its rows don't
+ * fit what we hold: an owner that was asleep decides on, and is fenced only at its commit. */
 static bool is_outrun(struct owner *owner, int32_t partition)
 {
     int64_t projected = owner->projection->progress[partition].next_offset;

@@ -1,12 +1,13 @@
 /*
  * tests/support/pipeline_owner.h - a worker of one context, without its threads, sockets and clock.
  *
- *   take over -> fill -> start commit -> finish commit, two batches alternately   crash: from scratch
+ *   take over -> fill -> start commit -> finish commit, two batches in turn   crash: from scratch
  *
  * The worker's own core, overlay, batches and codec, driven as consumers/loop.c, loading.c and
- * takeover.c drive them: the same order of calls, policy of inputs and rules of restarting. In place of
- * Kafka a broker in memory, in place of the database a projection that lags. What must hold between
- * them is asserted here: receipts chain and equal the committed offsets, whatever happened before.
+ * takeover.c drive them: the same order of calls, policy of inputs and rules of restarting. In
+ * place of Kafka a broker in memory, in place of the database a projection that lags. What must
+ * hold between them is asserted here: receipts chain and equal the committed offsets, whatever
+ * happened before.
  */
 #ifndef SUPPORT_PIPELINE_OWNER_H
 #define SUPPORT_PIPELINE_OWNER_H
@@ -67,8 +68,8 @@ void owner_assign(struct owner *owner, uint64_t partitions);
  * there was nothing to do. */
 bool owner_move(struct owner *owner);
 
-/* Forgets everything. The batch that was being committed: never written, written in part and aborted, or committed
- * without the owner's knowing. */
+/* Forgets everything. The batch that was being committed: never written, written in part and
+ * aborted, or committed without the owner's knowing. */
 enum owner_crash { CRASH_UNWRITTEN, CRASH_ABORTED, CRASH_COMMITTED, CRASH_KIND_COUNT };
 void owner_crash(struct owner *owner, enum owner_crash how);
 

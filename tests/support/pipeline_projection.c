@@ -1,10 +1,10 @@
 #include "tests/support/pipeline_projection.h"
 
+#include <stdlib.h>
+
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
 #include "proto/codec.h"
-
-#include <stdlib.h>
 
 #define SLOTS_MIN 1024
 

@@ -43,7 +43,8 @@ size_t projection_advance(struct projection *projection, int32_t partition, size
 /* To the log's end, on all partitions. */
 void projection_catch_up(struct projection *projection);
 
-/* The database lost its last commits: some partitions, by chance, go back to where they once were. */
+/* The database lost its last commits: some partitions, by chance, go back to where they once
+ * were. */
 void projection_lose(struct projection *projection, struct rng *rng);
 
 /* NULL: there is no such thing. */

@@ -1,11 +1,11 @@
 #include "tests/unit/core_session.h"
 
-#include "domain/assert.h"
-#include "lib/base/ol_hash.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "domain/assert.h"
+#include "lib/base/ol_hash.h"
 
 #define WORDS_MAX (ORDER_LINES_MAX + 8)
 

@@ -1,6 +1,6 @@
 /*
- * tests/unit/core_session.h - a core, what it is told and what it says, as words. Its verbs are short,
- * so that a test reads as a session.
+ * tests/unit/core_session.h - a core, what it is told and what it says, as words. Its verbs are
+ * short, so that a test reads as a session.
  *
  *   orders     place ID ORDER CUSTOMER SKU:QUANTITY:AMOUNT ...    cancel ID ORDER
  *              reserved|refused|released ORDER GROUP    authorised|declined|voided ORDER

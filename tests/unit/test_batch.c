@@ -3,14 +3,14 @@
  */
 #include "consumers/batch.h"
 
-#include "lib/base/ol_hash.h"
-#include "proto/codec.h"
-#include "tests/support/pipeline_message.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/ol_hash.h"
+#include "proto/codec.h"
+#include "tests/support/pipeline_message.h"
 
 #define PARTITIONS 4
 #define TRACE      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -2,11 +2,12 @@
  * tests/unit/test_codec.c - what is encoded comes back, and is what protobuf would have written.
  */
 #include "lib/base/ol_hash.h"
+
+#include <criterion/criterion.h>
+
 #include "proto/descriptors.h"
 #include "proto/json.h"
 #include "tests/unit/codec_random.h"
-
-#include <criterion/criterion.h>
 
 #define ROUNDS 200
 
@@ -232,7 +233,8 @@ Test(codec, needs_no_more_memory_than_it_says)
     size_t pieces;
     ol_arena_init(&small, 65536, CODEC_ARENA_BYTES);
 
-    /* One body of 262,130 bytes: an id, and empty lines, which are two bytes each, up to its end. */
+    /* One body of 262,130 bytes: an id, and empty lines, which are two bytes each, up to its
+     * end. */
     struct bytes wire = BYTES_OF(buffer,
                                  META "\x12\xf1\xff\x0f\x0a\x01"
                                       "o",

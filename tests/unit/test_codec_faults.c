@@ -4,11 +4,12 @@
  * The arenas here have blocks of one request each, so that AddressSanitizer sees a read beyond one.
  */
 #include "proto/codec_tables.h"
-#include "tests/unit/codec_random.h"
-#include "tests/unit/codec_samples.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+
+#include "tests/unit/codec_random.h"
+#include "tests/unit/codec_samples.h"
 
 static struct ol_arena arena;
 static struct ol_error error;
@@ -754,7 +755,8 @@ Test(codec_faults, a_version_that_no_state_has_is_poison)
     }
 }
 
-/* The decision asserts that there is an amount: such a step would end every worker that meets it. */
+/* The decision asserts that there is an amount: such a step would end every worker that meets
+ * it. */
 Test(codec_faults, an_authorisation_of_nothing_is_poison)
 {
     struct sample sample = copy_of(sample_of("AuthorisePayment", CONTEXT_PAYMENTS)), decoded;

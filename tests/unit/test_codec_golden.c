@@ -5,14 +5,15 @@
  * removed. ORDERLOG_GOLDEN_PRINT=1 prints those of all samples, for adding.
  */
 #include "proto/codec_tables.h"
-#include "proto/json.h"
-#include "tests/unit/codec_random.h"
-#include "tests/unit/codec_samples.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "proto/json.h"
+#include "tests/unit/codec_random.h"
+#include "tests/unit/codec_samples.h"
 
 #define LINE_BYTES 8192
 

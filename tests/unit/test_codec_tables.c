@@ -2,12 +2,12 @@
  * tests/unit/test_codec_tables.c - the codec's tables say what the schema says.
  */
 #include "proto/codec_tables.h"
-#include "proto/descriptors.h"
-
-#include "orderlog/common/v1/metadata.pb-c.h"
-#include "orderlog/orders/v1/event.pb-c.h"
 
 #include <criterion/criterion.h>
+
+#include "proto/descriptors.h"
+#include "orderlog/common/v1/metadata.pb-c.h"
+#include "orderlog/orders/v1/event.pb-c.h"
 
 static ProtobufCType schema_type(const struct wire_field *field)
 {

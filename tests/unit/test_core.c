@@ -5,12 +5,13 @@
  * test_core_batch.c.
  */
 #include "domain/partition.h"
-#include "proto/codec.h"
-#include "tests/unit/core_session.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
+
+#include "proto/codec.h"
+#include "tests/unit/core_session.h"
 
 TestSuite(core_missing, .fini = tear_down);
 TestSuite(core_run, .fini = tear_down);

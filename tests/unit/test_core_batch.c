@@ -1,14 +1,15 @@
 /*
- * tests/unit/test_core_batch.c - what a core says beyond single inputs: the receipts that end a batch,
- * timeouts when deadlines have passed, and the states of who takes over.
+ * tests/unit/test_core_batch.c - what a core says beyond single inputs: the receipts that end a
+ * batch, timeouts when deadlines have passed, and the states of who takes over.
  *
  * How a session is written down: core_session.h.
  */
 #include "domain/partition.h"
-#include "tests/unit/core_session.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+
+#include "tests/unit/core_session.h"
 
 TestSuite(core_close, .fini = tear_down);
 TestSuite(core_close_gap, .fini = tear_down);

@@ -3,12 +3,12 @@
  */
 #include "consumers/dead_letter.h"
 
-#include "tests/support/pipeline_message.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/support/pipeline_message.h"
 
 static struct ol_arena arena;
 static struct ol_message message;

@@ -3,12 +3,12 @@
  */
 #include "consumers/deadlines.h"
 
-#include "tests/support/rng.h"
-
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "tests/support/rng.h"
 
 static struct deadlines *deadlines;
 

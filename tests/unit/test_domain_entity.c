@@ -3,9 +3,9 @@
  */
 #include "domain/entity.h"
 
-#include "domain/topic.h"
-
 #include <criterion/criterion.h>
+
+#include "domain/topic.h"
 
 Test(entity, is_absent_until_something_made_it)
 {

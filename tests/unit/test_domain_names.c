@@ -1,8 +1,9 @@
 #include "domain/account.h"
-#include "domain/message.h"
-#include "domain/stock.h"
 
 #include <criterion/criterion.h>
+
+#include "domain/message.h"
+#include "domain/stock.h"
 
 Test(refusal_name, comes_back_by_name)
 {

@@ -11,12 +11,13 @@
  * "no CODE" for a refusal, "-" for a step that has nothing to say any more.
  */
 #include "domain/checkout.h"
-#include "domain/message.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "domain/message.h"
 
 #define START_US 1000000
 #define AFTER_US 500

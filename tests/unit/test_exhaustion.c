@@ -1,19 +1,21 @@
 /*
- * tests/unit/test_exhaustion.c - memory runs out at every place where it can: told, and nothing leaks.
+ * tests/unit/test_exhaustion.c - memory runs out at every place where it can: told, and nothing
+ * leaks.
  *
  * Arenas have blocks of one request each here, so that each request is an allocation. What a spent
  * budget does to the codec is in test_codec_faults.c.
  */
 #include "consumers/batch.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
 #include "domain/partition.h"
 #include "projections/writer_internal.h"
 #include "proto/json.h"
 #include "tests/support/exhaustion.h"
 #include "tests/support/pipeline_message.h"
 #include "tests/unit/codec_samples.h"
-
-#include <criterion/criterion.h>
-#include <stdio.h>
 
 #define START_US INT64_C(1700000000000000)
 

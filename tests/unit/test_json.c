@@ -5,10 +5,10 @@
  */
 #include "proto/json.h"
 
-#include "proto/descriptors.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
+
+#include "proto/descriptors.h"
 
 static struct ol_arena arena;
 static struct ol_error error;

@@ -1,13 +1,14 @@
 /*
  * tests/unit/test_loop.c - the worker's loop while the database is away.
  *
- * The consumer, the life cycle and the connection are played: the linker puts the functions below in
- * their places.
+ * The consumer, the life cycle and the connection are played: the linker puts the functions below
+ * in their places.
  */
 #include "consumers/loop.h"
-#include "lib/program/ol_run.h"
 
 #include <criterion/criterion.h>
+
+#include "lib/program/ol_run.h"
 
 /* What one look at the group says. */
 struct look {
@@ -113,7 +114,8 @@ Test(loop_with_database, gives_up_when_asked_to_stop)
     cr_assert(loop.interrupted);
 }
 
-/* The library says such a thing once: who passes over it goes on with a batch that is half decided. */
+/* The library says such a thing once: who passes over it goes on with a batch that is half
+ * decided. */
 Test(loop_with_database, fails_when_the_group_does)
 {
     struct ol_error error;

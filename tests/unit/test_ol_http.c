@@ -201,8 +201,8 @@ Test(ol_http, turns_away_the_one_too_many_and_recovers)
     cr_expect(strstr(ask("GET /livez HTTP/1.1\r\n\r\n"), " 200 OK"));
 }
 
-/* The first look after a connection that there was no descriptor for: is the listener left alone, and
- * for how long? */
+/* The first look after a connection that there was no descriptor for: is the listener left alone,
+ * and for how long? */
 int __wrap_poll(struct pollfd *files, nfds_t count, int timeout_ms);
 int __real_poll(struct pollfd *files, nfds_t count, int timeout_ms);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags);

@@ -63,7 +63,7 @@ Test(ol_inbox, is_at_its_end_only_once_that_was_told)
     cr_expect(ol_inbox_at_end(&inbox));
     source.offsets[source.count++] = 1;
     cr_expect_not(ol_inbox_at_end(&inbox));
-    cr_expect(ol_inbox_has_news(&inbox));
+    cr_expect(ol_inboxes_have_news(&inbox, 1));
 }
 
 Test(ol_inboxes, are_taken_from_in_turns)

@@ -1,11 +1,12 @@
 #include "lib/base/ol_clock.h"
-#include "lib/http/ol_metrics.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "lib/http/ol_metrics.h"
 
 static char *exposition;
 
@@ -166,25 +167,6 @@ Test(ol_series, hides_and_comes_back_with_the_next_value)
     cr_assert_not(has_line(line));
     ol_series_set(lag, 5);
     cr_assert(has_line(line));
-}
-
-static int64_t read_seven(void *context)
-{
-    ++*(int *)context;
-    return 7;
-}
-
-Test(ol_series, asks_its_reader_at_each_scrape)
-{
-    int calls = 0;
-    struct ol_series *open = ol_metric(OL_METRIC_SAGAS_OPEN);
-    ol_series_read_from(open, read_seven, &calls);
-    cr_assert(has_line("orderlog_sagas_open 7"));
-    cr_assert(has_line("orderlog_sagas_open 7"));
-    cr_assert_eq(calls, 2);
-    ol_series_read_from(open, NULL, NULL);
-    cr_assert(has_line("orderlog_sagas_open 0"));
-    cr_assert_eq(calls, 2);
 }
 
 static void *count_up(void *series)

@@ -3,13 +3,13 @@
  */
 #include "consumers/overlay.h"
 
-#include "domain/partition.h"
-#include "tests/support/rng.h"
-
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "domain/partition.h"
+#include "tests/support/rng.h"
 
 #define PARTITIONS 4
 
@@ -583,8 +583,8 @@ Test(overlay_full, is_above_the_hard_limit_while_the_projection_is_behind)
     cr_assert_not(overlay_full(overlay));
 }
 
-/* A take-over may stop to wait between two events of a transaction that is larger than the limit: no
- * projection can settle a batch whose receipt has not been read yet. */
+/* A take-over may stop to wait between two events of a transaction that is larger than the limit:
+ * no projection can settle a batch whose receipt has not been read yet. */
 Test(overlay_full, is_not_for_open_batches_alone)
 {
     overlay = overlay_new(PARTITIONS, none);

@@ -46,8 +46,8 @@ static const char *story(void)
 {
     static char text[2048];
     size_t used = 0;
-    enum ol_class class;
-    while ((class = next()) == OL_OK && count)
+    enum ol_class class = next();
+    for (; class == OL_OK && count; class = next())
         used += (size_t)snprintf(text + used, sizeof text - used, "ok ");
     snprintf(text + used, sizeof text - used, "%s",
              class ? error.text + (strncmp(error.text, path, strlen(path)) ? 0 : strlen(path))

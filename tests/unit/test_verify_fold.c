@@ -1,11 +1,12 @@
 /* The fold that verify compares with: what it lets pass, and what it must notice. */
 #include "domain/assert.h"
-#include "verify/catch.h"
-#include "verify/fold.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "verify/catch.h"
+#include "verify/fold.h"
 
 /* As main.c has it. */
 void domain_assert_failed(const char *condition, const char *file, int line)

@@ -2,12 +2,12 @@
  * many seeds: what comes out is what the models allow. Compares it with what the servers did. */
 #include "tests/sim/calibration/stage.h"
 
-#include "tests/sim/sim.h"
-
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/sim/sim.h"
 
 #define VIRTUAL_US (1000 * SEC) /* in which each scenario ends */
 

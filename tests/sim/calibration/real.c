@@ -1,13 +1,7 @@
 /* calibration_real: plays each scenario against the servers that ORDERLOG_KAFKA_BROKERS and
- * ORDERLOG_PG_DSN name, and prints a line "scenario: outcome" for each. Topics, group and database are
- * its own and gone in the end. Exit: 0 all were played, 1 not, 2 no servers. */
+ * ORDERLOG_PG_DSN name, and prints a line "scenario: outcome" for each. Topics, group and database
+ * are its own and gone in the end. Exit: 0 all were played, 1 not, 2 no servers. */
 #include "tests/sim/calibration/stage.h"
-
-#include "domain/assert.h"
-#include "lib/kafka/ol_kafka_admin.h"
-#include "lib/kafka/ol_kafka_consumer.h"
-#include "lib/kafka/ol_kafka_producer.h"
-#include "lib/pg/ol_migrate.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -15,6 +9,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "domain/assert.h"
+#include "lib/kafka/ol_kafka_admin.h"
+#include "lib/kafka/ol_kafka_consumer.h"
+#include "lib/kafka/ol_kafka_producer.h"
+#include "lib/pg/ol_migrate.h"
 
 #define SETUP_MS 30000
 

@@ -1,5 +1,10 @@
 #include "tests/sim/calibration/stage.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "domain/payments.h"
 #include "lib/base/ol_clock.h"
 #include "lib/kafka/ol_kafka_admin.h"
@@ -7,11 +12,6 @@
 #include "lib/kafka/ol_kafka_producer.h"
 #include "lib/kafka/ol_kafka_reader.h"
 #include "projections/write_thread.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define ALONE  (2 * STAGE_PARTITIONS) /* commands and steps */
 #define SHARED (ALONE / 2)
@@ -345,13 +345,11 @@ static void timeout_aborts(struct stage *stage)
     read_until(stage, 4);
 }
 
-static void renewed_after_a_taint(struct stage *stage)
+static void renewed_in_a_transaction(struct stage *stage)
 {
     struct ol_producer *producer = open_producer(stage, 0, 'a');
     if (!producer || !write_one(stage, producer, "lost") || !await_high(stage, 1))
         return;
-    ol_producer_taint(producer, "calibration");
-    say(stage, "tainted %d", ol_producer_tainted(producer));
     if (!did(stage, "renew", ol_producer_renew(producer, &stage->error)))
         return;
     say(stage, "tainted %d", ol_producer_tainted(producer));
@@ -697,7 +695,7 @@ const struct scenario scenarios[] = {
     SCENARIO(open_transaction_holds_readers),
     SCENARIO(aborted_behind_an_open_one),
     SCENARIO(timeout_aborts),
-    SCENARIO(renewed_after_a_taint),
+    SCENARIO(renewed_in_a_transaction),
     SCENARIO(open_transaction_holds_offsets),
     SCENARIO(offsets_of_an_old_generation),
     SCENARIO(offsets_of_a_replaced_member),

@@ -1,7 +1,7 @@
 /*
  * tests/sim/calibration/stage.h - where a scenario plays: before the models, or before the servers.
  *
- *   scenarios.c (against the production headers) + model.c -> what the models allow, over many seeds
+ *   scenarios.c (against the production headers) + model.c -> what the models allow, over seeds
  *                                                + real.c  -> what the servers did
  *
  * A scenario says in a few words what it saw: the class of each call, what a reader found, where
