@@ -820,6 +820,8 @@ static enum ol_class live(struct loop *loop, struct ol_error *reterr)
         class = loop_ask_limits(loop, reterr);
     if (!class)
         class = open_producers(loop, reterr);
+    if (!class && ol_run_stopping())
+        return OL_OK; /* who joins now is counted as a member until its session ends */
     if (!class)
         class = open_consumer(loop, reterr);
     if (class)
