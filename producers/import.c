@@ -13,6 +13,7 @@
 #include "lib/program/ol_run.h"
 #include "producers/import_file.h"
 #include "producers/outcomes.h"
+#include "producers/product_history.h"
 #include "producers/publisher.h"
 #include "producers/tally.h"
 
@@ -30,7 +31,8 @@ struct import {
     const char *path;
     struct import_file *file;
     struct publisher *publisher;
-    struct outcomes *outcomes; /* NULL: nobody waits */
+    struct product_history *history; /* --update; else NULL */
+    struct outcomes *outcomes;       /* NULL: nobody waits */
     struct ol_progress progress;
     struct ol_arena arena; /* ids made for one row */
     uint64_t items, rows;  /* published whole; items: rows or baskets */
@@ -117,19 +119,21 @@ static enum ol_class publish(struct import *import, struct command *commands, si
                              struct ol_error *reterr)
 {
     ol_arena_clear(&import->arena);
-    for (size_t i = 0; i < count; i++) {
-        enum ol_class class =
-            publisher_complete(import->publisher, &commands[i], &import->arena, reterr);
+    enum ol_class class = OL_OK;
+    if (import->history)
+        class = product_history_rewrite(import->history, commands, &count, &import->arena, reterr);
+    for (size_t i = 0; i < count && !class; i++) {
+        class = publisher_complete(import->publisher, &commands[i], &import->arena, reterr);
         if (!class)
             class = publisher_publish(import->publisher, &commands[i],
                                       (void *)(uintptr_t)import_file_line(import->file), reterr);
-        if (class == OL_POISON)
-            return ol_fail_in(reterr, "%s:%" PRIu64, import->path, import_file_line(import->file));
-        if (class)
-            return class;
-        import->published++;
+        import->published += !class;
+        if (!class && import->history && !product_history_command(import->history, &commands[i]))
+            class = ol_fail(reterr, OL_FATAL, "out of memory");
     }
-    return OL_OK;
+    if (class == OL_POISON)
+        return ol_fail_in(reterr, "%s:%" PRIu64, import->path, import_file_line(import->file));
+    return class;
 }
 
 /* The number of items is not known before the end: the bytes say how far it is. */
@@ -273,9 +277,11 @@ static enum ol_class judge(const struct import *import, struct ol_error *reterr)
     tally_text(&import->tally, &outcomes);
     const char *advice = "";
     if (import->tally.refused[REFUSED_COMMAND_ID_REUSED])
-        advice =
-            ". COMMAND_ID_REUSED: such a row was imported before with other content; change what "
-            "is there with commands of your own (`orderlog submit`)";
+        advice = import->kind == IMPORT_PRODUCTS
+                     ? ". COMMAND_ID_REUSED: such a row was imported before with other content; "
+                       "--update changes what is there"
+                     : ". COMMAND_ID_REUSED: such a row was imported before with other content; "
+                       "change what is there with commands of your own (`orderlog submit`)";
     else if (import->tally.unanswered)
         advice = ". Is a worker running? Run it again: what is there already has no second effect";
     return ol_fail(reterr, OL_FATAL, "of %" PRIu64 " commands %s%s", import->published,
@@ -326,11 +332,26 @@ static enum ol_class open_outcomes(struct import *import, const struct ol_kafka_
                          reterr);
 }
 
+/* What is there, for --update. */
+static enum ol_class read_history(struct import *import, const struct ol_kafka_settings *kafka,
+                                  struct ol_error *reterr)
+{
+    if (!import->options->update)
+        return OL_OK;
+    if (!import->history)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    return product_history_read(import->history, kafka, import->options->topic_prefix,
+                                publisher_partitions(import->publisher, CONTEXT_INVENTORY),
+                                (int)import->options->timeout_ms, reterr);
+}
+
 /* The job, with its memory and connection there. */
 static enum ol_class run_connected(struct import *import, const struct ol_kafka_settings *kafka,
                                    struct ol_error *reterr)
 {
     OL_AUTO(import_file) struct import_file *file = NULL;
+    OL_AUTO(product_history)
+    struct product_history *history = import->options->update ? product_history_new() : NULL;
     OL_AUTO(outcomes) struct outcomes *outcomes = NULL;
     OL_AUTO(publisher) struct publisher *publisher = NULL;
     enum ol_class class = import_file_open(import->kind, import->path, &file, reterr);
@@ -349,7 +370,10 @@ static enum ol_class run_connected(struct import *import, const struct ol_kafka_
     import->file = file;
     import->publisher = publisher;
     import->outcomes = outcomes;
-    class = run_open(import, reterr);
+    import->history = history;
+    class = read_history(import, kafka, reterr);
+    if (!class)
+        class = run_open(import, reterr);
     ol_run_release();
     return class;
 }
