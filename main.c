@@ -83,6 +83,10 @@ static const struct main_command commands[] = {
      "make the topics that are missing",
      "orderlog topics apply --execute\n"
      "orderlog topics apply --execute --replication-factor 3 --min-insync 2\n"},
+    {"topics", "acknowledge-gap", topics_acknowledge_gap_run, TOPICS_GROUPS | OL_FOR_GAPS, "", 0, 0,
+     "which commands and steps were lost unread; let their partitions go on",
+     "orderlog topics acknowledge-gap\n"
+     "orderlog topics acknowledge-gap --execute\n"},
     {"lag", NULL, lag_run, OL_FOR_KAFKA | OL_FOR_PG | OL_FOR_WATCH | OL_FOR_PRINT, "", 0, 0,
      "how far workers and projector are behind",
      "orderlog lag\n"
@@ -324,7 +328,13 @@ static int failed(const struct main_command *command, const struct ol_error *err
     command_name(command, name);
     bool named = strncmp(error->text, "orderlog ", strlen("orderlog ")) == 0;
     OL_AUTO(ol_text) struct ol_text line = {0}; /* what others wrote may stand in the sentence */
-    ol_text_add_shown(&line, error->text, strlen(error->text));
+    /* One for each host, or statements that somebody is to run, come as lines. */
+    for (const char *at = error->text; at; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (at > error->text)
+            ol_text_add_char(&line, '\n');
+        ol_text_add_shown(&line, at, strcspn(at, "\n"));
+    }
     fprintf(stderr, "%s%s%s%s\n", named ? "" : "orderlog ", named ? "" : name, named ? "" : ": ",
             line.failed ? "out of memory" : ol_text_string(&line));
     if (error->class == OL_USAGE)

@@ -20,6 +20,10 @@ enum ol_class migrate_status_run(const struct ol_options *options, struct ol_err
 enum ol_class topics_plan_run(const struct ol_options *options, struct ol_error *reterr);
 enum ol_class topics_apply_run(const struct ol_options *options, struct ol_error *reterr);
 
+/* Inputs that were gone before a worker took them. OL_CONFLICT: steps are among them, and nobody has said
+ * that what waits for them may stay as it is. */
+enum ol_class topics_acknowledge_gap_run(const struct ol_options *options, struct ol_error *reterr);
+
 /* How far each group is behind the end of each of its partitions. */
 enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr);
 

@@ -222,6 +222,27 @@ static void add_row(struct ol_table *table, const struct lag *lag, size_t index)
     ol_table_text(table, lag->positions[index].owner);
 }
 
+/* What lies behind an open transaction may be somebody's acknowledged commands: that is not drained. */
+static void print_sum(const struct lag *lag)
+{
+    int64_t total = total_lag(lag);
+    bool held = false;
+    if (total)
+        fprintf(stderr, "%" PRId64 " records behind\n", total);
+    for (size_t i = 0; i < lag->count; i++) {
+        const struct tail *tail = &lag->tails[i];
+        const struct ol_offset place = {tail->topic, tail->partition, tail->stable};
+        OL_AUTO(ol_text) struct ol_text text = {0};
+        if (!tail_is_held(tail))
+            continue;
+        held = true;
+        ol_kafka_tell_open(&text, lag->session.kafka.settings.brokers, &place);
+        fprintf(stderr, "held back: %s\n", ol_text_string(&text));
+    }
+    if (!total && !held)
+        fputs("drained\n", stderr);
+}
+
 static enum ol_class print(const struct lag *lag, struct ol_error *reterr)
 {
     OL_AUTO(ol_table) struct ol_table table;
@@ -232,10 +253,8 @@ static enum ol_class print(const struct lag *lag, struct ol_error *reterr)
     if (options->watch && !options->json && isatty(STDOUT_FILENO))
         fputs("\033[H\033[J", stdout);
     enum ol_class class = ol_table_print(&table, stdout, reterr);
-    if (!class && !options->json) {
-        int64_t total = total_lag(lag);
-        fprintf(stderr, total ? "%" PRId64 " records behind\n" : "drained\n", total);
-    }
+    if (!class && !options->json)
+        print_sum(lag);
     fflush(stdout);
     return class;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/rights.h"
 #include "lib/pg/ol_migrate.h"
 #include "lib/program/ol_table.h"
 #include "verify/session.h"
@@ -33,6 +34,7 @@ static const char *folder_of(const struct ol_options *options)
 struct listing {
     struct ol_table table;
     int pending;
+    int rights;           /* roles and grants that are missing */
     int changed, unknown; /* applied; the file was changed since, or there is none */
 };
 
@@ -40,6 +42,13 @@ static void report(void *context, const struct ol_migration *migration)
 {
     struct listing *listing = context;
     struct ol_table *table = &listing->table;
+    if (migration->state == OL_MIGRATION_MOVED) {
+        fprintf(stderr,
+                "schema_migrations was in the schema public; orderlog and dbmate have it in %s now "
+                "(dbmate by --migrations-table=%s)\n",
+                migration->file, migration->file);
+        return;
+    }
     listing->changed += migration->state == OL_MIGRATION_CHANGED;
     listing->unknown += migration->state == OL_MIGRATION_UNKNOWN;
     ol_table_text(table, migration->version);
@@ -53,6 +62,10 @@ static void report(void *context, const struct ol_migration *migration)
 
 static void say_state(const struct listing *listing, int applied_now)
 {
+    if (listing->rights)
+        fprintf(stderr,
+                "%d roles and grants are missing, as after a restore; run 'orderlog migrate up'\n",
+                listing->rights);
     if (listing->changed)
         fprintf(stderr, "%d applied before, and changed since\n", listing->changed);
     if (listing->unknown)
@@ -62,7 +75,7 @@ static void say_state(const struct listing *listing, int applied_now)
                 listing->unknown);
     if (listing->pending)
         fprintf(stderr, "%d pending; run 'orderlog migrate up'\n", listing->pending);
-    else if (!listing->changed && !listing->unknown && !applied_now)
+    else if (!listing->changed && !listing->unknown && !listing->rights && !applied_now)
         fprintf(stderr, "the schema is up to date\n");
 }
 
@@ -70,6 +83,8 @@ enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *
 {
     OL_AUTO(session) struct session session;
     enum ol_class class = session_init(&session, options, SESSION_PG_WRITES, reterr);
+    if (!class)
+        class = rights_before(session.db, reterr);
     if (class)
         return class;
     struct listing listing = {0};
@@ -80,6 +95,8 @@ enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *
                           reterr);
     enum ol_class printed = ol_table_print(&listing.table, stdout, class ? &unprinted : reterr);
     ol_table_release(&listing.table);
+    if (!class)
+        class = rights_mend(session.db, reterr);
     if (class)
         return class;
     say_state(&listing, count);
@@ -89,13 +106,15 @@ enum ol_class migrate_up_run(const struct ol_options *options, struct ol_error *
 enum ol_class migrate_status_run(const struct ol_options *options, struct ol_error *reterr)
 {
     OL_AUTO(session) struct session session;
-    enum ol_class class = session_init(&session, options, SESSION_PG_WRITES, reterr);
+    enum ol_class class = session_init(&session, options, SESSION_PG_ANY, reterr);
     if (class)
         return class;
     struct listing listing = {0};
     ol_table_init(&listing.table, columns, sizeof columns / sizeof *columns, options->json);
     class = ol_migrate_status(session.db, folder_of(options), report, &listing, &listing.pending,
                               reterr);
+    if (!class)
+        class = rights_missing(session.db, &listing.rights, reterr);
     if (!class)
         class = ol_table_print(&listing.table, stdout, reterr);
     if (!class)

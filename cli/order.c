@@ -11,83 +11,100 @@
 #define UTC(column) "to_char(" column " AT TIME ZONE 'UTC', " ISO ")"
 #define RANGES_MAX  (2 + PARTITIONS_MAX)
 
-/* A section of the page: a query by order id, and its columns. */
-struct section {
-    const char *name, *sql;
-    bool is_one; /* at most one row: an object in JSON */
-    const struct ol_table_column *columns;
-    size_t column_count;
+/* A column of the page, and what is selected for it; sql NULL: the column of that name. */
+struct field {
+    const char *name;
+    enum ol_table_kind kind;
+    const char *sql;
 };
 
-#define SECTION(name_, is_one_, sql_)                                                              \
+/* A section of the page: a query by order id. */
+struct section {
+    const char *name, *from;
+    bool is_one; /* at most one row: an object in JSON */
+    const struct field *fields;
+    size_t field_count;
+};
+
+#define FIELDS_MAX 24
+
+#define SECTION(name_, is_one_, from_)                                                             \
     {                                                                                              \
-        .name = #name_, .sql = sql_, .is_one = is_one_, .columns = name_##_columns,                \
-        .column_count = sizeof name_##_columns / sizeof *name_##_columns                           \
+        .name = #name_, .from = from_, .is_one = is_one_, .fields = name_##_fields,                \
+        .field_count = sizeof name_##_fields / sizeof *name_##_fields                              \
     }
 
-static const struct ol_table_column order_columns[] = {
-    {"order_id", OL_TABLE_TEXT},       {"customer_id", OL_TABLE_TEXT},
-    {"status", OL_TABLE_TEXT},         {"reason", OL_TABLE_TEXT},
-    {"reason_sku", OL_TABLE_TEXT},     {"saga_state", OL_TABLE_TEXT},
-    {"currency", OL_TABLE_TEXT},       {"total_minor", OL_TABLE_NUMBER},
-    {"placed_at", OL_TABLE_TEXT},      {"recorded_at", OL_TABLE_TEXT},
-    {"settled_at", OL_TABLE_TEXT},     {"deadline", OL_TABLE_TEXT},
-    {"version", OL_TABLE_NUMBER},      {"partition", OL_TABLE_SMALL},
-    {"event_offset", OL_TABLE_NUMBER}, {"command_id", OL_TABLE_TEXT},
-    {"duplicates", OL_TABLE_NUMBER},   {"conflicts", OL_TABLE_NUMBER},
+/* clang-format off */
+static const struct field order_fields[] = {
+    {"order_id", OL_TABLE_TEXT, NULL},
+    {"customer_id", OL_TABLE_TEXT, NULL},
+    {"status", OL_TABLE_TEXT, NULL},
+    {"reason", OL_TABLE_TEXT, NULL},
+    {"reason_sku", OL_TABLE_TEXT, NULL},
+    {"saga_state", OL_TABLE_TEXT, NULL},
+    {"currency", OL_TABLE_TEXT, NULL},
+    {"total_minor", OL_TABLE_NUMBER, NULL},
+    {"placed_at", OL_TABLE_TEXT, UTC("placed_at")},
+    {"recorded_at", OL_TABLE_TEXT, UTC("recorded_at")},
+    {"settled_at", OL_TABLE_TEXT, UTC("settled_at")},
+    {"deadline", OL_TABLE_TEXT, UTC("deadline")},
+    {"version", OL_TABLE_NUMBER, NULL},
+    {"partition", OL_TABLE_SMALL, NULL},
+    {"event_offset", OL_TABLE_NUMBER, NULL},
+    {"command_id", OL_TABLE_TEXT, NULL},
+    {"duplicates", OL_TABLE_NUMBER, NULL},
+    {"conflicts", OL_TABLE_NUMBER, NULL},
 };
 
-static const struct ol_table_column lines_columns[] = {
-    {"line_no", OL_TABLE_SMALL},       {"sku", OL_TABLE_TEXT},  {"quantity", OL_TABLE_NUMBER},
-    {"amount_minor", OL_TABLE_NUMBER}, {"name", OL_TABLE_TEXT},
+static const struct field lines_fields[] = {
+    {"line_no", OL_TABLE_SMALL, "l.line_no"},
+    {"sku", OL_TABLE_TEXT, "l.sku"},
+    {"quantity", OL_TABLE_NUMBER, "l.quantity"},
+    {"amount_minor", OL_TABLE_NUMBER, "l.amount_minor"},
+    {"name", OL_TABLE_TEXT, "p.name"},
 };
 
-static const struct ol_table_column reservations_columns[] = {
-    {"partition", OL_TABLE_SMALL},     {"status", OL_TABLE_TEXT},
-    {"lines", OL_TABLE_SMALL},         {"units", OL_TABLE_NUMBER},
-    {"reason", OL_TABLE_TEXT},         {"reason_sku", OL_TABLE_TEXT},
-    {"recorded_at", OL_TABLE_TEXT},    {"released_at", OL_TABLE_TEXT},
-    {"event_offset", OL_TABLE_NUMBER},
+static const struct field reservations_fields[] = {
+    {"partition", OL_TABLE_SMALL, NULL},
+    {"status", OL_TABLE_TEXT, NULL},
+    {"lines", OL_TABLE_SMALL, "cardinality(skus)"},
+    {"units", OL_TABLE_NUMBER, "(SELECT sum(q) FROM unnest(quantities) q)"},
+    {"reason", OL_TABLE_TEXT, NULL},
+    {"reason_sku", OL_TABLE_TEXT, NULL},
+    {"recorded_at", OL_TABLE_TEXT, UTC("recorded_at")},
+    {"released_at", OL_TABLE_TEXT, UTC("released_at")},
+    {"event_offset", OL_TABLE_NUMBER, NULL},
 };
 
-static const struct ol_table_column payment_columns[] = {
-    {"payment_id", OL_TABLE_TEXT},     {"customer_id", OL_TABLE_TEXT},
-    {"status", OL_TABLE_TEXT},         {"reason", OL_TABLE_TEXT},
-    {"amount_minor", OL_TABLE_NUMBER}, {"refunded_minor", OL_TABLE_NUMBER},
-    {"recorded_at", OL_TABLE_TEXT},    {"captured_at", OL_TABLE_TEXT},
-    {"voided_at", OL_TABLE_TEXT},      {"partition", OL_TABLE_SMALL},
-    {"event_offset", OL_TABLE_NUMBER},
+static const struct field payment_fields[] = {
+    {"payment_id", OL_TABLE_TEXT, NULL},
+    {"customer_id", OL_TABLE_TEXT, NULL},
+    {"status", OL_TABLE_TEXT, NULL},
+    {"reason", OL_TABLE_TEXT, NULL},
+    {"amount_minor", OL_TABLE_NUMBER, NULL},
+    {"refunded_minor", OL_TABLE_NUMBER, NULL},
+    {"recorded_at", OL_TABLE_TEXT, UTC("recorded_at")},
+    {"captured_at", OL_TABLE_TEXT, UTC("captured_at")},
+    {"voided_at", OL_TABLE_TEXT, UTC("voided_at")},
+    {"partition", OL_TABLE_SMALL, NULL},
+    {"event_offset", OL_TABLE_NUMBER, NULL},
 };
+/* clang-format on */
 
 enum { SECTION_ORDER, SECTION_LINES, SECTION_RESERVATIONS, SECTION_PAYMENT, SECTION_COUNT };
 
 static const struct section sections[SECTION_COUNT] = {
-    [SECTION_ORDER] = SECTION(
-        order, true,
-        "SELECT order_id, customer_id, status, reason, reason_sku, saga_state, currency, "
-        "total_minor, " UTC("placed_at") ", " UTC("recorded_at") ", " UTC("settled_at") ", " UTC(
-            "deadline") ", version, partition, event_offset, command_id, duplicates, conflicts "
-                        "FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\""),
+    [SECTION_ORDER] =
+        SECTION(order, true, "FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\""),
     [SECTION_LINES] =
         SECTION(lines, false,
-                "SELECT l.line_no, l.sku, l.quantity, l.amount_minor, p.name "
                 "FROM orderlog.order_lines l LEFT JOIN orderlog.products p ON p.sku = l.sku "
                 "WHERE l.order_id = $1 COLLATE \"C\" ORDER BY l.line_no"),
-    [SECTION_RESERVATIONS] =
-        SECTION(reservations, false,
-                "SELECT partition, status, cardinality(skus), "
-                "(SELECT sum(q) FROM unnest(quantities) q), reason, reason_sku, " UTC(
-                    "recorded_at") ", " UTC("released_at") ", event_offset "
-                                                           "FROM orderlog.reservations WHERE "
-                                                           "order_id = $1 COLLATE \"C\" "
-                                                           "ORDER BY partition"),
+    [SECTION_RESERVATIONS] = SECTION(reservations, false,
+                                     "FROM orderlog.reservations WHERE order_id = $1 COLLATE \"C\" "
+                                     "ORDER BY partition"),
     [SECTION_PAYMENT] =
-        SECTION(payment, true,
-                "SELECT payment_id, customer_id, status, reason, amount_minor, "
-                "refunded_minor, " UTC("recorded_at") ", " UTC("captured_at") ", " UTC(
-                    "voided_at") ", partition, "
-                                 "event_offset FROM orderlog.payments WHERE payment_id = $1 "
-                                 "COLLATE \"C\""),
+        SECTION(payment, true, "FROM orderlog.payments WHERE payment_id = $1 COLLATE \"C\""),
 };
 
 /* Where events about the order may lie, and up to which offset. Contexts as numbers. */
@@ -117,6 +134,7 @@ static const char refused_sql[] =
 struct page {
     struct session *session;
     const char *id;
+    struct ol_table_column columns[SECTION_COUNT][FIELDS_MAX];
     struct ol_table tables[SECTION_COUNT];
     struct history history;
     struct history_range ranges[RANGES_MAX];
@@ -126,14 +144,32 @@ struct page {
 
 /* ---- reading ---- */
 
+static void init_table(struct page *page, int number)
+{
+    const struct section *section = &sections[number];
+    assert(section->field_count <= FIELDS_MAX);
+    for (size_t i = 0; i < section->field_count; i++)
+        page->columns[number][i] =
+            (struct ol_table_column){section->fields[i].name, section->fields[i].kind};
+    ol_table_init(&page->tables[number], page->columns[number], section->field_count, false);
+}
+
 static enum ol_class read_section(struct page *page, int number, struct ol_error *reterr)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    OL_AUTO(ol_text) struct ol_text sql = {0};
     const struct section *section = &sections[number];
     struct ol_pg_params params = {0};
+    for (size_t i = 0; i < section->field_count; i++) {
+        const struct field *field = &section->fields[i];
+        ol_text_addf(&sql, "%s%s", i ? ", " : "SELECT ", field->sql ? field->sql : field->name);
+    }
+    ol_text_addf(&sql, " %s", section->from);
+    if (sql.failed)
+        return ol_fail(reterr, OL_FATAL, "no memory for the page");
     ol_pg_param_text(&params, page->id, strlen(page->id));
-    enum ol_class class =
-        ol_pg_select(page->session->db, section->name, section->sql, &params, &rows, reterr);
+    enum ol_class class = ol_pg_select(page->session->db, section->name, ol_text_string(&sql),
+                                       &params, &rows, reterr);
     if (!class)
         ol_table_rows(&page->tables[number], &rows);
     return class;
@@ -172,8 +208,11 @@ static enum ol_class not_found(struct page *page, struct ol_error *reterr)
                    ol_pg_string(&rows, 0, 0), ol_pg_string(&rows, 0, 1), ol_pg_string(&rows, 0, 2));
 }
 
-static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
+static enum ol_class read_once(struct page *page, struct ol_error *reterr)
 {
+    for (int i = 0; i < SECTION_COUNT; i++)
+        ol_table_clear(&page->tables[i]);
+    page->range_count = 0;
     enum ol_class class = ol_pg_begin_snapshot(page->session->db, reterr);
     for (int i = 0; i < SECTION_COUNT && !class; i++)
         class = read_section(page, i, reterr);
@@ -182,6 +221,16 @@ static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
     if (!class)
         class = read_ranges(page, reterr);
     return class ? class : ol_pg_rollback(page->session->db, reterr);
+}
+
+static enum ol_class read_rows(struct page *page, struct ol_error *reterr)
+{
+    int tries = 0;
+    enum ol_class class;
+    do {
+        class = read_once(page, reterr);
+    } while (session_read_again(page->session, class, &tries));
+    return class;
 }
 
 /* ---- printing ---- */
@@ -282,7 +331,7 @@ enum ol_class order_show_run(const struct ol_options *options, struct ol_error *
     page->session = &session;
     page->id = options->arguments[0];
     for (int i = 0; i < SECTION_COUNT; i++)
-        ol_table_init(&page->tables[i], sections[i].columns, sections[i].column_count, false);
+        init_table(page, i);
     class = read_rows(page, reterr);
     if (!class)
         class = history_read(&session, text_of(page->id), page->recorded_at_us, page->ranges,

@@ -5,73 +5,57 @@
 #include "cli/cli.h"
 #include "domain/checkout.h"
 #include "lib/base/ol_clock.h"
+#include "lib/base/ol_text.h"
 #include "lib/program/ol_table.h"
+#include "projections/tables.h"
 #include "verify/session.h"
 
-#define SAGA_SELECT                                                                                \
-    "SELECT order_id, status, saga_state, payment, groups_asked, groups_reserved, "                \
-    "groups_refused, "                                                                             \
-    "groups_released, total_minor, version, recorded_at, deadline, settled_at, reason, "           \
-    "reason_sku, "                                                                                 \
-    "customer_id FROM orderlog.orders "
+/* What is read of an order, by the names of its columns: SAGA_order_id, ... */
+#define SAGA_LIST(X)                                                                               \
+    X(order_id)                                                                                    \
+    X(customer_id)                                                                                 \
+    X(status)                                                                                      \
+    X(saga_state)                                                                                  \
+    X(payment)                                                                                     \
+    X(groups_asked)                                                                                \
+    X(groups_reserved)                                                                             \
+    X(groups_refused)                                                                              \
+    X(groups_released)                                                                             \
+    X(total_minor)                                                                                 \
+    X(version)                                                                                     \
+    X(recorded_at)                                                                                 \
+    X(deadline)                                                                                    \
+    X(settled_at)                                                                                  \
+    X(reason)                                                                                      \
+    X(reason_sku)
 
-#define SAGA_COLUMNS                                                                               \
-    (const struct ol_pg_column[])                                                                  \
-    {                                                                                              \
-        {"order_id", OL_PG_TEXT, OL_PG_NOT_NULL}, {"status", OL_PG_TEXT, OL_PG_NOT_NULL},          \
-            {"saga_state", OL_PG_TEXT, OL_PG_NOT_NULL}, {"payment", OL_PG_INT2, OL_PG_NOT_NULL},   \
-            {"groups_asked", OL_PG_INT8, OL_PG_NOT_NULL},                                          \
-            {"groups_reserved", OL_PG_INT8, OL_PG_NOT_NULL},                                       \
-            {"groups_refused", OL_PG_INT8, OL_PG_NOT_NULL},                                        \
-            {"groups_released", OL_PG_INT8, OL_PG_NOT_NULL},                                       \
-            {"total_minor", OL_PG_INT8, OL_PG_NOT_NULL}, {"version", OL_PG_INT8, OL_PG_NOT_NULL},  \
-            {"recorded_at", OL_PG_TIMESTAMPTZ, OL_PG_NOT_NULL},                                    \
-            {"deadline", OL_PG_TIMESTAMPTZ, OL_PG_NOT_NULL},                                       \
-            {"settled_at", OL_PG_TIMESTAMPTZ, OL_PG_NULLABLE},                                     \
-            {"reason", OL_PG_TEXT, OL_PG_NULLABLE}, {"reason_sku", OL_PG_TEXT, OL_PG_NULLABLE},    \
-            {"customer_id", OL_PG_TEXT, OL_PG_NOT_NULL},                                           \
-        {                                                                                          \
-            0                                                                                      \
-        }                                                                                          \
+#define SAGA_NUMBER(column) SAGA_##column,
+enum { SAGA_LIST(SAGA_NUMBER) SAGA_COUNT };
+
+#define SAGA_COLUMN(column) orders_##column##_at,
+static const int saga_columns[SAGA_COUNT] = {SAGA_LIST(SAGA_COLUMN)};
+
+#define SAGA_OPEN  "saga_state IN ('running', 'undoing', 'stuck')" /* as the index has it */
+#define SAGA_ANY   SAGA_OPEN " ORDER BY recorded_at"
+#define SAGA_STUCK "saga_state = 'stuck' AND " SAGA_ANY
+#define SAGA_ONE   "order_id = $1 COLLATE \"C\""
+
+/* The query, made of the list above: once in a process, whose connection keeps it. */
+static const struct ol_pg_statement *saga_statement(const char *where)
+{
+    static struct ol_pg_column columns[SAGA_COUNT + 1];
+    static char buffer[1024];
+    static struct ol_pg_statement statement = {"sagas", buffer, columns};
+    struct ol_text sql = ol_text_in(buffer, sizeof buffer);
+    for (size_t i = 0; i < SAGA_COUNT; i++) {
+        const struct table_column *column = &tables[TABLE_orders].columns[saga_columns[i]];
+        columns[i] = (struct ol_pg_column){column->name, column_type(column->kind), column->null};
+        ol_text_addf(&sql, "%s%s", i ? ", " : "SELECT ", column->name);
     }
-
-enum {
-    SAGA_ORDER_ID,
-    SAGA_STATUS,
-    SAGA_STATE,
-    SAGA_PAYMENT,
-    SAGA_ASKED,
-    SAGA_RESERVED,
-    SAGA_REFUSED,
-    SAGA_RELEASED,
-    SAGA_TOTAL,
-    SAGA_VERSION,
-    SAGA_RECORDED_AT,
-    SAGA_DEADLINE,
-    SAGA_SETTLED_AT,
-    SAGA_REASON,
-    SAGA_REASON_SKU,
-    SAGA_CUSTOMER_ID,
-};
-
-static const struct ol_pg_statement open_statement = {
-    .name = "saga/open",
-    .sql = SAGA_SELECT "WHERE saga_state IN ('running', 'undoing', 'stuck') ORDER BY recorded_at",
-    .columns = SAGA_COLUMNS,
-};
-
-static const struct ol_pg_statement stuck_statement = {
-    .name = "saga/stuck",
-    .sql = SAGA_SELECT "WHERE saga_state = 'stuck' "
-                       "AND saga_state IN ('running', 'undoing', 'stuck') ORDER BY recorded_at",
-    .columns = SAGA_COLUMNS,
-};
-
-static const struct ol_pg_statement one_statement = {
-    .name = "saga/one",
-    .sql = SAGA_SELECT "WHERE order_id = $1 COLLATE \"C\"",
-    .columns = SAGA_COLUMNS,
-};
+    ol_text_addf(&sql, " FROM orderlog.orders WHERE %s", where);
+    assert(!sql.failed);
+    return &statement;
+}
 
 static struct text text_at(const struct ol_pg_rows *rows, int row, int column)
 {
@@ -83,15 +67,15 @@ static struct text text_at(const struct ol_pg_rows *rows, int row, int column)
 static struct order order_at(const struct ol_pg_rows *rows, int row)
 {
     return (struct order){
-        .version = ol_pg_int64(rows, row, SAGA_VERSION),
-        .status = order_status_by_name(text_at(rows, row, SAGA_STATUS)),
-        .saga_state = saga_state_by_name(text_at(rows, row, SAGA_STATE)),
-        .payment = (enum order_payment)ol_pg_int16(rows, row, SAGA_PAYMENT),
-        .groups_asked = (uint64_t)ol_pg_int64(rows, row, SAGA_ASKED),
-        .groups_reserved = (uint64_t)ol_pg_int64(rows, row, SAGA_RESERVED),
-        .groups_refused = (uint64_t)ol_pg_int64(rows, row, SAGA_REFUSED),
-        .groups_released = (uint64_t)ol_pg_int64(rows, row, SAGA_RELEASED),
-        .total_minor = ol_pg_int64(rows, row, SAGA_TOTAL),
+        .version = ol_pg_int64(rows, row, SAGA_version),
+        .status = order_status_by_name(text_at(rows, row, SAGA_status)),
+        .saga_state = saga_state_by_name(text_at(rows, row, SAGA_saga_state)),
+        .payment = (enum order_payment)ol_pg_int16(rows, row, SAGA_payment),
+        .groups_asked = (uint64_t)ol_pg_int64(rows, row, SAGA_groups_asked),
+        .groups_reserved = (uint64_t)ol_pg_int64(rows, row, SAGA_groups_reserved),
+        .groups_refused = (uint64_t)ol_pg_int64(rows, row, SAGA_groups_refused),
+        .groups_released = (uint64_t)ol_pg_int64(rows, row, SAGA_groups_released),
+        .total_minor = ol_pg_int64(rows, row, SAGA_total_minor),
     };
 }
 
@@ -127,10 +111,10 @@ static void add_waits(struct ol_table *table, const struct order *order)
 
 static void add_age(struct ol_table *table, const struct ol_pg_rows *rows, int row)
 {
-    int64_t end_us = ol_pg_is_null(rows, row, SAGA_SETTLED_AT)
+    int64_t end_us = ol_pg_is_null(rows, row, SAGA_settled_at)
                          ? ol_clock_wall_us()
-                         : ol_pg_us(rows, row, SAGA_SETTLED_AT);
-    int64_t age_us = end_us - ol_pg_us(rows, row, SAGA_RECORDED_AT);
+                         : ol_pg_us(rows, row, SAGA_settled_at);
+    int64_t age_us = end_us - ol_pg_us(rows, row, SAGA_recorded_at);
     ol_table_addf(table, "%.1f", age_us > 0 ? (double)age_us / 1e6 : 0.0);
 }
 
@@ -139,7 +123,7 @@ static void add_next(struct ol_table *table, const struct ol_pg_rows *rows, int 
                      const struct order *order)
 {
     if (order_is_open(order))
-        ol_table_time(table, ol_pg_us(rows, row, SAGA_DEADLINE));
+        ol_table_time(table, ol_pg_us(rows, row, SAGA_deadline));
     else
         ol_table_null(table);
 }
@@ -172,17 +156,17 @@ enum ol_class saga_list_run(const struct ol_options *options, struct ol_error *r
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     OL_AUTO(ol_table) struct ol_table table;
     ol_table_init(&table, list_columns, sizeof list_columns / sizeof *list_columns, options->json);
-    class = ol_pg_exec(session.db, options->stuck ? &stuck_statement : &open_statement, NULL, &rows,
-                       reterr);
+    class = ol_pg_exec(session.db, saga_statement(options->stuck ? SAGA_STUCK : SAGA_ANY), NULL,
+                       &rows, reterr);
     for (int row = 0; row < rows.count && !class; row++) {
         struct order order = order_at(&rows, row);
-        add_nullable(&table, &rows, row, SAGA_ORDER_ID);
-        add_nullable(&table, &rows, row, SAGA_STATE);
-        add_nullable(&table, &rows, row, SAGA_STATUS);
+        add_nullable(&table, &rows, row, SAGA_order_id);
+        add_nullable(&table, &rows, row, SAGA_saga_state);
+        add_nullable(&table, &rows, row, SAGA_status);
         ol_table_text(&table, step_of(&order));
         add_age(&table, &rows, row);
         add_waits(&table, &order);
-        add_nullable(&table, &rows, row, SAGA_REASON);
+        add_nullable(&table, &rows, row, SAGA_reason);
         add_next(&table, &rows, row, &order);
     }
     if (class)
@@ -224,21 +208,21 @@ static void add_show_row(struct ol_table *table, const struct ol_pg_rows *rows)
         [ORDER_PAYMENT_VOID_ASKED] = "asked back", [ORDER_PAYMENT_GIVEN_BACK] = "given back",
     };
     struct order order = order_at(rows, 0);
-    add_nullable(table, rows, 0, SAGA_ORDER_ID);
-    add_nullable(table, rows, 0, SAGA_CUSTOMER_ID);
-    add_nullable(table, rows, 0, SAGA_STATE);
-    add_nullable(table, rows, 0, SAGA_STATUS);
+    add_nullable(table, rows, 0, SAGA_order_id);
+    add_nullable(table, rows, 0, SAGA_customer_id);
+    add_nullable(table, rows, 0, SAGA_saga_state);
+    add_nullable(table, rows, 0, SAGA_status);
     ol_table_text(table, step_of(&order));
     add_waits(table, &order);
     add_age(table, rows, 0);
-    ol_table_time(table, ol_pg_us(rows, 0, SAGA_RECORDED_AT));
-    ol_table_time(table, ol_pg_us(rows, 0, SAGA_DEADLINE));
+    ol_table_time(table, ol_pg_us(rows, 0, SAGA_recorded_at));
+    ol_table_time(table, ol_pg_us(rows, 0, SAGA_deadline));
     add_next(table, rows, 0, &order);
-    ol_table_time(table, ol_pg_is_null(rows, 0, SAGA_SETTLED_AT)
+    ol_table_time(table, ol_pg_is_null(rows, 0, SAGA_settled_at)
                              ? TIME_NONE
-                             : ol_pg_us(rows, 0, SAGA_SETTLED_AT));
-    add_nullable(table, rows, 0, SAGA_REASON);
-    add_nullable(table, rows, 0, SAGA_REASON_SKU);
+                             : ol_pg_us(rows, 0, SAGA_settled_at));
+    add_nullable(table, rows, 0, SAGA_reason);
+    add_nullable(table, rows, 0, SAGA_reason_sku);
     add_groups(table, order.groups_asked);
     add_groups(table, order.groups_reserved);
     add_groups(table, order.groups_refused);
@@ -259,7 +243,7 @@ enum ol_class saga_show_run(const struct ol_options *options, struct ol_error *r
     const char *id = options->arguments[0];
     ol_pg_param_text(&params, id, strlen(id));
     ol_table_init(&table, show_columns, sizeof show_columns / sizeof *show_columns, options->json);
-    class = ol_pg_exec(session.db, &one_statement, &params, &rows, reterr);
+    class = ol_pg_exec(session.db, saga_statement(SAGA_ONE), &params, &rows, reterr);
     if (class)
         return class;
     if (rows.count == 0)

@@ -21,7 +21,8 @@ _Static_assert(BATCH_DECODED_BYTES + CODEC_ARENA_BYTES <= BATCH_ARENA_BYTES * 3 
 bool batch_init(struct batch *batch, enum context context, struct batch_limits limits,
                 const struct batch_topics *topics)
 {
-    *batch = (struct batch){.context = context, .limits = limits, .topics = topics};
+    *batch = (struct batch){
+        .context = context, .limits = limits, .topics = topics, .misfit.partition = -1};
     ol_arena_init(&batch->arena, BATCH_BLOCK_BYTES, BATCH_ARENA_BYTES);
     batch->messages = calloc(limits.inputs, sizeof *batch->messages);
     batch->inputs = calloc(limits.inputs, sizeof *batch->inputs);
@@ -51,6 +52,8 @@ void batch_clear(struct batch *batch)
     batch->events = batch->steps = 0;
     batch->dead_steps = 0;
     batch->total = (struct receipt){0};
+    batch->closes_gap = false;
+    batch->misfit = (struct batch_misfit){.partition = -1};
 }
 
 bool batch_full(const struct batch *batch)
@@ -62,7 +65,7 @@ bool batch_full(const struct batch *batch)
 
 bool batch_empty(const struct batch *batch)
 {
-    return batch->decided == 0 && batch->record_count == 0;
+    return batch->decided == 0 && batch->record_count == 0 && !batch->closes_gap;
 }
 
 /* ---- inputs ---- */
@@ -93,14 +96,57 @@ static void set_trace(struct core_input *input, const struct ol_message *message
             (struct text){header.value, (uint32_t)header.value_bytes};
 }
 
+/* "o.orders.commands.v1/3/17", a header's value. */
+#define PASSED_ON_BYTES (TOPIC_NAME_BYTES_MAX + 40)
+
+/* What the command takes of the topic once it has that header too. */
+static size_t passed_on_bytes(const struct core_input *input, const struct ol_message *message)
+{
+    const struct ol_record record = {.key_bytes = command_aggregate(&input->command).bytes,
+                                     .value_bytes = message->value_bytes};
+    const struct ol_header mark = {.name = PASSED_ON_HEADER, .value_bytes = PASSED_ON_BYTES};
+    size_t bytes = ol_record_bytes(&record) + ol_headers_bytes(&mark, 1);
+    struct ol_header header;
+    for (size_t i = 0; ol_message_header(message, i, &header); i++)
+        bytes += ol_headers_bytes(&header, 1);
+    return bytes;
+}
+
+static bool is_above(size_t bytes, const struct batch_topic *topic)
+{
+    return topic->bytes_max && bytes > topic->bytes_max;
+}
+
 /* Few commands are on the wrong partition. */
-static bool was_passed_on(const struct core_input *input, const struct ol_message *message,
-                          int32_t partitions)
+static void look_where_it_lies(const struct batch *batch, struct core_input *input,
+                               const struct ol_message *message, int32_t partitions)
 {
     struct ol_header header;
-    return input->kind == INPUT_COMMAND &&
-           partition_of(command_aggregate(&input->command), partitions) != input->partition &&
-           ol_message_header_named(message, PASSED_ON_HEADER, &header);
+    if (input->kind != INPUT_COMMAND ||
+        partition_of(command_aggregate(&input->command), partitions) == input->partition)
+        return;
+    input->passed_on = ol_message_header_named(message, PASSED_ON_HEADER, &header);
+    input->fills_topic = is_above(passed_on_bytes(input, message), &batch->topics->commands_are);
+}
+
+/* False: the arena is spent. */
+static bool look_what_follows(struct batch *batch, struct core_input *input,
+                              const struct ol_message *message)
+{
+    const struct batch_topic *least = &batch->topics->least;
+    if (input->kind != INPUT_COMMAND)
+        return true;
+    size_t lines = batch->context == CONTEXT_ORDERS ? input->command.order.line_count : 0;
+    size_t bytes = message->value_bytes + BATCH_GROWTH_BYTES + lines * BATCH_GROWTH_LINE_BYTES;
+    char text[DEAD_LETTER_REASON_BYTES];
+    if (!is_above(bytes, least))
+        return true;
+    snprintf(text, sizeof text,
+             "what may become of the command has up to %zu bytes, and topic %s takes %zu "
+             "(max.message.bytes)",
+             bytes, least->name, least->bytes_max);
+    input->outgrows = ol_arena_copy(&batch->arena, text, strlen(text));
+    return input->outgrows != NULL;
 }
 
 bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,
@@ -125,7 +171,9 @@ bool batch_take(struct batch *batch, struct ol_message *message, enum cause_sour
     if ((class && class != OL_POISON) || (class == OL_POISON && !input->reason))
         return false;
     set_trace(input, message);
-    input->passed_on = was_passed_on(input, message, partitions);
+    look_where_it_lies(batch, input, message, partitions);
+    if (!look_what_follows(batch, input, message))
+        return false;
     *kept = *message;
     batch->input_bytes += message->value_bytes + message->key_bytes;
     batch->count++;
@@ -134,8 +182,28 @@ bool batch_take(struct batch *batch, struct ol_message *message, enum cause_sour
 
 /* ---- records ---- */
 
+static const struct batch_topic *topic_of(const struct batch_topics *topics, int32_t number)
+{
+    if (number == topics->commands)
+        return &topics->commands_are;
+    if (number == topics->events)
+        return &topics->events_are;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        if (number == topics->steps[i])
+            return &topics->steps_are[i];
+    domain_assert(number == topics->dead_letters);
+    return &topics->dead_letters_are;
+}
+
 static bool add_record(struct batch *batch, const struct ol_record *record)
 {
+    const struct batch_topic *topic = topic_of(batch->topics, record->topic);
+    size_t bytes = ol_record_bytes(record);
+    if (is_above(bytes, topic)) {
+        batch->misfit =
+            (struct batch_misfit){record->partition, topic->name, bytes, topic->bytes_max};
+        return false;
+    }
     if (batch->record_count == batch->record_capacity) {
         size_t capacity = batch->record_capacity ? 2 * batch->record_capacity : 4096;
         struct ol_record *records = realloc(batch->records, capacity * sizeof *records);
@@ -209,7 +277,7 @@ static bool sink_pass_on(void *self, int32_t partition, const struct core_input 
 {
     struct batch *batch = self;
     const struct ol_message *message = input->record;
-    char from[TOPIC_NAME_BYTES_MAX + 40];
+    char from[PASSED_ON_BYTES];
     snprintf(from, sizeof from, "%s/%d/%lld", batch->topics->input_names[0], message->partition,
              (long long)message->offset);
 

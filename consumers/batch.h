@@ -18,11 +18,33 @@
 #define BATCH_INPUT_BYTES (4 * 1024 * 1024) /* no more is taken above this */
 #define BATCH_BLOCK_BYTES (256 * 1024)
 
+/* What may become of a command is larger than that by so much at most: ids, and what each of an order's
+ * lines gets in an event. */
+#define BATCH_GROWTH_BYTES      2048
+#define BATCH_GROWTH_LINE_BYTES 24 /* more for each line of an order */
+
+/* A topic, and what it takes of a record (ol_record_bytes()); 0: anything. */
+struct batch_topic {
+    const char *name;
+    size_t bytes_max;
+};
+
 /* Numbers of the producer's topics, the same for both producers of a loop. */
 struct batch_topics {
     int32_t commands, events, dead_letters;
     int32_t steps[CONTEXT_COUNT];
     const char *input_names[2]; /* of the commands and the steps topic, for headers */
+    struct batch_topic commands_are, events_are, dead_letters_are, steps_are[CONTEXT_COUNT];
+    /* Of all topics that a command leads to records on, of an order's other contexts' too: the one that
+     * takes least. */
+    struct batch_topic least;
+};
+
+/* A record that its topic does not take, because of which the batch failed. */
+struct batch_misfit {
+    int32_t partition; /* of the record; -1: there is none */
+    const char *topic;
+    size_t bytes, bytes_max;
 };
 
 struct batch_limits {
@@ -46,6 +68,8 @@ struct batch {
     size_t offset_count;
     uint64_t receipts[PARTITIONS_MAX]; /* digests (ol_hash_record) of those that were written */
     struct receipt total;
+    bool closes_gap; /* of a partition: something to commit, even without records yet */
+    struct batch_misfit misfit;
 };
 
 /* False: out of memory. */
@@ -59,7 +83,7 @@ void batch_clear(struct batch *batch);
 /* Nothing more should be taken: a limit is reached. */
 bool batch_full(const struct batch *batch);
 
-/* Nothing to commit: neither inputs nor timeouts. */
+/* Nothing to commit: neither inputs nor timeouts nor a gap. */
 bool batch_empty(const struct batch *batch);
 
 /* Adds a message (the batch owns it from here) and decodes it into the next input; a command gets
@@ -69,7 +93,8 @@ bool batch_empty(const struct batch *batch);
 bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,
                 int32_t partitions);
 
-/* The sink that turns the core's messages into records; valid as long as the batch. */
+/* The sink that turns the core's messages into records; valid as long as the batch. It fails, with a
+ * misfit, at one that its topic does not take. */
 struct core_sink batch_sink(struct batch *batch);
 
 #endif

@@ -61,7 +61,7 @@ static struct core_partition *owned_partition(struct core *core, int32_t partiti
 /* The next batch begins where the last one ended. */
 static void receipt_open(struct core_partition *partition)
 {
-    partition->touched = false;
+    partition->touched = partition->has_gap = false;
     partition->inputs = 0;
     partition->open = (struct receipt){
         .commands_first = partition->last.commands_next,
@@ -77,9 +77,14 @@ void core_partition_begin(struct core *core, int32_t partition, const struct rec
     domain_assert(!core->partitions[partition].owned);
     static const struct receipt unknown = {
         .commands_first = -1, .commands_next = -1, .steps_first = -1, .steps_next = -1};
-    core->partitions[partition] =
-        (struct core_partition){.owned = true, .last = receipt ? *receipt : unknown};
+    core->partitions[partition] = (struct core_partition){
+        .owned = true, .last = receipt ? *receipt : unknown, .recorded_at_us = TIME_NONE};
     receipt_open(&core->partitions[partition]);
+}
+
+void core_partition_recorded(struct core *core, int32_t partition, int64_t recorded_at_us)
+{
+    owned_partition(core, partition)->recorded_at_us = recorded_at_us;
 }
 
 void core_partition_bootstrap(struct core *core, int32_t partition, int64_t commands_next,
@@ -153,6 +158,7 @@ static enum ol_class replay_receipt(struct core *core, const struct receipt *rec
 enum ol_class core_replay(struct core *core, const struct event_message *event, int32_t partition,
                           int64_t offset, struct ol_error *reterr)
 {
+    owned_partition(core, partition)->recorded_at_us = event->recorded_at_us;
     if (event->body == EVENT_BODY_RECEIPT)
         return replay_receipt(core, &event->receipt, partition, offset, reterr);
     if (!overlay_apply(core->overlay, event, partition, offset))
@@ -191,11 +197,11 @@ static bool pass_on(struct input_run *run, int32_t partition)
                                       "the command was passed on once and is on the wrong "
                                       "partition again; was the partition count changed?");
     }
-    if (run->input->command.refused.code == REFUSED_MESSAGE_TOO_LARGE) {
-        input_run_receipt(run)->dead_lettered++; /* with one header more it may fit no topic */
+    if (run->input->command.refused.code == REFUSED_MESSAGE_TOO_LARGE || run->input->fills_topic) {
+        input_run_receipt(run)->dead_lettered++;
         return run->sink->dead_letter(run->sink->self, run->input, "MISROUTED_TOO_LARGE",
-                                      "the command is on the wrong partition and larger than a "
-                                      "message may be");
+                                      "the command is on the wrong partition and too large to be "
+                                      "passed on: a header would be added that says from where");
     }
     input_run_receipt(run)->passed_on++;
     return run->sink->pass_on(run->sink->self, partition, run->input);
@@ -221,6 +227,11 @@ static bool run_command(struct input_run *run)
         return input_run_repeat(run, command, first);
     if (command->refused.code != ACCEPTED)
         return input_run_reject(run, command, &command->refused);
+    if (run->input->outgrows) {
+        input_run_receipt(run)->dead_lettered++;
+        return run->sink->dead_letter(run->sink->self, run->input, "OUTGROWS_TOPIC",
+                                      run->input->outgrows);
+    }
     return context_rules[core->settings.context].command(run, command);
 }
 
@@ -308,6 +319,22 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
     return true;
 }
 
+bool core_close_gap(struct core *core, int32_t number, int64_t commands_next, int64_t steps_next,
+                    int64_t now_us)
+{
+    struct core_partition *partition = owned_partition(core, number);
+    struct receipt *open = &partition->open;
+    domain_assert(commands_next >= open->commands_next && steps_next >= open->steps_next);
+    if (commands_next == open->commands_next && steps_next == open->steps_next)
+        return false;
+    open->commands_next = commands_next;
+    open->steps_next = steps_next;
+    partition->touched = partition->has_gap = true;
+    if (partition->recorded_at_us == TIME_NONE)
+        partition->recorded_at_us = now_us;
+    return true;
+}
+
 static void receipt_add(struct receipt *total, const struct receipt *receipt)
 {
     total->decided += receipt->decided;
@@ -342,7 +369,7 @@ bool core_close(struct core *core, const struct core_sink *sink, struct core_off
         struct core_partition *partition = &core->partitions[i];
         if (!partition->owned || !partition->touched)
             continue;
-        if (partition->inputs) {
+        if (partition->inputs || partition->has_gap) {
             receipt_add(ret_total, &partition->open);
             if (!write_receipt(core, i, sink))
                 return false;

@@ -31,10 +31,12 @@ struct core_input {
     enum cause_source source;
     int32_t partition;
     int64_t offset;
-    int64_t at_us;      /* the broker's time: 'now' */
-    bool passed_on;     /* carries the header of a command that was passed on once */
-    const void *record; /* the shell's own: what pass_on and dead_letter need */
-    const char *reason; /* UNREADABLE: a sentence */
+    int64_t at_us;        /* the broker's time: 'now' */
+    bool passed_on;       /* carries the header of a command that was passed on once */
+    bool fills_topic;     /* with the header of one that is passed on its topic does not take it */
+    const void *record;   /* the shell's own: what pass_on and dead_letter need */
+    const char *reason;   /* UNREADABLE: a sentence */
+    const char *outgrows; /* a sentence, if a topic does not take what may follow; NULL: all fits */
     union {
         struct command command;
         struct step_message step;
@@ -88,6 +90,9 @@ void core_partition_begin(struct core *core, int32_t partition, const struct rec
 void core_partition_bootstrap(struct core *core, int32_t partition, int64_t commands_next,
                               int64_t steps_next);
 
+/* The time that the last event of the partition says, which the projection knows. */
+void core_partition_recorded(struct core *core, int32_t partition, int64_t recorded_at_us);
+
 /* An open saga that the projection knows; replay then folds newer events on top. */
 bool core_deadline(struct core *core, int32_t partition, struct text order_id, int64_t deadline_us);
 
@@ -130,8 +135,16 @@ bool core_run(struct core *core, const struct core_input *input, struct ol_arena
 bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,
                            struct ol_arena *arena, const struct core_sink *sink, size_t *ret_count);
 
-/* Ends the batch: a receipt for each partition that had inputs, and where to go on for each that
- * had inputs or timeouts. ret_offsets has room for PARTITIONS_MAX. *ret_total sums the receipts'
+/*
+ * The partition's inputs are read up to here, and between its last input and here there is nothing for
+ * us: markers, aborted records. The batch takes the offsets over with a receipt that counts nothing and
+ * repeats the time of the last event; `now_us` where there is none. False: there is no such gap.
+ */
+bool core_close_gap(struct core *core, int32_t partition, int64_t commands_next, int64_t steps_next,
+                    int64_t now_us);
+
+/* Ends the batch: a receipt for each partition that had inputs or a gap, and where to go on for each that
+ * had inputs, a gap or timeouts. ret_offsets has room for PARTITIONS_MAX. *ret_total sums the receipts'
  * counts, for metrics. */
 bool core_close(struct core *core, const struct core_sink *sink, struct core_offset *ret_offsets,
                 size_t *ret_count, struct receipt *ret_total);

@@ -17,11 +17,11 @@
 
 /* What one partition's open batch has taken so far. */
 struct core_partition {
-    bool owned, touched;
+    bool owned, touched, has_gap; /* has_gap: it is closed by this batch */
     uint32_t inputs;
     struct receipt last; /* of the batch before, or of the take-over */
     struct receipt open;
-    int64_t recorded_at_us; /* of its last input */
+    int64_t recorded_at_us; /* of its last input or event; TIME_NONE: none is known */
 };
 
 struct core {

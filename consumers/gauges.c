@@ -1,6 +1,7 @@
 #include "consumers/gauges.h"
 
 #include "lib/base/ol_clock.h"
+#include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
 
 #include <pthread.h>
@@ -8,17 +9,27 @@
 
 #define EVERY_MS     5000
 #define TIMEOUT_MS   3000
+#define HELD_US      (INT64_C(10) * 1000000) /* a transaction open for longer is somebody's to look at */
+#define STREAMS      3                       /* commands, steps, events */
 #define STATEMENT_MS 5000 /* a database that stands still must not hold the end of a role up */
+
+/* The last stable offset of a partition while it stands still below the high watermark. */
+struct hold {
+    int64_t offset, since_us;  /* since_us 0: it does not */
+    _Atomic int64_t long_held; /* the offset, once that is HELD_US ago; -1: no */
+};
 
 struct gauges {
     pthread_t thread;
     struct loop *loops[CONTEXT_COUNT];
     size_t count;
     const struct ol_options *options;
+    const char *brokers;
     struct ol_admin *admin;
     struct ol_reader *reader; /* read_committed: its end is the last stable offset */
     struct ol_pg *db;
     _Atomic bool kafka_away, postgres_away; /* when last asked */
+    struct hold holds[CONTEXT_COUNT][STREAMS][PARTITIONS_MAX];
 };
 
 static const struct ol_pg_column saga_columns[] = {
@@ -62,12 +73,40 @@ static bool ends(struct gauges *gauges, const char *topic, int32_t partition, in
                           ret_high, &error);
 }
 
-static const enum stream streams[] = {STREAM_COMMANDS, STREAM_STEPS, STREAM_EVENTS};
+static const enum stream streams[STREAMS] = {STREAM_COMMANDS, STREAM_STEPS, STREAM_EVENTS};
+
+static void forget_hold(struct hold *hold)
+{
+    hold->since_us = 0;
+    atomic_store(&hold->long_held, -1);
+}
+
+/* Transactions come and go all the time: one that stays holds back whatever is acknowledged behind. */
+static void note_hold(struct gauges *gauges, struct hold *hold, const char *topic,
+                      int32_t partition, int64_t stable, int64_t high)
+{
+    int64_t now_us = ol_clock_monotonic_us();
+    if (stable >= high || hold->offset != stable || !hold->since_us) {
+        forget_hold(hold);
+        hold->offset = stable;
+        hold->since_us = stable < high ? now_us : 0;
+        return;
+    }
+    if (now_us - hold->since_us < HELD_US || atomic_load(&hold->long_held) >= 0)
+        return;
+    const struct ol_offset place = {topic, partition, stable};
+    OL_AUTO(ol_text) struct ol_text text = {0};
+    ol_kafka_tell_open(&text, gauges->brokers, &place);
+    ol_log(OL_LOG_WARN, "worker", "records are held back", ol_kv("topic", topic),
+           ol_kv("partition", partition), ol_kv("offset", stable),
+           ol_kv("reason", ol_text_string(&text)));
+    atomic_store(&hold->long_held, stable);
+}
 
 /* False: the broker does not answer. */
 static bool look_at_partition(struct gauges *gauges, struct loop *loop, int32_t partition)
 {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < STREAMS; i++) {
         const char *topic = loop->topics[streams[i]].text;
         int64_t stable, high;
         if (ol_run_stopping())
@@ -76,6 +115,8 @@ static bool look_at_partition(struct gauges *gauges, struct loop *loop, int32_t 
             return false;
         ol_series_set(ol_metrics_partition(OL_METRIC_STABLE_OFFSET_LAG, topic, partition),
                       high > stable ? high - stable : 0);
+        note_hold(gauges, &gauges->holds[loop->context][i][partition], topic, partition, stable,
+                  high);
         if (streams[i] != STREAM_EVENTS) /* the projector's */
             set_lag(loop, i, topic, partition, stable);
     }
@@ -95,8 +136,10 @@ static void look_at_kafka(struct gauges *gauges)
             if (owned >> p & 1)
                 answers = answers && look_at_partition(gauges, loop, p);
             else
-                for (int j = 0; j < 3; j++)
+                for (int j = 0; j < STREAMS; j++) {
                     hide_partition(loop->topics[streams[j]].text, p);
+                    forget_hold(&gauges->holds[loop->context][j][p]);
+                }
         }
     }
     atomic_store(&gauges->kafka_away, !answers);
@@ -110,7 +153,9 @@ static bool read_sagas(struct gauges *gauges)
     const struct ol_pg_options options = {.dsn = gauges->options->pg_dsn,
                                           .application_name = "orderlog-gauges",
                                           .statement_timeout_ms = STATEMENT_MS,
-                                          .read_only = true};
+                                          .read_only = true,
+                                          .primary = true,
+                                          .pooled = ol_options_pooled(gauges->options)};
     if (!gauges->db && ol_pg_open(&options, &gauges->db, &error))
         return false;
     if (!ol_pg_usable(gauges->db) && ol_pg_reconnect(gauges->db, &error))
@@ -148,6 +193,17 @@ void gauges_reasons(struct gauges *gauges, struct ol_http_reasons *reasons)
         ol_http_reason(reasons, "Kafka does not answer");
     if (atomic_load(&gauges->postgres_away))
         ol_http_reason(reasons, "PostgreSQL does not answer");
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int j = 0; j < STREAMS; j++)
+            for (int32_t p = 0; p < PARTITIONS_MAX; p++) {
+                int64_t offset = atomic_load(&gauges->holds[i][j][p].long_held);
+                if (offset >= 0)
+                    ol_http_reason(reasons,
+                                   "%s %s partition %d is held back from offset %lld on by an open "
+                                   "transaction",
+                                   context_name((enum context)i), stream_name(streams[j]), p,
+                                   (long long)offset);
+            }
 }
 
 enum ol_class gauges_start(struct gauges **ret_gauges, struct loop *const *loops, size_t count,
@@ -160,6 +216,11 @@ enum ol_class gauges_start(struct gauges **ret_gauges, struct loop *const *loops
     gauges->count = count;
     gauges->options = options;
     gauges->admin = admin;
+    gauges->brokers = kafka->brokers;
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int j = 0; j < STREAMS; j++)
+            for (int32_t p = 0; p < PARTITIONS_MAX; p++)
+                forget_hold(&gauges->holds[i][j][p]);
     for (size_t i = 0; i < count; i++)
         gauges->loops[i] = loops[i];
     enum ol_class class = ol_reader_open(kafka, OL_READ_COMMITTED, 1, &gauges->reader, reterr);

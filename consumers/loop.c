@@ -11,6 +11,7 @@
 
 #define IDLE_WAIT_MS        500
 #define CLOSE_MS            5000
+#define LEAVE_ASK_MS        1000           /* is the broker there, for a last commit? */
 #define PROJECTION_STALE_US INT64_C(50000) /* ask again when memory is short */
 #define OVERLAY_WAIT_MS     10
 #define TIMEOUTS_EVERY_US   INT64_C(100000)
@@ -73,8 +74,10 @@ static void name_topics(struct loop *loop)
     const char *prefix = loop->options->topic_prefix;
     for (int i = 0; i < STREAM_COUNT; i++)
         loop->topics[i] = topic_name(prefix, loop->context, (enum stream)i);
-    for (int i = 0; i < CONTEXT_COUNT; i++)
+    for (int i = 0; i < CONTEXT_COUNT; i++) {
         loop->step_topics[i] = topic_name(prefix, (enum context)i, STREAM_STEPS);
+        loop->event_topics[i] = topic_name(prefix, (enum context)i, STREAM_EVENTS);
+    }
     loop->group = worker_group_name(prefix, loop->context);
     loop->numbers.input_names[0] = loop->topics[STREAM_COMMANDS].text;
     loop->numbers.input_names[1] = loop->topics[STREAM_STEPS].text;
@@ -128,8 +131,11 @@ static enum ol_class open_database(struct loop *loop, struct ol_error *reterr)
     char name[64];
     snprintf(name, sizeof name, CLIENT_ID, context_name(loop->context),
              (long long)loop->options->slot);
-    const struct ol_pg_options options = {
-        .dsn = loop->options->pg_dsn, .application_name = name, .read_only = true};
+    const struct ol_pg_options options = {.dsn = loop->options->pg_dsn,
+                                          .application_name = name,
+                                          .read_only = true,
+                                          .primary = true,
+                                          .pooled = ol_options_pooled(loop->options)};
     enum ol_class class = ol_pg_open(&options, &loop->db, reterr);
     if (class)
         return class;
@@ -200,6 +206,18 @@ void loop_disown(struct loop *loop)
     for (int32_t i = 0; i < loop->partitions; i++)
         ol_series_hide(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
                                             loop->topics[STREAM_COMMANDS].text, i));
+}
+
+void loop_halt(struct loop *loop, int32_t partition, const char *topic, const char *reason)
+{
+    loop->halted |= UINT64_C(1) << partition;
+    atomic_store(&loop->halted_now, loop->halted);
+    ol_series_set(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
+                                       loop->topics[STREAM_COMMANDS].text, partition),
+                  1);
+    ol_log(OL_LOG_ERROR, "worker", "partition halted",
+           ol_kv("context", context_name(loop->context)), ol_kv("topic", topic),
+           ol_kv("partition", partition), ol_kv("reason", reason));
 }
 
 /* All that a life has opened. for_good: the group learns that we leave; else the slot comes back
@@ -319,6 +337,65 @@ static void take_by_time(struct loop *loop, struct ol_inbox *inboxes, size_t cou
     }
 }
 
+/* What is gone may have been read by the next owner: we slept, and the group has not told us yet. Its
+ * offsets do. */
+static enum ol_class confirm_owned(struct loop *loop, int32_t partition, struct ol_error *reterr)
+{
+    struct ol_offset places[2] = {{loop->topics[STREAM_COMMANDS].text, partition, -1},
+                                  {loop->topics[STREAM_STEPS].text, partition, -1}};
+    enum ol_class class = loop_finish_commit(loop, reterr);
+    if (!class)
+        class = ol_consumer_committed(loop->consumer, places, 2, (int)loop->options->timeout_ms,
+                                      reterr);
+    if (class)
+        return class;
+    const struct loop_receipt *last = &loop->receipts[partition];
+    if (places[0].offset > last->commands_next || places[1].offset > last->steps_next)
+        return ol_fail(reterr, OL_RETRY, "partition %d has another owner, who went on meanwhile",
+                       partition);
+    return OL_OK;
+}
+
+/* What is next is gone or damaged; what was read before stays where it is. */
+static enum ol_class halt_unreadable(struct loop *loop, const struct ol_inbox *broken,
+                                     struct ol_error *reterr)
+{
+    char reason[sizeof broken->error.text + 128];
+    struct ol_inbox *inboxes;
+    size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
+    enum ol_class class = confirm_owned(loop, broken->partition, reterr);
+    if (class)
+        return class;
+    snprintf(reason, sizeof reason,
+             "%s partition %d can't be read from offset %lld on: %s; see docs/runbook.md",
+             broken->topic, broken->partition, (long long)broken->position, broken->error.text);
+    loop_halt(loop, broken->partition, broken->topic, reason);
+    for (size_t i = 0; i < count; i++)
+        inboxes[i].ignored |= inboxes[i].partition == broken->partition;
+    return OL_OK;
+}
+
+/* A record can't be read: its partition halts, once all before it are taken. Anything else that an inbox
+ * says ends this life. */
+static enum ol_class look_at_errors(struct loop *loop, struct ol_error *reterr)
+{
+    struct ol_inbox *inboxes;
+    size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
+    for (size_t i = 0; i < count; i++) {
+        const struct ol_inbox *inbox = &inboxes[i];
+        if (inbox->error.class == OL_OK || inbox->ignored)
+            continue;
+        bool halts = PROTECTED(unread_halts) && inbox->error.class == OL_VIOLATED;
+        if (!halts)
+            return ol_fail(reterr, OL_FATAL, "%s partition %d: %s", inbox->topic, inbox->partition,
+                           inbox->error.text);
+        enum ol_class class = inbox->count ? OL_OK : halt_unreadable(loop, inbox, reterr);
+        if (class)
+            return class;
+    }
+    return OL_OK;
+}
+
 /* Orders take steps first: a step finishes what has begun, so a backlog of commands does not pile
  * up open orders. */
 static enum ol_class take_inputs(struct loop *loop, struct ol_error *reterr)
@@ -333,10 +410,9 @@ static enum ol_class take_inputs(struct loop *loop, struct ol_error *reterr)
     }
     struct ol_inbox *inboxes;
     size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
-    for (size_t i = 0; i < count; i++)
-        if (inboxes[i].error.class != OL_OK && !inboxes[i].ignored)
-            return ol_fail(reterr, OL_FATAL, "%s partition %d: %s", inboxes[i].topic,
-                           inboxes[i].partition, inboxes[i].error.text);
+    enum ol_class class = look_at_errors(loop, reterr);
+    if (class)
+        return class;
     if (loop->context == CONTEXT_ORDERS)
         (void)(take_round_robin(loop, inboxes, count, CAUSE_STEPS) &&
                take_round_robin(loop, inboxes, count, CAUSE_COMMANDS));
@@ -365,6 +441,16 @@ static enum ol_class load_missing(struct loop *loop, struct ol_error *reterr)
     }
 }
 
+/* A record that its topic does not take ends this life once; in the next one its partition halts. */
+static enum ol_class fail_batch(struct loop *loop, const struct core_input *input,
+                                struct ol_error *reterr)
+{
+    bool misfit =
+        input ? loop_note_misfit(loop, input->partition, input->source, input->offset, reterr)
+              : loop_note_misfit(loop, -1, (enum cause_source)0, 0, reterr);
+    return misfit ? OL_VIOLATED : ol_fail(reterr, OL_FATAL, "out of memory for a batch");
+}
+
 static enum ol_class decide(struct loop *loop, struct ol_error *reterr)
 {
     struct batch *batch = loop->building;
@@ -377,7 +463,7 @@ static enum ol_class decide(struct loop *loop, struct ol_error *reterr)
     for (; batch->decided < batch->count; batch->decided++) {
         const struct core_input *input = &batch->inputs[batch->decided];
         if (!core_run(loop->core, input, &batch->arena, &sink))
-            return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
+            return fail_batch(loop, input, reterr);
     }
     return OL_OK;
 }
@@ -407,7 +493,7 @@ static enum ol_class propose_timeouts(struct loop *loop, struct ol_error *reterr
     size_t proposed;
     if (!core_propose_timeouts(loop->core, ol_clock_wall_us(), caught_up(loop), TIMEOUTS_MAX,
                                &batch->arena, &sink, &proposed))
-        return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
+        return fail_batch(loop, NULL, reterr);
     return OL_OK;
 }
 
@@ -428,13 +514,26 @@ static enum ol_class make_room(struct loop *loop, bool *ret_full, struct ol_erro
     return class;
 }
 
+/* When each partition had its last input. */
+static void note_inputs(struct loop *loop, size_t before)
+{
+    const struct batch *batch = loop->building;
+    if (batch->count == before)
+        return;
+    int64_t now_us = ol_clock_monotonic_us();
+    for (size_t i = before; i < batch->count; i++)
+        loop->last_input_us[batch->inputs[i].partition] = now_us;
+}
+
 /* Takes the inputs that are there and fit, and decides them. */
 static enum ol_class fill(struct loop *loop, bool *ret_full, struct ol_error *reterr)
 {
     enum ol_class class = make_room(loop, ret_full, reterr);
     if (class || *ret_full || batch_full(loop->building))
         return class;
+    size_t before = loop->building->count;
     class = take_inputs(loop, reterr);
+    note_inputs(loop, before);
     if (!class)
         class = decide(loop, reterr);
     return class ? class : propose_timeouts(loop, reterr);
@@ -449,7 +548,7 @@ static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
     const struct core_sink sink = batch_sink(batch);
     domain_assert(batch->decided == batch->count); /* what is taken and not decided would be lost */
     if (!core_close(loop->core, &sink, batch->offsets, &batch->offset_count, &batch->total))
-        return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
+        return fail_batch(loop, NULL, reterr);
 
     struct ol_offset offsets[2 * PARTITIONS_MAX];
     for (size_t i = 0; i < batch->offset_count; i++) {
@@ -660,11 +759,29 @@ static enum ol_class fill_and_commit(struct loop *loop, struct ol_error *reterr)
             wait_for_work(loop, full);
         return OL_OK;
     }
+    loop_close_gaps(loop, false);
     if (!batch_empty(loop->building))
         return start_commit(loop, reterr);
     if (!moved)
         wait_for_work(loop, full);
     return OL_OK;
+}
+
+/* What is taken and not committed is the next owner's; its offsets are no gap. A broker that is away is
+ * not waited for. */
+static enum ol_class close_gaps_and_leave(struct loop *loop, struct ol_error *reterr)
+{
+    int64_t end;
+    if (!loop->deciding || loop->news != OL_CONSUMER_NOTHING || loop->held.handle ||
+        loop->building->count > 0 || !batch_empty(loop->building))
+        return OL_OK;
+    loop_close_gaps(loop, true);
+    if (batch_empty(loop->building) ||
+        ol_admin_watermarks(loop->admin, loop->topics[STREAM_EVENTS].text, 0, LEAVE_ASK_MS, NULL,
+                            &end, reterr))
+        return OL_OK;
+    enum ol_class class = start_commit(loop, reterr);
+    return class ? class : loop_finish_commit(loop, reterr);
 }
 
 /* Between an assignment and its loss; returns when stopping or on failure. */
@@ -686,7 +803,8 @@ static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
         if (class)
             return class;
     }
-    return loop_finish_commit(loop, reterr);
+    enum ol_class class = loop_finish_commit(loop, reterr);
+    return class ? class : close_gaps_and_leave(loop, reterr);
 }
 
 static enum ol_class live(struct loop *loop, struct ol_error *reterr)
@@ -696,6 +814,8 @@ static enum ol_class live(struct loop *loop, struct ol_error *reterr)
     loop->building_with = 0;
     loop->did_commit = false;
     enum ol_class class = open_database(loop, reterr);
+    if (!class)
+        class = loop_ask_limits(loop, reterr);
     if (!class)
         class = open_producers(loop, reterr);
     if (!class)

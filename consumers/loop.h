@@ -51,6 +51,13 @@ struct loop_receipt {
     uint64_t digest; /* ol_hash_record() of it, as projection_progress has it */
 };
 
+/* An input that our partition can't get past: what follows from it fits no topic. */
+struct loop_obstacle {
+    enum cause_source source; /* 0: none */
+    int64_t offset;
+    char reason[400];
+};
+
 struct loop {
     const struct ol_options *options;
     enum context context;
@@ -65,7 +72,8 @@ struct loop {
     struct load *load;
     struct core *core;
 
-    struct topic_name topics[STREAM_COUNT], step_topics[CONTEXT_COUNT], group;
+    struct topic_name topics[STREAM_COUNT], group;
+    struct topic_name step_topics[CONTEXT_COUNT], event_topics[CONTEXT_COUNT];
     struct batch_topics numbers;
     struct batch batches[2];
     struct batch *building, *committing; /* committing: NULL while no commit is under way */
@@ -81,7 +89,9 @@ struct loop {
     uint64_t owned, halted;      /* partitions, as bits */
     int64_t projected[PARTITIONS_MAX]; /* the highest progress seen: it never goes back */
     struct loop_receipt receipts[PARTITIONS_MAX];
-    int64_t projection_asked_us, timeouts_asked_us;
+    struct loop_obstacle obstacles[PARTITIONS_MAX]; /* as long as the process */
+    int64_t last_input_us[PARTITIONS_MAX];
+    int64_t projection_asked_us, timeouts_asked_us, gaps_asked_us;
     uint32_t next_inbox; /* where the next round over the inboxes begins */
 
     struct loop_metrics metrics;
@@ -118,6 +128,21 @@ enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr);
 
 /* No partition is ours: forgets the states, and clears what other threads see of partitions. */
 void loop_disown(struct loop *loop);
+
+/* The partition stops, and says so; the others go on. */
+void loop_halt(struct loop *loop, int32_t partition, const char *topic, const char *reason);
+
+/* Asks what each topic takes of a record, before the producers are opened (limits.c). */
+enum ol_class loop_ask_limits(struct loop *loop, struct ol_error *reterr);
+
+/* The batch being built failed at a record that its topic does not take: the partition will halt at
+ * this input (source 0: wherever it is) when it is taken over again. False: it did not. */
+bool loop_note_misfit(struct loop *loop, int32_t partition, enum cause_source source,
+                      int64_t offset, struct ol_error *reterr);
+
+/* Closes gaps behind the last inputs of partitions (core_close_gap()) in the batch being built: of those
+ * that were quiet for long enough, or of all. Only while nothing is being committed (gaps.c). */
+void loop_close_gaps(struct loop *loop, bool all);
 
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
  * (takeover.c). A partition that can't be taken over is halted, loudly, and the others go on.

@@ -19,7 +19,8 @@
  *   3 the projection's progress X, its last event with its digest, its last receipt
  *   4 read that last event again: another digest, or a log that ends before X: halt
  *   5 read X..H, load the rows of what it names, fold what is newer
- *   6 receipts equal committed offsets: start
+ *   6 receipts equal committed offsets
+ *   7 commands and steps begin no later than where the receipts end: start
  */
 
 #define CHUNK_MESSAGES       2000
@@ -32,9 +33,10 @@
 /* What is known of one partition. */
 struct takeover_partition {
     int32_t partition;
-    int64_t committed[2]; /* of commands and steps; -1: none */
-    int64_t first_event;  /* low watermark of the events partition */
-    int64_t events_end;   /* its high watermark, H */
+    int64_t committed[2];                  /* of commands and steps; -1: none */
+    int64_t first_event;                   /* low watermark of the events partition */
+    int64_t events_end;                    /* its high watermark, H */
+    int64_t first_input[2], inputs_end[2]; /* watermarks of commands and steps */
     struct load_progress progress;
     bool digest_checked;
     bool halted;
@@ -47,20 +49,15 @@ struct takeover {
     struct ol_arena arena; /* of a chunk */
 };
 
-/* The partition stops, and says so; the others go on. */
 static void halt(struct takeover *takeover, struct takeover_partition *own, const char *reason)
 {
-    struct loop *loop = takeover->loop;
     own->halted = true;
-    loop->halted |= UINT64_C(1) << own->partition;
-    atomic_store(&loop->halted_now, loop->halted);
-    ol_series_set(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
-                                       loop->topics[STREAM_COMMANDS].text, own->partition),
-                  1);
-    ol_log(OL_LOG_ERROR, "worker", "partition halted",
-           ol_kv("context", context_name(loop->context)),
-           ol_kv("topic", loop->topics[STREAM_EVENTS].text), ol_kv("partition", own->partition),
-           ol_kv("reason", reason));
+    loop_halt(takeover->loop, own->partition, takeover->loop->topics[STREAM_EVENTS].text, reason);
+}
+
+static const char *input_topic(const struct takeover *takeover, int source)
+{
+    return takeover->loop->topics[source == 0 ? STREAM_COMMANDS : STREAM_STEPS].text;
 }
 
 static struct takeover_partition *own_partition(struct takeover *takeover, int32_t partition)
@@ -203,6 +200,7 @@ static enum ol_class ask_projection(struct takeover *takeover, struct ol_error *
         struct takeover_partition *own = &takeover->partitions[i];
         core_partition_begin(loop->core, own->partition,
                              own->progress.has_receipt ? &own->progress.receipt : NULL);
+        core_partition_recorded(loop->core, own->partition, own->progress.last_recorded_us);
         class = check_end(takeover, own, &own->progress, reterr);
         if (class)
             return class;
@@ -446,28 +444,16 @@ static enum ol_class replay(struct takeover *takeover, uint64_t serial, struct o
     return class;
 }
 
-/* A log without any receipt is a new one: inputs begin where their topics begin. The log may still
- * not be empty: a worker that died during its first transaction leaves an aborted one. */
-static enum ol_class bootstrap(struct takeover *takeover, struct takeover_partition *own,
-                               struct ol_error *reterr)
+/* A log without any receipt is a new one: nothing was taken yet. The log may still not be
+ * empty: a worker that died during its first transaction leaves an aborted one. */
+static void bootstrap(struct takeover *takeover, struct takeover_partition *own)
 {
-    struct loop *loop = takeover->loop;
-    if (own->first_event > 0 || own->committed[0] >= 0 || own->committed[1] >= 0) {
+    if (own->first_event > 0 || own->committed[0] >= 0 || own->committed[1] >= 0)
         halt(takeover, own,
              "the group has offsets or the log a beginning, but there is no receipt: the events "
              "topic was cut or made anew; see docs/runbook.md");
-        return OL_OK;
-    }
-    int64_t low[2], high;
-    for (int i = 0; i < 2; i++) {
-        enum ol_class class = ol_admin_watermarks(
-            loop->admin, loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text, own->partition,
-            WATERMARK_TIMEOUT_MS, &low[i], &high, reterr);
-        if (class)
-            return class;
-    }
-    core_partition_bootstrap(loop->core, own->partition, low[0], low[1]);
-    return OL_OK;
+    else
+        core_partition_bootstrap(takeover->loop->core, own->partition, 0, 0);
 }
 
 /* 6. The group's offsets may be missing (they expire in an idle group): the receipts know. */
@@ -482,16 +468,18 @@ static enum ol_class check_receipt(struct takeover *takeover, struct takeover_pa
              "see docs/runbook.md");
         return OL_OK;
     }
-    if (receipt->commands_next < 0)
-        return bootstrap(takeover, own, reterr);
+    if (receipt->commands_next < 0) {
+        bootstrap(takeover, own);
+        return OL_OK;
+    }
     const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
     loop->receipts[own->partition].commands_next = next[0];
     loop->receipts[own->partition].steps_next = next[1];
     for (int i = 0; i < 2; i++) {
         if (own->committed[i] < 0) {
             ol_log(OL_LOG_WARN, "worker", "offset missing in the group, taken from the receipts",
-                   ol_kv("topic", loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text),
-                   ol_kv("partition", own->partition), ol_kv("offset", next[i]));
+                   ol_kv("topic", input_topic(takeover, i)), ol_kv("partition", own->partition),
+                   ol_kv("offset", next[i]));
         } else if (PROTECTED(receipts_checked) && own->committed[i] != next[i]) {
             enum ol_class class = confirm(takeover, own, reterr);
             if (class)
@@ -500,8 +488,7 @@ static enum ol_class check_receipt(struct takeover *takeover, struct takeover_pa
                     "the group has committed offset %lld of %s partition %d, the receipts in the "
                     "event log end at %lld: a transaction was lost or doubled; see "
                     "docs/runbook.md",
-                    (long long)own->committed[i],
-                    loop->topics[i == 0 ? STREAM_COMMANDS : STREAM_STEPS].text, own->partition,
+                    (long long)own->committed[i], input_topic(takeover, i), own->partition,
                     (long long)next[i]);
             halt(takeover, own, reterr->text);
             return OL_OK;
@@ -510,7 +497,125 @@ static enum ol_class check_receipt(struct takeover *takeover, struct takeover_pa
     return OL_OK;
 }
 
-/* Reading starts where the receipts end. */
+static enum ol_class ask_inputs(struct takeover *takeover, struct ol_error *reterr)
+{
+    for (size_t i = 0; i < takeover->count; i++)
+        for (int j = 0; j < 2; j++) {
+            struct takeover_partition *own = &takeover->partitions[i];
+            enum ol_class class = ol_admin_watermarks(
+                takeover->loop->admin, input_topic(takeover, j), own->partition,
+                WATERMARK_TIMEOUT_MS, &own->first_input[j], &own->inputs_end[j], reterr);
+            if (class)
+                return class;
+        }
+    return OL_OK;
+}
+
+struct gap_call {
+    const char *topic;
+    int32_t partition;
+    int64_t from, to;
+    bool acknowledged;
+};
+
+static enum ol_class ask_gap(struct loop *loop, void *argument, struct ol_error *reterr)
+{
+    struct gap_call *call = argument;
+    return load_gap(loop->load, call->topic, call->partition, call->from, call->to,
+                    &call->acknowledged, reterr);
+}
+
+/* Somebody has looked at the loss and wants the partition to go on. The next receipt takes the gap along. */
+static enum ol_class is_acknowledged(struct takeover *takeover,
+                                     const struct takeover_partition *own, int source, int64_t next,
+                                     bool *ret_is, struct ol_error *reterr)
+{
+    struct gap_call call = {.topic = input_topic(takeover, source),
+                            .partition = own->partition,
+                            .from = next,
+                            .to = own->first_input[source]};
+    enum ol_class class = loop_with_database(takeover->loop, ask_gap, &call, reterr);
+    *ret_is = call.acknowledged;
+    if (!class && call.acknowledged)
+        ol_log(OL_LOG_WARN, "worker", "goes on behind an acknowledged gap",
+               ol_kv("topic", call.topic), ol_kv("partition", call.partition),
+               ol_kv("from", call.from), ol_kv("to", call.to));
+    return class;
+}
+
+/* 7. What lay between the last receipt and the beginning is gone: inputs that nobody has taken, or only
+ * what a killed worker left there. Nothing tells. */
+static enum ol_class check_inputs(struct takeover *takeover, struct takeover_partition *own,
+                                  struct ol_error *reterr)
+{
+    struct loop *loop = takeover->loop;
+    const struct receipt *receipt = core_receipt(loop->core, own->partition);
+    const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
+    for (int i = 0; i < 2 && !own->halted; i++) {
+        bool unread = PROTECTED(unread_halts) && next[i] < own->first_input[i];
+        bool acknowledged = false;
+        if (!unread && next[i] <= own->inputs_end[i])
+            continue;
+        enum ol_class class = confirm(takeover, own, reterr);
+        if (!class && unread)
+            class = is_acknowledged(takeover, own, i, next[i], &acknowledged, reterr);
+        if (class)
+            return class;
+        if (acknowledged)
+            continue;
+        if (unread)
+            ol_fail(reterr, OL_VIOLATED,
+                    "%s partition %d begins at offset %lld, but it is taken to %lld only: a "
+                    "retention or somebody's DeleteRecords took what lay between unread; see "
+                    "docs/runbook.md",
+                    input_topic(takeover, i), own->partition, (long long)own->first_input[i],
+                    (long long)next[i]);
+        else
+            ol_fail(reterr, OL_VIOLATED,
+                    "%s partition %d ends at offset %lld, but it is taken to %lld: the log was "
+                    "cut, or the topic was made anew; see docs/runbook.md",
+                    input_topic(takeover, i), own->partition, (long long)own->inputs_end[i],
+                    (long long)next[i]);
+        halt(takeover, own, reterr->text);
+    }
+    return OL_OK;
+}
+
+/* What follows from the next input fits no topic: we have tried once. */
+static void check_obstacle(struct takeover *takeover, struct takeover_partition *own)
+{
+    struct loop *loop = takeover->loop;
+    struct loop_obstacle *obstacle = &loop->obstacles[own->partition];
+    const struct receipt *receipt = core_receipt(loop->core, own->partition);
+    if (!obstacle->source)
+        return;
+    int64_t next =
+        obstacle->source == CAUSE_COMMANDS ? receipt->commands_next : receipt->steps_next;
+    if (next > obstacle->offset)
+        obstacle->source = (enum cause_source)0; /* another owner got past it */
+    else
+        halt(takeover, own, obstacle->reason);
+}
+
+static enum ol_class check(struct takeover *takeover, struct takeover_partition *own,
+                           struct ol_error *reterr)
+{
+    enum ol_class class = OL_OK;
+    if (!own->halted)
+        class = check_receipt(takeover, own, reterr);
+    if (!class && !own->halted)
+        class = check_inputs(takeover, own, reterr);
+    if (!class && !own->halted)
+        check_obstacle(takeover, own);
+    return class;
+}
+
+static int64_t larger(int64_t one, int64_t other)
+{
+    return one > other ? one : other;
+}
+
+/* Reading starts at the receipts' ends; a halted partition's inputs are not read. */
 static enum ol_class start(struct takeover *takeover, struct ol_error *reterr)
 {
     struct loop *loop = takeover->loop;
@@ -521,10 +626,11 @@ static enum ol_class start(struct takeover *takeover, struct ol_error *reterr)
         const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
         for (size_t j = 0; j < 2; j++)
             positions[j * takeover->count + i] = (struct ol_offset){
-                .topic = loop->topics[j == 0 ? STREAM_COMMANDS : STREAM_STEPS].text,
+                .topic = input_topic(takeover, (int)j),
                 .partition = own->partition,
-                .offset = own->halted || next[j] < 0 ? 0 : next[j],
+                .offset = own->halted ? own->inputs_end[j] : larger(next[j], own->first_input[j]),
             };
+        loop->last_input_us[own->partition] = ol_clock_monotonic_us();
     }
     return ol_consumer_assign(loop->consumer, positions, 2 * takeover->count, reterr);
 }
@@ -540,9 +646,10 @@ static enum ol_class take_over_with(struct takeover *takeover, struct ol_error *
         class = ask_projection(takeover, reterr);
     if (!class)
         class = replay(takeover, serial, reterr);
+    if (!class)
+        class = ask_inputs(takeover, reterr);
     for (size_t i = 0; i < takeover->count && !class; i++)
-        if (!takeover->partitions[i].halted)
-            class = check_receipt(takeover, &takeover->partitions[i], reterr);
+        class = check(takeover, &takeover->partitions[i], reterr);
     return class ? class : start(takeover, reterr);
 }
 

@@ -15,8 +15,8 @@ struct worker {
     struct ol_http *http;
     struct gauges *gauges;
     struct loop loops[CONTEXT_COUNT];
-    struct ol_run_thread threads[CONTEXT_COUNT];
-    size_t count; /* of loops */
+    struct ol_run_thread threads[CONTEXT_COUNT + 1]; /* the last watches the slot */
+    size_t count;                                    /* of loops */
 };
 
 static enum ol_class context_by_name(const char *name, enum context *ret_context,
@@ -84,7 +84,8 @@ static enum ol_class start_threads(struct worker *worker, struct ol_error *reter
         if (class)
             return class;
     }
-    return OL_OK;
+    return ol_run_thread_start(&worker->threads[CONTEXT_COUNT], ol_slot_watch,
+                               worker->installation.slot, reterr);
 }
 
 static enum ol_class start_gauges(struct worker *worker, struct ol_error *reterr)
@@ -118,7 +119,7 @@ static enum ol_class work(struct worker *worker, struct ol_error *reterr)
     class = start_threads(worker, reterr);
     if (class)
         ol_run_stop();
-    return ol_run_threads_join(worker->threads, worker->count, class, reterr);
+    return ol_run_threads_join(worker->threads, CONTEXT_COUNT + 1, class, reterr);
 }
 
 enum ol_class worker_run(const struct ol_options *options, struct ol_error *reterr)

@@ -1,6 +1,8 @@
 -- The projection's tables: what the events add up to. Why they look like this: migrations/README.md.
+-- The schema may be there already: schema_migrations is in it.
+-- former sum: 537489b51af3e64f
 -- migrate:up
-CREATE SCHEMA orderlog;
+CREATE SCHEMA IF NOT EXISTS orderlog;
 COMMENT ON SCHEMA orderlog IS
     'What the event log adds up to. Written by the projector alone; a table holds one context''s events only.';
 

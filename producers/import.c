@@ -17,18 +17,19 @@
 #include "producers/publisher.h"
 #include "producers/tally.h"
 
-#define POLL_EVERY     256  /* rows between two looks at the receipts */
-#define FLUSH_GRACE_MS 5000 /* beyond the time after which the library gives a record up */
-#define ID_ARENA_BYTES 1024
-#define POLL_MS        50    /* one look at the outcomes */
-#define OUTCOMES_AHEAD 50000 /* commands without an outcome at which reading pauses */
-#define SHOWN_MAX      5     /* refusals that are told one by one */
-#define LINGER_US      50000 /* large batches: nobody waits for a single record. 5 ms: half as fast */
+#define POLL_EVERY      256  /* rows between two looks at the receipts */
+#define FLUSH_GRACE_MS  5000 /* beyond the time after which the library gives a record up */
+#define ID_ARENA_BYTES  1024
+#define POLL_MS         50    /* one look at the outcomes */
+#define OUTCOMES_AHEAD  50000 /* commands without an outcome at which reading pauses */
+#define OPEN_TIMEOUT_MS 5000  /* to ask whose transaction holds what has no outcome */
+#define SHOWN_MAX       5     /* refusals that are told one by one */
+#define LINGER_US       50000 /* large batches: nobody waits for a single record. 5 ms: half as fast */
 
 struct import {
     const struct ol_options *options;
     enum import_kind kind;
-    const char *path;
+    const char *path, *brokers;
     struct import_file *file;
     struct publisher *publisher;
     struct product_history *history; /* --update; else NULL */
@@ -42,6 +43,7 @@ struct import {
     struct tally tally;
     struct ol_text shown; /* the first refusals, a line each */
     size_t shown_count;
+    struct ol_text held;          /* the first open transaction that holds commands back */
     struct ol_error out_of_order; /* a failure inside a handler; class OL_OK: none */
     int64_t moved_us;             /* when the last thing happened that a timeout counts from */
     int64_t started_us, published_us;
@@ -77,6 +79,9 @@ static void take_outcome(void *context, const struct outcome *outcome)
     if (outcome->kind != OUTCOME_IS_OVERDUE)
         import->moved_us = ol_clock_monotonic_us();
     tally_add(&import->tally, outcome);
+    if (outcome->kind == OUTCOME_IS_OVERDUE && outcome->open.offset >= 0 &&
+        import->held.size_bytes == 0)
+        ol_kafka_tell_open(&import->held, import->brokers, &outcome->open);
     if (!tally_refuses(outcome) || import->shown_count++ >= SHOWN_MAX)
         return;
     ol_text_addf(&import->shown, "  %s:%" PRIuPTR ": %s: ", import->path,
@@ -206,6 +211,8 @@ static void show_refusals(const struct import *import)
 {
     if (import->shown.size_bytes)
         fputs(ol_text_string(&import->shown), stderr);
+    if (import->held.size_bytes)
+        fprintf(stderr, "  %s\n", ol_text_string(&import->held));
     if (import->shown_count > SHOWN_MAX)
         fprintf(stderr, "  and %zu more\n", import->shown_count - SHOWN_MAX);
 }
@@ -263,6 +270,8 @@ static enum ol_class await(struct import *import, struct ol_error *reterr)
         class = settle_some(import, reterr);
         ol_progress_set(&import->progress, (int64_t)tally_sum(&import->tally));
     }
+    if (outcomes_pending(import->outcomes))
+        outcomes_find_open(import->outcomes, OPEN_TIMEOUT_MS);
     outcomes_give_up(import->outcomes);
     ol_progress_finish(&import->progress);
     return class;
@@ -282,6 +291,8 @@ static enum ol_class judge(const struct import *import, struct ol_error *reterr)
                        "--update changes what is there"
                      : ". COMMAND_ID_REUSED: such a row was imported before with other content; "
                        "change what is there with commands of your own (`orderlog submit`)";
+    else if (import->held.size_bytes)
+        advice = ". They are acknowledged, and no worker may read them yet";
     else if (import->tally.unanswered)
         advice = ". Is a worker running? Run it again: what is there already has no second effect";
     return ol_fail(reterr, OL_FATAL, "of %" PRIu64 " commands %s%s", import->published,
@@ -387,11 +398,15 @@ static enum ol_class run(enum import_kind kind, const struct ol_options *options
         return class;
     connection.settings.message_timeout_ms = (int)options->timeout_ms;
     connection.settings.linger_us = LINGER_US;
-    struct import import = {.options = options, .kind = kind, .path = options->arguments[0]};
+    struct import import = {.options = options,
+                            .kind = kind,
+                            .path = options->arguments[0],
+                            .brokers = connection.settings.brokers};
     ol_arena_init(&import.arena, ID_ARENA_BYTES, 0);
     class = run_connected(&import, &connection.settings, reterr);
     ol_arena_release(&import.arena);
     ol_text_release(&import.shown);
+    ol_text_release(&import.held);
     return class;
 }
 

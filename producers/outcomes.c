@@ -36,6 +36,7 @@ struct lane {
     int32_t partition;
     int64_t position; /* of the events topic: the next one to read */
     int64_t taken;    /* commands before this offset have been read by a worker */
+    int64_t open;     /* of the commands topic: an open transaction from here on; -1: not known */
     struct expected *expected;
     size_t first, count, capacity;
 };
@@ -45,6 +46,7 @@ struct outcomes {
     outcomes_handler *handler;
     void *handler_context;
     struct topic_name topics[CONTEXT_COUNT]; /* of events */
+    struct topic_name commands[CONTEXT_COUNT];
     struct lane *lanes;
     size_t lane_count;
     size_t lane_of_row[CONTEXT_COUNT * PARTITIONS_MAX]; /* row of the reader -> lane */
@@ -84,7 +86,7 @@ static enum ol_class make_lanes(struct outcomes *outcomes, const int32_t partiti
     for (int i = 0; i < CONTEXT_COUNT; i++)
         for (int32_t p = 0; p < partitions[i]; p++) {
             struct lane *lane = &outcomes->lanes[outcomes->lane_count++];
-            *lane = (struct lane){.context = (enum context)i, .partition = p};
+            *lane = (struct lane){.context = (enum context)i, .partition = p, .open = -1};
             enum ol_class class = note_end(outcomes, lane, timeout_ms, reterr);
             if (class)
                 return class;
@@ -106,6 +108,7 @@ enum ol_class outcomes_open(const struct ol_kafka_settings *kafka, const char *p
     size_t total = 0;
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         outcomes->topics[i] = topic_name(prefix, (enum context)i, STREAM_EVENTS);
+        outcomes->commands[i] = topic_name(prefix, (enum context)i, STREAM_COMMANDS);
         total += (size_t)partitions[i];
     }
     enum ol_class class =
@@ -412,12 +415,30 @@ enum ol_class outcomes_poll(struct outcomes *outcomes, int timeout_ms, struct ol
 
 /* ---- giving up ---- */
 
-static void tell_overdue(struct outcomes *outcomes, void *opaque, bool taken, bool settled)
+/* The reader's end is the last stable offset: what is acknowledged behind it waits for a transaction. */
+void outcomes_find_open(struct outcomes *outcomes, int timeout_ms)
+{
+    for (size_t i = 0; i < outcomes->lane_count; i++) {
+        struct lane *lane = &outcomes->lanes[i];
+        struct ol_error error;
+        int64_t stable;
+        if (lane->count == 0 || lane->expected[lane->first + lane->count - 1].offset < lane->taken)
+            continue;
+        if (ol_reader_watermarks(outcomes->reader, outcomes->commands[lane->context].text,
+                                 lane->partition, timeout_ms, NULL, &stable, &error))
+            return;
+        lane->open = stable;
+    }
+}
+
+static void tell_overdue(struct outcomes *outcomes, void *opaque, bool taken, bool settled,
+                         struct ol_offset open)
 {
     struct outcome outcome = {.kind = OUTCOME_IS_OVERDUE,
                               .event = "",
                               .place.offset = -1,
                               .taken = taken,
+                              .open = open,
                               .settled = settled,
                               .last = true,
                               .opaque = opaque};
@@ -431,10 +452,13 @@ void outcomes_give_up(struct outcomes *outcomes)
         while (lane->count) {
             struct expected *expected = &lane->expected[lane->first];
             bool taken = expected->offset < lane->taken;
+            bool held = !taken && lane->open >= 0 && expected->offset >= lane->open;
+            const struct ol_offset open = {outcomes->commands[lane->context].text, lane->partition,
+                                           held ? lane->open : -1};
             void *opaque = expected->opaque;
             lane_answered(lane, expected);
             outcomes->expected_count--;
-            tell_overdue(outcomes, opaque, taken, false);
+            tell_overdue(outcomes, opaque, taken, false, open);
         }
     }
     while (outcomes->settling_count) {
@@ -443,6 +467,6 @@ void outcomes_give_up(struct outcomes *outcomes)
         tdelete(node, &outcomes->settling, by_order_id);
         settling_free(node);
         outcomes->settling_count--;
-        tell_overdue(outcomes, opaque, true, true);
+        tell_overdue(outcomes, opaque, true, true, (struct ol_offset){.offset = -1});
     }
 }

@@ -36,10 +36,11 @@ struct outcome {
     const char *event;          /* "OrderPlaced", ...; "" where there is none */
     struct ol_offset place;     /* of that event; offset -1 where there is none */
     bool taken;                 /* OVERDUE */
-    bool settled;               /* the second call for a placed order; status says how it ended */
-    bool last;                  /* no more calls for this opaque */
-    enum order_status status;   /* of the order after the event */
-    void *opaque;               /* as given to expect */
+    struct ol_offset open; /* OVERDUE: the open transaction that it lies behind; offset -1: none */
+    bool settled;          /* the second call for a placed order; status says how it ended */
+    bool last;             /* no more calls for this opaque */
+    enum order_status status; /* of the order after the event */
+    void *opaque;             /* as given to expect */
 };
 
 typedef void outcomes_handler(void *context, const struct outcome *outcome);
@@ -70,6 +71,10 @@ size_t outcomes_pending(const struct outcomes *outcomes);
 
 /* Reads what is there, waiting up to timeout_ms for the first event. */
 enum ol_class outcomes_poll(struct outcomes *outcomes, int timeout_ms, struct ol_error *reterr);
+
+/* Asks the broker, per partition, whether what no worker has read lies behind an open transaction, so
+ * that give_up can tell. What can't be asked is not told. */
+void outcomes_find_open(struct outcomes *outcomes, int timeout_ms);
 
 /* Reports everything still expected as OVERDUE. */
 void outcomes_give_up(struct outcomes *outcomes);

@@ -39,8 +39,8 @@ struct known {
 };
 
 struct product_history {
-    void *tree;                     /* of struct known, by SKU */
-    int64_t taken[PARTITIONS_MAX];  /* commands before it have their outcome; OL_BEGINNING: none */
+    void *tree;                    /* of struct known, by SKU */
+    int64_t taken[PARTITIONS_MAX]; /* commands before it have their outcome; OL_BEGINNING: none */
 };
 
 struct product_history *product_history_new(void)
@@ -335,8 +335,8 @@ enum ol_class product_history_read(struct product_history *history,
     if (class)
         return class;
     ol_arena_init(&arena, ARENA_BLOCK_BYTES, ARENA_BUDGET_BYTES);
-    class = read_topic(history, reader, STREAM_EVENTS, prefix, partitions, timeout_ms, &arena,
-                       reterr);
+    class =
+        read_topic(history, reader, STREAM_EVENTS, prefix, partitions, timeout_ms, &arena, reterr);
     if (!class)
         class = read_topic(history, reader, STREAM_COMMANDS, prefix, partitions, timeout_ms, &arena,
                            reterr);

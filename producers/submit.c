@@ -21,6 +21,7 @@
 #define FLUSH_GRACE_MS     5000  /* beyond the time after which the library gives a record up */
 #define POLL_EVERY         256   /* lines between two looks at the receipts */
 #define POLL_MS            50    /* one look at outcomes while the input may go on */
+#define OPEN_TIMEOUT_MS    5000  /* to ask whose transaction holds what has no outcome */
 #define OUTCOMES_AHEAD     50000 /* commands without an outcome at which reading pauses */
 
 /* A command on its way. One piece of memory with its texts. */
@@ -39,9 +40,10 @@ struct submit {
     const struct ol_options *options;
     struct publisher *publisher;
     struct outcomes *outcomes; /* NULL: nobody waits */
-    struct ol_arena arena;     /* one line */
-    struct ol_text row;        /* one row of output */
-    int64_t moved_us;          /* when the last thing happened that a timeout counts from */
+    const char *brokers;
+    struct ol_arena arena; /* one line */
+    struct ol_text row;    /* one row of output */
+    int64_t moved_us;      /* when the last thing happened that a timeout counts from */
     uint64_t lines, bad_lines;
     uint64_t acknowledged, unacknowledged, rejected, unanswered, unconfirmed;
     enum ol_class failed_class;   /* of the first receipt that said no */
@@ -209,6 +211,15 @@ static void count_outcome(struct submit *submit, const struct outcome *outcome)
     }
 }
 
+/* It is no worker's fault. */
+static struct text held_back(struct ol_text *text, const struct submit *submit,
+                             const struct ol_offset *open)
+{
+    ol_text_add(text, "it is acknowledged, and no worker may read it yet: ");
+    ol_kafka_tell_open(text, submit->brokers, open);
+    return text_of(ol_text_string(text));
+}
+
 static void on_outcome(void *context, const struct outcome *outcome)
 {
     static const char *const statuses[] = {
@@ -218,6 +229,7 @@ static void on_outcome(void *context, const struct outcome *outcome)
     };
     struct submit *submit = context;
     struct item *item = outcome->opaque;
+    OL_AUTO(ol_text) struct ol_text held = {0};
     if (outcome->kind != OUTCOME_IS_OVERDUE)
         submit->moved_us = ol_clock_monotonic_us();
     if (!outcome->settled) {
@@ -240,6 +252,8 @@ static void on_outcome(void *context, const struct outcome *outcome)
         row.message = TEXT("a worker put it aside; look at `orderlog dlq list`");
     else if (outcome->kind == OUTCOME_IS_OVERDUE && outcome->settled)
         row.message = TEXT("the order is still under way; look at `orderlog order show`");
+    else if (outcome->kind == OUTCOME_IS_OVERDUE && outcome->open.offset >= 0)
+        row.message = held_back(&held, submit, &outcome->open);
     else if (outcome->kind == OUTCOME_IS_OVERDUE)
         row.message = outcome->taken ? TEXT("a worker has read it, and there is no outcome yet")
                                      : TEXT("no worker has read it yet; is one running?");
@@ -388,6 +402,8 @@ static enum ol_class await(struct submit *submit, struct ol_error *reterr)
     while (!class && submit->outcomes && outcomes_pending(submit->outcomes) && !ol_run_stopping() &&
            ol_clock_monotonic_us() - submit->moved_us < submit->options->wait_timeout_ms * 1000)
         class = flush_and_poll(submit, POLL_MS, reterr);
+    if (submit->outcomes && outcomes_pending(submit->outcomes))
+        outcomes_find_open(submit->outcomes, OPEN_TIMEOUT_MS);
     if (submit->outcomes)
         outcomes_give_up(submit->outcomes);
     submit->outcomes = NULL; /* whatever is acknowledged from here on is printed as published */
@@ -500,7 +516,7 @@ enum ol_class submit_run(const struct ol_options *options, struct ol_error *rete
     if (class)
         return class;
     connection.settings.message_timeout_ms = (int)options->timeout_ms;
-    struct submit submit = {.options = options};
+    struct submit submit = {.options = options, .brokers = connection.settings.brokers};
     ol_arena_init(&submit.arena, ARENA_BLOCK_BYTES, ARENA_BUDGET_BYTES);
     class = run_connected(&submit, &connection.settings, reterr);
     ol_arena_release(&submit.arena);

@@ -98,6 +98,8 @@ static enum ol_class open_database(struct follower *follower, struct ol_error *r
     const struct ol_pg_options options = {
         .dsn = follower->options->pg_dsn,
         .application_name = name,
+        .primary = true,
+        .pooled = ol_options_pooled(follower->options),
         .synchronous_commit_off = strcmp(follower->options->projector_commit_sync, "off") == 0};
     enum ol_class class = ol_pg_open(&options, &follower->db, reterr);
     if (class)

@@ -174,8 +174,11 @@ static enum ol_class check(const struct ol_options *options, struct ol_admin *ad
                            struct ol_error *reterr)
 {
     OL_AUTO(ol_pg) struct ol_pg *db = NULL;
-    struct ol_pg_options connection = {
-        .dsn = options->pg_dsn, .application_name = "orderlog-installation", .read_only = true};
+    struct ol_pg_options connection = {.dsn = options->pg_dsn,
+                                       .application_name = "orderlog-installation",
+                                       .read_only = true,
+                                       .primary = true,
+                                       .pooled = ol_options_pooled(options)};
     enum ol_class class = ol_pg_open(&connection, &db, reterr);
     if (!class)
         class = schema_compare(db, writes, reterr);
@@ -195,7 +198,8 @@ enum ol_class installation_init(struct installation *installation, const char *r
     if (!class)
         class = ol_kafka_ping(&installation->kafka.settings, PING_MS, reterr);
     if (!class)
-        class = ol_slot_take(options->pg_dsn, slot, &installation->slot, reterr);
+        class = ol_slot_take(options->pg_dsn, ol_options_pooled(options), slot, &installation->slot,
+                             reterr);
     if (!class)
         class = ol_admin_open(&installation->kafka.settings, &installation->admin, reterr);
     if (!class)

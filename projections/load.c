@@ -186,8 +186,9 @@ static enum ol_class queue_keys(struct load *load, struct ol_error *reterr)
     for (size_t query = 0; query < LOAD_QUERY_COUNT; query++) {
         if (load->asked[query].count == 0)
             continue;
-        const struct ol_pg_statement *statement = &load_statements[load->context][query];
-        assert(statement->sql); /* orders have no claims */
+        const struct ol_pg_statement *statement =
+            load_statement(load->context, (enum load_query)query);
+        assert(statement); /* orders have no claims */
         struct ol_pg_params params = {0};
         ol_pg_param_array(&params, &load->asked[query].ids);
         if (load->asked[query].seconds.count)
@@ -257,57 +258,61 @@ static bool read_order(const struct ol_pg_rows *rows, int row, struct ol_arena *
                        struct order *ret_order)
 {
     bool ok = true;
-    int column = LOAD_STATE;
-    ret_order->version = ol_pg_int64(rows, row, column++);
-    ret_order->status = order_status_by_name(text_of_pg(ol_pg_text(rows, row, column++)));
-    ret_order->saga_state = saga_state_by_name(text_of_pg(ol_pg_text(rows, row, column++)));
-    ret_order->payment = (enum order_payment)ol_pg_int16(rows, row, column++);
-    ret_order->groups_asked = (uint64_t)ol_pg_int64(rows, row, column++);
-    ret_order->groups_reserved = (uint64_t)ol_pg_int64(rows, row, column++);
-    ret_order->groups_refused = (uint64_t)ol_pg_int64(rows, row, column++);
-    ret_order->groups_released = (uint64_t)ol_pg_int64(rows, row, column++);
-    ret_order->total_minor = ol_pg_int64(rows, row, column++);
-    ret_order->deadline_us = ol_pg_us(rows, row, column++);
-    ret_order->currency = currency_of(text_of_pg(ol_pg_text(rows, row, column++)));
-    ret_order->customer_id = copy_text(arena, ol_pg_text(rows, row, column), &ok);
+    ret_order->version = ol_pg_int64(rows, row, orders_version_loaded);
+    ret_order->status =
+        order_status_by_name(text_of_pg(ol_pg_text(rows, row, orders_status_loaded)));
+    ret_order->saga_state =
+        saga_state_by_name(text_of_pg(ol_pg_text(rows, row, orders_saga_state_loaded)));
+    ret_order->payment = (enum order_payment)ol_pg_int16(rows, row, orders_payment_loaded);
+    ret_order->groups_asked = (uint64_t)ol_pg_int64(rows, row, orders_groups_asked_loaded);
+    ret_order->groups_reserved = (uint64_t)ol_pg_int64(rows, row, orders_groups_reserved_loaded);
+    ret_order->groups_refused = (uint64_t)ol_pg_int64(rows, row, orders_groups_refused_loaded);
+    ret_order->groups_released = (uint64_t)ol_pg_int64(rows, row, orders_groups_released_loaded);
+    ret_order->total_minor = ol_pg_int64(rows, row, orders_total_minor_loaded);
+    ret_order->deadline_us = ol_pg_us(rows, row, orders_deadline_loaded);
+    ret_order->currency = currency_of(text_of_pg(ol_pg_text(rows, row, orders_currency_loaded)));
+    ret_order->customer_id =
+        copy_text(arena, ol_pg_text(rows, row, orders_customer_id_loaded), &ok);
     return ok;
 }
 
 static void read_product(const struct ol_pg_rows *rows, int row, struct product *ret_product)
 {
-    int column = LOAD_STATE;
-    ret_product->version = ol_pg_int64(rows, row, column++);
-    ret_product->listed = ol_pg_bool(rows, row, column++);
-    ret_product->currency = currency_of(text_of_pg(ol_pg_text(rows, row, column++)));
-    ret_product->on_hand = ol_pg_int64(rows, row, column++);
-    ret_product->reserved = ol_pg_int64(rows, row, column++);
-    ret_product->details_hash = (uint64_t)ol_pg_int64(rows, row, column);
+    ret_product->version = ol_pg_int64(rows, row, stock_version_loaded);
+    ret_product->listed = ol_pg_bool(rows, row, products_listed_loaded);
+    ret_product->currency =
+        currency_of(text_of_pg(ol_pg_text(rows, row, products_currency_loaded)));
+    ret_product->on_hand = ol_pg_int64(rows, row, stock_on_hand_loaded);
+    ret_product->reserved = ol_pg_int64(rows, row, stock_reserved_loaded);
+    ret_product->details_hash = (uint64_t)ol_pg_int64(rows, row, products_details_hash_loaded);
 }
 
 static void read_account(const struct ol_pg_rows *rows, int row, struct account *ret_account)
 {
-    int column = LOAD_STATE;
-    ret_account->version = ol_pg_int64(rows, row, column++);
-    ret_account->currency = currency_of(text_of_pg(ol_pg_text(rows, row, column++)));
-    ret_account->balance_minor = ol_pg_int64(rows, row, column++);
-    ret_account->held_minor = ol_pg_int64(rows, row, column);
+    ret_account->version = ol_pg_int64(rows, row, accounts_version_loaded);
+    ret_account->currency =
+        currency_of(text_of_pg(ol_pg_text(rows, row, accounts_currency_loaded)));
+    ret_account->balance_minor = ol_pg_int64(rows, row, accounts_balance_minor_loaded);
+    ret_account->held_minor = ol_pg_int64(rows, row, accounts_held_minor_loaded);
 }
 
 static void read_payment(const struct ol_pg_rows *rows, int row, struct payment *ret_payment)
 {
-    ret_payment->status = payment_status_by_name(text_of_pg(ol_pg_text(rows, row, 1)));
-    ret_payment->amount_minor = ol_pg_int64(rows, row, 2);
-    ret_payment->refunded_minor = ol_pg_int64(rows, row, 3);
+    ret_payment->status =
+        payment_status_by_name(text_of_pg(ol_pg_text(rows, row, payments_status_loaded)));
+    ret_payment->amount_minor = ol_pg_int64(rows, row, payments_amount_minor_loaded);
+    ret_payment->refunded_minor = ol_pg_int64(rows, row, payments_refunded_minor_loaded);
 }
 
 static bool read_reservation(const struct ol_pg_rows *rows, int row, struct ol_arena *arena,
                              struct reservation *ret_reservation)
 {
     bool ok = true;
-    ret_reservation->status = reservation_status_by_name(text_of_pg(ol_pg_text(rows, row, 1)));
-    struct ol_pg_elements skus = ol_pg_elements(rows, row, 2);
-    struct ol_pg_elements quantities = ol_pg_elements(rows, row, 3);
-    struct ol_pg_elements versions = ol_pg_elements(rows, row, 4);
+    ret_reservation->status =
+        reservation_status_by_name(text_of_pg(ol_pg_text(rows, row, reservations_status_loaded)));
+    struct ol_pg_elements skus = ol_pg_elements(rows, row, reservations_skus_loaded);
+    struct ol_pg_elements quantities = ol_pg_elements(rows, row, reservations_quantities_loaded);
+    struct ol_pg_elements versions = ol_pg_elements(rows, row, reservations_versions_loaded);
     size_t count = (size_t)skus.left;
     struct stock_line *lines = ol_arena_zalloc(arena, count * sizeof *lines);
     if (!lines)
@@ -334,10 +339,12 @@ static void read_command(const struct ol_pg_rows *aggregates, int aggregate,
         ret_command->body_digest =
             (uint64_t)ol_pg_int64(aggregates, aggregate, LOAD_COMMAND_DIGEST);
     } else if (command >= 0) {
-        ret_command->outcome =
-            command_outcome_by_name(text_of_pg(ol_pg_text(commands, command, 1)));
-        ret_command->code = refusal_by_name(text_of_pg(ol_pg_text(commands, command, 2)));
-        ret_command->body_digest = (uint64_t)ol_pg_int64(commands, command, 3);
+        ret_command->outcome = command_outcome_by_name(
+            text_of_pg(ol_pg_text(commands, command, order_commands_outcome_loaded)));
+        ret_command->code =
+            refusal_by_name(text_of_pg(ol_pg_text(commands, command, order_commands_code_loaded)));
+        ret_command->body_digest =
+            (uint64_t)ol_pg_int64(commands, command, order_commands_body_digest_loaded);
     }
 }
 
@@ -428,4 +435,28 @@ enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_are
     *ret_deadlines = list;
     *ret_count = count;
     return OL_OK;
+}
+
+static const struct ol_pg_statement gap_read = {
+    .name = "load/gap",
+    .sql = "SELECT EXISTS (SELECT FROM orderlog.acknowledged_gaps"
+           " WHERE topic = $1 COLLATE \"C\" AND partition = $2 AND from_offset = $3"
+           " AND to_offset >= $4) AS acknowledged",
+    .columns = (const struct ol_pg_column[]){{"acknowledged", OL_PG_BOOL, OL_PG_NOT_NULL}, {0}},
+};
+
+enum ol_class load_gap(struct load *load, const char *topic, int32_t partition, int64_t from,
+                       int64_t to, bool *ret_acknowledged, struct ol_error *reterr)
+{
+    assert(!load->under_way);
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    struct ol_pg_params params = {0};
+    ol_pg_param_text(&params, topic, strlen(topic));
+    ol_pg_param_int16(&params, (int16_t)partition);
+    ol_pg_param_int64(&params, from);
+    ol_pg_param_int64(&params, to);
+    enum ol_class class = ol_pg_exec(load->db, &gap_read, &params, &rows, reterr);
+    if (!class)
+        *ret_acknowledged = ol_pg_bool(&rows, 0, 0);
+    return class;
 }

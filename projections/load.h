@@ -58,4 +58,9 @@ enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_are
                              struct load_deadline **ret_deadlines, size_t *ret_count,
                              struct load_progress *ret_progress, struct ol_error *reterr);
 
+/* Has somebody acknowledged that the inputs [from, to) of a partition are lost, or more than those?
+ * Blocks. */
+enum ol_class load_gap(struct load *load, const char *topic, int32_t partition, int64_t from,
+                       int64_t to, bool *ret_acknowledged, struct ol_error *reterr);
+
 #endif

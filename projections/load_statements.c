@@ -1,74 +1,136 @@
 #include "projections/load_statements.h"
 
+#include <pthread.h>
+
+#include "lib/base/ol_text.h"
+
+#define SQL_BYTES   2048
+#define COLUMNS_MAX 24
+
+_Static_assert((int)orders_command_id_loaded == LOAD_COMMAND_ID &&
+                   (int)products_command_id_loaded == LOAD_COMMAND_ID &&
+                   (int)accounts_command_id_loaded == LOAD_COMMAND_ID &&
+                   (int)orders_command_digest_loaded == LOAD_COMMAND_DIGEST &&
+                   (int)products_command_digest_loaded == LOAD_COMMAND_DIGEST &&
+                   (int)accounts_command_digest_loaded == LOAD_COMMAND_DIGEST,
+               "aggregates begin alike");
+_Static_assert((int)order_loaded_count <= COLUMNS_MAX, "room for the largest");
+
 /* ---- what comes back ------------------------------------------------------------------------- */
 
-static const struct ol_pg_column order_columns[] = {
-    {"n", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"command_id", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {"command_digest", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"version", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"status", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {"saga_state", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {"payment", OL_PG_INT2, OL_PG_NOT_NULL},
-    {"groups_asked", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"groups_reserved", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"groups_refused", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"groups_released", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"total_minor", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"deadline", OL_PG_TIMESTAMPTZ, OL_PG_NOT_NULL},
-    {"currency", OL_PG_BPCHAR, OL_PG_NOT_NULL},
-    {"customer_id", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {0},
+struct loaded {
+    enum table table;
+    int column;
 };
 
-static const struct ol_pg_column product_columns[] = {
-    {"n", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"command_id", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {"command_digest", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"version", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"listed", OL_PG_BOOL, OL_PG_NOT_NULL},
-    {"currency", OL_PG_BPCHAR, OL_PG_NOT_NULL},
-    {"on_hand", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"reserved", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"details_hash", OL_PG_INT8, OL_PG_NOT_NULL},
-    {0},
+#define LOADED(table, column) {TABLE_##table, table##_##column##_at},
+static const struct loaded order_loaded[] = {LOAD_ORDER(LOADED)};
+static const struct loaded product_loaded[] = {LOAD_PRODUCT(LOADED)};
+static const struct loaded account_loaded[] = {LOAD_ACCOUNT(LOADED)};
+static const struct loaded reservation_loaded[] = {LOAD_RESERVATION(LOADED)};
+static const struct loaded payment_loaded[] = {LOAD_PAYMENT(LOADED)};
+static const struct loaded order_command_loaded[] = {LOAD_COMMAND(LOADED, order_commands)};
+static const struct loaded product_command_loaded[] = {LOAD_COMMAND(LOADED, product_commands)};
+static const struct loaded account_command_loaded[] = {LOAD_COMMAND(LOADED, account_commands)};
+
+/* ---- statements ------------------------------------------------------------------------------ */
+
+#define COLUMNS(list) .columns = list, .count = sizeof list / sizeof *list
+
+/* The keys as rows k, and each table's row of one key under the table's own name. */
+static const struct load_source {
+    const char *name, *from;
+    const struct loaded *columns;
+    size_t count;
+} sources[CONTEXT_COUNT][LOAD_QUERY_COUNT] = {
+    [CONTEXT_ORDERS][LOAD_AGGREGATES] =
+        {"load/orders",
+         "unnest($1::text[]) WITH ORDINALITY k (id, n), LATERAL "
+         "(SELECT * FROM orderlog.orders WHERE order_id = k.id COLLATE \"C\" LIMIT 1) orders",
+         COLUMNS(order_loaded)},
+    [CONTEXT_ORDERS][LOAD_COMMANDS] =
+        {"load/order_commands",
+         "unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
+         "LATERAL (SELECT * FROM orderlog.order_commands WHERE order_id = k.id COLLATE \"C\" "
+         "AND command_id = k.command COLLATE \"C\" LIMIT 1) order_commands",
+         COLUMNS(order_command_loaded)},
+    [CONTEXT_INVENTORY][LOAD_AGGREGATES] =
+        {"load/products",
+         "unnest($1::text[]) WITH ORDINALITY k (id, n), "
+         "LATERAL (SELECT * FROM orderlog.products WHERE sku = k.id COLLATE \"C\" LIMIT 1) "
+         "products, "
+         "LATERAL (SELECT * FROM orderlog.stock WHERE sku = k.id COLLATE \"C\" LIMIT 1) stock",
+         COLUMNS(product_loaded)},
+    [CONTEXT_INVENTORY][LOAD_COMMANDS] =
+        {"load/product_commands",
+         "unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
+         "LATERAL (SELECT * FROM orderlog.product_commands WHERE sku = k.id COLLATE \"C\" "
+         "AND command_id = k.command COLLATE \"C\" LIMIT 1) product_commands",
+         COLUMNS(product_command_loaded)},
+    [CONTEXT_INVENTORY][LOAD_CLAIMS] =
+        {"load/reservations",
+         "unnest($1::text[], $2::int2[]) WITH ORDINALITY k (id, partition, n), "
+         "LATERAL (SELECT * FROM orderlog.reservations WHERE order_id = k.id COLLATE \"C\" "
+         "AND partition = k.partition LIMIT 1) reservations",
+         COLUMNS(reservation_loaded)},
+    [CONTEXT_PAYMENTS][LOAD_AGGREGATES] =
+        {"load/accounts",
+         "unnest($1::text[]) WITH ORDINALITY k (id, n), LATERAL "
+         "(SELECT * FROM orderlog.accounts WHERE customer_id = k.id COLLATE \"C\" LIMIT 1) "
+         "accounts",
+         COLUMNS(account_loaded)},
+    [CONTEXT_PAYMENTS][LOAD_COMMANDS] =
+        {"load/account_commands",
+         "unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
+         "LATERAL (SELECT * FROM orderlog.account_commands WHERE customer_id = k.id "
+         "COLLATE \"C\" AND command_id = k.command COLLATE \"C\" LIMIT 1) account_commands",
+         COLUMNS(account_command_loaded)},
+    [CONTEXT_PAYMENTS][LOAD_CLAIMS] =
+        {"load/payments",
+         "unnest($1::text[], $2::text[]) WITH ORDINALITY k (customer, id, n), "
+         "LATERAL (SELECT * FROM orderlog.payments WHERE payment_id = k.id COLLATE \"C\" "
+         "AND customer_id = k.customer COLLATE \"C\" LIMIT 1) payments",
+         COLUMNS(payment_loaded)},
 };
 
-static const struct ol_pg_column account_columns[] = {
-    {"n", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"command_id", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {"command_digest", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"version", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"currency", OL_PG_BPCHAR, OL_PG_NOT_NULL},
-    {"balance_minor", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"held_minor", OL_PG_INT8, OL_PG_NOT_NULL},
-    {0},
-};
+static struct made {
+    struct ol_pg_statement statement;
+    struct ol_pg_column columns[COLUMNS_MAX];
+    char sql[SQL_BYTES];
+} all[CONTEXT_COUNT][LOAD_QUERY_COUNT];
 
-static const struct ol_pg_column command_columns[] = {
-    {"n", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"outcome", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {"code", OL_PG_TEXT, OL_PG_NULLABLE},
-    {"body_digest", OL_PG_INT8, OL_PG_NOT_NULL},
-    {0},
-};
+static void make_statement(const struct load_source *source, struct made *made)
+{
+    struct ol_text sql = ol_text_in(made->sql, sizeof made->sql);
+    assert(source->count + 2 <= COLUMNS_MAX);
+    ol_text_add(&sql, "SELECT k.n");
+    made->columns[LOAD_ORDINAL] = (struct ol_pg_column){"n", OL_PG_INT8, OL_PG_NOT_NULL};
+    for (size_t i = 0; i < source->count; i++) {
+        const struct table_shape *shape = &tables[source->columns[i].table];
+        const struct table_column *column = &shape->columns[source->columns[i].column];
+        ol_text_addf(&sql, ", %s.%s", shape->name, column->name);
+        made->columns[1 + i] =
+            (struct ol_pg_column){column->name, column_type(column->kind), column->null};
+    }
+    ol_text_addf(&sql, " FROM %s", source->from);
+    assert(!sql.failed);
+    made->statement = (struct ol_pg_statement){source->name, made->sql, made->columns};
+}
 
-static const struct ol_pg_column reservation_columns[] = {
-    {"n", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"status", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {"skus", OL_PG_TEXT_ARRAY, OL_PG_NOT_NULL},
-    {"quantities", OL_PG_INT8_ARRAY, OL_PG_NOT_NULL},
-    {"versions", OL_PG_INT8_ARRAY, OL_PG_NOT_NULL},
-    {0},
-};
+static void make_all(void)
+{
+    for (size_t i = 0; i < CONTEXT_COUNT; i++)
+        for (size_t k = 0; k < LOAD_QUERY_COUNT; k++)
+            if (sources[i][k].name)
+                make_statement(&sources[i][k], &all[i][k]);
+}
 
-static const struct ol_pg_column payment_columns[] = {
-    {"n", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"status", OL_PG_TEXT, OL_PG_NOT_NULL},
-    {"amount_minor", OL_PG_INT8, OL_PG_NOT_NULL},
-    {"refunded_minor", OL_PG_INT8, OL_PG_NOT_NULL},
-    {0},
-};
+const struct ol_pg_statement *load_statement(enum context context, enum load_query query)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_all);
+    return sources[context][query].name ? &all[context][query].statement : NULL;
+}
 
 static const struct ol_pg_column deadline_columns[] = {
     {"order_id", OL_PG_TEXT, OL_PG_NOT_NULL},
@@ -80,68 +142,6 @@ static const struct ol_pg_column setting_columns[] = {
     {"set_config", OL_PG_TEXT, OL_PG_NULLABLE}, {"set_config", OL_PG_TEXT, OL_PG_NULLABLE},
     {"set_config", OL_PG_TEXT, OL_PG_NULLABLE}, {"set_config", OL_PG_TEXT, OL_PG_NULLABLE},
     {"set_config", OL_PG_TEXT, OL_PG_NULLABLE}, {0},
-};
-
-/* ---- statements ------------------------------------------------------------------------------ */
-
-const struct ol_pg_statement load_statements[CONTEXT_COUNT][LOAD_QUERY_COUNT] = {
-    [CONTEXT_ORDERS][LOAD_AGGREGATES] =
-        {"load/orders",
-         "SELECT k.n, o.command_id, o.command_digest, o.version, o.status, o.saga_state, "
-         "o.payment, o.groups_asked, o.groups_reserved, o.groups_refused, o.groups_released, "
-         "o.total_minor, o.deadline, o.currency, o.customer_id "
-         "FROM unnest($1::text[]) WITH ORDINALITY k (id, n), LATERAL "
-         "(SELECT * FROM orderlog.orders WHERE order_id = k.id COLLATE \"C\" LIMIT 1) o",
-         order_columns},
-    [CONTEXT_ORDERS][LOAD_COMMANDS] =
-        {"load/order_commands",
-         "SELECT k.n, c.outcome, c.code, c.body_digest "
-         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
-         "LATERAL (SELECT * FROM orderlog.order_commands WHERE order_id = k.id COLLATE \"C\" "
-         "AND command_id = k.command COLLATE \"C\" LIMIT 1) c",
-         command_columns},
-    [CONTEXT_INVENTORY][LOAD_AGGREGATES] =
-        {"load/products",
-         "SELECT k.n, p.command_id, p.command_digest, s.version, p.listed, p.currency, "
-         "s.on_hand, s.reserved, p.details_hash "
-         "FROM unnest($1::text[]) WITH ORDINALITY k (id, n), "
-         "LATERAL (SELECT * FROM orderlog.products WHERE sku = k.id COLLATE \"C\" LIMIT 1) p, "
-         "LATERAL (SELECT * FROM orderlog.stock WHERE sku = k.id COLLATE \"C\" LIMIT 1) s",
-         product_columns},
-    [CONTEXT_INVENTORY][LOAD_COMMANDS] =
-        {"load/product_commands",
-         "SELECT k.n, c.outcome, c.code, c.body_digest "
-         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
-         "LATERAL (SELECT * FROM orderlog.product_commands WHERE sku = k.id COLLATE \"C\" "
-         "AND command_id = k.command COLLATE \"C\" LIMIT 1) c",
-         command_columns},
-    [CONTEXT_INVENTORY][LOAD_CLAIMS] =
-        {"load/reservations",
-         "SELECT k.n, r.status, r.skus, r.quantities, r.versions "
-         "FROM unnest($1::text[], $2::int2[]) WITH ORDINALITY k (id, partition, n), "
-         "LATERAL (SELECT * FROM orderlog.reservations WHERE order_id = k.id COLLATE \"C\" "
-         "AND partition = k.partition LIMIT 1) r",
-         reservation_columns},
-    [CONTEXT_PAYMENTS][LOAD_AGGREGATES] =
-        {"load/accounts",
-         "SELECT k.n, a.command_id, a.command_digest, a.version, a.currency, a.balance_minor, "
-         "a.held_minor FROM unnest($1::text[]) WITH ORDINALITY k (id, n), LATERAL "
-         "(SELECT * FROM orderlog.accounts WHERE customer_id = k.id COLLATE \"C\" LIMIT 1) a",
-         account_columns},
-    [CONTEXT_PAYMENTS][LOAD_COMMANDS] =
-        {"load/account_commands",
-         "SELECT k.n, c.outcome, c.code, c.body_digest "
-         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (id, command, n), "
-         "LATERAL (SELECT * FROM orderlog.account_commands WHERE customer_id = k.id COLLATE \"C\" "
-         "AND command_id = k.command COLLATE \"C\" LIMIT 1) c",
-         command_columns},
-    [CONTEXT_PAYMENTS][LOAD_CLAIMS] =
-        {"load/payments",
-         "SELECT k.n, p.status, p.amount_minor, p.refunded_minor "
-         "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (customer, id, n), "
-         "LATERAL (SELECT * FROM orderlog.payments WHERE payment_id = k.id COLLATE \"C\" "
-         "AND customer_id = k.customer COLLATE \"C\" LIMIT 1) p",
-         payment_columns},
 };
 
 /* Keys are looked up one by one in the primary key's index, whatever the statistics say: a plan

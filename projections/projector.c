@@ -31,8 +31,8 @@ struct projector {
     struct ol_http *http;
     struct projector_gauges gauges;
     struct follower followers[CONTEXT_COUNT];
-    size_t count; /* of them, initialised */
-    struct ol_run_thread threads[CONTEXT_COUNT];
+    size_t count;                                    /* of them, initialised */
+    struct ol_run_thread threads[CONTEXT_COUNT + 1]; /* the last watches the slot */
 };
 
 /* ---- gauges ---------------------------------------------------------------------------------- */
@@ -52,7 +52,9 @@ static enum ol_class show_sagas(struct projector *projector, struct ol_error *re
     const struct ol_pg_options options = {.dsn = projector->options->pg_dsn,
                                           .application_name = "orderlog-projector-gauges",
                                           .statement_timeout_ms = STATEMENT_MS,
-                                          .read_only = true};
+                                          .read_only = true,
+                                          .primary = true,
+                                          .pooled = ol_options_pooled(projector->options)};
     enum ol_class class = OL_OK;
     if (!gauges->db)
         class = ol_pg_open(&options, &gauges->db, reterr);
@@ -182,6 +184,9 @@ static enum ol_class start_threads(struct projector *projector, struct ol_error 
     for (size_t i = 0; i < CONTEXT_COUNT && !class; i++)
         class =
             ol_run_thread_start(&projector->threads[i], follow, &projector->followers[i], reterr);
+    if (!class)
+        class = ol_run_thread_start(&projector->threads[CONTEXT_COUNT], ol_slot_watch,
+                                    projector->installation.slot, reterr);
     return class;
 }
 
@@ -200,14 +205,14 @@ static enum ol_class project(struct projector *projector, struct ol_error *reter
         class = ol_http_start(&projector->http, &http, reterr);
     if (class) {
         ol_run_stop();
-        return ol_run_threads_join(projector->threads, CONTEXT_COUNT, class, reterr);
+        return ol_run_threads_join(projector->threads, CONTEXT_COUNT + 1, class, reterr);
     }
     ol_log(OL_LOG_INFO, "projector", "started", ol_kv("slot", projector->options->slot),
            ol_kv("metrics_port", ol_http_port(projector->http)),
            ol_kv("librdkafka", ol_kafka_version()));
     while (!ol_run_sleep(GAUGES_EVERY_MS))
         show_gauges(projector);
-    return ol_run_threads_join(projector->threads, CONTEXT_COUNT, OL_OK, reterr);
+    return ol_run_threads_join(projector->threads, CONTEXT_COUNT + 1, OL_OK, reterr);
 }
 
 enum ol_class projector_run(const struct ol_options *options, struct ol_error *reterr)

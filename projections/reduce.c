@@ -141,25 +141,15 @@ static struct row_origin *made_by(const struct row_batch *batch, struct text agg
 {
     struct keyed_row *row = rowset_find(&batch->aggregates, aggregate, no_text);
     struct row_origin *origin = NULL;
-    enum row_mode mode = ROW_UPDATE;
-    if (!row)
+    if (!row || row->mode != ROW_INSERT)
         return NULL;
     switch (batch->context) {
-    case CONTEXT_ORDERS:
-        origin = &((struct order_change *)row)->origin;
-        mode = ((struct order_change *)row)->mode;
-        break;
-    case CONTEXT_INVENTORY:
-        origin = &((struct product_change *)row)->origin;
-        mode = ((struct product_change *)row)->mode;
-        break;
-    case CONTEXT_PAYMENTS:
-        origin = &((struct account_change *)row)->origin;
-        mode = ((struct account_change *)row)->mode;
-        break;
+    case CONTEXT_ORDERS: origin = &((struct order_change *)row)->origin; break;
+    case CONTEXT_INVENTORY: origin = &((struct product_change *)row)->origin; break;
+    case CONTEXT_PAYMENTS: origin = &((struct account_change *)row)->origin; break;
     case CONTEXT_COUNT: assert(!"a batch has a context");
     }
-    return mode == ROW_INSERT && text_equal(origin->command_id, command) ? origin : NULL;
+    return text_equal(origin->command_id, command) ? origin : NULL;
 }
 
 enum ol_class reduce_check_command(const struct reduce_input *input, struct text aggregate,
@@ -183,6 +173,7 @@ static struct command_change *command_add(const struct reduce_input *input, stru
         &batch->commands, &batch->arena, sizeof *change, aggregate, event->metadata.command_id);
     if (!change)
         return NULL;
+    change->row.mode = ROW_INSERT;
     change->partition = input->partition;
     change->event_offset = input->offset;
     change->moved = -1;

@@ -18,12 +18,6 @@
 #include "projections/load.h"
 #include "projections/rowset.h"
 
-enum row_mode {
-    ROW_INSERT = 1, /* the batch makes the row */
-    ROW_UPDATE,     /* the row is there */
-    ROW_UPSERT,     /* the events do not say whether it is */
-};
-
 /* A value of the changes below that stays what it is in the row: TIME_NONE, 0 for enums, codes and
  * versions, -1 for an amount, NULL data for a text. */
 
@@ -42,7 +36,6 @@ typedef uint32_t payment_map;
 
 struct order_change {
     struct keyed_row row; /* order id */
-    enum row_mode mode;   /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;
     enum order_status status;
@@ -66,7 +59,6 @@ struct order_change {
 
 struct product_change {
     struct keyed_row row; /* SKU */
-    enum row_mode mode;   /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;
     int64_t on_hand, reserved; /* differences */
@@ -78,7 +70,6 @@ struct product_change {
 
 struct reservation_change {
     struct keyed_row row; /* order id, partition (reservation_key) */
-    enum row_mode mode;
     int32_t partition;
     int64_t event_offset, recorded_us, released_us;
     enum reservation_status status;
@@ -94,7 +85,6 @@ struct reservation_change {
 
 struct account_change {
     struct keyed_row row; /* customer id */
-    enum row_mode mode;   /* INSERT or UPDATE */
     int32_t partition;
     int64_t version_before, version, event_offset;
     int64_t balance_minor, held_minor; /* differences */
@@ -104,7 +94,6 @@ struct account_change {
 
 struct payment_change {
     struct keyed_row row; /* payment id */
-    enum row_mode mode;
     int32_t partition;
     struct text customer_id;
     int64_t event_offset, recorded_us;

@@ -26,7 +26,7 @@ static struct product_change *product_add(const struct reduce_input *input, stru
         &batch->aggregates, &batch->arena, sizeof *change, sku, no_text);
     if (!change)
         return NULL;
-    change->mode = mode;
+    change->row.mode = mode;
     change->partition = input->partition;
     change->version_before = version - 1;
     batch->second_rows += mode == ROW_INSERT;
@@ -169,7 +169,7 @@ static struct reservation_change *reservation_add(const struct reduce_input *inp
                                                 event->order_id, reservation_key(input->partition));
     if (!change)
         return NULL;
-    change->mode = reservation_mode(event);
+    change->row.mode = reservation_mode(event);
     change->partition = input->partition;
     change->recorded_us = input->event->recorded_at_us;
     change->released_us = TIME_NONE;

@@ -114,7 +114,7 @@ static struct order_change *change_add(const struct reduce_input *input, enum ro
                                           input->event->order.order_id, (struct text){0});
     if (!change)
         return NULL;
-    change->mode = mode;
+    change->row.mode = mode;
     change->partition = input->partition;
     change->version_before = input->event->order.version - 1;
     change->payment = map_identity();

@@ -59,7 +59,7 @@ static enum ol_class fold_account(const struct reduce_input *input, struct accou
                                                      sizeof *change, event->customer_id, no_text);
         if (!change)
             return reduce_no_memory(reterr);
-        change->mode = opens ? ROW_INSERT : ROW_UPDATE;
+        change->row.mode = opens ? ROW_INSERT : ROW_UPDATE;
         change->partition = input->partition;
         change->version_before = event->version - 1;
     }
@@ -123,7 +123,7 @@ static struct payment_change *payment_add(const struct reduce_input *input)
         &batch->claims, &batch->arena, sizeof *change, event->payment_id, event->customer_id);
     if (!change)
         return NULL;
-    change->mode = payment_mode(event);
+    change->row.mode = payment_mode(event);
     change->partition = input->partition;
     change->customer_id = change->row.second;
     change->recorded_us = input->event->recorded_at_us;
@@ -170,6 +170,8 @@ static enum ol_class fold_payment(const struct reduce_input *input, struct payme
         if (!amount_add(change->refunded_minor, event->amount_minor, &change->refunded_minor))
             return ol_fail(reterr, OL_FATAL, "the refunds of %.*s do not fit",
                            SHOWN(event->payment_id));
+        if (change->row.mode == ROW_INSERT && change->refunded_minor == change->amount_minor)
+            change->status = PAYMENT_IS_REFUNDED;
         break;
     default: assert(!"an event of a payment");
     }

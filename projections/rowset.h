@@ -11,10 +11,17 @@
 #include "domain/text.h"
 #include "lib/base/ol_arena.h"
 
+enum row_mode {
+    ROW_INSERT = 1, /* the batch makes the row */
+    ROW_UPDATE,     /* the row is there */
+    ROW_UPSERT,     /* the events do not say whether it is */
+};
+
 struct keyed_row {
     uint64_t hash;
     uint64_t prefix; /* the id's first bytes as a number: decides most comparisons */
     struct text id, second;
+    enum row_mode mode; /* the owner's */
 };
 
 struct rowset {

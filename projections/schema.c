@@ -5,7 +5,8 @@
 #include "lib/program/ol_log.h"
 
 static const char *const needed[] = {
-    "20261122000001", "20261122000002", "20261122000003", "20261123000001", "20261123000002",
+    "20261122000001", "20261122000002", "20261122000003", "20261123000001",
+    "20261123000002", "20261130000001", "20261130000002",
 };
 #define NEEDED (sizeof needed / sizeof *needed)
 
@@ -14,7 +15,8 @@ static const char *const needed[] = {
 
 static const struct ol_pg_statement versions_read = {
     .name = "schema/versions",
-    .sql = "SELECT version::text COLLATE \"C\" AS version FROM public.schema_migrations ORDER BY 1",
+    .sql =
+        "SELECT version::text COLLATE \"C\" AS version FROM orderlog.schema_migrations ORDER BY 1",
     .columns = (const struct ol_pg_column[]){{"version", OL_PG_TEXT, OL_PG_NOT_NULL}, {0}},
 };
 

@@ -51,36 +51,35 @@ static const struct ol_pg_statement progress_set = {
 };
 
 static const enum ol_pg_type progress_types[] = {
-    OL_PG_INT2_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
-    OL_PG_INT8_ARRAY, OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_BOOL_ARRAY, OL_PG_INT8_ARRAY,
-    OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT4_ARRAY,
-    OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY,        OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY,
-    OL_PG_INT4_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
-    OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, 0};
+    OL_PG_INT2_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
+    OL_PG_TIMESTAMPTZ_ARRAY, OL_PG_BOOL_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
+    OL_PG_INT8_ARRAY,        OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY, OL_PG_INT4_ARRAY,
+    OL_PG_INT4_ARRAY,        OL_PG_INT4_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY,
+    OL_PG_INT8_ARRAY,        OL_PG_INT8_ARRAY, OL_PG_INT8_ARRAY};
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
-static void set_begin(struct set *set, const struct ol_pg_statement *statement,
-                      const enum ol_pg_type *types)
+static void set_begin(struct set *set, const struct ol_pg_statement *statement)
 {
     set->statement = statement;
     set->with_next = false;
     set->array_count = 0;
-    while (types[set->array_count]) {
-        struct ol_pg_array *array = &set->arrays[set->array_count];
-        assert(set->array_count < SET_ARRAYS_MAX);
-        if (array->type != types[set->array_count]) {
-            ol_pg_array_release(array);
-            ol_pg_array_init(array, types[set->array_count]);
-        }
-        ol_pg_array_clear(array);
-        set->array_count++;
+}
+
+void writer_set_array(struct set *set, enum ol_pg_type type)
+{
+    assert(set->array_count < OL_PG_PARAMS_MAX);
+    struct ol_pg_array *array = &set->arrays[set->array_count++];
+    if (array->type != type) {
+        ol_pg_array_release(array);
+        ol_pg_array_init(array, type);
     }
+    ol_pg_array_clear(array);
 }
 
 static void set_release(struct set *set)
 {
-    for (size_t i = 0; i < SET_ARRAYS_MAX; i++)
+    for (size_t i = 0; i < OL_PG_PARAMS_MAX; i++)
         ol_pg_array_release(&set->arrays[i]);
 }
 
@@ -92,32 +91,12 @@ static void set_params(struct set *set, struct ol_pg_params *params)
     }
 }
 
-struct set *writer_set(struct writer *writer, size_t index, const struct ol_pg_statement *statement,
-                       const enum ol_pg_type *types)
+struct set *writer_set(struct writer *writer, const struct ol_pg_statement *statement)
 {
-    assert(index < SETS_MAX);
-    set_begin(&writer->sets[index], statement, types);
-    return &writer->sets[index];
-}
-
-void writer_count_sets(struct writer *writer, size_t index, const struct row_batch *batch,
-                       const struct ol_pg_statement *commands,
-                       const struct ol_pg_statement *aggregates)
-{
-    static const enum ol_pg_type types[] = {OL_PG_TEXT_ARRAY, OL_PG_TEXT_ARRAY, OL_PG_INT4_ARRAY,
-                                            OL_PG_INT4_ARRAY, 0};
-    for (size_t i = 0; i < 2; i++) {
-        struct set *set = writer_set(writer, index + i, i ? aggregates : commands, types);
-        set->with_next = i == 0;
-        for (size_t row = 0; row < batch->counts.count; row++) {
-            const struct command_count *count =
-                (const struct command_count *)batch->counts.rows[row];
-            array_text(&set->arrays[0], count->row.id);
-            array_text(&set->arrays[1], count->row.second);
-            ol_pg_array_int32(&set->arrays[2], count->duplicates);
-            ol_pg_array_int32(&set->arrays[3], count->conflicts);
-        }
-    }
+    assert(writer->set_count < SETS_MAX);
+    struct set *set = &writer->sets[writer->set_count++];
+    set_begin(set, statement);
+    return set;
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
@@ -176,6 +155,14 @@ enum ol_class writer_progress(struct writer *writer, int32_t partition_count,
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+static void put_time(struct ol_pg_array *array, int64_t unix_us)
+{
+    if (unix_us == TIME_NONE)
+        ol_pg_array_null(array);
+    else
+        ol_pg_array_us(array, unix_us);
+}
+
 static void put_progress(struct set *set, int32_t partition,
                          const struct row_batch_partition *state)
 {
@@ -186,7 +173,7 @@ static void put_progress(struct set *set, int32_t partition,
     ol_pg_array_int64(array++, state->now.next_offset);
     ol_pg_array_int64(array++, state->now.last_offset);
     ol_pg_array_int64(array++, (int64_t)state->now.last_digest);
-    array_us_or_null(array++, state->now.last_recorded_us);
+    put_time(array++, state->now.last_recorded_us);
     ol_pg_array_bool(array++, state->now.has_receipt);
     ol_pg_array_int64(array++, receipt->commands_first);
     ol_pg_array_int64(array++, receipt->commands_next);
@@ -211,7 +198,9 @@ static enum ol_class set_progress(struct writer *writer, const struct row_batch 
                                   uint64_t *ret_lost, struct ol_error *reterr)
 {
     uint64_t moved = 0;
-    set_begin(&writer->progress, &progress_set, progress_types);
+    set_begin(&writer->progress, &progress_set);
+    for (size_t i = 0; i < sizeof progress_types / sizeof *progress_types; i++)
+        writer_set_array(&writer->progress, progress_types[i]);
     for (int32_t i = 0; i < PARTITIONS_MAX; i++) {
         if (batch->partitions[i].touched)
             put_progress(&writer->progress, i, &batch->partitions[i]);
@@ -240,97 +229,10 @@ static enum ol_class set_progress(struct writer *writer, const struct row_batch 
     return OL_OK;
 }
 
-enum ol_class writer_copy_rows(struct writer *writer, enum table table, const struct rowset *rows,
-                               bool (*is_new)(const struct keyed_row *row),
-                               void (*put)(struct ol_pg_copy *copy, const struct keyed_row *row),
-                               struct ol_error *reterr)
-{
-    assert(tables[table].context == writer->context);
-    enum ol_class class = OL_OK;
-    bool begun = false;
-    for (size_t i = 0; i < rows->count && !class; i++) {
-        if (is_new && !is_new(rows->rows[i]))
-            continue;
-        if (!begun)
-            class = ol_pg_copy_begin(&writer->copy, writer->db, &tables[table].copy, reterr);
-        if (class)
-            return class;
-        begun = true;
-        ol_pg_copy_row(&writer->copy);
-        put(&writer->copy, rows->rows[i]);
-        class = ol_pg_copy_row_end(&writer->copy, reterr);
-    }
-    return class || !begun ? class : ol_pg_copy_end(&writer->copy, NULL, reterr);
-}
-
-/* The columns that all tables of commands have. */
-static void put_command(struct ol_pg_copy *copy, const struct keyed_row *row)
-{
-    const struct command_change *command = (const struct command_change *)row;
-    put_text(copy, command->row.id);
-    put_text(copy, command->row.second);
-    ol_pg_put_int16(copy, (int16_t)command->partition);
-    ol_pg_put_int32(copy, command->origin.duplicates);
-    ol_pg_put_int32(copy, command->origin.conflicts);
-    ol_pg_put_int64(copy, (int64_t)command->origin.digest);
-    ol_pg_put_int64(copy, command->event_offset);
-    ol_pg_put_us(copy, command->origin.recorded_us);
-    put_name(copy, command_outcome_name(command->kind ? OUTCOME_ACCEPTED : OUTCOME_REJECTED));
-    put_name(copy, refusal_name(command->code));
-    put_text_or_null(copy, command->message.data, command->message.bytes);
-    put_name(copy, command->kind);
-    put_version(copy, command->version);
-}
-
-/* And what the command moved. */
-static void put_moving_command(struct ol_pg_copy *copy, const struct keyed_row *row)
-{
-    const struct command_change *command = (const struct command_change *)row;
-    put_command(copy, row);
-    if (command->moved >= 0)
-        ol_pg_put_int64(copy, command->moved);
-    else
-        ol_pg_put_null(copy);
-    put_text_or_null(copy, command->subject.data, command->subject.bytes);
-}
-
-enum ol_class writer_copy_commands(struct writer *writer, enum table table,
-                                   const struct row_batch *batch, struct ol_error *reterr)
-{
-    return writer_copy_rows(writer, table, &batch->commands, NULL,
-                            writer->context == CONTEXT_ORDERS ? put_command : put_moving_command,
-                            reterr);
-}
-
-static enum ol_class copy_rows(struct writer *writer, const struct row_batch *batch,
-                               struct ol_error *reterr)
-{
-    switch (writer->context) {
-    case CONTEXT_ORDERS: return write_orders(writer, batch, reterr);
-    case CONTEXT_INVENTORY: return write_inventory(writer, batch, reterr);
-    case CONTEXT_PAYMENTS: return write_payments(writer, batch, reterr);
-    case CONTEXT_COUNT: break;
-    }
-    assert(!"a writer has a context");
-    return OL_FATAL;
-}
-
-static void fill_sets(struct writer *writer, const struct row_batch *batch)
-{
-    for (size_t i = 0; i < SETS_MAX; i++)
-        writer->sets[i].statement = NULL;
-    switch (writer->context) {
-    case CONTEXT_ORDERS: sets_orders(writer, batch); break;
-    case CONTEXT_INVENTORY: sets_inventory(writer, batch); break;
-    case CONTEXT_PAYMENTS: sets_payments(writer, batch); break;
-    case CONTEXT_COUNT: assert(!"a writer has a context");
-    }
-}
-
 /* A set without rows is not asked. */
 static bool set_is_used(const struct set *set)
 {
-    return set->statement && set->arrays[0].count > 0;
+    return set->arrays[0].count > 0;
 }
 
 /* The key of a set's only row, for the message; with several rows the count alone does not say which
@@ -348,7 +250,7 @@ static enum ol_class check_hits(const struct writer *writer, const struct ol_pg_
                                 struct ol_error *reterr)
 {
     int64_t hits = 0;
-    for (size_t i = 0; i < SETS_MAX; i++) {
+    for (size_t i = 0; i < writer->set_count; i++) {
         const struct set *set = &writer->sets[i];
         if (!set_is_used(set))
             continue;
@@ -374,7 +276,7 @@ static enum ol_class write_sets(struct writer *writer, struct ol_error *reterr)
     struct ol_pg_rows rows[SETS_MAX] = {0};
     size_t count = 0;
     enum ol_class class = OL_OK;
-    for (size_t i = 0; i < SETS_MAX && !class; i++) {
+    for (size_t i = 0; i < writer->set_count && !class; i++) {
         if (!set_is_used(&writer->sets[i]))
             continue;
         struct ol_pg_params params = {0};
@@ -414,7 +316,7 @@ enum ol_class writer_write(struct writer *writer, struct row_batch *batch, uint6
     enum ol_class class = set_progress(writer, batch, ret_lost, reterr);
     if (!class) {
         fill_sets(writer, batch);
-        class = copy_rows(writer, batch, reterr);
+        class = write_new_rows(writer, batch, reterr);
     }
     if (!class)
         class = write_sets(writer, reterr);

@@ -6,7 +6,7 @@
  * The first statement is the fence: it fails where another projector has written the partition,
  * and its row locks make a second writer wait. Every later statement must hit exactly the rows that
  * the batch says; otherwise nothing is written. Rows go in as sets, sorted by key.
- * Borrows the connection; one thread. Statements: write_<context>.c.
+ * Borrows the connection; one thread. Statements: table_sql.h.
  */
 #ifndef PROJECTIONS_WRITER_H
 #define PROJECTIONS_WRITER_H

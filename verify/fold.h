@@ -139,17 +139,17 @@ static inline struct text fold_second(const struct fold_entity *entity)
 
 /* Orders and products have rows in two tables: where the cells of a table begin, and the bit of
  * `met` that says that its row was met. */
-static inline int64_t *fold_row(struct fold_entity *entity, enum row_table table)
+static inline int64_t *fold_row(struct fold_entity *entity, enum table table)
 {
-    size_t first = table == ROW_TABLE_stock           ? sizeof(struct row_products)
-                   : table == ROW_TABLE_order_baskets ? sizeof(struct row_orders)
-                                                      : 0;
+    size_t first = table == TABLE_stock           ? sizeof(struct row_products)
+                   : table == TABLE_order_baskets ? sizeof(struct row_orders)
+                                                  : 0;
     return fold_cells(entity) + first / sizeof(int64_t);
 }
 
-static inline uint8_t fold_met_bit(enum row_table table)
+static inline uint8_t fold_met_bit(enum table table)
 {
-    return table == ROW_TABLE_stock || table == ROW_TABLE_order_baskets ? 2 : 1;
+    return table == TABLE_stock || table == TABLE_order_baskets ? 2 : 1;
 }
 
 /* A reservation's second id: its partition. `number` must outlive the text. */

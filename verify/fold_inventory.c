@@ -30,7 +30,7 @@ static void apply_line(void *state, const void *argument)
 static void follow_stock(struct fold_input *input, struct fold_entity *entity)
 {
     const struct product *product = &((struct fold_product *)fold_state(entity))->product;
-    struct row_stock *row = (struct row_stock *)fold_row(entity, ROW_TABLE_stock);
+    struct row_stock *row = (struct row_stock *)fold_row(entity, TABLE_stock);
     row->partition = input->partition;
     row->on_hand = product->on_hand;
     row->reserved = product->reserved;
@@ -80,7 +80,7 @@ static bool product_event(struct fold_input *input)
     if (!entity)
         return false;
     const struct product *product = &((struct fold_product *)fold_state(entity))->product;
-    struct row_products *row = (struct row_products *)fold_row(entity, ROW_TABLE_products);
+    struct row_products *row = (struct row_products *)fold_row(entity, TABLE_products);
     fold_check_partition(input, event->sku);
     if (entity->broken || !fold_check_version(input, entity, product->version, event->version) ||
         !fold_guard(input, entity, apply_own, event))

@@ -82,8 +82,7 @@ bool fold_order_event(struct fold_input *input)
     if (entity->broken || !fold_check_version(input, entity, order->version, event->version))
         return true;
     if (event->kind == ORDER_PLACED)
-        make_order(input, row,
-                   (struct row_order_baskets *)fold_row(entity, ROW_TABLE_order_baskets));
+        make_order(input, row, (struct row_order_baskets *)fold_row(entity, TABLE_order_baskets));
     if (!fold_guard(input, entity, apply, event))
         return true;
     order->customer_id = no_text; /* the event's, which goes */

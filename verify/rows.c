@@ -5,78 +5,58 @@
 
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_hash.h"
+#include "lib/base/ol_text.h"
 
-/* ---- shapes ---- */
+/* ---- queries ---- */
 
-#define TABLE(table, context, entity) static const struct row_column table##_columns[] = {
-#define KEY(table, column, kind)      {#column, ROW_##kind},
-#define COLUMN(table, column, kind)   {#column, ROW_##kind},
-#define END(table)                                                                                 \
-    {                                                                                              \
-        0                                                                                          \
-    }                                                                                              \
-    }                                                                                              \
-    ;
-#include "verify/rows.def"
+#define SQL_BYTES 1024
 
-/* What PostgreSQL must answer with; every column may be null but the keys. */
-#define PG_INT2     OL_PG_INT2
-#define PG_INT4     OL_PG_INT4
-#define PG_INT8     OL_PG_INT8
-#define PG_BOOL     OL_PG_BOOL
-#define PG_TIME     OL_PG_TIMESTAMPTZ
-#define PG_NAME     OL_PG_TEXT
-#define PG_CURRENCY OL_PG_BPCHAR
-#define PG_TEXT     OL_PG_TEXT
-#define PG_TEXTS    OL_PG_TEXT_ARRAY
-#define PG_INTS     OL_PG_INT8_ARRAY
-
-#define TABLE(table, context, entity) static const struct ol_pg_column table##_pg[] = {
-#define KEY(table, column, kind)      {#column, PG_##kind, OL_PG_NOT_NULL},
-#define COLUMN(table, column, kind)   {#column, PG_##kind, OL_PG_NULLABLE},
-#define END(table)                                                                                 \
-    {"ends", OL_PG_INT4, OL_PG_NOT_NULL},                                                          \
-    {                                                                                              \
-        0                                                                                          \
-    }                                                                                              \
-    }                                                                                              \
-    ;
-#include "verify/rows.def"
-
-enum {
-#define TABLE(table, context, entity) table##_keys = 0
-#define KEY(table, column, kind)      +1
-#define COLUMN(table, column, kind)
-#define END(table) ,
-#include "verify/rows.def"
+static const enum check checks[TABLE_COUNT] = {
+#define TABLE(context, table, entity, change, rows) [TABLE_##table] = CHECK_ROWS_##table,
+#define COLUMN(table, column, kind, null, store, field, change)
+#define END(table)
+#include "projections/tables.def"
 };
 
-#define TEXT_OF_(x) #x
-#define TEXT_OF(x)  TEXT_OF_(x)
+static struct made {
+    struct row_query query;
+    struct ol_pg_column columns[TABLE_COLUMNS_MAX + 1];
+    char declare_name[48], fetch_name[40], declare[SQL_BYTES], fetch[80];
+} all[TABLE_COUNT];
 
-/* clang-format off */
-#define TABLE(table_, context_, entity_)                                                           \
-    [ROW_TABLE_##table_] = {                                                                       \
-        .name = #table_,                                                                           \
-        .context = CONTEXT_##context_,                                                             \
-        .entity = ENTITY_##entity_,                                                                \
-        .check = CHECK_ROWS_##table_,                                                              \
-        .columns = table_##_columns,                                                               \
-        .key_count = table_##_keys,                                                                \
-        .fetch = {.name = "verify/" #table_,                                                       \
-                  .sql = "FETCH " TEXT_OF(ROW_FETCH) " FROM verify_" #table_,                      \
-                  .columns = table_##_pg},                                                         \
-        .declare = {.name = "verify/" #table_ "/declare",                                          \
-                    .sql = "DECLARE verify_" #table_ " NO SCROLL CURSOR FOR SELECT "
-#define KEY(table, column, kind)    #column ", "
-#define COLUMN(table, column, kind) #column ", "
-#define END(table)                  "1 AS ends FROM orderlog." #table}},
-/* clang-format on */
+/* Every column may be null but the keys: that it is not is a finding. */
+static void make_query(const struct table_shape *shape, struct made *made)
+{
+    struct row_query *query = &made->query;
+    struct ol_text sql = ol_text_in(made->declare, sizeof made->declare);
+    ol_text_addf(&sql, "DECLARE verify_%s NO SCROLL CURSOR FOR SELECT ", shape->name);
+    for (size_t i = 0; i < shape->column_count; i++) {
+        const struct table_column *column = &shape->columns[i];
+        bool is_key = column_is_key(column);
+        ol_text_addf(&sql, "%s%s", i ? ", " : "", column->name);
+        made->columns[i] = (struct ol_pg_column){column->name, column_type(column->kind),
+                                                 is_key ? OL_PG_NOT_NULL : OL_PG_NULLABLE};
+        if (is_key)
+            query->keys[query->key_count++] = (int)i;
+    }
+    ol_text_addf(&sql, " FROM orderlog.%s", shape->name);
+    assert(!sql.failed);
+    snprintf(made->declare_name, sizeof made->declare_name, "verify/%s/declare", shape->name);
+    snprintf(made->fetch_name, sizeof made->fetch_name, "verify/%s", shape->name);
+    snprintf(made->fetch, sizeof made->fetch, "FETCH %d FROM verify_%s", ROW_FETCH, shape->name);
+    query->declare = (struct ol_pg_statement){.name = made->declare_name, .sql = made->declare};
+    query->fetch = (struct ol_pg_statement){made->fetch_name, made->fetch, made->columns};
+}
 
-/* Column `ends` only ends the list. */
-const struct row_shape row_shapes[ROW_TABLE_COUNT] = {
-#include "verify/rows.def"
-};
+const struct row_query *row_query(enum table table)
+{
+    struct made *made = &all[table];
+    if (!made->query.fetch.sql) {
+        made->query.check = checks[table];
+        make_query(&tables[table], made);
+    }
+    return &made->query;
+}
 
 /* ---- digests ---- */
 
@@ -156,19 +136,20 @@ static struct text row_text(const struct ol_pg_rows *rows, int row, int column)
 }
 
 /* The row's column as a cell; names have none. */
-static int64_t row_cell(const struct ol_pg_rows *rows, int row, int column, enum row_kind kind)
+static int64_t row_cell(const struct ol_pg_rows *rows, int row, int column, enum column_kind kind)
 {
     switch (kind) {
-    case ROW_INT2: return ol_pg_int16(rows, row, column);
-    case ROW_INT4: return ol_pg_int32(rows, row, column);
-    case ROW_INT8: return ol_pg_int64(rows, row, column);
-    case ROW_BOOL: return ol_pg_bool(rows, row, column);
-    case ROW_TIME: return ol_pg_us(rows, row, column);
-    case ROW_CURRENCY: return cell_currency(row_text(rows, row, column));
-    case ROW_NAME:
-    case ROW_TEXT: return cell_text(row_text(rows, row, column));
-    case ROW_TEXTS: return texts_cell(ol_pg_elements(rows, row, column));
-    case ROW_INTS: return ints_cell(ol_pg_elements(rows, row, column));
+    case COLUMN_INT2: return ol_pg_int16(rows, row, column);
+    case COLUMN_INT4: return ol_pg_int32(rows, row, column);
+    case COLUMN_INT8: return ol_pg_int64(rows, row, column);
+    case COLUMN_BOOL: return ol_pg_bool(rows, row, column);
+    case COLUMN_TIME: return ol_pg_us(rows, row, column);
+    case COLUMN_CURRENCY: return cell_currency(row_text(rows, row, column));
+    case COLUMN_NAME:
+    case COLUMN_TEXT: return cell_text(row_text(rows, row, column));
+    case COLUMN_TEXTS: return texts_cell(ol_pg_elements(rows, row, column));
+    case COLUMN_INTS: return ints_cell(ol_pg_elements(rows, row, column));
+    case COLUMN_KIND_COUNT: break;
     }
     return ROW_NULL;
 }
@@ -178,19 +159,19 @@ static const char *name_of(int64_t cell)
     return (const char *)(intptr_t)cell;
 }
 
-bool cell_equals(const struct ol_pg_rows *rows, int row, int column, enum row_kind kind,
+bool cell_equals(const struct ol_pg_rows *rows, int row, int column, enum column_kind kind,
                  int64_t cell)
 {
     if (ol_pg_is_null(rows, row, column) || cell == ROW_NULL)
         return ol_pg_is_null(rows, row, column) && cell == ROW_NULL;
-    if (kind == ROW_NAME)
+    if (kind == COLUMN_NAME)
         return text_equal(row_text(rows, row, column), text_of(name_of(cell)));
     return row_cell(rows, row, column, kind) == cell;
 }
 
 /* ---- in words ---- */
 
-static void say_cell(enum row_kind kind, int64_t cell, struct ol_text *text)
+static void say_cell(enum column_kind kind, int64_t cell, struct ol_text *text)
 {
     char time[OL_CLOCK_TEXT_BYTES];
     if (cell == ROW_NULL) {
@@ -198,22 +179,22 @@ static void say_cell(enum row_kind kind, int64_t cell, struct ol_text *text)
         return;
     }
     switch (kind) {
-    case ROW_TIME:
+    case COLUMN_TIME:
         ol_text_add(text, ol_clock_format(cell, time) ? time : "a time out of range");
         return;
-    case ROW_NAME: ol_text_add(text, name_of(cell)); return;
-    case ROW_BOOL: ol_text_add(text, cell ? "true" : "false"); return;
-    case ROW_CURRENCY:
+    case COLUMN_NAME: ol_text_add(text, name_of(cell)); return;
+    case COLUMN_BOOL: ol_text_add(text, cell ? "true" : "false"); return;
+    case COLUMN_CURRENCY:
         ol_text_addf(text, "%c%c%c", (char)(cell >> 16), (char)(cell >> 8), (char)cell);
         return;
-    case ROW_TEXT:
-    case ROW_TEXTS:
-    case ROW_INTS: ol_text_add(text, "something else"); return;
+    case COLUMN_TEXT:
+    case COLUMN_TEXTS:
+    case COLUMN_INTS: ol_text_add(text, "something else"); return;
     default: ol_text_addf(text, "%" PRId64, cell);
     }
 }
 
-static void say_row(const struct ol_pg_rows *rows, int row, int column, enum row_kind kind,
+static void say_row(const struct ol_pg_rows *rows, int row, int column, enum column_kind kind,
                     struct ol_text *text)
 {
     struct text value;
@@ -222,21 +203,21 @@ static void say_row(const struct ol_pg_rows *rows, int row, int column, enum row
         return;
     }
     switch (kind) {
-    case ROW_NAME:
-    case ROW_CURRENCY:
-    case ROW_TEXT:
+    case COLUMN_NAME:
+    case COLUMN_CURRENCY:
+    case COLUMN_TEXT:
         value = row_text(rows, row, column);
         ol_text_addf(text, "'%.*s'", (int)value.bytes, value.data);
         return;
-    case ROW_TEXTS:
-    case ROW_INTS:
+    case COLUMN_TEXTS:
+    case COLUMN_INTS:
         ol_text_addf(text, "%d elements", ol_pg_elements(rows, row, column).left);
         return;
     default: say_cell(kind, row_cell(rows, row, column, kind), text);
     }
 }
 
-void cell_explain(const struct ol_pg_rows *rows, int row, int column, enum row_kind kind,
+void cell_explain(const struct ol_pg_rows *rows, int row, int column, enum column_kind kind,
                   int64_t cell, char *buffer, size_t buffer_bytes)
 {
     struct ol_text text = ol_text_in(buffer, buffer_bytes);

@@ -10,68 +10,30 @@
 
 #include "domain/entity.h"
 #include "lib/pg/ol_pg.h"
+#include "projections/tables.h"
 #include "verify/findings.h"
 
 #define ROW_NULL INT64_MIN
 
-enum row_kind {
-    ROW_INT2 = 1,
-    ROW_INT4,
-    ROW_INT8,
-    ROW_BOOL,
-    ROW_TIME,
-    ROW_NAME,     /* a word of a fixed list */
-    ROW_CURRENCY, /* char(3) */
-    ROW_TEXT,
-    ROW_TEXTS, /* arrays */
-    ROW_INTS,
-};
-
-/* struct row_orders { int64_t partition, payment, ...; } and so on. */
-#define TABLE(table, context, entity) struct row_##table {
-#define KEY(table, column, kind)
-#define COLUMN(table, column, kind) int64_t column;
+/* struct row_orders { int64_t partition, payment, ...; } and so on: every column but the keys. */
+#define TABLE(table_context, table, entity, change, rows) struct row_##table {
+#define KEY(table, column, kind, store, field, role)
+#define COLUMN(table, column, kind, null, store, field, change) int64_t column;
+#define GENERATED(table, column, kind, null)                    int64_t column;
 #define END(table)                                                                                 \
     }                                                                                              \
     ;
-#include "verify/rows.def"
+#include "projections/tables.def"
 
-/* orders_order_id_at, orders_partition_at, ...: the column's number in a result. */
-#define TABLE(table, context, entity) enum {
-#define KEY(table, column, kind)      table##_##column##_at,
-#define COLUMN(table, column, kind)   table##_##column##_at,
-#define END(table)                                                                                 \
-    table##_columns_end                                                                            \
-    }                                                                                              \
-    ;
-#include "verify/rows.def"
-
-enum row_table {
-#define TABLE(table, context, entity) ROW_TABLE_##table,
-#define KEY(table, column, kind)
-#define COLUMN(table, column, kind)
-#define END(table)
-#include "verify/rows.def"
-    ROW_TABLE_COUNT
-};
-
-struct row_column {
-    const char *name; /* NULL: the list's end */
-    enum row_kind kind;
-};
-
-struct row_shape {
-    const char *name; /* "orders" */
-    enum context context;
-    enum entity_kind entity;
+/* How a table is read: a cursor over all of its columns, in their order. */
+struct row_query {
     enum check check;
-    const struct row_column *columns; /* the keys first */
+    int keys[2]; /* the columns that find the entity: id, second */
     size_t key_count;
-    /* A cursor, and how to read on in it. */
     struct ol_pg_statement declare, fetch;
 };
 
-extern const struct row_shape row_shapes[ROW_TABLE_COUNT];
+const struct row_query *row_query(enum table table);
 
 #define ROW_FETCH 5000 /* rows in one answer */
 
@@ -101,11 +63,11 @@ int64_t cell_order_quantities(const struct order_line *lines, size_t count);
 int64_t cell_order_amounts(const struct order_line *lines, size_t count);
 
 /* Whether a cell is what the row's column holds. `column` is its number in the result. */
-bool cell_equals(const struct ol_pg_rows *rows, int row, int column, enum row_kind kind,
+bool cell_equals(const struct ol_pg_rows *rows, int row, int column, enum column_kind kind,
                  int64_t cell);
 
 /* The row's value and the log's, for people: "17, the log says 18". */
-void cell_explain(const struct ol_pg_rows *rows, int row, int column, enum row_kind kind,
+void cell_explain(const struct ol_pg_rows *rows, int row, int column, enum column_kind kind,
                   int64_t cell, char *buffer, size_t buffer_bytes);
 
 #endif

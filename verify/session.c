@@ -8,6 +8,7 @@
 
 #define ARENA_BLOCK_BYTES (64 * 1024)
 #define PING_MS           5000
+#define READ_TRIES        5
 
 static enum ol_class open_kafka(struct session *session, struct ol_error *reterr)
 {
@@ -30,6 +31,8 @@ static enum ol_class open_pg(struct session *session, unsigned needs, struct ol_
         .statement_timeout_ms = limited ? session->timeout_ms : OL_PG_NO_TIMEOUT,
         .idle_in_transaction_timeout_ms = limited ? 0 : OL_PG_NO_TIMEOUT,
         .read_only = !(needs & SESSION_PG_WRITES),
+        .primary = needs & SESSION_PG_WRITES,
+        .pooled = ol_options_pooled(session->options),
     };
     return ol_pg_open(&options, &session->db, reterr);
 }
@@ -69,7 +72,7 @@ enum ol_class session_init(struct session *ret_session, const struct ol_options 
         class = check_id(options->arguments[0], reterr);
     if (!class && needs & SESSION_KAFKA)
         class = open_kafka(session, reterr);
-    if (!class && needs & (SESSION_PG | SESSION_PG_LONG | SESSION_PG_WRITES))
+    if (!class && needs & (SESSION_PG | SESSION_PG_LONG | SESSION_PG_WRITES | SESSION_PG_ANY))
         class = open_pg(session, needs, reterr);
     if (!class && needs & (SESSION_PG | SESSION_PG_LONG))
         class = check_schema(session, reterr);
@@ -86,6 +89,13 @@ void session_release(struct session *session)
         ol_kafka_connection_release(&session->kafka);
     ol_arena_release(&session->arena);
     *session = (struct session){0};
+}
+
+bool session_read_again(struct session *session, enum ol_class class, int *tries)
+{
+    if (class != OL_RETRY || !ol_pg_cancelled(session->db) || ++*tries >= READ_TRIES)
+        return false;
+    return ol_pg_reset(session->db, NULL) == OL_OK;
 }
 
 enum ol_class session_partitions(struct session *session, int32_t *ret_partitions,

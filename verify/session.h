@@ -18,7 +18,8 @@ enum session_needs {
     SESSION_KAFKA = 1,
     SESSION_PG = 2,        /* reads only; OL_NOT_FOUND where there is no schema yet */
     SESSION_PG_LONG = 4,   /* instead: the same without time limits, for long snapshots */
-    SESSION_PG_WRITES = 8, /* instead: no time limits, for migrations and the like */
+    SESSION_PG_WRITES = 8, /* instead: no time limits, for migrations and the like; no standby */
+    SESSION_PG_ANY = 32,   /* instead: reads only, as SESSION_PG_LONG, with or without a schema */
     SESSION_ID = 16,       /* the first argument is an id: OL_USAGE if it can't be one */
 };
 
@@ -40,6 +41,10 @@ static inline void session_auto(struct session *session)
 {
     session_release(session);
 }
+
+/* A transaction that failed in `class` because a standby's recovery cancelled it may be read again
+ * from its beginning: then the connection is ready for that. *tries begins at 0. */
+bool session_read_again(struct session *session, enum ol_class class, int *tries);
 
 /* How many partitions the installation's topics have, and whether they are all there.
  * OL_NOT_FOUND: a topic is missing. OL_VIOLATED: the topics differ in number. */

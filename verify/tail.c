@@ -22,6 +22,11 @@ int64_t tail_lag(const struct tail *tail)
     return lag > 0 ? lag : 1;
 }
 
+bool tail_is_held(const struct tail *tail)
+{
+    return tail->next < 0 && tail->stable < tail->high;
+}
+
 bool tail_is_drained(const struct tail *tail)
 {
     return tail->next < 0 && tail->stable >= tail->high;

@@ -29,6 +29,9 @@ enum ol_class tail_read(struct session *session, struct tail *tails, size_t coun
 /* Records not yet read, at most: markers between them count. 0 when there is nothing to read. */
 int64_t tail_lag(const struct tail *tail);
 
+/* All that can be taken is, and an open transaction lies behind it, from `stable` on. */
+bool tail_is_held(const struct tail *tail);
+
 /* Nothing to read, and no open transaction that may still bring something. */
 bool tail_is_drained(const struct tail *tail);
 

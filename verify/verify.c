@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "lib/base/ol_clock.h"
@@ -89,12 +90,37 @@ static enum ol_class verify_all(struct verify *verify, struct ol_error *reterr)
     enum ol_class class = begin_snapshot(verify, reterr);
     if (class)
         return class;
+    class = verify_columns(verify, reterr);
+    if (class)
+        return class;
     if (!fold_init(&verify->demands, CONTEXT_INVENTORY, "", verify->partitions, &verify->findings))
         return ol_fail(reterr, OL_FATAL, "no memory to fold");
     for (int context = 0; context < CONTEXT_COUNT && !class; context++)
         class = verify_context(verify, (enum context)context, reterr);
     fold_release(&verify->demands);
     return class ? class : ol_pg_rollback(verify->session->db, reterr);
+}
+
+static void forget(struct verify *verify)
+{
+    findings_release(&verify->findings);
+    memset(verify->progress, 0, sizeof verify->progress);
+    verify->confirmed = verify->captured = (struct verify_total){0};
+    verify->settled = false;
+}
+
+/* On a standby recovery may cancel what reads for long. */
+static enum ol_class verify_until_read(struct verify *verify, struct ol_error *reterr)
+{
+    int tries = 0;
+    enum ol_class class = verify_all(verify, reterr);
+    while (session_read_again(verify->session, class, &tries)) {
+        fprintf(stderr, "the standby cancelled the reading (%s); again from the beginning\n",
+                reterr->text);
+        forget(verify);
+        class = verify_all(verify, reterr);
+    }
+    return class;
 }
 
 static enum ol_class report(const struct verify *verify, bool json, struct ol_error *reterr)
@@ -127,7 +153,7 @@ enum ol_class verify_run(const struct ol_options *options, struct ol_error *rete
             verify->topics[i][j] =
                 topic_name(options->topic_prefix, (enum context)i, (enum stream)j);
     if (!class)
-        class = verify_all(verify, reterr);
+        class = verify_until_read(verify, reterr);
     if (!class)
         class = report(verify, options->json, reterr);
     findings_release(&verify->findings);

@@ -7,7 +7,7 @@
  * One repeatable-read transaction from the first statement to the last, so all rows are of one
  * moment, and the fold ends exactly where the rows do. Nothing is written anywhere. One context's
  * fold at a time is held. Prefix verify_, in order of use: verify.c, verify_open.c, verify_log.c,
- * verify_rows.c, verify_sums.c, verify_commands.c.
+ * verify_columns.c, verify_rows.c, verify_sums.c, verify_commands.c.
  */
 #ifndef VERIFY_INTERNAL_H
 #define VERIFY_INTERNAL_H
@@ -51,6 +51,12 @@ enum ol_class verify_read_progress(struct verify *verify, struct ol_error *reter
 enum ol_class verify_open(struct verify *verify, char *buffer, size_t buffer_bytes,
                           struct ol_error *reterr);
 
+/* The columns that verify_read_progress() reads, and that are compared. Ends with {0}. */
+extern const struct ol_pg_column verify_progress_columns[];
+
+/* Are there columns that nobody compares? As the server's catalogue has them. */
+enum ol_class verify_columns(struct verify *verify, struct ol_error *reterr);
+
 /* Folds the context's events up to the progress rows, and compares these. */
 enum ol_class verify_log(struct verify *verify, enum context context, struct ol_error *reterr);
 
@@ -58,7 +64,7 @@ enum ol_class verify_log(struct verify *verify, enum context context, struct ol_
 enum ol_class verify_rows(struct verify *verify, enum context context, struct ol_error *reterr);
 
 /* Adds a compared row to the sums. */
-void verify_sum_row(struct verify *verify, enum row_table table, const struct ol_pg_rows *rows,
+void verify_sum_row(struct verify *verify, enum table table, const struct ol_pg_rows *rows,
                     int row);
 
 /* Conservation within the context, its views, and, once settled, what orders have to do with it. */

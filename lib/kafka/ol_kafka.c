@@ -29,7 +29,7 @@ static const struct {
     {PRODUCERS, "acks", "all"},
     {PRODUCERS, "compression.type", "lz4"},
     {PRODUCERS, "queue.buffering.max.messages", "1000000"},
-    {OL_KIND_PRODUCER, "message.max.bytes", "4194304"}, /* a dead letter with its headers */
+    {OL_KIND_PRODUCER, "message.max.bytes", "67108864"}, /* topics say how much they take */
     {PRODUCERS | READERS, "topic.metadata.propagation.max.ms", "5000"},
     {READERS | OL_KIND_ADMIN, "enable.auto.commit", "false"},
     {READERS | OL_KIND_ADMIN, "enable.auto.offset.store", "false"},
@@ -158,6 +158,7 @@ struct ol_kafka_settings ol_kafka_defaults(const char *brokers, const char *clie
         .linger_us = 5000,
         .fetch_budget_bytes = 16 << 20,
         .send_budget_bytes = 32 << 20,
+        .batch_bytes = 1000000,
     };
 }
 
@@ -291,6 +292,7 @@ static bool conf_set_producers(rd_kafka_conf_t *conf, const struct ol_kafka_sett
            conf_set_number(conf, "message.timeout.ms", settings->message_timeout_ms, reterr) &&
            conf_set_number(conf, "queue.buffering.max.kbytes",
                            (long long)(settings->send_budget_bytes >> 10), reterr) &&
+           conf_set_number(conf, "batch.size", (long long)settings->batch_bytes, reterr) &&
            (kind != OL_KIND_PRODUCER || conf_set_number(conf, "transaction.timeout.ms",
                                                         settings->transaction_timeout_ms, reterr));
 }
@@ -699,6 +701,16 @@ enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t par
         *ret_low = low;
     *ret_high = high;
     return OL_OK;
+}
+
+void ol_kafka_tell_open(struct ol_text *text, const char *brokers, const struct ol_offset *place)
+{
+    ol_text_addf(text,
+                 "%s partition %d from offset %lld on: an open transaction (whose, tells: "
+                 "kafka-transactions.sh --bootstrap-server %s describe-producers --topic %s "
+                 "--partition %d)",
+                 place->topic, place->partition, (long long)place->offset, brokers, place->topic,
+                 place->partition);
 }
 
 /* ---- messages ---- */

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "lib/base/ol_error.h"
+#include "lib/base/ol_text.h"
 
 /* Most that one start-up call waits for a server, unless its prototype says otherwise. */
 #define OL_KAFKA_STARTUP_MS 10000
@@ -39,7 +40,9 @@ struct ol_kafka_settings {
     int linger_us;          /* a batch waits this long for more, unless flushed: 5,000 */
     size_t fetch_budget_bytes; /* prefetched payload over all partitions of a handle: 16 MiB */
     size_t send_budget_bytes;  /* queued payload of a producer: 32 MiB */
-    ol_kafka_log *log;         /* NULL: quiet */
+    size_t
+        batch_bytes; /* most in one batch, as one topic takes it; one record may be larger: 1 MB */
+    ol_kafka_log *log; /* NULL: quiet */
     void *log_opaque;
 };
 
@@ -63,6 +66,10 @@ struct ol_offset {
     int32_t partition;
     int64_t offset;
 };
+
+/* Adds "TOPIC partition N from offset O on: an open transaction (whose, tells: kafka-transactions.sh
+ * ...)": where readers of committed records come no further. */
+void ol_kafka_tell_open(struct ol_text *text, const char *brokers, const struct ol_offset *place);
 
 /* One header of a message; value NULL is Kafka's null. */
 struct ol_header {

@@ -35,6 +35,11 @@ struct ol_record {
     void *opaque; /* publisher: comes back with the receipt */
 };
 
+/* What a record takes of its topic's max.message.bytes, alone in its batch and uncompressed, at most;
+ * and what headers take of that. */
+size_t ol_record_bytes(const struct ol_record *record);
+size_t ol_headers_bytes(const struct ol_header *headers, size_t count);
+
 /* Counters since open, for metrics; survive renew. */
 struct ol_producer_stats {
     uint64_t begun, committed, aborted, failed; /* transactions */

@@ -15,22 +15,57 @@
 
 #define LOCK_KEY      INT64_C(0x6f726465726c6f67) /* "orderlog" */
 #define LOCK_RETRY_MS 50
-#define SUM_BYTES     17 /* 64 bits in hex, and NUL */
+#define SUM_BYTES     OL_MIGRATION_SUM_BYTES
 
 static const char *const state_names[] = {
     [OL_MIGRATION_PENDING] = "pending", [OL_MIGRATION_APPLIED] = "applied",
     [OL_MIGRATION_CHANGED] = "changed", [OL_MIGRATION_UNKNOWN] = "unknown",
-    [OL_MIGRATION_NOW] = "now",
+    [OL_MIGRATION_NOW] = "now",         [OL_MIGRATION_MOVED] = "moved",
 };
+
+#define VERSIONS OL_MIGRATE_SCHEMA ".schema_migrations"
+#define SUMS     OL_MIGRATE_SCHEMA ".schema_migration_sums"
 
 /* dbmate writes "create table if not exists", which asks for the right to create even when the
  * table is there; so we look first. */
 static const char create_tables[] =
-    "CREATE TABLE IF NOT EXISTS public.schema_migrations (version varchar PRIMARY KEY);"
-    "CREATE TABLE IF NOT EXISTS public.schema_migration_sums ("
-    " version varchar PRIMARY KEY, sum text NOT NULL);"
-    "COMMENT ON TABLE public.schema_migration_sums IS"
-    " 'XXH3 of the up part of each migration that orderlog applied'";
+    "CREATE SCHEMA IF NOT EXISTS " OL_MIGRATE_SCHEMA ";"
+    "CREATE TABLE IF NOT EXISTS " VERSIONS " (version varchar PRIMARY KEY);"
+    "CREATE TABLE IF NOT EXISTS " SUMS " (version varchar PRIMARY KEY, sum text NOT NULL);";
+
+/* dbmate leaves its table without a word. */
+static const char comment_tables[] =
+    "COMMENT ON TABLE " VERSIONS " IS 'The changes of the schema that were applied; dbmate''s "
+    "table, by --migrations-table=" VERSIONS "';"
+    "COMMENT ON COLUMN " VERSIONS ".version IS 'The number that the file''s name begins with.';"
+    "COMMENT ON TABLE " SUMS " IS 'XXH3 of the up part of each migration that orderlog applied';"
+    "COMMENT ON COLUMN " SUMS ".version IS 'The number that the file''s name begins with.';"
+    "COMMENT ON COLUMN " SUMS ".sum IS 'In hex.';";
+
+/*
+ * Where the tables were before. A view stays in their place, for what looks there while it is being
+ * replaced: programs of the version before, and dbmate without its option. Where we may not make one
+ * in public, there is none.
+ */
+static const char move_tables[] =
+    "CREATE SCHEMA IF NOT EXISTS " OL_MIGRATE_SCHEMA ";"
+    "ALTER TABLE public.schema_migrations SET SCHEMA " OL_MIGRATE_SCHEMA ";"
+    "ALTER TABLE IF EXISTS public.schema_migration_sums SET SCHEMA " OL_MIGRATE_SCHEMA ";"
+    "DO $$ BEGIN"
+    " CREATE VIEW public.schema_migrations AS SELECT version FROM " VERSIONS ";"
+    " GRANT SELECT ON public.schema_migrations TO orderlog_projector, orderlog_worker;"
+    " EXCEPTION WHEN insufficient_privilege OR undefined_object THEN NULL; END $$;";
+
+/* Somebody else's versions stand in the same table: that one stays, and we take a copy of ours. */
+static const char copy_sums[] =
+    "DO $$ BEGIN IF to_regclass('public.schema_migration_sums') IS NOT NULL THEN"
+    " INSERT INTO " SUMS " SELECT version, sum FROM public.schema_migration_sums"
+    " JOIN " VERSIONS " USING (version); END IF; END $$;";
+static const struct ol_pg_statement stmt_copy_versions = {
+    .name = "migrate/copy_versions",
+    .sql = "INSERT INTO " VERSIONS " SELECT version FROM public.schema_migrations"
+           " WHERE version = ANY ($1)",
+};
 
 static const struct ol_pg_statement stmt_lock = {
     .name = "migrate/lock",
@@ -41,12 +76,30 @@ static const struct ol_pg_statement stmt_unlock = {
     .name = "migrate/unlock",
     .sql = "SELECT pg_advisory_unlock($1)",
 };
+/* Each 1: a table, 0: there is none. A view in public is what we left there. */
 static const struct ol_pg_statement stmt_tables = {
     .name = "migrate/tables",
-    .sql = "SELECT to_regclass('public.schema_migrations') IS NOT NULL AS versions,"
-           " to_regclass('public.schema_migration_sums') IS NOT NULL AS sums",
+    .sql = "SELECT to_regclass('" VERSIONS "') IS NOT NULL AS versions,"
+           " to_regclass('" SUMS "') IS NOT NULL AS sums,"
+           " EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.schema_migrations')"
+           " AND relkind = 'r') AS old_versions,"
+           " to_regclass('public.schema_migration_sums') IS NOT NULL AS old_sums",
     .columns = (const struct ol_pg_column[]){{"versions", OL_PG_BOOL, OL_PG_NOT_NULL},
                                              {"sums", OL_PG_BOOL, OL_PG_NOT_NULL},
+                                             {"old_versions", OL_PG_BOOL, OL_PG_NOT_NULL},
+                                             {"old_sums", OL_PG_BOOL, OL_PG_NOT_NULL},
+                                             {0}},
+};
+enum { HAS_VERSIONS, HAS_SUMS, HAS_OLD_VERSIONS, HAS_OLD_SUMS };
+
+/* Of the table in public: how many versions have a file of ours, and how many have not. */
+static const struct ol_pg_statement stmt_old = {
+    .name = "migrate/old",
+    .sql = "SELECT count(*) FILTER (WHERE version = ANY ($1)) AS ours,"
+           " count(*) FILTER (WHERE NOT version = ANY ($1)) AS others"
+           " FROM public.schema_migrations",
+    .columns = (const struct ol_pg_column[]){{"ours", OL_PG_INT8, OL_PG_NOT_NULL},
+                                             {"others", OL_PG_INT8, OL_PG_NOT_NULL},
                                              {0}},
 };
 
@@ -60,22 +113,36 @@ static const struct ol_pg_statement stmt_tables = {
     }
 static const struct ol_pg_statement stmt_applied = {
     .name = "migrate/applied",
-    .sql = "SELECT version::text, sum FROM public.schema_migrations"
-           " LEFT JOIN public.schema_migration_sums USING (version) ORDER BY 1",
+    .sql = "SELECT version::text, sum FROM " VERSIONS " LEFT JOIN " SUMS
+           " USING (version) ORDER BY version COLLATE \"C\"",
     .columns = APPLIED_COLUMNS,
 };
 static const struct ol_pg_statement stmt_applied_without_sums = {
     .name = "migrate/applied_without_sums",
-    .sql = "SELECT version::text, NULL::text AS sum FROM public.schema_migrations ORDER BY 1",
+    .sql =
+        "SELECT version::text, NULL::text AS sum FROM " VERSIONS " ORDER BY version COLLATE \"C\"",
+    .columns = APPLIED_COLUMNS,
+};
+static const struct ol_pg_statement stmt_applied_of_old = {
+    .name = "migrate/applied_of_old",
+    .sql = "SELECT version::text, sum FROM public.schema_migrations"
+           " LEFT JOIN public.schema_migration_sums USING (version)"
+           " ORDER BY version COLLATE \"C\"",
+    .columns = APPLIED_COLUMNS,
+};
+static const struct ol_pg_statement stmt_applied_of_old_without_sums = {
+    .name = "migrate/applied_of_old_without_sums",
+    .sql = "SELECT version::text, NULL::text AS sum FROM public.schema_migrations"
+           " ORDER BY version COLLATE \"C\"",
     .columns = APPLIED_COLUMNS,
 };
 static const struct ol_pg_statement stmt_record = {
     .name = "migrate/record",
-    .sql = "INSERT INTO public.schema_migrations (version) VALUES ($1)",
+    .sql = "INSERT INTO " VERSIONS " (version) VALUES ($1)",
 };
 static const struct ol_pg_statement stmt_record_sum = {
     .name = "migrate/record_sum",
-    .sql = "INSERT INTO public.schema_migration_sums (version, sum) VALUES ($1, $2)"
+    .sql = "INSERT INTO " SUMS " (version, sum) VALUES ($1, $2)"
            " ON CONFLICT (version) DO UPDATE SET sum = excluded.sum",
 };
 
@@ -132,6 +199,16 @@ static const char *directive(const struct line *line, const char *word)
     return at == line->end || isspace((unsigned char)*at) ? at : NULL;
 }
 
+/* `-- former sum: 0123456789abcdef` before the up part. */
+static void take_former_sum(const struct line *line, struct ol_migration_text *parsed)
+{
+    const char *at = directive(line, "former sum:");
+    if (!at)
+        return;
+    at = skip_blanks(at, line->end);
+    snprintf(parsed->former_sum, sizeof parsed->former_sum, "%.*s", (int)(line->end - at), at);
+}
+
 static bool is_statement(const struct line *line)
 {
     const char *at = skip_blanks(line->at, line->end);
@@ -180,7 +257,9 @@ enum ol_class ol_migration_parse(const char *file, const char *text, size_t byte
                                up ? "a second -- migrate:down"
                                   : "-- migrate:down before -- migrate:up");
             down = line.at;
-        } else if (!up && is_statement(&line)) {
+        } else if (!up && !is_statement(&line)) {
+            take_former_sum(&line, &parsed);
+        } else if (!up) {
             return ol_fail(reterr, OL_USAGE, "%s:%d: a statement before -- migrate:up", file,
                            line.number);
         }
@@ -302,7 +381,8 @@ struct file {
     char *name, *path;
     char version[OL_MIGRATION_VERSION_BYTES];
     char sum[SUM_BYTES];
-    char *text; /* its up part ends with NUL */
+    char former_sum[SUM_BYTES]; /* that the same change had before; "": none */
+    char *text;                 /* its up part ends with NUL */
     struct ol_migration_text parsed;
 };
 
@@ -375,6 +455,7 @@ static enum ol_class read_file(struct file *file, const char *folder, const char
     const struct ol_migration_text *parsed = &file->parsed;
     unsigned long long sum = ol_hash(file->text + parsed->up_at, parsed->up_bytes);
     snprintf(file->sum, sizeof file->sum, "%016llx", sum);
+    snprintf(file->former_sum, sizeof file->former_sum, "%s", parsed->former_sum);
     file->text[parsed->up_at + parsed->up_bytes] = 0;
     return OL_OK;
 }
@@ -440,9 +521,11 @@ static enum ol_migration_state state_of(const struct file *file, const struct ol
     int row = find_applied(applied, file->version);
     if (row < 0)
         return OL_MIGRATION_PENDING;
-    if (!ol_pg_is_null(applied, row, 1) && strcmp(ol_pg_text(applied, row, 1).data, file->sum))
-        return OL_MIGRATION_CHANGED;
-    return OL_MIGRATION_APPLIED;
+    if (ol_pg_is_null(applied, row, 1))
+        return OL_MIGRATION_APPLIED;
+    const char *sum = ol_pg_text(applied, row, 1).data;
+    bool same = !strcmp(sum, file->sum) || !strcmp(sum, file->former_sum);
+    return same ? OL_MIGRATION_APPLIED : OL_MIGRATION_CHANGED;
 }
 
 struct teller {
@@ -472,25 +555,99 @@ static void tell_unknown(const struct teller *teller, const struct folder *folde
     }
 }
 
-static enum ol_class load_applied(struct ol_pg *db, struct ol_pg_rows *ret_applied,
-                                  struct ol_error *reterr)
+/* The table in public: *ret_ours, *ret_others versions in it with and without a file here. */
+static enum ol_class look_at_old(struct ol_pg *db, const struct folder *folder, int64_t *ret_ours,
+                                 int64_t *ret_others, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    OL_AUTO(ol_pg_array) struct ol_pg_array versions;
+    struct ol_pg_params params = {0};
+    ol_pg_array_init(&versions, OL_PG_TEXT_ARRAY);
+    for (size_t i = 0; i < folder->count; i++)
+        ol_pg_array_text(&versions, folder->files[i].version, strlen(folder->files[i].version));
+    ol_pg_param_array(&params, &versions);
+    enum ol_class class = ol_pg_exec(db, &stmt_old, &params, &rows, reterr);
+    if (class != OL_OK)
+        return class;
+    *ret_ours = ol_pg_int64(&rows, 0, 0);
+    *ret_others = ol_pg_int64(&rows, 0, 1);
+    return OL_OK;
+}
+
+static enum ol_class load_applied(struct ol_pg *db, const struct folder *folder,
+                                  struct ol_pg_rows *ret_applied, struct ol_error *reterr)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows tables = {0};
+    int64_t ours = 0, others;
+    const struct ol_pg_statement *statement = NULL;
     enum ol_class class = ol_pg_exec(db, &stmt_tables, NULL, &tables, reterr);
-    if (class != OL_OK || !ol_pg_bool(&tables, 0, 0)) /* no table: nothing was applied */
+    if (class != OL_OK)
         return class;
-    const struct ol_pg_statement *statement =
-        ol_pg_bool(&tables, 0, 1) ? &stmt_applied : &stmt_applied_without_sums;
+    if (ol_pg_bool(&tables, 0, HAS_VERSIONS))
+        statement = ol_pg_bool(&tables, 0, HAS_SUMS) ? &stmt_applied : &stmt_applied_without_sums;
+    else if (ol_pg_bool(&tables, 0, HAS_OLD_VERSIONS))
+        class = look_at_old(db, folder, &ours, &others, reterr);
+    if (ours)
+        statement = ol_pg_bool(&tables, 0, HAS_OLD_SUMS) ? &stmt_applied_of_old
+                                                         : &stmt_applied_of_old_without_sums;
+    if (class != OL_OK || !statement) /* no table: nothing was applied */
+        return class;
     return ol_pg_exec(db, statement, NULL, ret_applied, reterr);
 }
 
-static enum ol_class ensure_tables(struct ol_pg *db, struct ol_error *reterr)
+static enum ol_class copy_tables(struct ol_pg *db, const struct folder *folder,
+                                 struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_array) struct ol_pg_array versions;
+    struct ol_pg_params params = {0};
+    ol_pg_array_init(&versions, OL_PG_TEXT_ARRAY);
+    for (size_t i = 0; i < folder->count; i++)
+        ol_pg_array_text(&versions, folder->files[i].version, strlen(folder->files[i].version));
+    ol_pg_param_array(&params, &versions);
+    enum ol_class class = ol_pg_script(db, "migrate/create_tables", create_tables, NULL, reterr);
+    if (class == OL_OK)
+        class = ol_pg_exec(db, &stmt_copy_versions, &params, NULL, reterr);
+    return class == OL_OK ? ol_pg_script(db, "migrate/copy_sums", copy_sums, NULL, reterr) : class;
+}
+
+/* In one transaction. *ret_moved: they were in public before. */
+static enum ol_class make_tables(struct ol_pg *db, const struct folder *folder,
+                                 const struct ol_pg_rows *tables, bool *ret_moved,
+                                 struct ol_error *reterr)
+{
+    int64_t ours = 0, others = 0;
+    bool has_old = !ol_pg_bool(tables, 0, HAS_VERSIONS) && ol_pg_bool(tables, 0, HAS_OLD_VERSIONS);
+    enum ol_class class = has_old ? look_at_old(db, folder, &ours, &others, reterr) : OL_OK;
+    *ret_moved = ours > 0;
+    if (class == OL_OK)
+        class = ol_pg_begin(db, reterr);
+    if (class == OL_OK && ours > 0)
+        class = others ? copy_tables(db, folder, reterr)
+                       : ol_pg_script(db, "migrate/move_tables", move_tables, NULL, reterr);
+    if (class == OL_OK)
+        class = ol_pg_script(db, "migrate/create_tables", create_tables, NULL, reterr);
+    if (class == OL_OK)
+        class = ol_pg_script(db, "migrate/comment_tables", comment_tables, NULL, reterr);
+    if (class == OL_OK)
+        class = ol_pg_commit(db, reterr);
+    if (class != OL_OK)
+        (void)ol_pg_rollback(db, NULL);
+    return class;
+}
+
+static enum ol_class ensure_tables(struct ol_pg *db, const struct folder *folder,
+                                   const struct teller *teller, struct ol_error *reterr)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows tables = {0};
+    bool moved = false;
     enum ol_class class = ol_pg_exec(db, &stmt_tables, NULL, &tables, reterr);
-    if (class != OL_OK || (ol_pg_bool(&tables, 0, 0) && ol_pg_bool(&tables, 0, 1)))
+    if (class != OL_OK ||
+        (ol_pg_bool(&tables, 0, HAS_VERSIONS) && ol_pg_bool(&tables, 0, HAS_SUMS)))
         return class;
-    return ol_pg_script(db, "migrate/create_tables", create_tables, NULL, reterr);
+    class = make_tables(db, folder, &tables, &moved, reterr);
+    if (class == OL_OK && moved)
+        tell(teller, "", VERSIONS, OL_MIGRATION_MOVED, 0);
+    return class;
 }
 
 /* ---- applying -------------------------------------------------------------------------------- */
@@ -561,8 +718,8 @@ static enum ol_class apply_pending(struct ol_pg *db, const struct folder *folder
                                    const struct teller *teller, int *count, struct ol_error *reterr)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows applied = {0};
-    enum ol_class class = ensure_tables(db, reterr);
-    if (class != OL_OK || (class = load_applied(db, &applied, reterr)) != OL_OK)
+    enum ol_class class = ensure_tables(db, folder, teller, reterr);
+    if (class != OL_OK || (class = load_applied(db, folder, &applied, reterr)) != OL_OK)
         return class;
     int row = 0;
     tell_unknown(teller, folder, &applied, &row, NULL);
@@ -626,7 +783,7 @@ enum ol_class ol_migrate_status(struct ol_pg *db, const char *folder_path,
     OL_AUTO(ol_pg_rows) struct ol_pg_rows applied = {0};
     struct teller teller = {report, context};
     enum ol_class class = read_folder(&folder, folder_path, reterr);
-    if (class != OL_OK || (class = load_applied(db, &applied, reterr)) != OL_OK)
+    if (class != OL_OK || (class = load_applied(db, &folder, &applied, reterr)) != OL_OK)
         return class;
     int row = 0, pending = 0;
     for (size_t i = 0; i < folder.count; i++) {

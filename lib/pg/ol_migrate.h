@@ -7,11 +7,15 @@
  *     -- migrate:down
  *     DROP TABLE ...;
  *
- * read the folder -> advisory lock -> compare with public.schema_migrations(version) -> apply
+ * read the folder -> advisory lock -> compare with orderlog.schema_migrations(version) -> apply
  * what is missing, in the order of the file names, one transaction each -> unlock.
- * dbmate itself can be run on the same folder and database. Beside its table we keep
- * public.schema_migration_sums(version, sum): a hash of each `up` part that we applied, so that a
- * file edited afterwards is noticed. Down parts must be there, and are never run here.
+ * dbmate itself can be run on the same folder and database, by
+ * --migrations-table=orderlog.schema_migrations: in our schema, so that a dump of it takes the table
+ * along, and nobody needs rights in public. A table that an earlier program or dbmate made in public
+ * is moved (see move_tables). Beside dbmate's table we keep
+ * orderlog.schema_migration_sums(version, sum): a hash of each `up` part that we applied, so that a
+ * file edited afterwards is noticed; a line `-- former sum: HEX` before the up part says that the
+ * change is the same as one of that hash. Down parts must be there, and are never run here.
  *
  * `transaction:false` is for what can't run in a transaction (CREATE INDEX CONCURRENTLY): then
  * the up part must be that one statement, for PostgreSQL runs several as one transaction.
@@ -23,6 +27,8 @@
 
 #define OL_MIGRATION_MAX_BYTES     (4u << 20) /* one file */
 #define OL_MIGRATION_VERSION_BYTES 32         /* digits of a version, NUL included */
+#define OL_MIGRATION_SUM_BYTES     17         /* 64 bits in hex, and NUL */
+#define OL_MIGRATE_SCHEMA          "orderlog" /* whose tables tell what was applied */
 
 enum ol_migration_state {
     OL_MIGRATION_PENDING = 1, /* a file, not applied */
@@ -30,6 +36,7 @@ enum ol_migration_state {
     OL_MIGRATION_CHANGED, /* applied, and its up part was edited since */
     OL_MIGRATION_UNKNOWN, /* applied, but there is no such file */
     OL_MIGRATION_NOW,     /* applied by this call of ol_migrate_up */
+    OL_MIGRATION_MOVED,   /* no version: the table was in public, `file` is its name now */
 };
 
 /* One line for people; pointers live during the call of the reporter only. */
@@ -42,7 +49,7 @@ struct ol_migration {
 
 typedef void ol_migrate_report(void *context, const struct ol_migration *migration);
 
-/* "pending", "applied", "changed", "unknown", "now" */
+/* "pending", "applied", "changed", "unknown", "now", "moved" */
 const char *ol_migration_state_name(enum ol_migration_state state);
 
 /*
@@ -72,6 +79,7 @@ struct ol_migration_text {
     size_t up_at, up_bytes; /* after its directive line, up to the down directive or the end */
     int up_line;            /* number of the first line of the up part, from 1 */
     bool transaction;       /* false: transaction:false */
+    char former_sum[OL_MIGRATION_SUM_BYTES]; /* "": none is named */
 };
 
 /* `file` is for errors (OL_USAGE, "file:line: ..."). */

@@ -5,6 +5,8 @@
 
 #include "lib/pg/ol_pg_internal.h"
 
+#define READ_TRIES 5 /* of a read that a standby's recovery cancels */
+
 const struct ol_pg_statement ol_pg_stmt_begin = {.name = "begin", .sql = "BEGIN"};
 const struct ol_pg_statement ol_pg_stmt_begin_snapshot = {
     .name = "begin/snapshot", .sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
@@ -188,6 +190,7 @@ enum ol_class ol_pg_send(struct ol_pg *db, struct ol_error *reterr)
     if (!PQpipelineSync(db->conn)) /* flushes too */
         return ol_pg_lost(db, db->steps[0].name, reterr);
     db->sent = true;
+    db->cancelled = false;
     return OL_OK;
 }
 
@@ -344,9 +347,9 @@ enum ol_class ol_pg_receive(struct ol_pg *db, struct ol_pg_rows *ret_rows, size_
     return class;
 }
 
-enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *statement,
-                         const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
-                         struct ol_error *reterr)
+static enum ol_class exec_once(struct ol_pg *db, const struct ol_pg_statement *statement,
+                               const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
+                               struct ol_error *reterr)
 {
     enum ol_class class = ol_pg_ready(db, statement->name, reterr);
     if (class == OL_OK)
@@ -354,9 +357,9 @@ enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *stateme
     return class == OL_OK ? ol_pg_receive(db, ret_rows, 1, 0, reterr) : class;
 }
 
-enum ol_class ol_pg_select(struct ol_pg *db, const char *name, const char *sql,
-                           const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
-                           struct ol_error *reterr)
+static enum ol_class select_once(struct ol_pg *db, const char *name, const char *sql,
+                                 const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
+                                 struct ol_error *reterr)
 {
     enum ol_class class = ol_pg_ready(db, name, reterr);
     if (class != OL_OK || (class = queue_ready(db, name, params, reterr)) != OL_OK ||
@@ -369,6 +372,40 @@ enum ol_class ol_pg_select(struct ol_pg *db, const char *name, const char *sql,
         return ol_pg_lost(db, name, reterr);
     db->steps[db->step_count++] = (struct ol_pg_step){.name = name};
     return ol_pg_receive(db, ret_rows, 1, 0, reterr);
+}
+
+/* May the statement that failed in `class` be read again? Then the connection is ready for it. */
+static bool ready_again(struct ol_pg *db, enum ol_class class, int *tries)
+{
+    if (class != OL_RETRY || !ol_pg_cancelled(db) || ++*tries >= READ_TRIES)
+        return false;
+    return ol_pg_usable(db) || ol_pg_reconnect(db, NULL) == OL_OK;
+}
+
+enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *statement,
+                         const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
+                         struct ol_error *reterr)
+{
+    bool alone = db->options.read_only && !ol_pg_in_transaction(db);
+    int tries = 0;
+    enum ol_class class;
+    do {
+        class = exec_once(db, statement, params, ret_rows, reterr);
+    } while (alone && ready_again(db, class, &tries));
+    return class;
+}
+
+enum ol_class ol_pg_select(struct ol_pg *db, const char *name, const char *sql,
+                           const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,
+                           struct ol_error *reterr)
+{
+    bool alone = db->options.read_only && !ol_pg_in_transaction(db);
+    int tries = 0;
+    enum ol_class class;
+    do {
+        class = select_once(db, name, sql, params, ret_rows, reterr);
+    } while (alone && ready_again(db, class, &tries));
+    return class;
 }
 
 enum ol_class ol_pg_script(struct ol_pg *db, const char *name, const char *sql,

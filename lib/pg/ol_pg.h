@@ -33,26 +33,32 @@ struct pg_result; /* libpq's PGresult */
 
 /* Times in ms: 0 takes the default beside it, OL_PG_NO_TIMEOUT none. Strings are copied. */
 struct ol_pg_options {
-    const char *dsn;                    /* URI or key=value; "" or NULL: libpq's PG* environment */
-    const char *application_name;       /* in pg_stat_activity, unless the DSN has another */
-    int connect_timeout_ms;             /* 5,000; all hosts of the DSN together, but for DNS */
+    const char *dsn;              /* URI or key=value; "" or NULL: libpq's PG* environment */
+    const char *application_name; /* in pg_stat_activity, unless the DSN has another */
+    int connect_timeout_ms; /* 5,000; for each host of the DSN, unless that has a connect_timeout */
     int statement_timeout_ms;           /* 30,000 */
     int lock_timeout_ms;                /* 10,000 */
     int idle_in_transaction_timeout_ms; /* 30,000 */
     int tcp_user_timeout_ms;            /* 10,000; unless the DSN says so itself */
     bool synchronous_commit_off;        /* projections only, see docs */
     bool read_only;                     /* every transaction, unless it says otherwise */
+    bool primary;                       /* refuse a standby: its locks exclude nobody */
+    bool pooled; /* a pooler in session mode may stand in between; else it is refused */
 };
 
 struct ol_pg;
 
 /*
- * Connects and sets the session: the timeouts above, TimeZone UTC, client_encoding UTF8, jit off,
+ * Connects and sets the session: the timeouts above (all others off), read committed, TimeZone UTC, client_encoding UTF8, jit off,
  * client_connection_check_interval (a server whose client is gone stops working for it).
- *     OL_UNREACHABLE  nobody answers at host:port in time, or the server is starting or stopping
+ * Several hosts are tried in their order, each in its own time (names are looked up before).
+ *     OL_UNREACHABLE  nobody answers at host:port in time, or the server is starting or stopping; a
+ *                     line for each host
  *     OL_RETRY        the server is there but full (53300 and the like)
  *     OL_USAGE        the DSN can't be read (it is never repeated: it may hold a password)
- *     OL_FATAL        the server says no: password, database, too old (14 is the least)
+ *     OL_FATAL        the server says no: password, database, too old (14 is the least); or a pooler
+ *                     stands in between, noticed before anything is set
+ * A standby that is refused is OL_UNREACHABLE: the next host may be the primary.
  */
 enum ol_class ol_pg_open(const struct ol_pg_options *options, struct ol_pg **ret_db,
                          struct ol_error *reterr);
@@ -75,6 +81,10 @@ const char *ol_pg_where(const struct ol_pg *db);
 
 /* The SQLSTATE of the last failure that had one, else "". Valid until the next failure. */
 const char *ol_pg_sqlstate(const struct ol_pg *db);
+
+/* The last failure was a read that made room for a standby's recovery (40001, 40P01, or with the
+ * connection): the whole transaction may be read again, after ol_pg_reset(). */
+bool ol_pg_cancelled(const struct ol_pg *db);
 
 /* The class of a SQLSTATE (five characters; NULL or "": OL_FATAL). */
 enum ol_class ol_pg_class(const char *sqlstate);
@@ -153,6 +163,8 @@ void ol_pg_rows_release(struct ol_pg_rows *rows);
  * NULLs in OL_PG_NOT_NULL columns every time: a mismatch is OL_FATAL and names the column.
  * Failures: the class of the SQLSTATE; the text reads
  *     stock/add: 23505 duplicate key value ... (Key (sku)=(A) already exists.)
+ * What a standby's recovery cancelled is read again, a few times, anew connected if need be: on
+ * connections that are read_only and outside a transaction. Inside one see ol_pg_cancelled().
  */
 enum ol_class ol_pg_exec(struct ol_pg *db, const struct ol_pg_statement *statement,
                          const struct ol_pg_params *params, struct ol_pg_rows *ret_rows,

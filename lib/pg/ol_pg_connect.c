@@ -9,7 +9,8 @@
 
 #define LEAST_SERVER_VERSION 140000 /* client_connection_check_interval */
 
-/* $6, $7 empty: as the server has it. */
+/* $6, $7 empty: as the server has it. Every other timeout that role or database may have set, and
+ * that this server knows, is switched off: those of later versions too. */
 static const struct ol_pg_statement session_set = {
     .name = "session/set",
     .sql = "SELECT set_config('statement_timeout', $1, false),"
@@ -21,9 +22,20 @@ static const struct ol_pg_statement session_set = {
            " coalesce(nullif($6, ''), current_setting('synchronous_commit')), false),"
            " set_config('default_transaction_read_only',"
            " coalesce(nullif($7, ''), current_setting('default_transaction_read_only')), false),"
+           " set_config('default_transaction_isolation', 'read committed', false),"
            " set_config('DateStyle', 'ISO', false),"
-           " set_config('jit', 'off', false)",
+           " set_config('jit', 'off', false),"
+           " (SELECT count(set_config(name, '0', false)) FROM pg_settings"
+           " WHERE name LIKE '%timeout%' AND context = 'user' AND min_val = '0'"
+           " AND name NOT IN ('statement_timeout', 'lock_timeout',"
+           " 'idle_in_transaction_session_timeout'))",
 };
+
+static const struct ol_pg_statement begin_read_committed = {
+    .name = "session/begin", .sql = "BEGIN ISOLATION LEVEL READ COMMITTED"};
+
+#define LOOK "SELECT pg_backend_pid(), pg_is_in_recovery()"
+
 /* ---- opening and closing --------------------------------------------------------------------- */
 
 static void copy_options(struct ol_pg *db, const struct ol_pg_options *from)
@@ -96,8 +108,10 @@ static enum ol_class check_dsn(const char *dsn, struct ol_error *reterr)
     return OL_OK;
 }
 
-/* What stands before dbname yields to the DSN; what stands after it doesn't. */
-static struct pg_conn *start_connection(const struct ol_pg *db)
+/* What stands before dbname yields to the DSN; what stands after it doesn't. libpq leaves out what
+ * is "". */
+static struct pg_conn *start_connection(const struct ol_pg *db, const struct ol_pg_host *host,
+                                        const char *attributes)
 {
     char user_timeout[16];
     int user_timeout_ms = db->options.tcp_user_timeout_ms;
@@ -111,6 +125,10 @@ static struct pg_conn *start_connection(const struct ol_pg *db)
         {"fallback_application_name", db->application_name},
         {"dbname", db->dsn},
         {"client_encoding", "UTF8"},
+        {"host", host->host},
+        {"hostaddr", host->address},
+        {"port", host->port},
+        {"target_session_attrs", attributes},
     };
     enum { COUNT = sizeof options / sizeof options[0] };
     const char *keywords[COUNT + 1] = {0}, *values[COUNT + 1] = {0};
@@ -165,7 +183,7 @@ static bool finish_connection(struct pg_conn *conn, int64_t deadline_us)
     return state == PGRES_POLLING_OK;
 }
 
-static enum ol_class fail_connect(struct ol_pg *db, struct ol_error *reterr)
+static enum ol_class fail_connect(struct ol_pg *db, int timeout_ms, struct ol_error *reterr)
 {
     char line[256];
     const char *message = PQerrorMessage(db->conn);
@@ -174,7 +192,7 @@ static enum ol_class fail_connect(struct ol_pg *db, struct ol_error *reterr)
 
     if (PQstatus(db->conn) != CONNECTION_BAD)
         return ol_fail(reterr, OL_UNREACHABLE, "PostgreSQL at %s doesn't answer within %d ms",
-                       db->where, db->options.connect_timeout_ms);
+                       db->where, timeout_ms);
     if (!strncmp(db->sqlstate, "57P", 3))
         return ol_fail(reterr, OL_UNREACHABLE, "PostgreSQL at %s isn't ready: %s", db->where, line);
     if (db->sqlstate[0])
@@ -208,31 +226,138 @@ static enum ol_class set_session(struct ol_pg *db, struct ol_error *reterr)
     ol_pg_param_text(&params, "UTC", 3);
     ol_pg_param_text(&params, commit, strlen(commit));
     ol_pg_param_text(&params, read_only, strlen(read_only));
-    return ol_pg_exec(db, &session_set, &params, NULL, reterr);
+    /* A standby refuses any snapshot under a default of serializable (0A000). */
+    enum ol_class class = ol_pg_queue(db, &begin_read_committed, NULL, reterr);
+    if (!class)
+        class = ol_pg_queue(db, &session_set, &params, reterr);
+    if (!class)
+        class = ol_pg_queue(db, &ol_pg_stmt_commit, NULL, reterr);
+    return class ? class : ol_pg_receive(db, NULL, 0, 0, reterr);
 }
 
-static enum ol_class connect_now(struct ol_pg *db, struct ol_error *reterr)
+/* Sends a text of statements; the rows of the one that has some into *ret_result. */
+static enum ol_class ask(struct ol_pg *db, const char *sql, int64_t deadline_us,
+                         struct pg_result **ret_result, struct ol_error *reterr)
 {
-    int64_t deadline_us = ol_pg_deadline_us(db, db->options.connect_timeout_ms);
-    db->conn = start_connection(db);
+    static const char name[] = "session/look";
+    struct pg_result *result = NULL;
+    enum ol_class failed = OL_OK, class;
+    if (!PQsendQuery(db->conn, sql))
+        return ol_pg_lost(db, name, reterr);
+    while (!(class = ol_pg_next_result(db, name, deadline_us, &result, failed ? NULL : reterr)) &&
+           result) {
+        if (PQresultStatus(result) == PGRES_TUPLES_OK && !*ret_result) {
+            *ret_result = OL_STEAL(result);
+            continue;
+        }
+        if (PQresultStatus(result) == PGRES_FATAL_ERROR && !failed)
+            failed = ol_pg_fail_result(db, name, result, reterr);
+        PQclear(OL_STEAL(result));
+    }
+    if (!failed && !class && !*ret_result)
+        return ol_pg_lost(db, name, reterr);
+    return failed ? failed : class;
+}
+
+/* The first words on a connection, before anything is set: a pooler that gives each transaction
+ * another connection would leave our settings with somebody else's. It has process numbers of its
+ * own; what only passes bytes on has the server's. */
+static enum ol_class look_around(struct ol_pg *db, int64_t deadline_us, int timeout_ms,
+                                 struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_result) struct pg_result *result = NULL;
+    enum ol_class class = ask(db, LOOK, deadline_us, &result, reterr);
+    if (class == OL_FATAL && !strcmp(db->sqlstate, "0A000"))
+        class = ask(db, "BEGIN ISOLATION LEVEL READ COMMITTED;" LOOK ";COMMIT", deadline_us,
+                    &result, reterr);
+    if (class && ol_clock_monotonic_us() >= deadline_us)
+        return ol_fail(reterr, OL_UNREACHABLE,
+                       "PostgreSQL at %s takes connections, but doesn't answer within %d ms",
+                       db->where, timeout_ms);
+    if (class)
+        return class;
+    int pid = (int)strtol(PQgetvalue(result, 0, 0), NULL, 10);
+    if (pid != PQbackendPID(db->conn) && !db->options.pooled)
+        return ol_fail(reterr, OL_FATAL,
+                       "PostgreSQL at %s stands behind a pooler, which may give each transaction "
+                       "another connection: connect directly, or to a pool in session mode with "
+                       "--pg-pooler=session",
+                       db->where);
+    if (db->options.primary && *PQgetvalue(result, 0, 1) == 't')
+        return ol_fail(reterr, OL_UNREACHABLE,
+                       "PostgreSQL at %s is a standby, and this is for the primary alone",
+                       db->where);
+    return OL_OK;
+}
+
+/* The address only where the name alone doesn't tell. */
+static void name_place(struct ol_pg *db, const struct ol_pg_host *host, bool several)
+{
+    const char *name = host->host[0] ? host->host : host->address;
+    bool both = several && host->address[0] && strcmp(host->host, host->address);
+    snprintf(db->where, sizeof db->where, "%s%s%s%s:%s", *name ? name : "the default socket",
+             both ? " (" : "", both ? host->address : "", both ? ")" : "", host->port);
+}
+
+static enum ol_class connect_to(struct ol_pg *db, const struct ol_pg_host *host,
+                                const char *attributes, int timeout_ms, struct ol_error *reterr)
+{
+    int64_t deadline_us = ol_pg_deadline_us(db, timeout_ms);
+    if (host->unknown[0])
+        return ol_fail(reterr, OL_UNREACHABLE, "PostgreSQL at %s can't be reached: %s", db->where,
+                       host->unknown);
+    db->conn = start_connection(db, host, attributes);
     if (!db->conn)
         return ol_fail(reterr, OL_FATAL, "PostgreSQL: out of memory");
     PQsetNoticeProcessor(db->conn, no_notice, NULL);
     PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE); /* so that fail_connect sees the SQLSTATE */
-    bool connected = finish_connection(db->conn, deadline_us);
-
-    const char *host = PQhost(db->conn), *port = PQport(db->conn);
-    snprintf(db->where, sizeof db->where, "%s:%s", host && *host ? host : "the default socket",
-             port && *port ? port : "5432");
-    if (!connected)
-        return fail_connect(db, reterr);
+    if (!finish_connection(db->conn, deadline_us))
+        return fail_connect(db, timeout_ms, reterr);
     PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
     if (PQserverVersion(db->conn) < LEAST_SERVER_VERSION)
         return ol_fail(reterr, OL_FATAL, "PostgreSQL at %s is version %d; 14 is the least",
                        db->where, PQserverVersion(db->conn) / 10000);
     if (PQsetnonblocking(db->conn, 1))
         return ol_pg_lost(db, "connect", reterr);
-    return set_session(db, reterr);
+    return look_around(db, deadline_us, timeout_ms, reterr);
+}
+
+/* One after the other, each in its time, until one will do; a line for each that won't. A server that
+ * says no to who we are is asked once: its word is for all of them. */
+static enum ol_class try_hosts(struct ol_pg *db, const struct ol_pg_hosts *hosts,
+                               const char *attributes, struct ol_error *reterr)
+{
+    int timeout_ms = hosts->timeout_ms ? hosts->timeout_ms : db->options.connect_timeout_ms;
+    struct ol_error all = {0};
+    size_t used = 0;
+    for (size_t i = 0; i < hosts->count; i++) {
+        struct ol_error error = {0};
+        ol_pg_give_up(db);
+        name_place(db, &hosts->items[i], hosts->count > 1);
+        all.class = connect_to(db, &hosts->items[i], attributes, timeout_ms, &error);
+        if (!all.class)
+            return OL_OK;
+        if (used < sizeof all.text)
+            used += (size_t)snprintf(all.text + used, sizeof all.text - used, "%s%s",
+                                     used ? "\n" : "", error.text);
+        if (all.class != OL_UNREACHABLE && all.class != OL_RETRY)
+            break;
+    }
+    if (reterr)
+        *reterr = all;
+    return all.class;
+}
+
+static enum ol_class connect_now(struct ol_pg *db, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_hosts) struct ol_pg_hosts hosts = {0};
+    enum ol_class class = ol_pg_hosts_find(db->dsn, &hosts, reterr);
+    if (class)
+        return class;
+    class = try_hosts(db, &hosts, hosts.prefers_standby ? "standby" : "", reterr);
+    if (hosts.prefers_standby && (class == OL_UNREACHABLE || class == OL_RETRY))
+        class = try_hosts(db, &hosts, "any", reterr);
+    return class ? class : set_session(db, reterr);
 }
 
 enum ol_class ol_pg_reconnect(struct ol_pg *db, struct ol_error *reterr)

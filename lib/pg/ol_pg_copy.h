@@ -84,6 +84,24 @@ static inline void ol_pg_copy_next_(struct ol_pg_copy *copy, enum ol_pg_type typ
     copy->column++;
 }
 
+/*
+ * For a caller that walks target->columns itself: room for at least `bytes` (NULL: no memory), then
+ * `columns` fields, written one behind the other, the last one's end. Types and NULLs are its own
+ * business.
+ */
+static inline unsigned char *ol_pg_put_room(struct ol_pg_copy *copy, size_t bytes)
+{
+    return ol_pg_buffer_room(&copy->buffer, bytes);
+}
+
+static inline void ol_pg_put_fields(struct ol_pg_copy *copy, size_t columns,
+                                    const unsigned char *end)
+{
+    assert(copy->column + columns <= copy->column_count && !copy->array_open);
+    copy->column += columns;
+    ol_pg_buffer_end(&copy->buffer, end);
+}
+
 static inline void ol_pg_put_int64(struct ol_pg_copy *copy, int64_t value)
 {
     ol_pg_copy_next_(copy, OL_PG_INT8);

@@ -1,7 +1,7 @@
 /*
  * lib/pg/ol_pg_internal.h - what the files behind ol_pg.h share; nobody else includes it.
  *
- * ol_pg_connect.c (connection, waiting), ol_pg.c (parameters, statements, pipeline), ol_pg_rows.c
+ * ol_pg_connect.c (connection, waiting), ol_pg_hosts.c (whom to try), ol_pg.c (parameters, statements, pipeline), ol_pg_rows.c
  * (readers), ol_pg_copy.c, ol_pg_error.c (SQLSTATE -> class), ol_pg_wire.c (encoding).
  * A lost or given-up connection has conn NULL and nothing under way.
  */
@@ -15,6 +15,35 @@
 
 #define OL_PG_WHERE_BYTES 256
 #define OL_PG_GRACE_MS    5000 /* how much longer than the server's timeout we wait */
+
+#define OL_PG_HOST_BYTES    256
+#define OL_PG_ADDRESS_BYTES 64
+#define OL_PG_CONNECT_MAX_S 86400 /* a longer connect_timeout is not what anybody meant */
+
+/* One place where a server may be. "": as libpq has it. */
+struct ol_pg_host {
+    char host[OL_PG_HOST_BYTES];       /* as the connection string names it */
+    char address[OL_PG_ADDRESS_BYTES]; /* numeric */
+    char port[16];
+    char unknown[64]; /* why the name has no address; "": it has, or needs none */
+};
+
+/* All that a connection string names, in its order; a name once for each of its addresses. */
+struct ol_pg_hosts {
+    struct ol_pg_host *items;
+    size_t count;
+    int timeout_ms;       /* for each: connect_timeout; 0: not said */
+    bool prefers_standby; /* target_session_attrs=prefer-standby: two rounds */
+};
+
+/* Resolves the string, the PG* environment and the service file, and looks the names up. `hosts` is
+ * zero-initialised. OL_USAGE: the settings don't go together. Release whatever it returns. */
+enum ol_class ol_pg_hosts_find(const char *dsn, struct ol_pg_hosts *hosts, struct ol_error *reterr);
+void ol_pg_hosts_release(struct ol_pg_hosts *hosts);
+static inline void ol_pg_hosts_auto(struct ol_pg_hosts *hosts)
+{
+    ol_pg_hosts_release(hosts);
+}
 
 /* What this connection knows of a statement or COPY target. */
 struct ol_pg_known {
@@ -44,6 +73,7 @@ struct ol_pg {
     struct ol_pg_step steps[OL_PG_PIPELINE_MAX];
     size_t step_count;
     bool sent;                  /* the pipeline's end is marked */
+    bool cancelled;             /* what was sent last, by a standby's recovery */
     struct ol_pg_copy *copying; /* NULL: none */
 };
 

@@ -86,6 +86,22 @@ static inline unsigned char *ol_pg_buffer_take(struct ol_pg_buffer *buffer, size
     return at;
 }
 
+/* Room for at least `bytes`, none of it used yet; NULL after a failure. */
+static inline unsigned char *ol_pg_buffer_room(struct ol_pg_buffer *buffer, size_t bytes)
+{
+    if (__builtin_expect(buffer->capacity_bytes - buffer->used_bytes < bytes, 0) &&
+        !ol_pg_buffer_grow(buffer, bytes))
+        return NULL;
+    return buffer->data + buffer->used_bytes;
+}
+
+/* What was written into that room ends here. */
+static inline void ol_pg_buffer_end(struct ol_pg_buffer *buffer, const unsigned char *end)
+{
+    buffer->used_bytes = (size_t)(end - buffer->data);
+    assert(buffer->used_bytes <= buffer->capacity_bytes);
+}
+
 /* ---- big-endian, one store each -------------------------------------------------------------- */
 
 static inline void ol_pg_store16(unsigned char *at, uint16_t value)
@@ -292,6 +308,21 @@ static inline void ol_pg_array_text(struct ol_pg_array *array, const char *text,
 {
     ol_pg_array_count_(array, OL_PG_TEXT_ARRAY);
     ol_pg_write_bytes(&array->buffer, text, bytes);
+}
+
+/* For a caller that writes an element itself, of the array's type: room for at least `bytes` (NULL:
+ * no memory), then the element's end, and whether it is NULL. */
+static inline unsigned char *ol_pg_array_room(struct ol_pg_array *array, size_t bytes)
+{
+    ol_pg_array_count_(array, array->type);
+    return ol_pg_buffer_room(&array->buffer, bytes);
+}
+
+static inline void ol_pg_array_field(struct ol_pg_array *array, const unsigned char *end,
+                                     bool is_null)
+{
+    array->has_null |= is_null;
+    ol_pg_buffer_end(&array->buffer, end);
 }
 
 static inline void ol_pg_array_null(struct ol_pg_array *array)

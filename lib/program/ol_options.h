@@ -40,8 +40,9 @@ enum ol_option_group {
     OL_FOR_IMPORT = 1 << 14,
     OL_FOR_MIGRATE = 1 << 15,
     OL_FOR_LETTERS = 1 << 16,
-    OL_FOR_PRODUCTS = 1 << 18,
     OL_TAKES_ARGUMENTS = 1 << 17, /* no option's: words that are none mean something */
+    OL_FOR_GAPS = 1 << 18,        /* acknowledges what is lost */
+    OL_FOR_PRODUCTS = 1 << 19,    /* changes products that are there */
 };
 #define OL_FOR_EVERYTHING (~0u) /* config show: takes every flag, needs none */
 
@@ -108,6 +109,12 @@ struct ol_options {
 enum ol_class ol_options_init(struct ol_options *ret_options, const char *command, unsigned groups,
                               int argc, char *const argv[], struct ol_error *reterr);
 void ol_options_release(struct ol_options *options);
+
+/* A pooler in session mode may stand before PostgreSQL. */
+static inline bool ol_options_pooled(const struct ol_options *options)
+{
+    return options->pg_pooler && options->pg_pooler[0] == 's';
+}
 
 /* The value of -X name, NULL if it was not given. */
 const char *ol_options_kafka_property(const struct ol_options *options, const char *name);

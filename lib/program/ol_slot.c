@@ -1,6 +1,8 @@
 #include "lib/program/ol_slot.h"
 
+#include "lib/base/ol_clock.h"
 #include "lib/pg/ol_pg.h"
+#include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
 
 #include <stdlib.h>
@@ -9,8 +11,14 @@
 #define TRIES        30
 #define TRY_EVERY_MS 100
 
+#define PROVE_EVERY_MS 1000
+#define STATEMENT_MS   5000
+#define PATIENCE_US    (30 * INT64_C(1000000)) /* a server may notice late that we lost it */
+
 struct ol_slot {
     struct ol_pg *db;
+    char *name;
+    int64_t lost_us; /* since when the lock is not ours, monotonic; 0: it is */
 };
 
 static const struct ol_pg_column slot_columns[] = {{"taken", OL_PG_BOOL, OL_PG_NOT_NULL}, {0}};
@@ -20,9 +28,16 @@ static const struct ol_pg_statement slot_take = {
     .columns = slot_columns,
 };
 
-static enum ol_class try_take(struct ol_slot *slot, const char *name, bool *ret_taken,
-                              struct ol_error *reterr)
+/* Of the session's own locks. Not prepared: that would stay behind in a pool. */
+static const char slot_held[] =
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted "
+    "AND pid = pg_backend_pid() AND database = (SELECT oid FROM pg_database "
+    "WHERE datname = current_database()) AND objsubid = 1 "
+    "AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0))";
+
+static enum ol_class try_take(struct ol_slot *slot, bool *ret_taken, struct ol_error *reterr)
 {
+    const char *name = slot->name;
     struct ol_pg_params params = {0};
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     ol_pg_param_text(&params, name, strlen(name));
@@ -31,18 +46,24 @@ static enum ol_class try_take(struct ol_slot *slot, const char *name, bool *ret_
     return class;
 }
 
-enum ol_class ol_slot_take(const char *dsn, const char *name, struct ol_slot **ret_slot,
-                           struct ol_error *reterr)
+enum ol_class ol_slot_take(const char *dsn, bool pooled, const char *name,
+                           struct ol_slot **ret_slot, struct ol_error *reterr)
 {
     struct ol_slot *slot = calloc(1, sizeof *slot);
-    if (!slot)
+    if (!slot || !(slot->name = strdup(name))) {
+        ol_slot_free(slot);
         return ol_fail(reterr, OL_FATAL, "out of memory");
-    const struct ol_pg_options options = {
-        .dsn = dsn, .application_name = name, .idle_in_transaction_timeout_ms = OL_PG_NO_TIMEOUT};
+    }
+    const struct ol_pg_options options = {.dsn = dsn,
+                                          .application_name = name,
+                                          .statement_timeout_ms = STATEMENT_MS,
+                                          .idle_in_transaction_timeout_ms = OL_PG_NO_TIMEOUT,
+                                          .primary = true,
+                                          .pooled = pooled};
     bool taken = false;
     enum ol_class class = ol_pg_open(&options, &slot->db, reterr);
     for (int i = 0; i < TRIES && !class && !taken; i++) {
-        class = try_take(slot, name, &taken, reterr);
+        class = try_take(slot, &taken, reterr);
         if (!class && !taken && ol_run_sleep(TRY_EVERY_MS))
             break;
     }
@@ -57,10 +78,58 @@ enum ol_class ol_slot_take(const char *dsn, const char *name, struct ol_slot **r
     return OL_OK;
 }
 
+/* A server that can't be asked now has proved nothing: OL_OK. */
+static enum ol_class prove(struct ol_slot *slot, struct ol_error *reterr)
+{
+    struct ol_pg_params params = {0};
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    ol_pg_param_text(&params, slot->name, strlen(slot->name));
+    if (ol_pg_select(slot->db, "slot/held", slot_held, &params, &rows, NULL) ||
+        !strcmp(ol_pg_string(&rows, 0, 0), "t"))
+        return OL_OK;
+    return ol_fail(
+        reterr, OL_FATAL,
+        "slot %s: PostgreSQL at %s has lost its lock, though not the connection: a pooler "
+        "stands in between that is not in session mode",
+        slot->name, ol_pg_where(slot->db));
+}
+
+static enum ol_class take_again(struct ol_slot *slot, struct ol_error *reterr)
+{
+    bool taken = false;
+    int64_t now_us = ol_clock_monotonic_us();
+    if (!slot->lost_us) {
+        slot->lost_us = now_us;
+        ol_log(OL_LOG_WARN, "slot", "its connection was lost", ol_kv("slot", slot->name));
+    }
+    if ((!ol_pg_usable(slot->db) && ol_pg_reconnect(slot->db, NULL)) ||
+        try_take(slot, &taken, NULL))
+        return OL_OK;
+    if (taken) {
+        slot->lost_us = 0;
+        ol_log(OL_LOG_INFO, "slot", "taken again", ol_kv("slot", slot->name));
+    } else if (now_us - slot->lost_us > PATIENCE_US) {
+        return ol_fail(reterr, OL_CONFLICT, "slot %s was taken by another process", slot->name);
+    }
+    return OL_OK;
+}
+
+enum ol_class ol_slot_watch(void *slot_taken, struct ol_error *reterr)
+{
+    struct ol_slot *slot = slot_taken;
+    enum ol_class class = OL_OK;
+    while (!class && !ol_run_sleep(PROVE_EVERY_MS)) {
+        bool ours = ol_pg_usable(slot->db) && !slot->lost_us;
+        class = ours ? prove(slot, reterr) : take_again(slot, reterr);
+    }
+    return class;
+}
+
 void ol_slot_free(struct ol_slot *slot)
 {
     if (!slot)
         return;
     ol_pg_free(slot->db);
+    free(slot->name);
     free(slot);
 }

@@ -1,6 +1,7 @@
 #include "test_pg.h"
 
 #include <arpa/inet.h>
+#include <libpq-fe.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -101,6 +102,122 @@ Test(ol_pg_open, sets_the_session)
         cr_expect_str_eq(pg_value(db, sql), settings[i][1], "%s", settings[i][0]);
     }
     pg_fails(ol_pg_script(db, "write", "CREATE TABLE t (a int)", NULL, reterr), OL_FATAL, "25006");
+}
+
+/* ---- several hosts --------------------------------------------------------------------------- */
+
+/* The DSN of the tests with other hosts and ports: "a,b", "1,2". Static. */
+static const char *dsn_with(const char *hosts, const char *ports)
+{
+    static char dsn[1024];
+    size_t used = (size_t)snprintf(dsn, sizeof dsn, "host=%s port=%s", hosts, ports);
+    PQconninfoOption *options = PQconninfoParse(pg_dsn(), NULL);
+    cr_assert(options);
+    for (PQconninfoOption *option = options; option->keyword; option++)
+        if (option->val && strcmp(option->keyword, "host") && strcmp(option->keyword, "port"))
+            used += (size_t)snprintf(dsn + used, sizeof dsn - used, " %s='%s'", option->keyword,
+                                     option->val);
+    PQconninfoFree(options);
+    return dsn;
+}
+
+/* "127.0.0.1:5432" into two; static. */
+static void split_where(struct ol_pg *db, char host[64], char port[16])
+{
+    cr_assert_eq(sscanf(ol_pg_where(db), "%63[^:]:%15s", host, port), 2, "%s", ol_pg_where(db));
+}
+
+static int port_of(const char *dsn)
+{
+    int port = 0;
+    cr_assert_eq(sscanf(dsn, "host=127.0.0.1 port=%d", &port), 1);
+    return port;
+}
+
+Test(ol_pg_open, goes_on_to_the_next_host_when_one_hangs)
+{
+    char hangs[128], hosts[128], ports[64], host[64], port[16];
+    int fd = open_port(true, hangs);
+    OL_AUTO(ol_pg) struct ol_pg *there = pg_open(), *db = NULL;
+    split_where(there, host, port);
+    snprintf(hosts, sizeof hosts, "127.0.0.1,%s", host);
+    snprintf(ports, sizeof ports, "%d,%s", port_of(hangs), port);
+    const struct ol_pg_options options = {.dsn = dsn_with(hosts, ports), .connect_timeout_ms = 300};
+    pg_ok(ol_pg_open(&options, &db, reterr));
+    cr_assert_str_eq(ol_pg_where(db), ol_pg_where(there));
+    close(fd);
+}
+
+Test(ol_pg_open, tells_of_each_host_its_own_reason)
+{
+    char hangs[128], closed[128], ports[64], lines[256];
+    int fd = open_port(true, hangs), other = open_port(false, closed);
+    snprintf(ports, sizeof ports, "%d,%d", port_of(hangs), port_of(closed));
+    snprintf(lines, sizeof lines,
+             "PostgreSQL at 127.0.0.1:%d doesn't answer within 300 ms\n"
+             "PostgreSQL at 127.0.0.1:%d can't be reached: Connection refused",
+             port_of(hangs), port_of(closed));
+    pg_fails(try_open(dsn_with("127.0.0.1,127.0.0.1", ports), 300, reterr), OL_UNREACHABLE, lines);
+    close(fd);
+    close(other);
+}
+
+Test(ol_pg_open, gives_each_host_the_time_that_the_connection_string_says)
+{
+    char hangs[128], dsn[256];
+    int fd = open_port(true, hangs);
+    snprintf(dsn, sizeof dsn, "%s connect_timeout=2", hangs);
+    int64_t begun_us = ol_clock_monotonic_us();
+    pg_fails(try_open(dsn, 300, reterr), OL_UNREACHABLE, "doesn't answer within 2000 ms");
+    cr_assert_geq(ol_clock_monotonic_us() - begun_us, 1900000);
+    close(fd);
+}
+
+Test(ol_pg_open, says_so_when_hosts_and_ports_do_not_match)
+{
+    pg_fails(try_open("host=127.0.0.1,127.0.0.1 port=1,2,3", 300, reterr), OL_USAGE,
+             "the PostgreSQL connection string is off: could not match 3 port numbers to 2 hosts");
+    pg_fails(try_open("service=none_such", 300, reterr), OL_USAGE,
+             "the PostgreSQL connection string is off: ");
+}
+
+/* ---- what the role or the database has set ---------------------------------------------------- */
+
+/* Every one that a login may set; 77 s is nothing that we ask for. */
+Test(ol_pg_open, overrules_every_timeout_that_the_server_knows)
+{
+    char name[64], sql[512];
+    OL_AUTO(ol_pg) struct ol_pg *admin = pg_open(), *db = NULL;
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    snprintf(name, sizeof name, "orderlog_timeouts_%d", getpid());
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
+    pg_script(admin, sql);
+    pg_ok(ol_pg_select(admin, "test/timeouts",
+                       "SELECT name FROM pg_settings WHERE name LIKE '%timeout%' "
+                       "AND context = 'user' ORDER BY 1",
+                       NULL, &rows, reterr));
+    cr_assert_geq(rows.count, 5);
+    for (int row = 0; row < rows.count; row++) {
+        snprintf(sql, sizeof sql, "ALTER DATABASE %s SET %s = '77s'", name,
+                 ol_pg_string(&rows, row, 0));
+        pg_script(admin, sql);
+    }
+    char host[64], port[16], dsn[1100];
+    split_where(admin, host, port);
+    snprintf(dsn, sizeof dsn, "%s dbname=%s", dsn_with(host, port), name);
+    const struct ol_pg_options options = {.dsn = dsn};
+    enum ol_class class = ol_pg_open(&options, &db, NULL);
+    snprintf(sql, sizeof sql,
+             "SELECT coalesce(string_agg(name, ' '), '') FROM pg_settings "
+             "WHERE (name LIKE '%%timeout%%' AND setting IN ('77', '77000')) "
+             "OR setting = 'serializable'");
+    char left[256] = "not opened";
+    if (!class)
+        snprintf(left, sizeof left, "%s", pg_value(db, sql));
+    ol_pg_free(OL_STEAL(db));
+    snprintf(sql, sizeof sql, "DROP DATABASE %s WITH (FORCE)", name);
+    pg_script(admin, sql);
+    cr_assert_str_eq(left, "");
 }
 
 static const struct ol_pg_statement one = {
@@ -432,7 +549,7 @@ Test(ol_pg_exec, a_statement_timeout_is_retry)
 static const struct ol_pg_statement lock_row = {.name = "test/lock",
                                                 .sql = "UPDATE orderlog_test_lock SET n = n + 1"};
 
-Test(ol_pg_exec, a_lock_timeout_is_retry_and_a_stale_snapshot_conflict)
+Test(ol_pg_exec, a_lock_timeout_and_a_stale_snapshot_are_retry)
 {
     OL_AUTO(ol_pg) struct ol_pg *first = pg_open();
     OL_AUTO(ol_pg)
@@ -446,7 +563,7 @@ Test(ol_pg_exec, a_lock_timeout_is_retry_and_a_stale_snapshot_conflict)
     pg_fails(ol_pg_exec(second, &lock_row, NULL, NULL, reterr), OL_RETRY, "55P03");
     pg_script(second, "ROLLBACK TO s");
     pg_ok(ol_pg_commit(first, reterr));
-    pg_fails(ol_pg_exec(second, &lock_row, NULL, NULL, reterr), OL_CONFLICT, "40001");
+    pg_fails(ol_pg_exec(second, &lock_row, NULL, NULL, reterr), OL_RETRY, "40001");
     pg_ok(ol_pg_rollback(second, reterr));
     pg_script(first, "DROP TABLE orderlog_test_lock");
 }

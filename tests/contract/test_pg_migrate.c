@@ -102,7 +102,7 @@ Test(ol_migrate_up, applies_what_is_missing_once)
              "-- migrate:down\n");
     put_file(&bench, "README.md", "not a migration");
     cr_assert_str_eq(status(&bench), "001:pending 002:pending ");
-    cr_assert_str_eq(pg_value(bench.db, "SELECT to_regclass('public.schema_migrations') IS NULL"),
+    cr_assert_str_eq(pg_value(bench.db, "SELECT to_regclass('orderlog.schema_migrations') IS NULL"),
                      "t");
     pg_ok(up(&bench, reterr));
     cr_assert_str_eq(bench.told, "001:now 002:now ");
@@ -115,7 +115,7 @@ Test(ol_migrate_up, applies_what_is_missing_once)
     pg_ok(ol_migrate_up(bench.db, bench.folder, 0, NULL, NULL, &count, reterr));
     cr_assert_eq(count, 1);
     cr_assert_str_eq(pg_value(bench.db, "SELECT string_agg(version, ' ' ORDER BY version) FROM "
-                                        "public.schema_migrations"),
+                                        "orderlog.schema_migrations"),
                      "001 0015 002");
     cr_assert_str_eq(pg_value(bench.db, "SELECT indisvalid FROM pg_index "
                                         "WHERE indexrelid = 'i'::regclass"),
@@ -130,7 +130,7 @@ Test(ol_migrate_up, reports_changed_and_unknown_versions)
     pg_ok(up(&bench, reterr));
     put_file(&bench, "002_orders.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n");
     put_file(&bench, "004_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n");
-    pg_script(bench.db, "INSERT INTO public.schema_migrations VALUES ('001'), ('003')");
+    pg_script(bench.db, "INSERT INTO orderlog.schema_migrations VALUES ('001'), ('003')");
     cr_assert_str_eq(status(&bench), "001:unknown 002:changed 003:unknown 004:pending ");
     pg_ok(up(&bench, reterr));
     cr_assert_str_eq(bench.told, "001:unknown 003:unknown 002:changed 004:now ");
@@ -145,8 +145,93 @@ Test(ol_migrate_status, accepts_what_dbmate_applied)
                         "INSERT INTO public.schema_migrations VALUES ('001')");
     cr_assert_str_eq(status(&bench), "001:applied ");
     pg_ok(up(&bench, reterr));
-    cr_assert_str_eq(bench.told, "");
+    cr_assert_str_eq(bench.told, ":moved ");
     cr_assert_str_eq(status(&bench), "001:applied ");
+}
+
+/* What an earlier program, or dbmate, made in public. */
+static void old_tables(struct bench *bench, const char *versions, bool with_sums)
+{
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "CREATE TABLE public.schema_migrations (version varchar(255) PRIMARY KEY);"
+             "INSERT INTO public.schema_migrations VALUES %s",
+             versions);
+    pg_script(bench->db, sql);
+    if (with_sums)
+        pg_script(bench->db, "CREATE TABLE public.schema_migration_sums (version varchar PRIMARY "
+                             "KEY, sum text NOT NULL);"
+                             "INSERT INTO public.schema_migration_sums VALUES ('001', 'edited')");
+}
+
+Test(ol_migrate_up, moves_what_is_in_public_and_leaves_a_view)
+{
+    OL_AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    put_file(&bench, "001_orders.sql", orders_sql);
+    put_file(&bench, "002_more.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n");
+    old_tables(&bench, "('001')", true);
+    cr_assert_str_eq(status(&bench), "001:changed 002:pending ");
+    cr_assert_str_eq(pg_value(bench.db, "SELECT to_regclass('orderlog.schema_migrations') IS NULL"),
+                     "t");
+    pg_ok(up(&bench, reterr));
+    cr_assert_str_eq(bench.told, ":moved 001:changed 002:now ");
+    cr_assert_str_eq(status(&bench), "001:changed 002:applied ");
+    /* A program of before, and dbmate, read and write there. */
+    cr_assert_str_eq(pg_value(bench.db, "SELECT string_agg(version, ' ' ORDER BY version) FROM "
+                                        "public.schema_migrations"),
+                     "001 002");
+    pg_script(bench.db, "INSERT INTO public.schema_migrations (version) VALUES ('003')");
+    cr_assert_str_eq(status(&bench), "001:changed 002:applied 003:unknown ");
+    cr_assert_str_eq(
+        pg_value(bench.db, "SELECT to_regclass('public.schema_migration_sums') IS NULL"), "t");
+    pg_ok(up(&bench, reterr));
+    cr_assert_str_eq(bench.told, "003:unknown 001:changed ");
+}
+
+Test(ol_migrate_up, leaves_a_table_that_others_use_too)
+{
+    OL_AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    put_file(&bench, "001_orders.sql", orders_sql);
+    old_tables(&bench, "('001'), ('77')", true);
+    pg_ok(up(&bench, reterr));
+    cr_assert_str_eq(bench.told, ":moved 001:changed ");
+    cr_assert_str_eq(pg_value(bench.db, "SELECT string_agg(version, ' ' ORDER BY version) FROM "
+                                        "public.schema_migrations"),
+                     "001 77");
+    cr_assert_str_eq(pg_value(bench.db, "SELECT string_agg(version, ' ' ORDER BY version) FROM "
+                                        "orderlog.schema_migrations"),
+                     "001");
+}
+
+Test(ol_migrate_up, takes_no_notice_of_a_table_that_is_not_ours)
+{
+    OL_AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    put_file(&bench, "001_orders.sql", orders_sql);
+    old_tables(&bench, "('77')", false);
+    cr_assert_str_eq(status(&bench), "001:pending ");
+    pg_ok(up(&bench, reterr));
+    cr_assert_str_eq(bench.told, "001:now ");
+    cr_assert_str_eq(pg_value(bench.db, "SELECT string_agg(version, ' ') FROM "
+                                        "public.schema_migrations"),
+                     "77");
+}
+
+Test(ol_migrate_up, knows_a_change_by_the_sum_that_it_had)
+{
+    OL_AUTO(bench) struct bench bench;
+    bench_init(&bench);
+    char text[256];
+    put_file(&bench, "001_orders.sql", orders_sql);
+    pg_ok(up(&bench, reterr));
+    snprintf(text, sizeof text, "-- former sum: %s\n-- migrate:up\nSELECT 1;\n-- migrate:down\n",
+             pg_value(bench.db, "SELECT sum FROM orderlog.schema_migration_sums"));
+    put_file(&bench, "001_orders.sql", text);
+    cr_assert_str_eq(status(&bench), "001:applied ");
+    put_file(&bench, "001_orders.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n");
+    cr_assert_str_eq(status(&bench), "001:changed ");
 }
 
 Test(ol_migrate_up, names_file_and_line_and_leaves_nothing_of_a_broken_file)

@@ -232,17 +232,17 @@ Test(query, lists_open_sagas_with_their_states)
 static void all_lookups(struct ol_pg *db, const char *explain)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    int tables = 0, lookups = 0;
+    int scans = 0, lookups = 0;
     pg_ok(ol_pg_select(db, "test/explain", explain, NULL, &rows, reterr));
     for (int row = 0; row < rows.count; row++) {
         const char *line = ol_pg_string(&rows, row, 0);
-        tables +=
+        scans +=
             strstr(line, " on ") && !strstr(line, "Function Scan") && !strstr(line, "Subquery");
         lookups += strstr(line, "Index Cond") != NULL;
         cr_expect_null(strstr(line, "Join Filter"), "%s", line);
     }
     cr_expect_gt(lookups, 0);
-    cr_expect_eq(tables, lookups);
+    cr_expect_eq(scans, lookups);
 }
 
 /* A plan is kept from when it was made, and then the tables may have been empty. */
@@ -253,14 +253,14 @@ Test(batch, looks_keys_up_even_by_a_plan_made_for_empty_tables)
     pg_script(own.db, load_settings.sql);
     for (enum context context = 0; context < CONTEXT_COUNT; context++) {
         for (int query = 0; query < LOAD_QUERY_COUNT; query++) {
-            const char *sql = load_statements[context][query].sql;
+            const struct ol_pg_statement *statement = load_statement(context, query);
             char text[2048];
-            if (!sql)
+            if (!statement)
                 continue;
-            snprintf(text, sizeof text, "PREPARE plan AS %s", sql);
+            snprintf(text, sizeof text, "PREPARE plan AS %s", statement->sql);
             pg_script(own.db, text);
-            all_lookups(own.db, strstr(sql, "$2") ? "EXPLAIN EXECUTE plan (NULL, NULL)"
-                                                  : "EXPLAIN EXECUTE plan (NULL)");
+            all_lookups(own.db, strstr(statement->sql, "$2") ? "EXPLAIN EXECUTE plan (NULL, NULL)"
+                                                             : "EXPLAIN EXECUTE plan (NULL)");
             pg_script(own.db, "DEALLOCATE plan");
         }
     }

@@ -231,11 +231,11 @@ size_t play_compare(const struct own_database *own, struct history *history, enu
 void play_digest(struct ol_pg *db, char ret_digest[1024])
 {
     size_t used = 0;
-#define TABLE(context, table)                                                                      \
+#define TABLE(context, table, ...)                                                                 \
     used += (size_t)snprintf(ret_digest + used, 1024 - used, #table " %s\n",                       \
                              pg_value(db, "SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) " \
                                           "FROM orderlog." #table " t"));
-#define COLUMN(table, column, type, null)
+#define COLUMN(...)
 #define END(table)
 #include "projections/tables.def"
     snprintf(ret_digest + used, 1024 - used, "progress %s\n",
@@ -246,8 +246,8 @@ void play_digest(struct ol_pg *db, char ret_digest[1024])
 void play_forget(struct ol_pg *db)
 {
     pg_script(db, "TRUNCATE orderlog.projection_progress, "
-#define TABLE(context, table) "orderlog." #table ", "
-#define COLUMN(table, column, type, null)
+#define TABLE(context, table, ...) "orderlog." #table ", "
+#define COLUMN(...)
 #define END(table)
 #include "projections/tables.def"
                   "orderlog.installation");

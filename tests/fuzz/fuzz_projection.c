@@ -35,10 +35,8 @@ static struct row_batch *batch_begin(size_t index, enum context context)
 static size_t check_sets(struct writer *writer)
 {
     size_t changes = 0;
-    for (size_t i = 0; i < SETS_MAX; i++) {
+    for (size_t i = 0; i < writer->set_count; i++) {
         struct set *set = &writer->sets[i];
-        if (!set->statement)
-            continue;
         for (size_t k = 0; k < set->array_count; k++) {
             fuzz_check(set->arrays[k].count == set->arrays[0].count);
             capture_array(&set->arrays[k]);
@@ -56,21 +54,10 @@ static void check_written(struct row_batch *batch)
         *writer = writer_new(NULL, batch->context, "events");
     fuzz_check(*writer);
     struct ol_error error;
-    enum ol_class class = OL_FATAL;
     size_t before = capture_rows;
     capture_any_text = false;
-    for (size_t i = 0; i < SETS_MAX; i++)
-        (*writer)->sets[i].statement = NULL;
-    if (batch->context == CONTEXT_ORDERS) {
-        sets_orders(*writer, batch);
-        class = write_orders(*writer, batch, &error);
-    } else if (batch->context == CONTEXT_INVENTORY) {
-        sets_inventory(*writer, batch);
-        class = write_inventory(*writer, batch, &error);
-    } else {
-        sets_payments(*writer, batch);
-        class = write_payments(*writer, batch, &error);
-    }
+    fill_sets(*writer, batch);
+    enum ol_class class = write_new_rows(*writer, batch, &error);
     fuzz_check(class == OL_OK);
     fuzz_check(capture_rows - before + check_sets(*writer) >=
                batch->aggregates.count + batch->claims.count + batch->commands.count);

@@ -36,7 +36,7 @@ static struct keyed_row *find(const struct rowset *set, const struct keyed_row *
 static void merge_order(struct rows *rows, const struct order_change *change)
 {
     struct order_change *order = (struct order_change *)find(&rows->aggregates, &change->row);
-    if (change->mode == ROW_INSERT) {
+    if (change->row.mode == ROW_INSERT) {
         insert(rows, &rows->aggregates, &change->row, sizeof *change);
         order = (struct order_change *)find(&rows->aggregates, &change->row);
         order->payment = change->total_minor > 0 ? change->payment & 7 : ORDER_PAYMENT_NONE;
@@ -67,7 +67,7 @@ static void merge_order(struct rows *rows, const struct order_change *change)
 static void merge_product(struct rows *rows, const struct product_change *change)
 {
     struct product_change *product = (struct product_change *)find(&rows->aggregates, &change->row);
-    if (change->mode == ROW_INSERT) {
+    if (change->row.mode == ROW_INSERT) {
         insert(rows, &rows->aggregates, &change->row, sizeof *change);
         return;
     }
@@ -88,7 +88,7 @@ static void merge_reservation(struct rows *rows, const struct reservation_change
 {
     struct reservation_change *held =
         (struct reservation_change *)find(&rows->claims, &change->row);
-    if (change->mode == ROW_INSERT || (change->mode == ROW_UPSERT && !held)) {
+    if (change->row.mode == ROW_INSERT || (change->row.mode == ROW_UPSERT && !held)) {
         insert(rows, &rows->claims, &change->row, sizeof *change);
         return;
     }
@@ -101,7 +101,7 @@ static void merge_reservation(struct rows *rows, const struct reservation_change
         held->reason = change->reason;
     if (change->reason_sku.bytes)
         held->reason_sku = change->reason_sku;
-    if (change->mode == ROW_UPDATE && change->released) {
+    if (change->row.mode == ROW_UPDATE && change->released) {
         held->released = change->released;
         held->released_count = change->released_count;
     }
@@ -112,7 +112,7 @@ static void merge_reservation(struct rows *rows, const struct reservation_change
 static void merge_account(struct rows *rows, const struct account_change *change)
 {
     struct account_change *account = (struct account_change *)find(&rows->aggregates, &change->row);
-    if (change->mode == ROW_INSERT) {
+    if (change->row.mode == ROW_INSERT) {
         insert(rows, &rows->aggregates, &change->row, sizeof *change);
         return;
     }
@@ -142,16 +142,16 @@ static void update_payment(struct payment_change *payment, const struct payment_
 static void merge_payment(struct rows *rows, const struct payment_change *change)
 {
     struct payment_change *payment = (struct payment_change *)find(&rows->claims, &change->row);
-    if (change->mode == ROW_INSERT || (change->mode == ROW_UPSERT && !payment)) {
+    if (change->row.mode == ROW_INSERT || (change->row.mode == ROW_UPSERT && !payment)) {
         insert(rows, &rows->claims, &change->row, sizeof *change);
         payment = (struct payment_change *)find(&rows->claims, &change->row);
-        if (change->mode == ROW_INSERT && change->refunded_minor > 0 &&
+        if (change->row.mode == ROW_INSERT && change->refunded_minor > 0 &&
             change->refunded_minor == change->amount_minor)
             payment->status = PAYMENT_IS_REFUNDED;
         return;
     }
     fuzz_check(payment);
-    if (change->mode == ROW_UPDATE)
+    if (change->row.mode == ROW_UPDATE)
         update_payment(payment, change);
     else
         payment->status = change->status;

@@ -1,7 +1,7 @@
 /*
  * tests/fuzz/rows.h - the projector's tables in memory: what the writer's statements would leave.
  *
- * Batches are merged as the SQL of projections/write_<context>.c does it: a new row must be new, a
+ * Batches are merged as the SQL of projections/table_sql.c does it: a new row must be new, a
  * changed one must be there with the version that the change builds on. Rows point into the batches,
  * which must stay.
  */

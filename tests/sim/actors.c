@@ -21,6 +21,7 @@ static void fill_options(struct ol_options *options, const struct actor *actor)
     options->batch_inputs = knobs->batch_inputs;
     options->batch_output_bytes = 1 << 20;
     options->order_deadline_ms = knobs->deadline_ms;
+    options->close_gap_ms = knobs->close_gap_ms;
     options->overlay_bytes = knobs->overlay_bytes;
     options->overlay_bytes_max = knobs->overlay_bytes_max;
     options->projector_batch_events = knobs->projector_events;
@@ -143,6 +144,18 @@ struct actor *actors_any(void)
     struct actor *actor =
         world->actor_count ? world->actors[sim_below((uint64_t)world->actor_count)] : NULL;
     return actor && actor->running && !actor->dead && actor->fiber->begun ? actor : NULL;
+}
+
+/* Every slot of a worker is in its group and at work. */
+bool actors_work(void)
+{
+    int32_t working = 0;
+    for (int32_t i = 0; i < world->actor_count; i++) {
+        const struct actor *actor = world->actors[i];
+        if (actor->running && actor->fiber->begun && !actor->projector)
+            working += atomic_load(&actor->loop->status) == LOOP_IS_RUNNING;
+    }
+    return working == CONTEXT_COUNT * world->knobs.workers;
 }
 
 void actors_tell(void)

@@ -393,6 +393,23 @@ bool broker_change(enum context context, int32_t partition)
     return true;
 }
 
+void broker_trim(enum context context, enum stream stream, int32_t partition, int64_t first)
+{
+    struct part *part = &world->parts[context][stream][partition];
+    if (first > part->first)
+        count(COUNT_TRIMMED);
+    if (first > part->first)
+        part->first = first;
+}
+
+void broker_lose_unread(enum context context, int32_t partition)
+{
+    struct part *part = &world->parts[context][STREAM_COMMANDS][partition];
+    const struct slot slot = {.kind = SLOT_RECORD, .value = "", .value_bytes = 0};
+    broker_append(part, &slot);
+    part->first = part->count;
+}
+
 void broker_restart(int64_t down_us)
 {
     count(COUNT_BROKER_RESTARTS);

@@ -179,7 +179,7 @@ static int64_t inputs_between(struct part *part, int64_t first, int64_t next)
     if (next > part->stable)
         sim_fail(nothing, "P4: a receipt beyond what could be read");
     for (int64_t i = first; i < next; i++)
-        found += broker_committed(part_slot(part, i));
+        found += i >= part->acknowledged && broker_committed(part_slot(part, i)); /* else lost */
     return found;
 }
 
@@ -207,6 +207,8 @@ static void check_receipt(const struct part *part, const struct receipt *receipt
         sim_fail(nothing, "P4: a receipt of %d outcomes behind %lld",
                  receipt->decided + receipt->refused + receipt->repeated,
                  (long long)book->outcomes);
+    if (!told)
+        count(COUNT_GAPS);
     if (receipt->dead_lettered)
         sim_fail(nothing, "a dead letter that nobody caused");
     counters[COUNT_PASSED_ON] += (uint64_t)receipt->passed_on;
@@ -488,6 +490,28 @@ bool check_at_rest(bool say)
             if (say)
                 sim_fail(nothing, "no rest: %s partition %d is not %s",
                          context_name((enum context)i), j, whole ? "projected" : "taken");
+            return false;
+        }
+    return true;
+}
+
+bool check_gaps_closed(bool say)
+{
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int32_t j = 0; j < world->knobs.partitions; j++) {
+            const struct receipt *last = &world->checks->books[i][j].receipt;
+            const struct part *commands = inputs_of((enum context)i, CAUSE_COMMANDS, j);
+            const struct part *steps = inputs_of((enum context)i, CAUSE_STEPS, j);
+            if (last->commands_next == commands->count && last->steps_next == steps->count &&
+                !world->groups[0][i].pending[j])
+                continue;
+            if (say)
+                sim_fail(nothing,
+                         "P4: %s partition %d is drained to %lld and %lld, its offsets stay at "
+                         "%lld and %lld",
+                         context_name((enum context)i), j, (long long)commands->count,
+                         (long long)steps->count, (long long)last->commands_next,
+                         (long long)last->steps_next);
             return false;
         }
     return true;

@@ -74,11 +74,22 @@ static void fault_clock(void)
         actor->wall_offset_us = sim_between(-60 * SEC, 60 * SEC);
 }
 
+/* What is read may go at any moment. */
+static void fault_trim(void)
+{
+    enum context context = (enum context)sim_below(CONTEXT_COUNT);
+    int32_t partition = (int32_t)sim_below((uint64_t)world->knobs.partitions);
+    const int64_t *committed = world->groups[0][context].committed[partition];
+    for (int i = 0; i < 2; i++)
+        broker_trim(context, i == 0 ? STREAM_COMMANDS : STREAM_STEPS, partition, committed[i]);
+}
+
 static void (*const fault_events[FAULTS])(void) = {
     [FAULT_CRASH] = fault_crash,         [FAULT_PAUSE] = fault_pause,
     [FAULT_ZOMBIE] = fault_zombie,       [FAULT_REBALANCE] = fault_rebalance,
     [FAULT_BROKER] = fault_broker,       [FAULT_PG_RESTART] = fault_pg_restart,
     [FAULT_PG_CRASH] = fault_pg_restart, [FAULT_CLOCK] = fault_clock,
+    [FAULT_TRIM] = fault_trim,
 };
 
 static void happen(void *self, uint64_t fault)

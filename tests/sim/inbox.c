@@ -42,13 +42,20 @@ bool ol_message_header_named(const struct ol_message *message, const char *name,
 
 /* ---- inboxes ---- */
 
+static void check_range(struct ol_inbox *inbox)
+{
+    const struct part *part = inbox->queue;
+    if (inbox->position > part->count || inbox->position < part->first)
+        ol_fail(&inbox->error, OL_VIOLATED, "offset %lld is out of range",
+                (long long)inbox->position);
+}
+
 void inbox_init(struct ol_inbox *inbox, struct part *part, int32_t topic_index, int64_t position)
 {
     ol_inbox_clear(inbox, broker_topic(part->context, part->stream), topic_index, part->number,
                    position);
     inbox->queue = part;
-    if (position > part->count)
-        ol_fail(&inbox->error, OL_VIOLATED, "offset %lld is out of range", (long long)position);
+    check_range(inbox);
 }
 
 static void wake_actor(void *self, uint64_t argument)
@@ -76,6 +83,9 @@ void ol_inbox_refill(struct ol_inbox *inbox)
         inbox_await(inbox);
         return;
     }
+    check_range(inbox);
+    if (inbox->error.class)
+        return;
     if (inbox->position < end && sim_has(FAULT_FETCH) && sim_chance(20000)) {
         sim_at(world->now_us + sim_delay(sim_chance(100000) ? SEC : 20 * MS), wake_actor,
                sim_actor(), 0);

@@ -36,5 +36,7 @@ void knobs_draw(struct knobs *knobs, uint64_t seed, int32_t orders)
     knobs->lost_ppm = draw_log(2000, 60000);
     knobs->disaster = sim_chance(30000) ? (enum disaster)sim_between(1, DISASTERS - 1) : 0;
     knobs->replayed = sim_chance(100000);
+    knobs->trimmed = sim_chance(100000);
+    knobs->close_gap_ms = draw_log(10, 10000);
     knobs->faults_us = knobs->spread_us + SEC + (int64_t)sim_below(10 * SEC);
 }

@@ -173,7 +173,7 @@ static void write_order(struct writing *writing, const struct order_change *orde
     const struct entity_key key = {ENTITY_ORDER, order->partition, order->row.id, {0}};
     struct table_row *row = change(writing, &key);
     struct order *state = &row->entity.order;
-    if (order->mode == ROW_INSERT) {
+    if (order->row.mode == ROW_INSERT) {
         writing->violated |= state->version != 0;
         *state = (struct order){.total_minor = order->total_minor,
                                 .currency = order->currency,
@@ -193,7 +193,7 @@ static void write_order(struct writing *writing, const struct order_change *orde
     if (order->deadline_us != TIME_NONE)
         state->deadline_us = order->deadline_us;
     changed(writing, row);
-    if (order->mode == ROW_INSERT)
+    if (order->row.mode == ROW_INSERT)
         write_command(writing, order->partition, order->row.id, &order->origin, ACCEPTED);
 }
 
@@ -203,7 +203,7 @@ static void write_product(struct writing *writing, const struct product_change *
     struct table_row *row = change(writing, &key);
     struct product *state = &row->entity.product;
     writing->violated |=
-        state->version != (product->mode == ROW_INSERT ? 0 : product->version_before);
+        state->version != (product->row.mode == ROW_INSERT ? 0 : product->version_before);
     state->version = product->version;
     state->on_hand += product->on_hand;
     state->reserved += product->reserved;
@@ -214,7 +214,7 @@ static void write_product(struct writing *writing, const struct product_change *
         state->currency = currency_of(product->details.currency);
     }
     changed(writing, row);
-    if (product->mode == ROW_INSERT)
+    if (product->row.mode == ROW_INSERT)
         write_command(writing, product->partition, product->row.id, &product->origin, ACCEPTED);
 }
 
@@ -223,9 +223,9 @@ static void write_reservation(struct writing *writing, const struct reservation_
     const struct entity_key key = {ENTITY_RESERVATION, change_->partition, change_->row.id, {0}};
     struct table_row *row = change(writing, &key);
     struct reservation *state = &row->entity.reservation;
-    if (change_->mode != ROW_UPSERT)
+    if (change_->row.mode != ROW_UPSERT)
         writing->violated |=
-            (state->status == RESERVATION_IS_NOTHING) != (change_->mode == ROW_INSERT);
+            (state->status == RESERVATION_IS_NOTHING) != (change_->row.mode == ROW_INSERT);
     state->status = change_->status;
     if (change_->lines) {
         struct stock_line *lines = sim_alloc(change_->line_count * sizeof *lines);
@@ -245,14 +245,14 @@ static void write_account(struct writing *writing, const struct account_change *
     struct table_row *row = change(writing, &key);
     struct account *state = &row->entity.account;
     writing->violated |=
-        state->version != (account->mode == ROW_INSERT ? 0 : account->version_before);
-    if (account->mode == ROW_INSERT)
+        state->version != (account->row.mode == ROW_INSERT ? 0 : account->version_before);
+    if (account->row.mode == ROW_INSERT)
         state->currency = account->currency;
     state->version = account->version;
     state->balance_minor += account->balance_minor;
     state->held_minor += account->held_minor;
     changed(writing, row);
-    if (account->mode == ROW_INSERT)
+    if (account->row.mode == ROW_INSERT)
         write_command(writing, account->partition, account->row.id, &account->origin, ACCEPTED);
 }
 
@@ -262,8 +262,9 @@ static void write_payment(struct writing *writing, const struct payment_change *
                                    payment->row.id};
     struct table_row *row = change(writing, &key);
     struct payment *state = &row->entity.payment;
-    if (payment->mode != ROW_UPSERT)
-        writing->violated |= (state->status == PAYMENT_IS_NOTHING) != (payment->mode == ROW_INSERT);
+    if (payment->row.mode != ROW_UPSERT)
+        writing->violated |=
+            (state->status == PAYMENT_IS_NOTHING) != (payment->row.mode == ROW_INSERT);
     if (payment->status)
         state->status = payment->status;
     if (payment->amount_minor >= 0)
@@ -443,6 +444,16 @@ enum ol_class load_receive(struct load *load, int timeout_ms, struct ol_arena *a
     if (sim_has(FAULT_DELAY) && sim_chance(20000)) /* an old snapshot comes late */
         sim_sleep(sim_delay(SEC));
     return check_connection(load->db, reterr);
+}
+
+enum ol_class load_gap(struct load *load, const char *topic, int32_t partition, int64_t from,
+                       int64_t to, bool *ret_acknowledged, struct ol_error *reterr)
+{
+    (void)from;
+    sim_sleep(sim_delay(world->knobs.latency_us));
+    enum ol_class class = check_connection(load->db, reterr);
+    *ret_acknowledged = broker_part(topic, partition)->acknowledged >= to;
+    return class;
 }
 
 enum ol_class load_deadlines(struct load *load, int32_t partition, struct ol_arena *arena,

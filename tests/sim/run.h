@@ -22,6 +22,7 @@ void actor_kill(struct actor *actor);
 struct actor *actors_any(void);
 /* Buries, now and then, those who ended, or died inside a port. */
 void actors_look_after(void *self, uint64_t argument);
+bool actors_work(void);
 void actors_tell(void);
 
 /* ---- faults.c ---- */

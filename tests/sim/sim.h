@@ -58,6 +58,7 @@ enum disaster {
     DISASTER_LOG_CUT,
     DISASTER_LOG_CHANGED,
     DISASTER_OFFSETS_BACK,
+    DISASTER_UNREAD_GONE,
     DISASTERS
 };
 
@@ -67,7 +68,7 @@ struct knobs {
     uint32_t faults; /* bits of enum fault */
     int32_t orders, partitions, workers, projectors, products, customers;
     int32_t lines_max, stock, batch_inputs, projector_events;
-    int64_t overlay_bytes, overlay_bytes_max, deadline_ms;
+    int64_t overlay_bytes, overlay_bytes_max, deadline_ms, close_gap_ms;
     int64_t spread_us;           /* orders come within this */
     int64_t faults_from_us;      /* the shrinker's: none before */
     int64_t faults_us;           /* faults stop then */
@@ -77,6 +78,7 @@ struct knobs {
     int64_t delay_ppm, lost_ppm; /* of requests and answers */
     enum disaster disaster;
     bool replayed; /* the whole log is projected again in the end */
+    bool trimmed;  /* all inputs are gone in the end, and everybody starts again */
     bool codec;    /* real bytes instead of decoded structs */
 };
 
@@ -148,6 +150,8 @@ struct part {
     int32_t number;
     struct slot **chunks;               /* each of SLOTS_CHUNK; a slot stays where it is */
     int64_t count, chunk_count, stable; /* stable: the last stable offset */
+    int64_t first;                      /* what lay before is gone */
+    int64_t acknowledged;               /* somebody said so of what lay before */
     int64_t open_at[WRITERS_MAX];       /* first offset of the writer's open transaction; -1 */
     uint32_t open_txn[WRITERS_MAX];
     int32_t epoch[WRITERS_MAX], sequence[WRITERS_MAX];
@@ -328,6 +332,9 @@ bool broker_is_up(void);
 /* The partition's last records are gone; its last record is another. False: it has none. */
 bool broker_cut(enum context context, int32_t partition);
 bool broker_change(enum context context, int32_t partition);
+/* The partition begins there now, if it did not begin later; a record that nobody reads goes too. */
+void broker_trim(enum context context, enum stream stream, int32_t partition, int64_t first);
+void broker_lose_unread(enum context context, int32_t partition);
 void broker_restart(int64_t down_us);
 /* Is the slot's record committed? Only asked below the last stable offset. */
 bool broker_committed(const struct slot *slot);
@@ -395,6 +402,7 @@ void check_transaction(const struct txn *txn);
 void check_projected(enum context context, int32_t partition, int64_t next_offset);
 void check_halted(const struct actor *actor, int64_t partition, const char *reason);
 bool check_at_rest(bool say);
+bool check_gaps_closed(bool say); /* committed offsets have come to the ends of the inputs */
 void check_rest(void);
 void check_timeline(const char *aggregate);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define REST_BOUND_US (300 * SEC) /* of virtual time, from the last fault */
+#define GAPS_BOUND_US (60 * SEC)  /* from rest to offsets at the ends */
 
 static struct world the_world;
 struct world_outcome world_last;
@@ -38,6 +39,13 @@ static void begin_world(const struct knobs *knobs)
         sim_at(knobs->faults_from_us, faults_begin, NULL, 0);
 }
 
+static void kill_all(void)
+{
+    for (int32_t i = 0; i < world->actor_count; i++)
+        if (world->actors[i]->running)
+            actor_kill(world->actors[i]);
+}
+
 /* ---- disasters: the log or the group's offsets are not what they were (P13) ---- */
 
 static bool strike_part(enum context context, int32_t partition)
@@ -45,9 +53,22 @@ static bool strike_part(enum context context, int32_t partition)
     switch (world->knobs.disaster) {
     case DISASTER_LOG_CUT: return broker_cut(context, partition);
     case DISASTER_LOG_CHANGED: return broker_change(context, partition);
+    case DISASTER_UNREAD_GONE: broker_lose_unread(context, partition); return true;
     case DISASTER_OFFSETS_BACK: return group_take_back(&world->groups[0][context], partition);
     default: return false;
     }
+}
+
+/* Somebody looks at what is lost unread, and all start again: the partition goes on. */
+static void acknowledge(enum context context, int32_t partition)
+{
+    struct part *part = &world->parts[context][STREAM_COMMANDS][partition];
+    part->acknowledged = part->first;
+    kill_all();
+    world->halts_expected = false;
+    int64_t until_us = world->now_us + REST_BOUND_US;
+    while (!check_gaps_closed(world->now_us >= until_us))
+        sim_run(world->now_us + 200 * MS);
 }
 
 /* Everybody stops, something is lost, all start again: who rests on it must halt, and nobody else. */
@@ -55,25 +76,49 @@ static void strike(void)
 {
     enum context context = (enum context)sim_below(CONTEXT_COUNT);
     int32_t partition = (int32_t)sim_below((uint64_t)world->knobs.partitions);
-    for (int32_t i = 0; i < world->actor_count; i++)
-        if (world->actors[i]->running)
-            actor_kill(world->actors[i]);
+    kill_all();
     if (!strike_part(context, partition))
         return;
     sim_say("disaster %d strikes %s partition %d", world->knobs.disaster, context_name(context),
             partition);
     count(COUNT_DISASTERS);
     world->halts_expected = true;
-    bool both = world->knobs.disaster != DISASTER_OFFSETS_BACK;
+    bool both =
+        world->knobs.disaster == DISASTER_LOG_CUT || world->knobs.disaster == DISASTER_LOG_CHANGED;
     for (int i = 0; i < 150; i++) {
         sim_run(world->now_us + 400 * MS);
-        if (world->halted[0] && (world->halted[1] || !both))
+        if (world->halted[0] && (world->halted[1] || !both)) {
+            if (world->knobs.disaster == DISASTER_UNREAD_GONE)
+                acknowledge(context, partition);
             return;
+        }
     }
     actors_tell();
     sim_fail((struct text){0}, "P13: disaster %d of %s partition %d: the %s did not halt",
              world->knobs.disaster, context_name(context), partition,
              world->halted[0] ? "projector" : "worker");
+}
+
+/* Offsets come to the ends of drained partitions, and then nobody needs what lies before. */
+static void lose_what_was_read(void)
+{
+    int64_t until_us = world->now_us + GAPS_BOUND_US;
+    while (!check_gaps_closed(world->now_us >= until_us))
+        sim_run(world->now_us + 200 * MS);
+    kill_all();
+    for (int i = 0; i < CONTEXT_COUNT; i++)
+        for (int32_t j = 0; j < world->knobs.partitions; j++)
+            for (int k = STREAM_COMMANDS; k <= STREAM_STEPS; k++)
+                broker_trim((enum context)i, (enum stream)k, j, world->parts[i][k][j].count);
+    count(COUNT_TRIMMED_WHOLE);
+    for (until_us = world->now_us + REST_BOUND_US; !actors_work();) {
+        if (world->now_us >= until_us) {
+            actors_tell();
+            sim_fail((struct text){0},
+                     "P13: nobody takes over where inputs that were read are gone");
+        }
+        sim_run(world->now_us + 200 * MS);
+    }
 }
 
 static void live(void)
@@ -91,6 +136,8 @@ static void live(void)
     check_rest();
     if (world->knobs.replayed)
         store_replay();
+    if (world->knobs.trimmed)
+        lose_what_was_read();
     if (world->knobs.disaster)
         strike();
 }

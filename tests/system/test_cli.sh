@@ -152,16 +152,16 @@ for file in "$DIR"/edited/*_roles.sql; do sed -i '/^-- migrate:up/a -- edited' "
 call migrate status --json --migrations "$DIR/edited"
 same 'a file that was edited since is told' "$(jq -r 'select(.state == "changed").file' <<<"$OUT" | wc -l)" 1
 has 'and not called up to date' "$ERR" '1 applied before, and changed since'
-sql "INSERT INTO public.schema_migrations VALUES ('99990101000000')"
+sql "INSERT INTO orderlog.schema_migrations VALUES ('99990101000000')"
 call worker --slot 0 --log-level warn
 same 'a role on a newer schema goes on to what else it lacks' "$RC" 3
 has 'and warns of what is there' "$ERR" '99990101000000'
 call migrate status
 has 'so does the status' "$ERR" 'a newer orderlog may have migrated this database'
-sql "DELETE FROM public.schema_migrations WHERE version IN ('99990101000000', '20261122000002')"
+sql "DELETE FROM orderlog.schema_migrations WHERE version IN ('99990101000000', '20261122000002')"
 exits 'on a schema that is not complete too' 3 projector --slot 0 --log-level error
 has 'with what is missing, and the way out' "$ERR" "20261122000002 is missing; run 'orderlog migrate up'"
-sql "INSERT INTO public.schema_migrations VALUES ('20261122000002')"
+sql "INSERT INTO orderlog.schema_migrations VALUES ('20261122000002')"
 exits 'no topics yet: not found' 3 lag
 has 'and that way out is named' "$ERR" 'topics apply'
 
@@ -398,6 +398,10 @@ tamper 'so is progress' "UPDATE orderlog.projection_progress SET refused = refus
     "UPDATE orderlog.projection_progress SET refused = refused - 1 WHERE topic LIKE '%orders%' AND partition = 0"
 tamper 'so is a row too many' "INSERT INTO orderlog.stock VALUES ('ghost', 0, 0, 0, 1, 0)" rows_stock \
     "DELETE FROM orderlog.stock WHERE sku = 'ghost'"
+tamper 'so is a column that is not compared' "ALTER TABLE orderlog.orders ADD COLUMN note text" columns \
+    "ALTER TABLE orderlog.orders DROP COLUMN note"
+has 'it is named' "$(jq -r 'select(.check == "columns" and .what).what' "$DIR/out")" 'orders.note is a column'
+tamper 'and a whole table' "CREATE TABLE orderlog.notes (note text)" columns "DROP TABLE orderlog.notes"
 exits 'put back, all is well' 0 verify
 
 # ---- what waits --------------------------------------------------------------------------

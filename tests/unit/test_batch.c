@@ -402,6 +402,148 @@ Test(batch_sink, takes_thousands_of_records)
         cr_assert_eq(batch.records[i].partition, i % PARTITIONS);
 }
 
+/* ---- what topics take ---- */
+
+static struct batch_topics small_topics(void)
+{
+    struct batch_topics small = topics;
+    small.commands_are = (struct batch_topic){"commands", 300};
+    small.events_are = (struct batch_topic){"events", 300};
+    small.dead_letters_are = (struct batch_topic){"dlq", 300};
+    small.steps_are[CONTEXT_INVENTORY] = (struct batch_topic){"steps", 300};
+    return small;
+}
+
+Test(batch_take, headers_count_where_a_command_would_be_passed_on)
+{
+    static const char filler[1000];
+    int32_t home = home_of("o"), wrong = (home + 1) % PARTITIONS;
+    struct batch_topics small = topics;
+    small.commands_are = (struct batch_topic){"commands", 1200};
+    batch.topics = &small;
+    const struct {
+        int32_t partition;
+        size_t filler_bytes;
+        bool fills;
+    } rows[] = {{wrong, 0, false}, {home, 1000, false}, {wrong, 1000, true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct ol_header header = {"filler", filler, rows[i].filler_bytes};
+        struct ol_message message = message_of(cancel_of("o"), rows[i].partition, &header, 1);
+        cr_assert(batch_take(&batch, &message, CAUSE_COMMANDS, PARTITIONS));
+        cr_assert_eq(batch.inputs[i].fills_topic, rows[i].fills, "row %zu", i);
+    }
+}
+
+Test(batch_take, tells_what_would_outgrow_the_smallest_topic)
+{
+    struct batch_topics small = topics;
+    batch.topics = &small;
+    small.least = (struct batch_topic){"o.orders.events.v1", BATCH_GROWTH_BYTES + 1};
+    const struct core_input *input = take(NULL, 0);
+    cr_assert(strstr(input->outgrows, "o.orders.events.v1"), "%s", input->outgrows);
+    small.least.bytes_max = BATCH_GROWTH_BYTES + 1000;
+    cr_assert_null(take(NULL, 0)->outgrows);
+}
+
+Test(batch_sink, fails_at_a_record_that_its_topic_does_not_take)
+{
+    static const char filler[1000];
+    const struct ol_header large = {"filler", filler, sizeof filler};
+    const struct batch_topics small = small_topics();
+    const struct core_sink sink = batch_sink(&batch);
+    batch.topics = &small;
+    struct ol_message message = message_of(cancel_of("o"), home_of("o"), &large, 1);
+    cr_assert(batch_take(&batch, &message, CAUSE_COMMANDS, PARTITIONS));
+    cr_assert(sink.event(sink.self, 0, TEXT("o"), &cancelled));
+    cr_assert_eq(batch.misfit.partition, -1);
+    cr_assert_not(sink.dead_letter(sink.self, &batch.inputs[0], "C", "r"));
+    cr_assert_eq(batch.misfit.partition, home_of("o"));
+    cr_assert_str_eq(batch.misfit.topic, "dlq");
+    cr_assert_gt(batch.misfit.bytes, 1300u);
+    cr_assert_eq(batch.misfit.bytes_max, 300u);
+    batch_clear(&batch);
+    cr_assert_eq(batch.misfit.partition, -1);
+}
+
+Test(batch_empty, is_not_so_with_a_gap_to_close)
+{
+    cr_assert(batch_empty(&batch));
+    batch.closes_gap = true;
+    cr_assert_not(batch_empty(&batch));
+    batch_clear(&batch);
+    cr_assert(batch_empty(&batch));
+}
+
+/* The largest order and what becomes of it: no more than BATCH_GROWTH_BYTES are added. */
+Test(batch_sink, what_follows_from_a_command_is_within_its_bound)
+{
+    enum { LINES = ORDER_LINES_MAX };
+    static char skus[LINES][4], id[ID_BYTES_MAX];
+    static struct order_line lines[LINES];
+    static struct stock_line stock[LINES];
+    memset(id, 'i', sizeof id);
+    const struct text long_id = {id, sizeof id};
+    for (int i = 0; i < LINES; i++) {
+        int bytes = snprintf(skus[i], sizeof skus[i], "%x", (unsigned)i);
+        lines[i] = (struct order_line){
+            .sku = {skus[i], (uint32_t)bytes}, .quantity = 1, .amount_minor = 0, .partition = 63};
+        stock[i] = (struct stock_line){.sku = lines[i].sku, .quantity = 1, .version = INT64_MAX};
+    }
+    const struct metadata metadata = {.command_id = long_id,
+                                      .correlation_id = long_id,
+                                      .causation_id = long_id,
+                                      .actor = long_id,
+                                      .traceparent = long_id,
+                                      .occurred_at_us = INT64_C(1700000000000000)};
+    const struct command command = {
+        .context = CONTEXT_ORDERS,
+        .metadata = {.command_id = TEXT("p"), .occurred_at_us = TIME_NONE},
+        .order = {.kind = ORDER_PLACE,
+                  .order_id = long_id,
+                  .customer_id = TEXT("a"),
+                  .currency = TEXT("USD"),
+                  .lines = lines,
+                  .line_count = LINES}};
+    struct bytes wire;
+    cr_assert(codec_encode_command(&command, &arena, &wire));
+    const struct event_message placed = {.context = CONTEXT_ORDERS,
+                                         .metadata = metadata,
+                                         .recorded_at_us = INT64_C(1700000000000000),
+                                         .cause_source = CAUSE_COMMANDS,
+                                         .cause_offset = INT64_MAX,
+                                         .body = EVENT_BODY_DOMAIN,
+                                         .body_digest = UINT64_MAX,
+                                         .order = {.kind = ORDER_PLACED,
+                                                   .order_id = long_id,
+                                                   .customer_id = TEXT("a"),
+                                                   .currency = TEXT("USD"),
+                                                   .lines = lines,
+                                                   .line_count = LINES,
+                                                   .version = INT64_MAX,
+                                                   .status = ORDER_IS_PLACED,
+                                                   .saga_state = SAGA_IS_RUNNING,
+                                                   .total_minor = INT64_MAX,
+                                                   .deadline_us = INT64_C(1700000000000000)}};
+    struct event_message reserved = {.context = CONTEXT_INVENTORY,
+                                     .metadata = metadata,
+                                     .recorded_at_us = INT64_C(1700000000000000),
+                                     .cause_source = CAUSE_STEPS,
+                                     .cause_offset = INT64_MAX,
+                                     .body = EVENT_BODY_DOMAIN,
+                                     .inventory = {.kind = STOCK_RESERVED,
+                                                   .order_id = long_id,
+                                                   .partition = 63,
+                                                   .lines = stock,
+                                                   .line_count = LINES}};
+    const struct core_sink sink = batch_sink(&batch);
+    cr_assert(sink.event(sink.self, 0, long_id, &placed));
+    cr_assert(sink.event(sink.self, 0, long_id, &reserved));
+    for (size_t i = 0; i < batch.record_count; i++)
+        cr_assert_leq(ol_record_bytes(&batch.records[i]),
+                      wire.size + BATCH_GROWTH_BYTES + LINES * BATCH_GROWTH_LINE_BYTES,
+                      "record %zu: %zu of %zu", i, ol_record_bytes(&batch.records[i]), wire.size);
+}
+
 /* ---- limits ---- */
 
 Test(batch_full, at_so_many_inputs)

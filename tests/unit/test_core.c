@@ -285,6 +285,31 @@ Test(core_run, a_misrouted_command_that_is_too_large_is_put_aside)
     cr_assert_eq(session.total.passed_on, 0);
 }
 
+Test(core_run, a_misrouted_command_that_fills_its_topic_is_put_aside)
+{
+    begin_with(CONTEXT_ORDERS, 4);
+    struct core_input input = read_input("cancel c o", (partition_of(TEXT("o"), 4) + 1) % 4);
+    input.fills_topic = true;
+    run_input(&input);
+    cr_assert_str_eq(said(), "dead MISROUTED_TOO_LARGE");
+}
+
+Test(core_run, a_command_that_would_outgrow_a_topic_is_put_aside_unless_it_is_refused)
+{
+    begin(CONTEXT_ORDERS);
+    struct core_input input = read_input("place p o anna s:1:5", 0);
+    input.outgrows = "why";
+    run_input(&input);
+    cr_assert_str_eq(said(), "dead OUTGROWS_TOPIC");
+    input.command.refused.code = REFUSED_ORDER_EMPTY_BASKET;
+    input.offset++;
+    run_input(&input);
+    cr_assert_str_eq(said(), "no ORDER_EMPTY_BASKET");
+    close_batch();
+    cr_assert_eq(session.total.dead_lettered, 1);
+    cr_assert_eq(session.total.refused, 1);
+}
+
 Test(core_run, a_misplaced_step_is_put_aside)
 {
     int32_t wrong = (partition_of(TEXT("o"), 4) + 1) % 4;

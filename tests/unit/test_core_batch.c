@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 TestSuite(core_close, .fini = tear_down);
+TestSuite(core_close_gap, .fini = tear_down);
 TestSuite(core_propose_timeouts, .fini = tear_down);
 TestSuite(core_replay, .fini = tear_down);
 
@@ -61,6 +62,61 @@ Test(core_close, receipts_chain)
     close_batch();
     expected = (struct receipt){7, 7, 1, 2, .ignored = 1};
     cr_assert_eq(memcmp(&last_event()->receipt, &expected, sizeof expected), 0);
+}
+
+/* ---- gaps behind the last input ---- */
+
+Test(core_close_gap, a_receipt_takes_the_offsets_over_and_counts_nothing)
+{
+    begin(CONTEXT_ORDERS);
+    run("place p o anna s:1:5");
+    close_batch();
+    cr_assert_not(core_close_gap(session.core, 0, 1, 0, 77), "there is none");
+    cr_assert_eq(close_batch(), 0u);
+    cr_assert(core_close_gap(session.core, 0, 2, 3, 77));
+    cr_assert_eq(close_batch(), 1u);
+    struct receipt expected = {1, 2, 0, 3, .decided = 0};
+    cr_assert_eq(memcmp(&last_event()->receipt, &expected, sizeof expected), 0);
+    cr_assert_eq(last_event()->recorded_at_us, START_US, "of the last input");
+    cr_assert_eq(session.closed[0].commands_next, 2);
+    cr_assert_eq(session.closed[0].steps_next, 3);
+    cr_assert_eq(session.total.decided + session.total.ignored + session.total.refused, 0);
+    cr_assert_not(core_close_gap(session.core, 0, 2, 3, 77), "it is closed");
+    cr_assert_eq(close_batch(), 0u);
+}
+
+Test(core_close_gap, says_the_time_of_what_was_taken_over)
+{
+    begin(CONTEXT_ORDERS);
+    core_clear(session.core);
+    core_partition_begin(session.core, 0, &(struct receipt){4, 5, 6, 7, .decided = 1});
+    core_partition_recorded(session.core, 0, 4242);
+    cr_assert(core_close_gap(session.core, 0, 6, 7, 77));
+    close_batch();
+    cr_assert_eq(last_event()->recorded_at_us, 4242);
+    cr_assert_eq(last_event()->receipt.commands_first, 5);
+}
+
+Test(core_close_gap, without_any_event_it_says_when_it_was_closed)
+{
+    begin(CONTEXT_ORDERS);
+    cr_assert(core_close_gap(session.core, 0, 0, 2, 77));
+    close_batch();
+    cr_assert_eq(last_event()->recorded_at_us, 77);
+}
+
+Test(core_close_gap, what_is_replayed_tells_the_time_too)
+{
+    static const struct event_message receipt = {.context = CONTEXT_ORDERS,
+                                                 .recorded_at_us = 99,
+                                                 .body = EVENT_BODY_RECEIPT,
+                                                 .receipt = {0, 1, 0, 0, .ignored = 1}};
+    struct ol_error error;
+    begin(CONTEXT_ORDERS);
+    cr_assert_eq(core_replay(session.core, &receipt, 0, 5, &error), OL_OK);
+    cr_assert(core_close_gap(session.core, 0, 2, 0, 77));
+    close_batch();
+    cr_assert_eq(last_event()->recorded_at_us, 99);
 }
 
 Test(core_close, is_for_partitions_that_had_inputs)

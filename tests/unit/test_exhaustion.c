@@ -499,13 +499,9 @@ static bool bind_sets(struct row_batch *batch)
 {
     struct writer *writer = writer_new(NULL, batch->context, "events");
     bool good = writer != NULL;
-    if (good && batch->context == CONTEXT_ORDERS)
-        sets_orders(writer, batch);
-    else if (good && batch->context == CONTEXT_INVENTORY)
-        sets_inventory(writer, batch);
-    else if (good)
-        sets_payments(writer, batch);
-    for (size_t i = 0; good && i < SETS_MAX; i++)
+    if (good)
+        fill_sets(writer, batch);
+    for (size_t i = 0; good && i < writer->set_count; i++)
         for (size_t k = 0; k < writer->sets[i].array_count; k++) {
             size_t bytes;
             good = ol_pg_array_value(&writer->sets[i].arrays[k], &bytes) && good;

@@ -162,11 +162,11 @@ Test(ol_pg_class, maps_a_sqlstate_by_one_table)
         const char *sqlstate;
         enum ol_class class;
     } rows[] = {
-        {"40001", OL_CONFLICT}, {"40P01", OL_RETRY}, {"55P03", OL_RETRY}, {"57014", OL_RETRY},
-        {"57P01", OL_RETRY},    {"57P02", OL_RETRY}, {"57P03", OL_RETRY}, {"25P03", OL_RETRY},
-        {"08006", OL_RETRY},    {"53100", OL_RETRY}, {"53300", OL_RETRY}, {"23505", OL_FATAL},
-        {"22P03", OL_FATAL},    {"42P01", OL_FATAL}, {"28P01", OL_FATAL}, {"3D000", OL_FATAL},
-        {"XX000", OL_FATAL},    {"", OL_FATAL},      {NULL, OL_FATAL},
+        {"40001", OL_RETRY}, {"40P01", OL_RETRY}, {"55P03", OL_RETRY}, {"57014", OL_RETRY},
+        {"57P01", OL_RETRY}, {"57P02", OL_RETRY}, {"57P03", OL_RETRY}, {"25P03", OL_RETRY},
+        {"08006", OL_RETRY}, {"53100", OL_RETRY}, {"53300", OL_RETRY}, {"23505", OL_FATAL},
+        {"22P03", OL_FATAL}, {"42P01", OL_FATAL}, {"28P01", OL_FATAL}, {"3D000", OL_FATAL},
+        {"XX000", OL_FATAL}, {"", OL_FATAL},      {NULL, OL_FATAL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         cr_assert_eq(ol_pg_class(rows[i].sqlstate), rows[i].class, "%s", rows[i].sqlstate);

@@ -58,10 +58,10 @@ static void decide_all(int64_t on_hand)
         const struct inventory_command *asked = &commands[i].inventory;
         int64_t more = asked->quantity - (asked->kind == STOCK_COUNT ? on_hand : 0);
         if (asked->kind == PRODUCT_ADD || asked->kind == PRODUCT_MODIFY)
-            decided(&commands[i], (struct inventory_event){.kind = asked->kind == PRODUCT_ADD
-                                                                       ? PRODUCT_ADDED
-                                                                       : PRODUCT_MODIFIED,
-                                                           .details = asked->details});
+            decided(&commands[i],
+                    (struct inventory_event){.kind = asked->kind == PRODUCT_ADD ? PRODUCT_ADDED
+                                                                                : PRODUCT_MODIFIED,
+                                             .details = asked->details});
         else
             decided(&commands[i],
                     (struct inventory_event){.kind = more > 0 ? STOCK_INCREASED : STOCK_DECREASED,

@@ -126,7 +126,7 @@ Test(reduce_orders, makes_one_row_of_all_that_one_batch_says, .fini = done)
     const struct order_change *order = order_change("o-1");
     cr_assert_eq(batch.aggregates.count, 1);
     cr_assert_eq(batch.commands.count, 0, "its command lives in its row");
-    cr_assert_eq(order->mode, ROW_INSERT);
+    cr_assert_eq(order->row.mode, ROW_INSERT);
     cr_assert_eq(order->version, 4);
     cr_assert_eq(order->event_offset, 103);
     cr_assert_eq(order->partition, PARTITION);
@@ -149,7 +149,7 @@ Test(reduce_orders, makes_a_difference_of_what_came_after_an_older_batch, .fini 
     given(RESERVED(3, 5, ORDER_IS_RESERVED));
     given(order_event(4, ORDER_CONFIRMED, ORDER_IS_CONFIRMED, SAGA_IS_DONE, 0));
     const struct order_change *order = order_change("o-1");
-    cr_assert_eq(order->mode, ROW_UPDATE);
+    cr_assert_eq(order->row.mode, ROW_UPDATE);
     cr_assert_eq(order->version_before, 2);
     cr_assert_eq(order->version, 4);
     cr_assert_eq(order->groups_reserved, 1 << 5);
@@ -412,13 +412,13 @@ Test(reduce_inventory, sums_what_several_groups_take, .fini = done)
     given(stock_event(STOCK_RESERVED, "o-1", first, 2));
     given(stock_event(STOCK_RESERVED, "o-2", second, 1));
     given(stock_event(STOCK_RELEASED, "o-1", back, 2));
-    cr_assert_eq(product_change("A")->mode, ROW_UPDATE);
+    cr_assert_eq(product_change("A")->row.mode, ROW_UPDATE);
     cr_assert_eq(product_change("A")->version_before, 7);
     cr_assert_eq(product_change("A")->version, 10);
     cr_assert_eq(product_change("A")->reserved, 5);
     cr_assert_eq(product_change("B")->reserved, 0);
-    cr_assert_eq(reservation_change("o-2")->mode, ROW_INSERT);
-    cr_assert_eq(reservation_change("o-1")->mode, ROW_INSERT);
+    cr_assert_eq(reservation_change("o-2")->row.mode, ROW_INSERT);
+    cr_assert_eq(reservation_change("o-1")->row.mode, ROW_INSERT);
     cr_assert_eq(reservation_change("o-1")->status, RESERVATION_IS_RELEASED);
     cr_assert_eq(reservation_change("o-1")->lines[0].version, 8);
     cr_assert_eq(reservation_change("o-1")->released[0].version, 10);
@@ -491,10 +491,10 @@ Test(reduce_inventory, knows_whether_a_reservation_has_a_row, .fini = done)
     given(refused);
     given(stock_event(STOCK_RELEASED, "held", back, 1));
     given(stock_event(STOCK_RELEASED, "refused or nothing", NULL, 0));
-    cr_assert_eq(reservation_change("new")->mode, ROW_INSERT);
-    cr_assert_eq(reservation_change("released before")->mode, ROW_UPDATE);
-    cr_assert_eq(reservation_change("held")->mode, ROW_UPDATE);
-    cr_assert_eq(reservation_change("refused or nothing")->mode, ROW_UPSERT);
+    cr_assert_eq(reservation_change("new")->row.mode, ROW_INSERT);
+    cr_assert_eq(reservation_change("released before")->row.mode, ROW_UPDATE);
+    cr_assert_eq(reservation_change("held")->row.mode, ROW_UPDATE);
+    cr_assert_eq(reservation_change("refused or nothing")->row.mode, ROW_UPSERT);
 }
 
 Test(reduce_inventory, follows_a_product_from_its_first_event, .fini = done)
@@ -506,7 +506,7 @@ Test(reduce_inventory, follows_a_product_from_its_first_event, .fini = done)
     poison(product_event(STOCK_INCREASED, 1, 5), "begins with another event");
     given(product_event(PRODUCT_ADDED, 1, 0));
     given(more);
-    cr_assert_eq(product_change("A")->mode, ROW_INSERT);
+    cr_assert_eq(product_change("A")->row.mode, ROW_INSERT);
     cr_assert_eq(product_change("A")->on_hand, 30);
     cr_assert_eq(product_change("A")->version, 2);
     cr_assert(product_change("A")->listed);
@@ -523,7 +523,7 @@ Test(reduce_inventory, adds_a_deleted_product_again_as_a_change, .fini = done)
 {
     start(CONTEXT_INVENTORY);
     given(product_event(PRODUCT_ADDED, 5, 0));
-    cr_assert_eq(product_change("A")->mode, ROW_UPDATE);
+    cr_assert_eq(product_change("A")->row.mode, ROW_UPDATE);
     cr_assert(product_change("A")->listing_changed && product_change("A")->listed);
     cr_assert(product_change("A")->details_changed);
     cr_assert_eq(batch.commands.count, 1);
@@ -562,7 +562,7 @@ Test(reduce_payments, moves_money_between_wallet_and_held, .fini = done)
     cr_assert_eq(account_change()->balance_minor, -70);
     cr_assert_eq(account_change()->held_minor, 0);
     cr_assert_eq(account_change()->version_before, 4);
-    cr_assert_eq(payment_change()->mode, ROW_INSERT);
+    cr_assert_eq(payment_change()->row.mode, ROW_INSERT);
     cr_assert_eq(payment_change()->status, PAYMENT_IS_CAPTURED);
     cr_assert_eq(payment_change()->amount_minor, 70);
     cr_assert_eq(payment_change()->authorised_version, 5);
@@ -577,7 +577,7 @@ Test(reduce_payments, leave_the_wallet_alone_where_nothing_moves, .fini = done)
     given(declined);
     given(payment_event(PAYMENT_VOIDED, 0, 0));
     cr_assert_eq(batch.aggregates.count, 0);
-    cr_assert_eq(payment_change()->mode, ROW_INSERT);
+    cr_assert_eq(payment_change()->row.mode, ROW_INSERT);
     cr_assert_eq(payment_change()->status, PAYMENT_IS_VOIDED);
     cr_assert_eq(payment_change()->amount_minor, 0);
     cr_assert_eq(payment_change()->voided_version, 0);
@@ -618,7 +618,7 @@ Test(reduce_payments, know_whether_a_payment_has_a_row, .fini = done)
             payment_event(cases[i].kind, cases[i].version, cases[i].amount_minor);
         event.payment.code = cases[i].code;
         given(event);
-        cr_assert_eq(payment_change()->mode, cases[i].mode, "case %zu", i);
+        cr_assert_eq(payment_change()->row.mode, cases[i].mode, "case %zu", i);
         if (i + 1 < sizeof cases / sizeof *cases)
             done();
     }
@@ -685,7 +685,7 @@ Test(reduce_payments, keep_what_a_command_moved_beside_the_wallet, .fini = done)
     event.payment = (struct payment_event){
         .kind = FUNDS_DEPOSITED, .version = 2, .customer_id = TEXT("c-1"), .amount_minor = 40};
     given(event);
-    cr_assert_eq(account_change()->mode, ROW_INSERT);
+    cr_assert_eq(account_change()->row.mode, ROW_INSERT);
     cr_assert_eq(account_change()->balance_minor, 40);
     const struct command_change *command =
         (struct command_change *)row_of(&batch.commands, "c-1", TEXT("pay-in"));

@@ -110,13 +110,12 @@ Test(fold_event, keeps_what_the_rows_must_say)
     take("o", &reserved);
     struct fold_entity *entity = fold_find(&fold, ENTITY_PRODUCT, TEXT("A"), (struct text){0});
     cr_assert(entity);
-    const struct row_stock *stock = (struct row_stock *)fold_row(entity, ROW_TABLE_stock);
+    const struct row_stock *stock = (struct row_stock *)fold_row(entity, TABLE_stock);
     cr_assert_eq(stock->on_hand, 5);
     cr_assert_eq(stock->reserved, 3);
     cr_assert_eq(stock->version, 3);
     cr_assert_eq(stock->event_offset, 2);
-    const struct row_products *product =
-        (struct row_products *)fold_row(entity, ROW_TABLE_products);
+    const struct row_products *product = (struct row_products *)fold_row(entity, TABLE_products);
     cr_assert_eq(product->listed, 1);
     cr_assert_eq(product->currency, cell_currency(TEXT("USD")));
     cr_assert_eq(product->command_id, cell_text(TEXT("add")));
@@ -215,7 +214,7 @@ Test(fold_event, counts_what_came_again)
     take("A", &again);
     take("A", &other);
     struct fold_entity *entity = fold_find(&fold, ENTITY_PRODUCT, TEXT("A"), (struct text){0});
-    const struct row_products *row = (struct row_products *)fold_row(entity, ROW_TABLE_products);
+    const struct row_products *row = (struct row_products *)fold_row(entity, TABLE_products);
     cr_assert_eq(row->duplicates, 1);
     cr_assert_eq(row->conflicts, 1);
     expect_only(CHECK_OUTCOMES, 0);

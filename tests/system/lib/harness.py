@@ -360,7 +360,7 @@ class Pipeline:
                 "SELECT table_name, string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position) "
                 "FROM information_schema.columns NATURAL JOIN information_schema.tables "
                 "WHERE table_schema = 'orderlog' AND table_type = 'BASE TABLE' "
-                "AND table_name <> 'projection_progress' AND column_name <> 'duplicates' GROUP BY 1"):
+                "AND table_name <> 'projection_progress' AND table_name NOT LIKE 'schema_migration%' AND column_name <> 'duplicates' GROUP BY 1"):
             tables[table] = self.sql(f"SELECT {columns} FROM orderlog.{table} ORDER BY 1, 2")
         return tables
 

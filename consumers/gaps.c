@@ -1,0 +1,48 @@
+/* Positions pass markers and aborted records, which are no inputs: committed offsets follow them. */
+#include "consumers/loop.h"
+
+#include "lib/base/ol_clock.h"
+#include "lib/guard/protected.h"
+
+#define EVERY_US INT64_C(100000)
+
+/* How far a source of the partition is read. What is held was read and is not decided: it is no gap. */
+static int64_t position_of(struct loop *loop, enum cause_source source, int32_t partition)
+{
+    struct ol_inbox *inboxes;
+    size_t count = ol_consumer_inboxes(loop->consumer, &inboxes);
+    int index = source == CAUSE_COMMANDS ? 0 : 1;
+    for (size_t i = 0; i < count; i++)
+        if (inboxes[i].topic_index == index && inboxes[i].partition == partition)
+            return inboxes[i].position;
+    return -1;
+}
+
+static bool may_close(const struct loop *loop, int32_t partition, int64_t now_us, bool all)
+{
+    bool ours = (loop->owned & ~loop->halted) >> partition & 1;
+    bool held = loop->held.handle && loop->held.partition == partition;
+    bool quiet = now_us - loop->last_input_us[partition] >= loop->options->close_gap_ms * 1000;
+    return ours && !held && (quiet || all);
+}
+
+static void close_gap(struct loop *loop, int32_t partition)
+{
+    int64_t commands = position_of(loop, CAUSE_COMMANDS, partition);
+    int64_t steps = position_of(loop, CAUSE_STEPS, partition);
+    if (core_close_gap(loop->core, partition, commands, steps, ol_clock_wall_us()))
+        loop->building->closes_gap = true;
+}
+
+/* The receipt's marker lies on the events topic and on that of the offsets: it makes no new gap. */
+void loop_close_gaps(struct loop *loop, bool all)
+{
+    int64_t now_us = ol_clock_monotonic_us();
+    bool undecided = loop->building->decided < loop->building->count; /* read: no gaps either */
+    if (undecided || (!all && now_us - loop->gaps_asked_us < EVERY_US))
+        return;
+    loop->gaps_asked_us = now_us;
+    for (int32_t i = 0; i < loop->partitions; i++)
+        if (PROTECTED(gaps_closed) && may_close(loop, i, now_us, all))
+            close_gap(loop, i);
+}
