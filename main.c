@@ -58,9 +58,10 @@ static const struct main_command commands[] = {
      "publish commands from JSON lines",
      "orderlog submit commands.jsonl --wait\n"
      "echo '{\"cancelOrder\":{\"orderId\":\"o-1\"}}' | orderlog submit --wait --json\n"},
-    {"import", "products", import_products_run, IMPORT_GROUPS, "FILE.csv|-", 1, 1,
+    {"import", "products", import_products_run, IMPORT_GROUPS | OL_FOR_PRODUCTS, "FILE.csv|-", 1, 1,
      "publish a list of products and their stock",
-     "orderlog import products products.csv\n"},
+     "orderlog import products products.csv\n"
+     "orderlog import products changed.csv --update\n"},
     {"import", "accounts", import_accounts_run, IMPORT_GROUPS, "FILE.csv|-", 1, 1,
      "publish customers' wallets and their funds",
      "orderlog import accounts accounts.csv\n"},

@@ -33,14 +33,15 @@ enum inventory_command_kind {
     PRODUCT_DELETE,
     STOCK_INCREASE,
     STOCK_DECREASE,
+    STOCK_COUNT,
 };
 
 struct inventory_command {
     enum inventory_command_kind kind;
     struct text sku;
     struct product_details details; /* ADD, MODIFY */
-    int64_t quantity;               /* INCREASE, DECREASE */
-    struct text reason;             /* INCREASE, DECREASE */
+    int64_t quantity;               /* INCREASE, DECREASE; COUNT: all on hand */
+    struct text reason;             /* INCREASE, DECREASE, COUNT */
 };
 
 /* ---- steps ---- */

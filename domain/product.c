@@ -8,7 +8,7 @@
 typedef struct refusal product_judge(const struct product *state,
                                      const struct inventory_command *command,
                                      struct inventory_event *ret_event);
-static product_judge add, modify, take_off_list, increase, decrease;
+static product_judge add, modify, take_off_list, increase, decrease, count;
 
 /* What a command's own fields are checked for, and who judges it against the state. */
 /* clang-format off */
@@ -16,6 +16,7 @@ static const struct {
     const char *sentence;
     product_judge *judge;
     bool has_details, has_quantity;
+    int64_t quantity_min;
 } rules[] = {
     [PRODUCT_ADD] = {"a product that is not in the list enters it, without stock",
                      add, .has_details = true},
@@ -23,9 +24,11 @@ static const struct {
                         modify, .has_details = true},
     [PRODUCT_DELETE] = {"a product without units on hand leaves the list; it may be added again",
                         take_off_list},
-    [STOCK_INCREASE] = {"units arrive", increase, .has_quantity = true},
+    [STOCK_INCREASE] = {"units arrive", increase, .has_quantity = true, .quantity_min = 1},
     [STOCK_DECREASE] = {"units leave; those that orders have reserved stay",
-                        decrease, .has_quantity = true},
+                        decrease, .has_quantity = true, .quantity_min = 1},
+    [STOCK_COUNT] = {"somebody counted: the difference to what is on hand arrives or leaves",
+                     count, .has_quantity = true},
 };
 /* clang-format on */
 #define RULE_COUNT (sizeof rules / sizeof *rules)
@@ -168,8 +171,10 @@ static struct refusal check_command(const struct inventory_command *command)
     if (rules[command->kind].has_quantity) {
         if (command->reason.bytes > REASON_BYTES_MAX)
             return refused(REFUSED_TEXT_TOO_LONG, command->sku);
-        if (command->quantity < 1)
-            return refused(REFUSED_QUANTITY_NOT_POSITIVE, command->sku);
+        if (command->quantity < rules[command->kind].quantity_min)
+            return refused(rules[command->kind].quantity_min ? REFUSED_QUANTITY_NOT_POSITIVE
+                                                             : REFUSED_QUANTITY_NEGATIVE,
+                           command->sku);
     }
     return accepted();
 }
@@ -235,6 +240,24 @@ static struct refusal decrease(const struct product *state, const struct invento
         return refused(REFUSED_STOCK_SHORT, command->sku);
     ret_event->kind = STOCK_DECREASED;
     ret_event->quantity = command->quantity;
+    ret_event->reason = command->reason;
+    return accepted();
+}
+
+/* Only here is the difference certain: a publisher's would be to a number that it read before. */
+static struct refusal count(const struct product *state, const struct inventory_command *command,
+                            struct inventory_event *ret_event)
+{
+    if (!state->listed)
+        return refused(REFUSED_PRODUCT_UNKNOWN, command->sku);
+    if (command->quantity == state->on_hand)
+        return refused(REFUSED_NOTHING_TO_DO, command->sku);
+    if (command->quantity < state->reserved)
+        return refused(REFUSED_STOCK_SHORT, command->sku);
+    bool more = command->quantity > state->on_hand;
+    ret_event->kind = more ? STOCK_INCREASED : STOCK_DECREASED;
+    ret_event->quantity =
+        more ? command->quantity - state->on_hand : state->on_hand - command->quantity;
     ret_event->reason = command->reason;
     return accepted();
 }

@@ -13,24 +13,27 @@
 #include "lib/program/ol_run.h"
 #include "producers/import_file.h"
 #include "producers/outcomes.h"
+#include "producers/product_history.h"
 #include "producers/publisher.h"
 #include "producers/tally.h"
 
-#define POLL_EVERY     256  /* rows between two looks at the receipts */
-#define FLUSH_GRACE_MS 5000 /* beyond the time after which the library gives a record up */
-#define ID_ARENA_BYTES 1024
-#define POLL_MS        50    /* one look at the outcomes */
-#define OUTCOMES_AHEAD 50000 /* commands without an outcome at which reading pauses */
-#define SHOWN_MAX      5     /* refusals that are told one by one */
-#define LINGER_US      50000 /* large batches: nobody waits for one record. 5 ms: half as fast */
+#define POLL_EVERY      256  /* rows between two looks at the receipts */
+#define FLUSH_GRACE_MS  5000 /* beyond the time after which the library gives a record up */
+#define ID_ARENA_BYTES  1024
+#define POLL_MS         50    /* one look at the outcomes */
+#define OUTCOMES_AHEAD  50000 /* commands without an outcome at which reading pauses */
+#define OPEN_TIMEOUT_MS 5000  /* to ask whose transaction holds what has no outcome */
+#define SHOWN_MAX       5     /* refusals that are told one by one */
+#define LINGER_US       50000 /* large batches: nobody waits for one record. 5 ms: half as fast */
 
 struct import {
     const struct ol_options *options;
     enum import_kind kind;
-    const char *path;
+    const char *path, *brokers;
     struct import_file *file;
     struct publisher *publisher;
-    struct outcomes *outcomes; /* NULL: nobody waits */
+    struct product_history *history; /* --update; else NULL */
+    struct outcomes *outcomes;       /* NULL: nobody waits */
     struct ol_progress progress;
     struct ol_arena arena; /* ids made for one row */
     uint64_t items, rows;  /* published whole; items: rows or baskets */
@@ -40,6 +43,7 @@ struct import {
     struct tally tally;
     struct ol_text shown; /* the first refusals, a line each */
     size_t shown_count;
+    struct ol_text held;          /* the first open transaction that holds commands back */
     struct ol_error out_of_order; /* a failure inside a handler; class OL_OK: none */
     int64_t moved_us;             /* when the last thing happened that a timeout counts from */
     int64_t started_us, published_us;
@@ -75,6 +79,9 @@ static void take_outcome(void *context, const struct outcome *outcome)
     if (outcome->kind != OUTCOME_IS_OVERDUE)
         import->moved_us = ol_clock_monotonic_us();
     tally_add(&import->tally, outcome);
+    if (outcome->kind == OUTCOME_IS_OVERDUE && outcome->open.offset >= 0 &&
+        import->held.size_bytes == 0)
+        ol_kafka_tell_open(&import->held, import->brokers, &outcome->open);
     if (!tally_refuses(outcome) || import->shown_count++ >= SHOWN_MAX)
         return;
     ol_text_addf(&import->shown, "  %s:%" PRIuPTR ": %s: ", import->path,
@@ -117,19 +124,21 @@ static enum ol_class publish(struct import *import, struct command *commands, si
                              struct ol_error *reterr)
 {
     ol_arena_clear(&import->arena);
-    for (size_t i = 0; i < count; i++) {
-        enum ol_class class =
-            publisher_complete(import->publisher, &commands[i], &import->arena, reterr);
+    enum ol_class class = OL_OK;
+    if (import->history)
+        class = product_history_rewrite(import->history, commands, &count, &import->arena, reterr);
+    for (size_t i = 0; i < count && !class; i++) {
+        class = publisher_complete(import->publisher, &commands[i], &import->arena, reterr);
         if (!class)
             class = publisher_publish(import->publisher, &commands[i],
                                       (void *)(uintptr_t)import_file_line(import->file), reterr);
-        if (class == OL_POISON)
-            return ol_fail_in(reterr, "%s:%" PRIu64, import->path, import_file_line(import->file));
-        if (class)
-            return class;
-        import->published++;
+        import->published += !class;
+        if (!class && import->history && !product_history_command(import->history, &commands[i]))
+            class = ol_fail(reterr, OL_FATAL, "out of memory");
     }
-    return OL_OK;
+    if (class == OL_POISON)
+        return ol_fail_in(reterr, "%s:%" PRIu64, import->path, import_file_line(import->file));
+    return class;
 }
 
 /* The number of items is not known before the end: the bytes say how far it is. */
@@ -202,6 +211,8 @@ static void show_refusals(const struct import *import)
 {
     if (import->shown.size_bytes)
         fputs(ol_text_string(&import->shown), stderr);
+    if (import->held.size_bytes)
+        fprintf(stderr, "  %s\n", ol_text_string(&import->held));
     if (import->shown_count > SHOWN_MAX)
         fprintf(stderr, "  and %zu more\n", import->shown_count - SHOWN_MAX);
 }
@@ -259,6 +270,8 @@ static enum ol_class await(struct import *import, struct ol_error *reterr)
         class = settle_some(import, reterr);
         ol_progress_set(&import->progress, (int64_t)tally_sum(&import->tally));
     }
+    if (outcomes_pending(import->outcomes))
+        outcomes_find_open(import->outcomes, OPEN_TIMEOUT_MS);
     outcomes_give_up(import->outcomes);
     ol_progress_finish(&import->progress);
     return class;
@@ -273,9 +286,13 @@ static enum ol_class judge(const struct import *import, struct ol_error *reterr)
     tally_text(&import->tally, &outcomes);
     const char *advice = "";
     if (import->tally.refused[REFUSED_COMMAND_ID_REUSED])
-        advice =
-            ". COMMAND_ID_REUSED: such a row was imported before with other content; change what "
-            "is there with commands of your own (`orderlog submit`)";
+        advice = import->kind == IMPORT_PRODUCTS
+                     ? ". COMMAND_ID_REUSED: such a row was imported before with other content; "
+                       "--update changes what is there"
+                     : ". COMMAND_ID_REUSED: such a row was imported before with other content; "
+                       "change what is there with commands of your own (`orderlog submit`)";
+    else if (import->held.size_bytes)
+        advice = ". They are acknowledged, and no worker may read them yet";
     else if (import->tally.unanswered)
         advice = ". Is a worker running? Run it again: what is there already has no second effect";
     return ol_fail(reterr, OL_FATAL, "of %" PRIu64 " commands %s%s", import->published,
@@ -326,11 +343,26 @@ static enum ol_class open_outcomes(struct import *import, const struct ol_kafka_
                          reterr);
 }
 
+/* What is there, for --update. */
+static enum ol_class read_history(struct import *import, const struct ol_kafka_settings *kafka,
+                                  struct ol_error *reterr)
+{
+    if (!import->options->update)
+        return OL_OK;
+    if (!import->history)
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    return product_history_read(import->history, kafka, import->options->topic_prefix,
+                                publisher_partitions(import->publisher, CONTEXT_INVENTORY),
+                                (int)import->options->timeout_ms, reterr);
+}
+
 /* The job, with its memory and connection there. */
 static enum ol_class run_connected(struct import *import, const struct ol_kafka_settings *kafka,
                                    struct ol_error *reterr)
 {
     OL_AUTO(import_file) struct import_file *file = NULL;
+    OL_AUTO(product_history)
+    struct product_history *history = import->options->update ? product_history_new() : NULL;
     OL_AUTO(outcomes) struct outcomes *outcomes = NULL;
     OL_AUTO(publisher) struct publisher *publisher = NULL;
     enum ol_class class = import_file_open(import->kind, import->path, &file, reterr);
@@ -349,7 +381,10 @@ static enum ol_class run_connected(struct import *import, const struct ol_kafka_
     import->file = file;
     import->publisher = publisher;
     import->outcomes = outcomes;
-    class = run_open(import, reterr);
+    import->history = history;
+    class = read_history(import, kafka, reterr);
+    if (!class)
+        class = run_open(import, reterr);
     ol_run_release();
     return class;
 }
@@ -363,11 +398,15 @@ static enum ol_class run(enum import_kind kind, const struct ol_options *options
         return class;
     connection.settings.message_timeout_ms = (int)options->timeout_ms;
     connection.settings.linger_us = LINGER_US;
-    struct import import = {.options = options, .kind = kind, .path = options->arguments[0]};
+    struct import import = {.options = options,
+                            .kind = kind,
+                            .path = options->arguments[0],
+                            .brokers = connection.settings.brokers};
     ol_arena_init(&import.arena, ID_ARENA_BYTES, 0);
     class = run_connected(&import, &connection.settings, reterr);
     ol_arena_release(&import.arena);
     ol_text_release(&import.shown);
+    ol_text_release(&import.held);
     return class;
 }
 

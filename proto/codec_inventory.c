@@ -55,6 +55,8 @@ static const struct wire_message increase_stock = WIRE_MESSAGE_OF(
     "IncreaseStock", struct inventory_command, command_quantity_fields, .required = 1);
 static const struct wire_message decrease_stock = WIRE_MESSAGE_OF(
     "DecreaseStock", struct inventory_command, command_quantity_fields, .required = 1);
+static const struct wire_message count_stock =
+    WIRE_MESSAGE_OF("CountStock", struct inventory_command, command_quantity_fields, .required = 1);
 
 static const struct wire_body commands[] = {
     [PRODUCT_ADD] = {2, "add_product", &add_product},
@@ -62,6 +64,7 @@ static const struct wire_body commands[] = {
     [PRODUCT_DELETE] = {4, "delete_product", &delete_product},
     [STOCK_INCREASE] = {5, "increase_stock", &increase_stock},
     [STOCK_DECREASE] = {6, "decrease_stock", &decrease_stock},
+    [STOCK_COUNT] = {7, "count_stock", &count_stock},
 };
 
 /* ---- steps ---- */

@@ -238,7 +238,7 @@ static void print_command_rules(FILE *out)
     fputs("## Product and wallet: what an accepted command does\n\n"
           "| command | in words |\n| --- | --- |\n",
           out);
-    for (int kind = PRODUCT_ADD; kind <= STOCK_DECREASE; kind++) {
+    for (int kind = PRODUCT_ADD; kind <= STOCK_COUNT; kind++) {
         struct command command = {.context = CONTEXT_INVENTORY};
         command.inventory.kind = (enum inventory_command_kind)kind;
         fprintf(out, "| %s | %s |\n", command_kind_name(&command),

@@ -40,8 +40,9 @@ enum ol_option_group {
     OL_FOR_IMPORT = 1 << 14,
     OL_FOR_MIGRATE = 1 << 15,
     OL_FOR_LETTERS = 1 << 16,
-    OL_FOR_GAPS = 1 << 18,        /* acknowledges what is lost */
     OL_TAKES_ARGUMENTS = 1 << 17, /* no option's: words that are none mean something */
+    OL_FOR_GAPS = 1 << 18,        /* acknowledges what is lost */
+    OL_FOR_PRODUCTS = 1 << 19,    /* changes products that are there */
 };
 #define OL_FOR_EVERYTHING (~0u) /* config show: takes every flag, needs none */
 

@@ -88,7 +88,7 @@ static struct command choose_command(struct run *run)
         }
     } else if (command.context == CONTEXT_INVENTORY) {
         command.inventory = (struct inventory_command){
-            .kind = PRODUCT_ADD + fuzz_below(run->input, STOCK_DECREASE),
+            .kind = PRODUCT_ADD + fuzz_below(run->input, STOCK_COUNT),
             .sku = CHOOSE(run, skus),
             .details = {.name = TEXT("Kawa"), .currency = currency},
         };

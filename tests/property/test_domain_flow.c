@@ -320,7 +320,7 @@ static void tend_shelf(struct world *world)
 {
     static const enum inventory_command_kind kinds[] = {
         STOCK_INCREASE, STOCK_INCREASE, STOCK_INCREASE, STOCK_INCREASE, STOCK_DECREASE,
-        PRODUCT_ADD,    PRODUCT_ADD,    PRODUCT_MODIFY, PRODUCT_DELETE,
+        PRODUCT_ADD,    PRODUCT_ADD,    PRODUCT_MODIFY, PRODUCT_DELETE, STOCK_COUNT,
     };
     struct shelf *shelf = &world->shelves[below(world, world->product_count)];
     struct inventory_command command = {.kind = kinds[below(world, sizeof kinds / sizeof *kinds)],

@@ -286,7 +286,7 @@ static void tend_any_product(struct world *world)
 {
     static const enum inventory_command_kind kinds[] = {
         STOCK_INCREASE, STOCK_INCREASE, STOCK_INCREASE, STOCK_DECREASE,
-        PRODUCT_ADD,    PRODUCT_MODIFY, PRODUCT_DELETE,
+        PRODUCT_ADD,    PRODUCT_MODIFY, PRODUCT_DELETE, STOCK_COUNT,
     };
     struct text sku = any_product(world);
     tend_product(world, kinds[below(world, sizeof kinds / sizeof *kinds)], sku);

@@ -175,6 +175,8 @@ static const char *book_command(struct books *books, const struct command *comma
             shelf_of(books, stock->sku)->on_hand += (uint64_t)stock->quantity;
         else if (stock->kind == STOCK_DECREASE)
             shelf_of(books, stock->sku)->on_hand -= (uint64_t)stock->quantity;
+        else if (stock->kind == STOCK_COUNT)
+            shelf_of(books, stock->sku)->on_hand = (uint64_t)stock->quantity;
         return NULL;
     case CONTEXT_PAYMENTS:
         if (payment->kind == FUNDS_DEPOSIT)

@@ -173,6 +173,8 @@ const struct sample samples[] = {
         .inventory = {.kind = STOCK_INCREASE, SKU, .quantity = 100, .reason = TEXT("delivery")}),
     COMMAND("DecreaseStock", CONTEXT_INVENTORY,
             .inventory = {.kind = STOCK_DECREASE, SKU, .quantity = 2, .reason = TEXT("broken")}),
+    COMMAND("CountStock", CONTEXT_INVENTORY,
+            .inventory = {.kind = STOCK_COUNT, SKU, .quantity = 70, .reason = TEXT("stocktaking")}),
     STEP("ReserveStock", CONTEXT_INVENTORY,
          .inventory = {.kind = STOCK_RESERVE,
                        ORDER,

@@ -215,6 +215,7 @@ Test(codec_golden, commands_have_the_digests_that_they_had)
         {"DeleteProduct", UINT64_C(0xe801eb15c916be80)},
         {"IncreaseStock", UINT64_C(0xc6e538cdd5d65e3d)},
         {"DecreaseStock", UINT64_C(0xc02080149f43adf4)},
+        {"CountStock", UINT64_C(0x4a14e011fd25d48e)},
         {"OpenAccount", UINT64_C(0x0b177583270f0115)},
         {"DepositFunds", UINT64_C(0x53c536398eba8099)},
         {"WithdrawFunds", UINT64_C(0xcc78dfc7a1c2536e)},

@@ -310,7 +310,7 @@ Test(payment_cells, are_said_in_words)
 
 Test(command_rules, are_said_in_words)
 {
-    for (int kind = PRODUCT_ADD; kind <= STOCK_DECREASE; kind++)
+    for (int kind = PRODUCT_ADD; kind <= STOCK_COUNT; kind++)
         cr_assert(has_words(product_rule_sentence((enum inventory_command_kind)kind)), "%d", kind);
     for (int kind = ACCOUNT_OPEN; kind <= PAYMENT_REFUND; kind++)
         cr_assert(has_words(account_rule_sentence((enum payment_command_kind)kind)), "%d", kind);

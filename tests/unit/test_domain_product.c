@@ -62,6 +62,7 @@ Test(product_decide, plays_the_life_of_a_product)
         {PRODUCT_DELETE, 0, "", REFUSED_PRODUCT_UNKNOWN, 0, 0},
         {STOCK_INCREASE, 5, "", REFUSED_PRODUCT_UNKNOWN, 0, 0},
         {STOCK_DECREASE, 5, "", REFUSED_PRODUCT_UNKNOWN, 0, 0},
+        {STOCK_COUNT, 5, "", REFUSED_PRODUCT_UNKNOWN, 0, 0},
         {PRODUCT_ADD, 5, "PLN", ACCEPTED, 1, 0},
         {PRODUCT_ADD, 5, "PLN", REFUSED_PRODUCT_EXISTS, 1, 0},
         {PRODUCT_MODIFY, 5, "PLN", REFUSED_NOTHING_TO_DO, 1, 0},
@@ -73,14 +74,19 @@ Test(product_decide, plays_the_life_of_a_product)
         {STOCK_DECREASE, 11, "", REFUSED_STOCK_SHORT, 3, 10},
         {STOCK_DECREASE, 9, "", ACCEPTED, 4, 1},
         {PRODUCT_DELETE, 0, "", REFUSED_PRODUCT_HAS_STOCK, 4, 1},
+        {STOCK_COUNT, 1, "", REFUSED_NOTHING_TO_DO, 4, 1},
         {STOCK_INCREASE, INT64_MAX, "", REFUSED_QUANTITY_OVERFLOW, 4, 1},
         {STOCK_INCREASE, INT64_MAX - 1, "", ACCEPTED, 5, INT64_MAX},
-        {STOCK_DECREASE, INT64_MAX, "", ACCEPTED, 6, 0},
+        {STOCK_COUNT, 0, "", ACCEPTED, 6, 0},
         {PRODUCT_DELETE, 0, "", ACCEPTED, 7, 0},
         {PRODUCT_DELETE, 0, "", REFUSED_PRODUCT_UNKNOWN, 7, 0},
         {STOCK_INCREASE, 1, "", REFUSED_PRODUCT_UNKNOWN, 7, 0},
         {PRODUCT_ADD, 7, "EUR", ACCEPTED, 8, 0}, /* the currency may be another one now */
         {PRODUCT_MODIFY, 8, "EUR", ACCEPTED, 9, 0},
+        {STOCK_COUNT, INT64_MAX, "", ACCEPTED, 10, INT64_MAX},
+        {STOCK_COUNT, INT64_MAX, "", REFUSED_NOTHING_TO_DO, 10, INT64_MAX},
+        {STOCK_COUNT, 7, "", ACCEPTED, 11, 7},
+        {STOCK_DECREASE, 7, "", ACCEPTED, 12, 0},
     };
     PLAY(rows);
 }
@@ -93,6 +99,7 @@ Test(product_decide, checks_the_commands_own_fields_first)
         {PRODUCT_MODIFY, -1, "PLN", REFUSED_AMOUNT_NEGATIVE, 0, 0},
         {STOCK_INCREASE, 0, "", REFUSED_QUANTITY_NOT_POSITIVE, 0, 0},
         {STOCK_DECREASE, -5, "", REFUSED_QUANTITY_NOT_POSITIVE, 0, 0},
+        {STOCK_COUNT, -1, "", REFUSED_QUANTITY_NEGATIVE, 0, 0},
         {PRODUCT_ADD, 0, "PLN", ACCEPTED, 1, 0},
     };
     PLAY(rows);
@@ -103,6 +110,32 @@ static enum refusal_code judge(const struct inventory_command *command)
 {
     struct inventory_event event;
     return product_decide(&(struct product){0}, command, &event).code;
+}
+
+Test(product_decide, counts_reserved_units_among_those_on_hand)
+{
+    static const struct {
+        int64_t counted;
+        enum refusal_code code;
+        enum inventory_event_kind kind;
+        int64_t moved;
+    } rows[] = {
+        {10, REFUSED_NOTHING_TO_DO, 0, 0}, {13, ACCEPTED, STOCK_INCREASED, 3},
+        {4, ACCEPTED, STOCK_DECREASED, 6}, {3, REFUSED_STOCK_SHORT, 0, 0},
+        {0, REFUSED_STOCK_SHORT, 0, 0},
+    };
+    const struct product state = {.version = 5, .listed = true, .on_hand = 10, .reserved = 4};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct inventory_event event = {0};
+        struct inventory_command command = {.kind = STOCK_COUNT,
+                                            .sku = TEXT("sku"),
+                                            .quantity = rows[i].counted,
+                                            .reason = TEXT("stocktaking")};
+        cr_assert_eq(product_decide(&state, &command, &event).code, rows[i].code, "%zu", i);
+        cr_expect_eq(event.kind, rows[i].kind, "%zu", i);
+        cr_expect_eq(event.quantity, rows[i].moved, "%zu", i);
+        cr_expect(rows[i].code || text_equal(event.reason, TEXT("stocktaking")));
+    }
 }
 
 Test(product_decide, bounds_every_text)
