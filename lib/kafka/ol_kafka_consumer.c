@@ -7,7 +7,8 @@
 
 #include "lib/kafka/ol_kafka_internal.h"
 
-#define LEAVE_GROUP 13 /* ApiKey */
+#define LEAVE_GROUP 13   /* ApiKey */
+#define JOIN_MS     2000 /* a join under way is awaited for so long before leaving */
 
 struct ol_group {
     rd_kafka_consumer_group_metadata_t *metadata;
@@ -484,23 +485,39 @@ static bool is_member(struct ol_consumer *consumer)
     return is;
 }
 
+/* Nobody works on an assignment any more. False: the time is over, or the handle is of no more
+ * use. */
+static bool serve_end(struct ol_consumer *consumer, int64_t until, const atomic_bool *awaited)
+{
+    struct ol_error ignored;
+    enum ol_consumer_event event;
+    enum ol_class class = ol_consumer_poll(consumer, &event, &ignored);
+    if (event != OL_CONSUMER_NOTHING)
+        ol_consumer_unassign(consumer, &ignored);
+    int64_t left_ms = until - ol_kafka_now_ms();
+    if (left_ms <= 0 || (class && class != OL_RETRY))
+        return false;
+    ol_wake_arm(&consumer->wake);
+    if (!(awaited && atomic_load(awaited)) && !rd_kafka_queue_length(consumer->main_queue))
+        ol_wake_sleep(&consumer->wake, -1, (int)left_ms);
+    return true;
+}
+
+/* A join under way makes a member although the library has unsubscribed meanwhile, and then sends
+ * no LeaveGroup for it. So its end is awaited, for a while: the coordinator may be away. */
+static void await_joined(struct ol_consumer *consumer, int64_t until)
+{
+    while (!is_member(consumer) && serve_end(consumer, until, NULL))
+        ;
+}
+
 /* Serves events until the coordinator has answered the LeaveGroup that follows unsubscribe. Closing
  * earlier would not send one for a static member. */
 static bool await_left(struct ol_consumer *consumer, int64_t until)
 {
-    while (is_member(consumer) && !atomic_load(&consumer->left)) {
-        struct ol_error ignored;
-        enum ol_consumer_event event;
-        enum ol_class class = ol_consumer_poll(consumer, &event, &ignored);
-        if (event != OL_CONSUMER_NOTHING)
-            ol_consumer_unassign(consumer, &ignored);
-        int64_t left_ms = until - ol_kafka_now_ms();
-        if (left_ms <= 0 || (class && class != OL_RETRY))
+    while (is_member(consumer) && !atomic_load(&consumer->left))
+        if (!serve_end(consumer, until, &consumer->left))
             return false;
-        ol_wake_arm(&consumer->wake);
-        if (!atomic_load(&consumer->left) && !rd_kafka_queue_length(consumer->main_queue))
-            ol_wake_sleep(&consumer->wake, -1, (int)left_ms);
-    }
     return true;
 }
 
@@ -510,6 +527,7 @@ bool ol_consumer_leave(struct ol_consumer *consumer, int timeout_ms)
         return true;
     int64_t until = ol_kafka_now_ms() + timeout_ms;
     drop_inboxes(consumer);
+    await_joined(consumer, until - timeout_ms + (timeout_ms < JOIN_MS ? timeout_ms : JOIN_MS));
     bool left = !rd_kafka_unsubscribe(consumer->rk) && await_left(consumer, until);
     int64_t left_ms = until - ol_kafka_now_ms();
     return close_handle(consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE,
