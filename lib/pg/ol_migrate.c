@@ -45,7 +45,7 @@ static const char comment_tables[] =
 /*
  * Where the tables were before. A view stays in their place, for what looks there while it is being
  * replaced: programs of the version before, and dbmate without its option. Where we may not make
- * one in public, there is none.
+ * one in public, there is none; where the roles are not there yet, nobody else reads it.
  */
 static const char move_tables[] =
     "CREATE SCHEMA IF NOT EXISTS " OL_MIGRATE_SCHEMA ";"
@@ -53,8 +53,9 @@ static const char move_tables[] =
     "ALTER TABLE IF EXISTS public.schema_migration_sums SET SCHEMA " OL_MIGRATE_SCHEMA ";"
     "DO $$ BEGIN"
     " CREATE VIEW public.schema_migrations AS SELECT version FROM " VERSIONS ";"
-    " GRANT SELECT ON public.schema_migrations TO orderlog_projector, orderlog_worker;"
-    " EXCEPTION WHEN insufficient_privilege OR undefined_object THEN NULL; END $$;";
+    " BEGIN GRANT SELECT ON public.schema_migrations TO orderlog_projector, orderlog_worker;"
+    " EXCEPTION WHEN undefined_object THEN NULL; END;"
+    " EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;";
 
 /* Somebody else's versions stand in the same table: that one stays, and we take a copy of ours. */
 static const char copy_sums[] =
