@@ -23,7 +23,7 @@ static const struct {
     [PRODUCT_MODIFY] = {"all details are replaced; the currency stays what it was",
                         modify, .has_details = true},
     [PRODUCT_DELETE] = {"a product without units on hand leaves the list; it may be added again",
-                        take_off_list},
+                        .judge = take_off_list},
     [STOCK_INCREASE] = {"units arrive", increase, .has_quantity = true, .quantity_min = 1},
     [STOCK_DECREASE] = {"units leave; those that orders have reserved stay",
                         decrease, .has_quantity = true, .quantity_min = 1},
