@@ -17,17 +17,17 @@ static const struct change_rule {
     enum ol_pg_type array;
     enum column_store store;
 } rules[CHANGE_KIND_COUNT] = {
-    [CHANGE_SET] = {"u.@"},
-    [CHANGE_NEXT] = {"u.@"},
-    [CHANGE_ADD] = {"t.@ + u.@"},
-    [CHANGE_BITS] = {"t.@ | u.@"},
-    [CHANGE_KEEP] = {"coalesce(u.@, t.@)"},
+    [CHANGE_SET] = {.set = "u.@"},
+    [CHANGE_NEXT] = {.set = "u.@"},
+    [CHANGE_ADD] = {.set = "t.@ + u.@"},
+    [CHANGE_BITS] = {.set = "t.@ | u.@"},
+    [CHANGE_KEEP] = {.set = "coalesce(u.@, t.@)"},
     [CHANGE_VERSIONS] = {"coalesce(u.@::bigint[], t.@)", OL_PG_TEXT_ARRAY, STORE_VERSIONS_TEXT},
     [CHANGE_PAYMENT] = {"CASE WHEN t.total_minor > 0 THEN u.@ >> (3 * t.@) & 7 ELSE t.@ END",
                         OL_PG_INT4_ARRAY, STORE_PAYMENT_MAP},
-    [CHANGE_REFUNDED] = {"CASE WHEN u.refunded_minor > 0 "
-                         "AND t.refunded_minor + u.refunded_minor = t.amount_minor "
-                         "THEN 'REFUNDED' ELSE coalesce(u.@, t.@) END"},
+    [CHANGE_REFUNDED] = {.set = "CASE WHEN u.refunded_minor > 0 "
+                                "AND t.refunded_minor + u.refunded_minor = t.amount_minor "
+                                "THEN 'REFUNDED' ELSE coalesce(u.@, t.@) END"},
 };
 
 static struct made {
