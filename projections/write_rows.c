@@ -16,7 +16,7 @@ static const struct rowset *rows_of(const struct row_batch *batch, enum table_ro
 
 /* ---- values ---- */
 
-#define AT(type) (*(const type *)value)
+#define AT(type) (*(const __typeof__(type) *)value)
 
 #define WORD_BYTES_MAX     60 /* of the domain's names */
 #define VERSIONS_BYTES_MAX (ORDER_LINES_MAX * 20 + 2)
