@@ -63,6 +63,8 @@ default.replication.factor=1
 min.insync.replicas=1
 log.message.timestamp.type=LogAppendTime
 log.retention.ms=-1
+# Where a topic has a retention, it is seen at once, not within five minutes.
+log.retention.check.interval.ms=5000
 
 # One broker; few partitions of the internal topics, so that it is up soon.
 offsets.topic.replication.factor=1

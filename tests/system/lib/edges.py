@@ -18,7 +18,7 @@ INPUTS = ("commands", "steps")
 
 
 def admin():
-    return AdminClient({"bootstrap.servers": os.environ["ORDERLOG_KAFKA_BROKERS"]})
+    return AdminClient({"bootstrap.servers": os.environ["ORDERLOG_KAFKA_BROKERS"], "log_level": 4})
 
 
 def key_for(pipeline, partition, stem="none"):
