@@ -324,6 +324,10 @@ bool core_close_gap(struct core *core, int32_t number, int64_t commands_next, in
 {
     struct core_partition *partition = owned_partition(core, number);
     struct receipt *open = &partition->open;
+    if (commands_next == CORE_NO_GAP)
+        commands_next = open->commands_next;
+    if (steps_next == CORE_NO_GAP)
+        steps_next = open->steps_next;
     domain_assert(commands_next >= open->commands_next && steps_next >= open->steps_next);
     if (commands_next == open->commands_next && steps_next == open->steps_next)
         return false;

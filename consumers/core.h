@@ -137,10 +137,11 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
 
 /*
  * The partition's inputs are read up to here, and between its last input and here there is nothing
- * for us: markers, aborted records. The batch takes the offsets over with a receipt that counts
- * nothing and repeats the time of the last event; `now_us` where there is none. False: there is no
- * such gap.
+ * for us: markers, aborted records. CORE_NO_GAP: not known of this source. The batch takes the
+ * offsets over with a receipt that counts nothing and repeats the time of the last event; `now_us`
+ * where there is none. False: there is no such gap.
  */
+#define CORE_NO_GAP INT64_C(-1)
 bool core_close_gap(struct core *core, int32_t partition, int64_t commands_next, int64_t steps_next,
                     int64_t now_us);
 

@@ -20,18 +20,28 @@ static int64_t position_of(struct loop *loop, enum cause_source source, int32_t 
     return -1;
 }
 
-static bool may_close(const struct loop *loop, int32_t partition, int64_t now_us, bool all)
+static bool may_close(const struct loop *loop, int32_t partition)
 {
     bool ours = (loop->owned & ~loop->halted) >> partition & 1;
     bool held = loop->held.handle && loop->held.partition == partition;
-    bool quiet = now_us - loop->last_input_us[partition] >= loop->options->close_gap_ms * 1000;
-    return ours && !held && (quiet || all);
+    return ours && !held;
 }
 
-static void close_gap(struct loop *loop, int32_t partition)
+/* Commands and steps each by themselves: a partition whose steps never rest may have had no command
+ * for longer than commands are kept. What a new owner finds before its first input it closes at
+ * once: owners that change often would never come to it. */
+static int64_t quiet_position(struct loop *loop, enum cause_source source, int32_t partition,
+                              int64_t now_us, bool all)
 {
-    int64_t commands = position_of(loop, CAUSE_COMMANDS, partition);
-    int64_t steps = position_of(loop, CAUSE_STEPS, partition);
+    int64_t last_us = loop->last_input_us[source == CAUSE_STEPS][partition];
+    bool quiet = now_us - last_us >= loop->options->close_gap_ms * 1000;
+    return quiet || all ? position_of(loop, source, partition) : CORE_NO_GAP;
+}
+
+static void close_gap(struct loop *loop, int32_t partition, int64_t now_us, bool all)
+{
+    int64_t commands = quiet_position(loop, CAUSE_COMMANDS, partition, now_us, all);
+    int64_t steps = quiet_position(loop, CAUSE_STEPS, partition, now_us, all);
     if (core_close_gap(loop->core, partition, commands, steps, ol_clock_wall_us()))
         loop->building->closes_gap = true;
 }
@@ -45,6 +55,6 @@ void loop_close_gaps(struct loop *loop, bool all)
         return;
     loop->gaps_asked_us = now_us;
     for (int32_t i = 0; i < loop->partitions; i++)
-        if (PROTECTED(gaps_closed) && may_close(loop, i, now_us, all))
-            close_gap(loop, i);
+        if (PROTECTED(gaps_closed) && may_close(loop, i))
+            close_gap(loop, i, now_us, all);
 }

@@ -522,8 +522,10 @@ static void note_inputs(struct loop *loop, size_t before)
     if (batch->count == before)
         return;
     int64_t now_us = ol_clock_monotonic_us();
-    for (size_t i = before; i < batch->count; i++)
-        loop->last_input_us[batch->inputs[i].partition] = now_us;
+    for (size_t i = before; i < batch->count; i++) {
+        const struct core_input *input = &batch->inputs[i];
+        loop->last_input_us[input->source == CAUSE_STEPS][input->partition] = now_us;
+    }
 }
 
 /* Takes the inputs that are there and fit, and decides them. */

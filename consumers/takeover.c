@@ -625,13 +625,14 @@ static enum ol_class start(struct takeover *takeover, struct ol_error *reterr)
         const struct takeover_partition *own = &takeover->partitions[i];
         const struct receipt *receipt = core_receipt(loop->core, own->partition);
         const int64_t next[2] = {receipt->commands_next, receipt->steps_next};
-        for (size_t j = 0; j < 2; j++)
+        for (size_t j = 0; j < 2; j++) {
             positions[j * takeover->count + i] = (struct ol_offset){
                 .topic = input_topic(takeover, (int)j),
                 .partition = own->partition,
                 .offset = own->halted ? own->inputs_end[j] : larger(next[j], own->first_input[j]),
             };
-        loop->last_input_us[own->partition] = ol_clock_monotonic_us();
+            loop->last_input_us[j][own->partition] = INT64_MIN / 2; /* none yet */
+        }
     }
     return ol_consumer_assign(loop->consumer, positions, 2 * takeover->count, reterr);
 }
