@@ -90,7 +90,7 @@ struct loop {
     int64_t projected[PARTITIONS_MAX]; /* the highest progress seen: it never goes back */
     struct loop_receipt receipts[PARTITIONS_MAX];
     struct loop_obstacle obstacles[PARTITIONS_MAX]; /* as long as the process */
-    int64_t last_input_us[2][PARTITIONS_MAX]; /* by source: commands, steps */
+    int64_t last_input_us[2][PARTITIONS_MAX];       /* by source: commands, steps */
     int64_t projection_asked_us, timeouts_asked_us, gaps_asked_us;
     uint32_t next_inbox; /* where the next round over the inboxes begins */
 
@@ -141,8 +141,8 @@ bool loop_note_misfit(struct loop *loop, int32_t partition, enum cause_source so
                       int64_t offset, struct ol_error *reterr);
 
 /* Closes gaps behind the last inputs of partitions (core_close_gap()) in the batch being built: of
- * those commands and steps partitions that were quiet for long enough, or of all. Only while nothing
- * is being committed (gaps.c). */
+ * those commands and steps partitions that were quiet for long enough, or of all. Only while
+ * nothing is being committed (gaps.c). */
 void loop_close_gaps(struct loop *loop, bool all);
 
 /* Brings the states of the consumer's assignment up to the log's end and starts reading
