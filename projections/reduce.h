@@ -34,6 +34,11 @@ struct row_origin {
 /* What each payment state becomes, three bits each: state s becomes (map >> 3 s) & 7. */
 typedef uint32_t payment_map;
 
+struct bought_lines {
+    const struct order_line *lines;
+    size_t count;
+};
+
 struct order_change {
     struct keyed_row row; /* order id */
     int32_t partition;
@@ -51,8 +56,7 @@ struct order_change {
     struct currency currency;
     int64_t total_minor, placed_us;
     uint64_t groups_asked;
-    const struct order_line *lines;
-    size_t line_count;
+    struct bought_lines basket;
 };
 
 /* ---- inventory ---- */
@@ -68,6 +72,11 @@ struct product_change {
     struct row_origin origin; /* INSERT */
 };
 
+struct held_lines {
+    const struct stock_line *lines; /* NULL: none are said */
+    size_t count;
+};
+
 struct reservation_change {
     struct keyed_row row; /* order id, partition (reservation_key) */
     int32_t partition;
@@ -75,10 +84,8 @@ struct reservation_change {
     enum reservation_status status;
     enum refusal_code reason;
     struct text reason_sku;
-    const struct stock_line *lines; /* INSERT, held */
-    size_t line_count;
-    const struct stock_line *released; /* with the versions after the release */
-    size_t released_count;
+    struct held_lines held;     /* INSERT */
+    struct held_lines released; /* with the versions after the release */
 };
 
 /* ---- payments ---- */

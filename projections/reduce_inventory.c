@@ -190,8 +190,7 @@ static bool fold_reservation(const struct reduce_input *input, struct reservatio
     switch (event->kind) {
     case STOCK_RESERVED:
         change->status = RESERVATION_IS_HELD;
-        change->lines = lines;
-        change->line_count = event->line_count;
+        change->held = (struct held_lines){lines, event->line_count};
         return true;
     case STOCK_REFUSED:
         change->status = RESERVATION_IS_REFUSED;
@@ -200,10 +199,8 @@ static bool fold_reservation(const struct reduce_input *input, struct reservatio
     default:
         change->status = RESERVATION_IS_RELEASED;
         change->released_us = input->event->recorded_at_us;
-        if (lines) {
-            change->released = lines;
-            change->released_count = event->line_count;
-        }
+        if (lines)
+            change->released = (struct held_lines){lines, event->line_count};
         return true;
     }
 }

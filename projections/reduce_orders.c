@@ -101,8 +101,7 @@ static bool copy_order_lines(struct row_batch *batch, const struct order_event *
         texts += lines[i].sku.bytes;
         change->groups_asked |= UINT64_C(1) << lines[i].partition;
     }
-    change->lines = lines;
-    change->line_count = event->line_count;
+    change->basket = (struct bought_lines){lines, event->line_count};
     return true;
 }
 

@@ -9,22 +9,21 @@
 
 /*
  * What an update makes of a column: `@` stands for its name, `t` is the row, `u` the change. In an
- * upsert the change is called `excluded`. Where the change comes in another form than the column
- * has, array and store say in which.
+ * upsert the change is called `excluded`. SEND_<CHANGE> in write_rows.c sends the value; where it
+ * does so in another form than the column has, array says in which.
  */
 static const struct change_rule {
     const char *set; /* NULL: nothing */
     enum ol_pg_type array;
-    enum column_store store;
 } rules[CHANGE_KIND_COUNT] = {
     [CHANGE_SET] = {.set = "u.@"},
     [CHANGE_NEXT] = {.set = "u.@"},
     [CHANGE_ADD] = {.set = "t.@ + u.@"},
     [CHANGE_BITS] = {.set = "t.@ | u.@"},
     [CHANGE_KEEP] = {.set = "coalesce(u.@, t.@)"},
-    [CHANGE_VERSIONS] = {"coalesce(u.@::bigint[], t.@)", OL_PG_TEXT_ARRAY, STORE_VERSIONS_TEXT},
+    [CHANGE_VERSIONS] = {"coalesce(u.@::bigint[], t.@)", OL_PG_TEXT_ARRAY},
     [CHANGE_PAYMENT] = {"CASE WHEN t.total_minor > 0 THEN u.@ >> (3 * t.@) & 7 ELSE t.@ END",
-                        OL_PG_INT4_ARRAY, STORE_PAYMENT_MAP},
+                        OL_PG_INT4_ARRAY},
     [CHANGE_REFUNDED] = {.set = "CASE WHEN u.refunded_minor > 0 "
                                 "AND t.refunded_minor + u.refunded_minor = t.amount_minor "
                                 "THEN 'REFUNDED' ELSE coalesce(u.@, t.@) END"},
@@ -238,62 +237,29 @@ static void make_count(struct ol_text *sql, const struct table_shape *shape)
     assert(matched == 2);
 }
 
-/* ---- fields ---- */
+/* ---- columns ---- */
 
-static void add_field(struct table_sql *sql, const struct table_column *column)
+/* Columns that COPY fills. */
+static void make_columns(struct made *made, const struct table_shape *shape)
 {
-    const struct change_rule *rule = &rules[column->change];
-    struct table_field *field = &sql->sent[sql->sent_count++];
-    *field = (struct table_field){.type = sent_type(column),
-                                  .store = rule->store ? rule->store : column->store,
-                                  .offset = column->offset,
-                                  .flag = column->flag,
-                                  .nullable = column->null == OL_PG_NULLABLE};
-    if (column->change == CHANGE_NEXT) {
-        struct table_field before = *field;
-        before.offset = (uint16_t)(column->offset - sizeof(int64_t));
-        sql->sent[sql->sent_count++] = before;
-    }
-    for (size_t i = 0; i < sql->flag_count; i++)
-        if (sql->flags[i] == column->flag)
-            return;
-    if (column->flag)
-        sql->flags[sql->flag_count++] = column->flag;
-}
-
-/* Columns that COPY fills: all single values, or all arrays. */
-static void add_copied(struct made *made, bool arrays)
-{
-    struct table_sql *sql = &made->sql;
-    for (size_t i = 0; i < sql->shape->column_count; i++) {
-        const struct table_column *column = &sql->shape->columns[i];
-        enum ol_pg_type type = column_type(column->kind);
-        if (column->role == COLUMN_IS_GENERATED || is_array(column) != arrays)
-            continue;
-        if (column->store == STORE_TEXT)
-            sql->texts[sql->text_count++] = column->offset;
-        made->columns[sql->copied_count] = (struct ol_pg_column){column->name, type, column->null};
-        sql->copied[sql->copied_count++] =
-            (struct table_field){.type = type,
-                                 .store = column->store,
-                                 .offset = column->offset,
-                                 .nullable = column->null == OL_PG_NULLABLE};
+    struct ol_pg_column *to = made->columns;
+    for (size_t i = 0; i < shape->column_count; i++) {
+        const struct table_column *column = &shape->columns[i];
+        if (column->role != COLUMN_IS_GENERATED)
+            *to++ = (struct ol_pg_column){column->name, column_type(column->kind), column->null};
     }
 }
 
-static void make_fields(struct made *made)
+static void make_sent(struct table_sql *sql, const struct table_shape *shape)
 {
-    struct table_sql *sql = &made->sql;
-    const struct table_shape *shape = sql->shape;
     bool updated = false;
-    add_copied(made, false);
-    sql->value_count = sql->copied_count;
-    add_copied(made, true);
     for (size_t i = 0; i < shape->column_count; i++)
         updated |= rules[shape->columns[i].change].set != NULL;
-    for (size_t i = 0; i < shape->column_count && updated; i++)
-        if (is_sent(&shape->columns[i]))
-            add_field(sql, &shape->columns[i]);
+    for (size_t i = 0; i < shape->column_count && updated; i++) {
+        const struct table_column *column = &shape->columns[i];
+        for (int n = is_sent(column) + (column->change == CHANGE_NEXT); n > 0; n--)
+            sql->sent[sql->sent_count++] = sent_type(column);
+    }
     assert(sql->sent_count <= TABLE_COLUMNS_MAX && sql->sent_count <= OL_PG_PARAMS_MAX);
 }
 
@@ -323,8 +289,9 @@ static void make_all(void)
 {
     for (size_t i = 0; i < TABLE_COUNT; i++) {
         struct made *made = &all[i];
-        const struct table_shape *shape = made->sql.shape = &tables[i];
-        make_fields(made);
+        const struct table_shape *shape = &tables[i];
+        make_columns(made, shape);
+        make_sent(&made->sql, shape);
         snprintf(made->copy_name, sizeof made->copy_name, "%s/copy", shape->name);
         snprintf(made->table, sizeof made->table, "orderlog.%s", shape->name);
         made->sql.copy = (struct ol_pg_copy_target){made->copy_name, made->table, made->columns};

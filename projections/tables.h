@@ -54,50 +54,12 @@ enum column_role {
     COLUMN_IS_GENERATED, /* by the database: nobody writes it */
 };
 
-/*
- * How a change (reduce.h) has the value. Where it says NULL, COPY writes NULL, and an update leaves
- * what the row has.
- */
-enum column_store {
-    STORE_TEXT = 1, /* struct text; empty is NULL where the column may be NULL */
-    STORE_CURRENCY, /* struct currency */
-    STORE_BOOL,
-    STORE_INT16, /* int32_t; the column has two bytes */
-    STORE_INT32,
-    STORE_INT64,
-    STORE_UINT64,
-    STORE_TIME,    /* int64_t, us; TIME_NONE is NULL */
-    STORE_VERSION, /* int64_t; 0 is NULL */
-    STORE_AMOUNT,  /* int64_t; below 0 is NULL */
-    /* Words; none is NULL. */
-    STORE_WORD, /* const char * */
-    STORE_ORDER_STATUS,
-    STORE_SAGA_STATE,
-    STORE_REFUSAL,
-    STORE_RESERVATION_STATUS,
-    STORE_PAYMENT_STATUS,
-    STORE_OUTCOME, /* const char *: accepted if there is one */
-    /* A map of payment states: of a new order what the map makes of "not asked"; for an update the
-     * map itself. */
-    STORE_ORDER_PAYMENT,
-    STORE_PAYMENT_MAP,
-    STORE_VERSIONS_TEXT, /* of lines, as text, '{7,12}': arrays of arrays can't be parameters */
-    /* An array of one member of the lines; the pointer to these, and their count behind it. */
-    STORE_ORDER_SKUS,
-    STORE_ORDER_QUANTITIES,
-    STORE_ORDER_AMOUNTS,
-    STORE_STOCK_SKUS,
-    STORE_STOCK_QUANTITIES,
-    STORE_STOCK_VERSIONS,
-    STORE_COUNT
-};
-
 /* What an update makes of the column (t: the row, u: the change); see rules[] in table_sql.c. */
 enum column_change {
     CHANGE_NEVER = 0, /* written with the new row, never again */
     CHANGE_ONCE,      /* the same, also where an upsert makes the row */
     CHANGE_SET,
-    CHANGE_NEXT, /* set, if the row has the version before (which the change has before it) */
+    CHANGE_NEXT, /* set, if the row has the version before (the change has it as <field>_before) */
     CHANGE_ADD,
     CHANGE_BITS,
     CHANGE_KEEP, /* set unless NULL */
@@ -114,11 +76,7 @@ struct table_column {
     enum column_kind kind;
     enum ol_pg_null null;
     enum column_role role;
-    /* The rest is the projector's. */
-    enum column_store store;
     enum column_change change;
-    uint16_t offset; /* of the value, in the change */
-    uint16_t flag;   /* of the bool that says that it is changed; 0: none */
 };
 
 static inline bool column_is_key(const struct table_column *column)

@@ -1,7 +1,8 @@
 /*
- * The batch's rows -> COPY, and the arrays of updates: each value as its table_field says.
+ * The batch's rows -> COPY, and the arrays of updates: each value as tables.def says.
  *
- * This is where the projector's own time goes: one switch a value, no memory but the buffers'.
+ * This is where the projector's own time goes: for each table one function straight through its
+ * columns, made by including tables.def; no memory but the buffers'.
  */
 #include "projections/writer_internal.h"
 
@@ -14,89 +15,79 @@ static const struct rowset *rows_of(const struct row_batch *batch, enum table_ro
     }
 }
 
+/* The row number i. The arena has the rows in another order than their keys, so that each comes
+ * from far away: the one that is wanted soon is fetched meanwhile. */
+static const struct keyed_row *row_at(const struct rowset *rows, size_t i)
+{
+    if (i + 8 < rows->count)
+        __builtin_prefetch(&rows->rows[i + 8]->mode);
+    return rows->rows[i];
+}
+
 /* ---- values ---- */
 
-#define AT(type) (*(const __typeof__(type) *)value)
+#define WORD_BYTES_MAX 60 /* of the domain's names, and of every value but texts and lines */
 
-#define WORD_BYTES_MAX     60 /* of the domain's names */
-#define VERSIONS_BYTES_MAX (ORDER_LINES_MAX * 20 + 2)
-
-static const void *pointer_at(const void *value)
+/* Room for a field of the change, whatever form it takes. */
+static inline size_t value_room(const void *value)
 {
-    const void *pointer;
-    memcpy(&pointer, value, sizeof pointer);
-    return pointer;
+    (void)value;
+    return 4 + WORD_BYTES_MAX;
 }
 
-/* The count behind a pointer to lines. */
-static size_t count_at(const void *value)
+static inline size_t text_room(const struct text *text)
 {
-    return *(const size_t *)((const char *)value + sizeof(void *));
+    return 4 + text->bytes;
 }
 
-/* Each writes one field, its length and its bytes, and returns its end. */
-static inline unsigned char *write_null(unsigned char *at)
+/* One array of the lines, or their versions as text. */
+static size_t bought_room(const struct bought_lines *bought)
 {
-    ol_pg_store32(at, UINT32_MAX);
-    return at + 4;
+    size_t room = OL_PG_ARRAY_FIELD_BYTES + bought->count * 12;
+    for (size_t i = 0; i < bought->count; i++)
+        room += bought->lines[i].sku.bytes;
+    return room;
 }
 
-static inline unsigned char *write_int64(unsigned char *at, int64_t value)
+static size_t held_room(const struct held_lines *held)
 {
-    ol_pg_store32(at, 8);
-    ol_pg_store64(at + 4, (uint64_t)value);
-    return at + 12;
+    size_t room = OL_PG_ARRAY_FIELD_BYTES + held->count * 20;
+    for (size_t i = 0; i < held->count; i++)
+        room += held->lines[i].sku.bytes;
+    return room;
 }
 
-static inline unsigned char *write_int32(unsigned char *at, int32_t value)
-{
-    ol_pg_store32(at, 4);
-    ol_pg_store32(at + 4, (uint32_t)value);
-    return at + 8;
-}
-
-static inline unsigned char *write_int16(unsigned char *at, int16_t value)
-{
-    ol_pg_store32(at, 2);
-    ol_pg_store16(at + 4, (uint16_t)value);
-    return at + 6;
-}
-
-static inline unsigned char *write_bool(unsigned char *at, bool value)
-{
-    ol_pg_store32(at, 1);
-    at[4] = value;
-    return at + 5;
-}
-
-static inline unsigned char *write_bytes(unsigned char *at, const char *data, size_t bytes)
-{
-    ol_pg_store32(at, (uint32_t)bytes);
-    if (bytes)
-        memcpy(at + 4, data, bytes);
-    return at + 4 + bytes;
-}
+#define ROOM(field)                                                                                \
+    _Generic((field), struct text                                                                  \
+             : text_room, struct bought_lines                                                      \
+             : bought_room, struct held_lines                                                      \
+             : held_room, default                                                                  \
+             : value_room)(&(field))
 
 /* NULL where there is no word. */
 static unsigned char *write_word(unsigned char *at, const char *word)
 {
     size_t bytes = word ? strlen(word) : 0;
     assert(bytes <= WORD_BYTES_MAX);
-    return bytes ? write_bytes(at, word, bytes) : write_null(at);
+    return bytes ? ol_pg_write_bytes(at, word, bytes) : ol_pg_write_null(at);
 }
 
-/* '{7,12}' or NULL. A version has at most 19 digits. */
-static unsigned char *write_versions(unsigned char *at, const struct stock_line *lines,
-                                     size_t count)
+/* What the map makes of a payment that was not asked for; an order of nothing has none. */
+static int16_t new_payment(const payment_map *payment)
+{
+    const struct order_change *order =
+        (const void *)((const char *)payment - offsetof(struct order_change, payment));
+    return order->total_minor > 0 ? (int16_t)(*payment & 7) : ORDER_PAYMENT_NONE;
+}
+
+/* '{7,12}'. A version has at most 19 digits. */
+static unsigned char *write_versions(unsigned char *at, const struct held_lines *held)
 {
     unsigned char *end = at + 4;
-    if (!lines)
-        return write_null(at);
-    assert(count <= ORDER_LINES_MAX);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < held->count; i++) {
         char digits[20], *digit = digits + sizeof digits;
         *end++ = i ? ',' : '{';
-        for (int64_t left = lines[i].version; left; left /= 10)
+        for (int64_t left = held->lines[i].version; left; left /= 10)
             *--digit = (char)('0' + left % 10);
         end = mempcpy(end, digit, (size_t)(digits + sizeof digits - digit));
     }
@@ -105,144 +96,201 @@ static unsigned char *write_versions(unsigned char *at, const struct stock_line 
     return end;
 }
 
-/* What the map makes of a payment that was not asked for; an order of nothing has none. */
-static int16_t new_payment(const struct order_change *order)
-{
-    return order->total_minor > 0 ? (int16_t)(order->payment & 7) : ORDER_PAYMENT_NONE;
-}
-
-/* More than the field takes, whatever its value. */
-static inline size_t field_room(const struct table_field *field, const struct keyed_row *change)
-{
-    const void *value = (const char *)change + field->offset;
-    if (field->store == STORE_TEXT)
-        return 4 + AT(struct text).bytes;
-    return 4 + (field->store == STORE_VERSIONS_TEXT ? VERSIONS_BYTES_MAX : WORD_BYTES_MAX);
-}
-
-/* One value of the change, which is not an array, into its room. Returns its end. */
-__attribute__((always_inline)) static inline unsigned char *write_value(
-    unsigned char *at, const struct table_field *field, const struct keyed_row *change)
-{
-    const void *value = (const char *)change + field->offset;
-    switch (field->store) {
-    case STORE_TEXT:
-        if (AT(struct text).bytes == 0 && field->nullable)
-            return write_null(at);
-        return write_bytes(at, AT(struct text).data, AT(struct text).bytes);
-    case STORE_CURRENCY: return write_bytes(at, AT(struct currency).code, 3);
-    case STORE_BOOL: return write_bool(at, AT(bool));
-    case STORE_INT16: return write_int16(at, (int16_t)AT(int32_t));
-    case STORE_INT32: return write_int32(at, AT(int32_t));
-    case STORE_INT64: return write_int64(at, AT(int64_t));
-    case STORE_UINT64: return write_int64(at, (int64_t)AT(uint64_t));
-    case STORE_TIME:
-        return AT(int64_t) == TIME_NONE ? write_null(at)
-                                        : write_int64(at, ol_pg_us_to_wire(AT(int64_t)));
-    case STORE_VERSION: return AT(int64_t) ? write_int64(at, AT(int64_t)) : write_null(at);
-    case STORE_AMOUNT: return AT(int64_t) < 0 ? write_null(at) : write_int64(at, AT(int64_t));
-    case STORE_WORD: return write_word(at, AT(const char *));
-    case STORE_ORDER_STATUS: return write_word(at, order_status_name(AT(enum order_status)));
-    case STORE_SAGA_STATE: return write_word(at, saga_state_name(AT(enum saga_state)));
-    case STORE_REFUSAL: return write_word(at, refusal_name(AT(enum refusal_code)));
-    case STORE_RESERVATION_STATUS:
-        return write_word(at, reservation_status_name(AT(enum reservation_status)));
-    case STORE_PAYMENT_STATUS: return write_word(at, payment_status_name(AT(enum payment_status)));
-    case STORE_OUTCOME:
-        return write_word(
-            at, command_outcome_name(AT(const char *) ? OUTCOME_ACCEPTED : OUTCOME_REJECTED));
-    case STORE_ORDER_PAYMENT:
-        return write_int16(at, new_payment((const struct order_change *)change));
-    case STORE_PAYMENT_MAP: return write_int32(at, (int32_t)AT(payment_map));
-    case STORE_VERSIONS_TEXT: return write_versions(at, pointer_at(value), count_at(value));
-    default: assert(!"an array is no value"); return at;
+/*
+ * STORE(store, kind, ...) makes write_<STORE>(): a field of the change, in the form that tables.def
+ * calls so -> its value at `at`, which has the room. Returns the value's end. Where a form has a
+ * NULL, COPY writes it, and an update leaves what the row has. kind: of the columns that can have
+ * it; words and currencies are texts.
+ */
+#define STORE(store, kind, type, written)                                                          \
+    enum { store##_kind = COLUMN_##kind };                                                         \
+    static inline unsigned char *write_##store(unsigned char *at, const __typeof__(type) *value,   \
+                                               bool nullable)                                      \
+    {                                                                                              \
+        (void)nullable;                                                                            \
+        return written;                                                                            \
     }
-}
+#define STORE_OR_NULL(store, kind, type, is_null, written)                                         \
+    STORE(store, kind, type, (is_null) ? ol_pg_write_null(at) : written)
 
-static inline bool is_null(const unsigned char *field)
-{
-    return ol_pg_fetch32(field) == UINT32_MAX;
-}
+STORE_OR_NULL(TEXT, TEXT, struct text, value->bytes == 0 && nullable,
+              ol_pg_write_bytes(at, value->data, value->bytes))
+STORE(CURRENCY, TEXT, struct currency, ol_pg_write_bytes(at, value->code, 3))
+STORE(BOOL, BOOL, bool, ol_pg_write_bool(at, *value))
+STORE(INT16, INT2, int32_t, ol_pg_write_int16(at, (int16_t)*value))
+STORE(INT32, INT4, int32_t, ol_pg_write_int32(at, *value))
+STORE(INT64, INT8, int64_t, ol_pg_write_int64(at, *value))
+STORE(UINT64, INT8, uint64_t, ol_pg_write_int64(at, (int64_t)*value))
+STORE_OR_NULL(TIME, TIME, int64_t, *value == TIME_NONE, ol_pg_write_us(at, *value))
+STORE_OR_NULL(VERSION, INT8, int64_t, *value == 0, ol_pg_write_int64(at, *value))
+STORE_OR_NULL(AMOUNT, INT8, int64_t, *value < 0, ol_pg_write_int64(at, *value))
+STORE(WORD, TEXT, const char *, write_word(at, *value))
+STORE(ORDER_STATUS, TEXT, enum order_status, write_word(at, order_status_name(*value)))
+STORE(SAGA_STATE, TEXT, enum saga_state, write_word(at, saga_state_name(*value)))
+STORE(REFUSAL, TEXT, enum refusal_code, write_word(at, refusal_name(*value)))
+STORE(RESERVATION_STATUS, TEXT, enum reservation_status,
+      write_word(at, reservation_status_name(*value)))
+STORE(PAYMENT_STATUS, TEXT, enum payment_status, write_word(at, payment_status_name(*value)))
+/* Accepted if there is a word. */
+STORE(OUTCOME, TEXT, const char *,
+      write_word(at, command_outcome_name(*value ? OUTCOME_ACCEPTED : OUTCOME_REJECTED)))
+/* Of a new order what the map makes of "not asked"; for an update the map itself. */
+STORE(ORDER_PAYMENT, INT2, payment_map, ol_pg_write_int16(at, new_payment(value)))
+STORE(PAYMENT_MAP, INT4, payment_map, ol_pg_write_int32(at, (int32_t)*value))
+/* As text: arrays of arrays can't be parameters. */
+STORE_OR_NULL(VERSIONS_TEXT, TEXT, struct held_lines, !value->lines, write_versions(at, value))
+
+#define ELEMENT(kind) (kind == COLUMN_TEXTS ? OL_PG_TEXT : OL_PG_INT8)
+
+/* One member of the lines as an array, NULL where none are said and the column may be NULL. */
+#define STORE_LINES(store, kind, type, written)                                                    \
+    enum { store##_kind = COLUMN_##kind };                                                         \
+    static unsigned char *write_##store(unsigned char *at, const struct type *value,               \
+                                        bool nullable)                                             \
+    {                                                                                              \
+        unsigned char *end = at + OL_PG_ARRAY_FIELD_BYTES;                                         \
+        if (!value->lines && nullable)                                                             \
+            return ol_pg_write_null(at);                                                           \
+        for (size_t i = 0; i < value->count; i++) {                                                \
+            const __typeof__(*value->lines) *line = &value->lines[i];                              \
+            end = written;                                                                         \
+        }                                                                                          \
+        return ol_pg_write_array(at, end, ELEMENT(COLUMN_##kind), value->count);                   \
+    }
+
+STORE_LINES(BASKET_SKUS, TEXTS, bought_lines,
+            ol_pg_write_bytes(end, line->sku.data, line->sku.bytes))
+STORE_LINES(BASKET_QUANTITIES, INTS, bought_lines, ol_pg_write_int64(end, line->quantity))
+STORE_LINES(BASKET_AMOUNTS, INTS, bought_lines, ol_pg_write_int64(end, line->amount_minor))
+STORE_LINES(HELD_SKUS, TEXTS, held_lines, ol_pg_write_bytes(end, line->sku.data, line->sku.bytes))
+STORE_LINES(HELD_QUANTITIES, INTS, held_lines, ol_pg_write_int64(end, line->quantity))
+STORE_LINES(HELD_VERSIONS, INTS, held_lines, ol_pg_write_int64(end, line->version))
+
+/* ---- tables: one function each, straight through its columns ---- */
+
+#define BEGIN(change_)    const struct change_ *change = (const void *)row
+#define FORM(kind)        (kind == COLUMN_NAME || kind == COLUMN_CURRENCY ? COLUMN_TEXT : kind)
+#define IS_NULLABLE(null) (OL_PG_##null == OL_PG_NULLABLE)
+
+/* Room for a new row. */
+#define TABLE(context, table, entity, change_, rows)                                               \
+    static size_t table##_room(const struct keyed_row *row)                                        \
+    {                                                                                              \
+        BEGIN(change_);                                                                            \
+        size_t room = 0;
+#define COLUMN(table, column, kind, null, store, field, change_) room += ROOM(change->field);
+#define END(table)                                                                                 \
+    return room;                                                                                   \
+    }
+#include "projections/tables.def"
+
+/* The fields of a new row, in the order of COPY. */
+#define TABLE(context, table, entity, change_, rows)                                               \
+    static unsigned char *table##_copy(unsigned char *at, const struct keyed_row *row)             \
+    {                                                                                              \
+        BEGIN(change_);                                                                            \
+        unsigned char *end;
+#define COLUMN(table, column, kind, null, store, field, change_)                                   \
+    end = write_##store(at, &change->field, IS_NULLABLE(null));                                    \
+    assert(IS_NULLABLE(null) || !ol_pg_wrote_null(at));                                            \
+    at = end;                                                                                      \
+    _Static_assert(FORM(COLUMN_##kind) == (int)store##_kind, #table "." #column);
+#define END(table)                                                                                 \
+    return at;                                                                                     \
+    }
+#include "projections/tables.def"
+
+/* Whether the change changes anything in the table: another one may have it all. */
+#define TABLE(context, table, entity, change_, rows)                                               \
+    static bool table##_is_changed(const struct keyed_row *row)                                    \
+    {                                                                                              \
+        BEGIN(change_);                                                                            \
+        bool has_flags = false, is_set = false;
+#define COLUMN(table, column, kind, null, store, field, change_)
+#define FLAGGED(table, column, kind, null, store, field, flag)                                     \
+    has_flags = true;                                                                              \
+    is_set |= change->flag;
+#define END(table)                                                                                 \
+    (void)change;                                                                                  \
+    return is_set || !has_flags;                                                                   \
+    }
+#include "projections/tables.def"
+
+/* What an update sends, an array each: SEND_<CHANGE>, beside rules[] in table_sql.c. An array
+ * without room has failed, and says so when it is bound. */
+#define SEND_IF(is_set, store, field, null)                                                        \
+    {                                                                                              \
+        unsigned char *at = ol_pg_array_room(array, ROOM(change->field));                          \
+        if (at)                                                                                    \
+            ol_pg_array_end(array, at,                                                             \
+                            is_set ? write_##store(at, &change->field, IS_NULLABLE(null))          \
+                                   : ol_pg_write_null(at));                                        \
+        array++;                                                                                   \
+    }
+#define SEND(store, field, null) SEND_IF(true, store, field, null)
+#define SEND_NEVER(store, field, null)
+#define SEND_COUNT(store, field, null)
+#define SEND_ORIGIN(store, field, null)
+#define SEND_ONCE     SEND
+#define SEND_SET      SEND
+#define SEND_ADD      SEND
+#define SEND_BITS     SEND
+#define SEND_KEEP     SEND
+#define SEND_REFUNDED SEND
+#define SEND_NEXT(store, field, null)                                                              \
+    SEND(store, field, null)                                                                       \
+    SEND(store, field##_before, null)
+#define SEND_VERSIONS(store, field, null) SEND(VERSIONS_TEXT, field, null)
+#define SEND_PAYMENT(store, field, null)  SEND(PAYMENT_MAP, field, null)
+
+#define TABLE(context, table, entity, change_, rows)                                               \
+    static void table##_send(struct set *set, const struct keyed_row *row)                         \
+    {                                                                                              \
+        BEGIN(change_);                                                                            \
+        struct ol_pg_array *array = set->arrays;
+#define KEY(table, column, kind, store, field, key)              SEND(store, field, NOT_NULL)
+#define COLUMN(table, column, kind, null, store, field, change_) SEND_##change_(store, field, null)
+#define FLAGGED(table, column, kind, null, store, field, flag)                                     \
+    SEND_IF(change->flag, store, field, null)
+#define END(table)                                                                                 \
+    assert(array == set->arrays + set->array_count);                                               \
+    }
+#include "projections/tables.def"
+
+static const struct {
+    size_t (*room)(const struct keyed_row *row);
+    unsigned char *(*copy)(unsigned char *at, const struct keyed_row *row);
+    bool (*is_changed)(const struct keyed_row *row);
+    void (*send)(struct set *set, const struct keyed_row *row);
+} writers[TABLE_COUNT] = {
+#define TABLE(context, table, entity, change_, rows)                                               \
+    [TABLE_##table] = {table##_room, table##_copy, table##_is_changed, table##_send},
+#define COLUMN(table, column, kind, null, store, field, change_)
+#define END(table)
+#include "projections/tables.def"
+};
 
 /* ---- new rows ---- */
 
-#define PUT_TEXTS(lines, count)                                                                    \
-    do {                                                                                           \
-        ol_pg_put_array_begin(copy, OL_PG_TEXT_ARRAY);                                             \
-        for (size_t i = 0; i < (count); i++)                                                       \
-            ol_pg_element_text(copy, (lines)[i].sku.data, (lines)[i].sku.bytes);                   \
-        ol_pg_put_array_end(copy);                                                                 \
-    } while (0)
-
-#define PUT_INTS(lines, count, member)                                                             \
-    do {                                                                                           \
-        ol_pg_put_array_begin(copy, OL_PG_INT8_ARRAY);                                             \
-        for (size_t i = 0; i < (count); i++)                                                       \
-            ol_pg_element_int64(copy, (lines)[i].member);                                          \
-        ol_pg_put_array_end(copy);                                                                 \
-    } while (0)
-
-static void put_array(struct ol_pg_copy *copy, const struct table_field *field,
-                      const struct keyed_row *change)
-{
-    const void *value = (const char *)change + field->offset;
-    const struct order_line *bought = pointer_at(value);
-    const struct stock_line *held = pointer_at(value);
-    size_t count = count_at(value);
-    if (!held && field->nullable) {
-        ol_pg_put_null(copy);
-        return;
-    }
-    switch (field->store) {
-    case STORE_ORDER_SKUS: PUT_TEXTS(bought, count); return;
-    case STORE_ORDER_QUANTITIES: PUT_INTS(bought, count, quantity); return;
-    case STORE_ORDER_AMOUNTS: PUT_INTS(bought, count, amount_minor); return;
-    case STORE_STOCK_SKUS: PUT_TEXTS(held, count); return;
-    case STORE_STOCK_QUANTITIES: PUT_INTS(held, count, quantity); return;
-    case STORE_STOCK_VERSIONS: PUT_INTS(held, count, version); return;
-    default: assert(!"an array of lines");
-    }
-}
-
-/* The values in one piece, then the arrays. */
-static void put_row(struct ol_pg_copy *copy, const struct table_sql *sql,
-                    const struct keyed_row *change)
-{
-    size_t count = sql->value_count, room = count * (4 + WORD_BYTES_MAX);
-    for (size_t i = 0; i < sql->text_count; i++)
-        room += ((const struct text *)((const char *)change + sql->texts[i]))->bytes;
-    ol_pg_copy_row(copy);
-    unsigned char *at = ol_pg_put_room(copy, room);
-    if (!at)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        const struct table_field *field = &sql->copied[i];
-        unsigned char *end = write_value(at, field, change);
-        assert(field->nullable || !is_null(at));
-        at = end;
-    }
-    ol_pg_put_fields(copy, count, at);
-    for (size_t i = count; i < sql->copied_count; i++)
-        put_array(copy, &sql->copied[i], change);
-}
-
-static enum ol_class copy_table(struct writer *writer, const struct table_sql *sql,
-                                const struct rowset *rows, struct ol_error *reterr)
+static enum ol_class copy_table(struct writer *writer, enum table table, const struct rowset *rows,
+                                struct ol_error *reterr)
 {
     enum ol_class class = OL_OK;
+    struct ol_pg_copy *copy = &writer->copy;
     bool begun = false;
     for (size_t i = 0; i < rows->count && !class; i++) {
-        if (rows->rows[i]->mode != ROW_INSERT)
+        const struct keyed_row *row = row_at(rows, i);
+        if (row->mode != ROW_INSERT)
             continue;
         if (!begun)
-            class = ol_pg_copy_begin(&writer->copy, writer->db, &sql->copy, reterr);
+            class = ol_pg_copy_begin(copy, writer->db, &table_sql(table)->copy, reterr);
         if (class)
             return class;
         begun = true;
-        put_row(&writer->copy, sql, rows->rows[i]);
-        class = ol_pg_copy_row_end(&writer->copy, reterr);
+        unsigned char *at = ol_pg_copy_row(copy, writers[table].room(row));
+        class = ol_pg_copy_row_end(copy, at ? writers[table].copy(at, row) : NULL, reterr);
     }
-    return class || !begun ? class : ol_pg_copy_end(&writer->copy, NULL, reterr);
+    return class || !begun ? class : ol_pg_copy_end(copy, NULL, reterr);
 }
 
 enum ol_class write_new_rows(struct writer *writer, const struct row_batch *batch,
@@ -251,40 +299,11 @@ enum ol_class write_new_rows(struct writer *writer, const struct row_batch *batc
     enum ol_class class = OL_OK;
     for (size_t i = 0; i < TABLE_COUNT && !class; i++)
         if (tables[i].context == writer->context)
-            class = copy_table(writer, table_sql((enum table)i), rows_of(batch, tables[i].rows),
-                               reterr);
+            class = copy_table(writer, (enum table)i, rows_of(batch, tables[i].rows), reterr);
     return class;
 }
 
 /* ---- changes ---- */
-
-static bool is_flagged(const struct keyed_row *change, uint16_t flag)
-{
-    return *(const bool *)((const char *)change + flag);
-}
-
-/* Nothing of this table is changed: another table of the same change has it all. */
-static bool is_unchanged(const struct table_sql *sql, const struct keyed_row *change)
-{
-    for (size_t i = 0; i < sql->flag_count; i++)
-        if (is_flagged(change, sql->flags[i]))
-            return false;
-    return sql->flag_count > 0;
-}
-
-static void add_row(struct set *set, const struct table_sql *sql, const struct keyed_row *change)
-{
-    for (size_t i = 0; i < sql->sent_count; i++) {
-        const struct table_field *field = &sql->sent[i];
-        struct ol_pg_array *array = &set->arrays[i];
-        unsigned char *at = ol_pg_array_room(array, field_room(field, change));
-        if (!at)
-            continue; /* the array has failed, and says so when it is bound */
-        bool is_set = !field->flag || is_flagged(change, field->flag);
-        unsigned char *end = is_set ? write_value(at, field, change) : write_null(at);
-        ol_pg_array_field(array, end, is_null(at));
-    }
-}
 
 static struct set *begin_set(struct writer *writer, const struct ol_pg_statement *statement,
                              const struct table_sql *sql)
@@ -293,13 +312,13 @@ static struct set *begin_set(struct writer *writer, const struct ol_pg_statement
         return NULL;
     struct set *set = writer_set(writer, statement);
     for (size_t i = 0; i < sql->sent_count; i++)
-        writer_set_array(set, sql->sent[i].type);
+        writer_set_array(set, sql->sent[i]);
     return set;
 }
 
 /* The sets of one table: its changes by their modes. */
 struct filling {
-    const struct table_sql *sql;
+    enum table table;
     struct set *update, *upsert;
 };
 
@@ -311,7 +330,7 @@ static size_t begin_fillings(struct writer *writer, enum table_rows rows,
         const struct table_sql *sql = table_sql((enum table)i);
         if (tables[i].context == writer->context && tables[i].rows == rows && sql->sent_count)
             ret_fillings[count++] =
-                (struct filling){.sql = sql,
+                (struct filling){.table = (enum table)i,
                                  .update = begin_set(writer, &sql->update, sql),
                                  .upsert = begin_set(writer, &sql->upsert, sql)};
     }
@@ -325,14 +344,14 @@ static void fill_changes(struct writer *writer, const struct row_batch *batch, e
     const struct rowset *changes = rows_of(batch, rows);
     size_t count = begin_fillings(writer, rows, fillings);
     for (size_t i = 0; i < changes->count && count; i++) {
-        const struct keyed_row *change = changes->rows[i];
+        const struct keyed_row *change = row_at(changes, i);
         if (change->mode == ROW_INSERT)
             continue;
         for (size_t k = 0; k < count; k++) {
             const struct filling *filling = &fillings[k];
-            if (!is_unchanged(filling->sql, change))
-                add_row(change->mode == ROW_UPDATE ? filling->update : filling->upsert,
-                        filling->sql, change);
+            if (writers[filling->table].is_changed(change))
+                writers[filling->table].send(
+                    change->mode == ROW_UPDATE ? filling->update : filling->upsert, change);
         }
     }
 }

@@ -143,8 +143,6 @@ static void finish(struct ol_pg_copy *copy)
     if (copy->db->copying == copy)
         copy->db->copying = NULL;
     copy->db = NULL;
-    copy->array_open = false;
-    copy->column = 0;
 }
 
 static enum ol_class end_copy(struct ol_pg_copy *copy, int64_t *ret_rows, struct ol_error *reterr)
@@ -171,7 +169,7 @@ static enum ol_class end_copy(struct ol_pg_copy *copy, int64_t *ret_rows, struct
 
 enum ol_class ol_pg_copy_end(struct ol_pg_copy *copy, int64_t *ret_rows, struct ol_error *reterr)
 {
-    assert(copy->db && copy->column == 0 && !copy->array_open);
+    assert(copy->db);
     enum ol_class class = end_copy(copy, ret_rows, reterr);
     if (copy->buffer.failed)
         (void)ol_pg_copy_abort(copy, "a row could not be built", NULL);
@@ -202,27 +200,4 @@ void ol_pg_copy_release(struct ol_pg_copy *copy)
 {
     (void)ol_pg_copy_abort(copy, "given up", NULL);
     ol_pg_buffer_release(&copy->buffer);
-}
-
-/* ---- arrays ---- */
-
-void ol_pg_put_array_end(struct ol_pg_copy *copy)
-{
-    struct ol_pg_buffer *buffer = &copy->buffer;
-    assert(copy->array_open);
-    size_t at = copy->array_at;
-    copy->array_open = false;
-    if (buffer->failed)
-        return;
-    size_t bytes = buffer->used_bytes - at - 4;
-    if (bytes > OL_PG_VALUE_MAX_BYTES) {
-        buffer->failed = true;
-        return;
-    }
-    enum ol_pg_type element = ol_pg_element_type(copy->target->columns[copy->column - 1].type);
-    size_t head = ol_pg_store_array_head(buffer->data + at + 4, element, copy->array_count, false);
-    if (copy->array_count == 0)
-        bytes = head;
-    buffer->used_bytes = at + 4 + bytes;
-    ol_pg_store32(buffer->data + at, (uint32_t)bytes);
 }

@@ -1,8 +1,8 @@
 /*
  * lib/pg/ol_pg_copy.h - many rows into one table: COPY ... FROM STDIN (FORMAT BINARY).
  *
- *     begin -> { row, put, put, ..., row_end } ... -> end        (rows are there)
- *                                                  -> abort      (none is)
+ *     begin -> { row, its fields, row_end } ... -> end        (rows are there)
+ *                                              -> abort      (none is)
  *
  * Fields go straight into one buffer, big-endian, in the order of target->columns; a chunk leaves
  * through libpq whenever the buffer passes OL_PG_COPY_CHUNK_BYTES. All rows or none: what the
@@ -28,11 +28,8 @@ struct ol_pg_copy {
     struct ol_pg *db; /* NULL: no COPY is under way */
     const struct ol_pg_copy_target *target;
     struct ol_pg_buffer buffer;
-    size_t column_count, column; /* of the target; next one of the row */
-    int64_t row_count;           /* rows ended so far */
-    bool array_open;
-    int32_t array_count;
-    size_t array_at; /* where the open array's length field stands */
+    size_t column_count; /* of the target */
+    int64_t row_count;   /* rows ended so far */
 };
 
 /* The first time on a connection the table's columns are compared with the target's (needs SELECT):
@@ -56,136 +53,34 @@ enum ol_class ol_pg_copy_flush(struct ol_pg_copy *copy, struct ol_error *reterr)
 
 /* ---- one row ---- */
 
-static inline void ol_pg_copy_row(struct ol_pg_copy *copy)
+/* Room for the row's fields, `bytes` of them at most; NULL: no memory, or more than PostgreSQL
+ * takes. Then the fields, one behind the other (ol_pg_write_...), as target->columns has them:
+ * types, number and NULLs are the caller's business. */
+static inline unsigned char *ol_pg_copy_row(struct ol_pg_copy *copy, size_t bytes)
 {
-    assert(copy->db && copy->column == 0);
-    unsigned char *at = ol_pg_buffer_take(&copy->buffer, 2);
-    if (at)
-        ol_pg_store16(at, (uint16_t)copy->column_count);
+    assert(copy->db);
+    copy->buffer.failed |= bytes > OL_PG_VALUE_MAX_BYTES;
+    if (__builtin_expect(copy->buffer.failed, 0))
+        return NULL;
+    unsigned char *at = ol_pg_buffer_room(&copy->buffer, 2 + bytes);
+    if (!at)
+        return NULL;
+    ol_pg_store16(at, (uint16_t)copy->column_count);
+    return at + 2;
 }
 
-/* Asserts that every column was put. Failures: connection (OL_RETRY), memory (OL_FATAL); then
- * abort or release. */
-static inline enum ol_class ol_pg_copy_row_end(struct ol_pg_copy *copy, struct ol_error *reterr)
+/* `end`: of the last field; NULL where there was no room. Failures: connection (OL_RETRY), memory
+ * (OL_FATAL); then abort or release. */
+static inline enum ol_class ol_pg_copy_row_end(struct ol_pg_copy *copy, const unsigned char *end,
+                                               struct ol_error *reterr)
 {
-    assert(copy->column == copy->column_count && !copy->array_open);
-    copy->column = 0;
+    if (end)
+        ol_pg_buffer_end(&copy->buffer, end);
     copy->row_count++;
     if (__builtin_expect(copy->buffer.used_bytes < OL_PG_COPY_CHUNK_BYTES, 1))
         return OL_OK;
     return ol_pg_copy_flush(copy, reterr);
 }
-
-/* Each put asserts that the next column has its type. */
-static inline void ol_pg_copy_next_(struct ol_pg_copy *copy, enum ol_pg_type type)
-{
-    assert(copy->column < copy->column_count && !copy->array_open);
-    assert(copy->target->columns[copy->column].type == type);
-    copy->column++;
-}
-
-/*
- * For a caller that walks target->columns itself: room for at least `bytes` (NULL: no memory), then
- * `columns` fields, written one behind the other, the last one's end. Types and NULLs are its own
- * business.
- */
-static inline unsigned char *ol_pg_put_room(struct ol_pg_copy *copy, size_t bytes)
-{
-    return ol_pg_buffer_room(&copy->buffer, bytes);
-}
-
-static inline void ol_pg_put_fields(struct ol_pg_copy *copy, size_t columns,
-                                    const unsigned char *end)
-{
-    assert(copy->column + columns <= copy->column_count && !copy->array_open);
-    copy->column += columns;
-    ol_pg_buffer_end(&copy->buffer, end);
-}
-
-static inline void ol_pg_put_int64(struct ol_pg_copy *copy, int64_t value)
-{
-    ol_pg_copy_next_(copy, OL_PG_INT8);
-    ol_pg_write_int64(&copy->buffer, value);
-}
-
-static inline void ol_pg_put_int32(struct ol_pg_copy *copy, int32_t value)
-{
-    ol_pg_copy_next_(copy, OL_PG_INT4);
-    ol_pg_write_int32(&copy->buffer, value);
-}
-
-static inline void ol_pg_put_int16(struct ol_pg_copy *copy, int16_t value)
-{
-    ol_pg_copy_next_(copy, OL_PG_INT2);
-    ol_pg_write_int16(&copy->buffer, value);
-}
-
-static inline void ol_pg_put_bool(struct ol_pg_copy *copy, bool value)
-{
-    ol_pg_copy_next_(copy, OL_PG_BOOL);
-    ol_pg_write_bool(&copy->buffer, value);
-}
-
-static inline void ol_pg_put_us(struct ol_pg_copy *copy, int64_t unix_us)
-{
-    ol_pg_copy_next_(copy, OL_PG_TIMESTAMPTZ);
-    ol_pg_write_us(&copy->buffer, unix_us);
-}
-
-static inline void ol_pg_put_text(struct ol_pg_copy *copy, const char *text, size_t bytes)
-{
-    ol_pg_copy_next_(copy, OL_PG_TEXT);
-    ol_pg_write_bytes(&copy->buffer, text, bytes);
-}
-
-/* char(n): exactly n characters, padded by the caller (a currency has three). */
-static inline void ol_pg_put_bpchar(struct ol_pg_copy *copy, const char *text, size_t bytes)
-{
-    ol_pg_copy_next_(copy, OL_PG_BPCHAR);
-    ol_pg_write_bytes(&copy->buffer, text, bytes);
-}
-
-/* Only where the column is OL_PG_NULLABLE. */
-static inline void ol_pg_put_null(struct ol_pg_copy *copy)
-{
-    assert(copy->column < copy->column_count && !copy->array_open);
-    assert(copy->target->columns[copy->column].null == OL_PG_NULLABLE);
-    copy->column++;
-    ol_pg_write_null(&copy->buffer);
-}
-
-/* ---- arrays: array_begin -> element ... -> array_end ---- */
-
-/* `type`: OL_PG_..._ARRAY of the next column. */
-static inline void ol_pg_put_array_begin(struct ol_pg_copy *copy, enum ol_pg_type type)
-{
-    ol_pg_copy_next_(copy, type);
-    copy->array_open = true;
-    copy->array_at = copy->buffer.used_bytes;
-    copy->array_count = 0;
-    (void)ol_pg_buffer_take(&copy->buffer, 4 + OL_PG_ARRAY_HEAD_BYTES);
-}
-
-static inline void ol_pg_copy_element_(struct ol_pg_copy *copy, enum ol_pg_type type)
-{
-    assert(copy->array_open && copy->target->columns[copy->column - 1].type == type);
-    copy->array_count++;
-}
-
-static inline void ol_pg_element_int64(struct ol_pg_copy *copy, int64_t value)
-{
-    ol_pg_copy_element_(copy, OL_PG_INT8_ARRAY);
-    ol_pg_write_int64(&copy->buffer, value);
-}
-
-static inline void ol_pg_element_text(struct ol_pg_copy *copy, const char *text, size_t bytes)
-{
-    ol_pg_copy_element_(copy, OL_PG_TEXT_ARRAY);
-    ol_pg_write_bytes(&copy->buffer, text, bytes);
-}
-
-/* Fills in length and head. */
-void ol_pg_put_array_end(struct ol_pg_copy *copy);
 
 /* ---- OL_AUTO ---- */
 

@@ -162,69 +162,59 @@ static inline int64_t ol_pg_us_from_wire(int64_t wire_us)
     return wire_us > INT64_MAX - OL_PG_EPOCH_US ? INT64_MAX : wire_us + OL_PG_EPOCH_US;
 }
 
-/* ---- one field or element: length, then bytes ---- */
+/* ---- one field or element: length, then bytes; into room that the caller made; its end ---- */
 
-static inline void ol_pg_write_null(struct ol_pg_buffer *buffer)
+static inline unsigned char *ol_pg_write_null(unsigned char *at)
 {
-    unsigned char *at = ol_pg_buffer_take(buffer, 4);
-    if (at)
-        ol_pg_store32(at, UINT32_MAX);
+    ol_pg_store32(at, UINT32_MAX);
+    return at + 4;
 }
 
-static inline void ol_pg_write_bool(struct ol_pg_buffer *buffer, bool value)
+static inline bool ol_pg_wrote_null(const unsigned char *at)
 {
-    unsigned char *at = ol_pg_buffer_take(buffer, 5);
-    if (!at)
-        return;
+    return ol_pg_fetch32(at) == UINT32_MAX;
+}
+
+static inline unsigned char *ol_pg_write_bool(unsigned char *at, bool value)
+{
     ol_pg_store32(at, 1);
     at[4] = value;
+    return at + 5;
 }
 
-static inline void ol_pg_write_int16(struct ol_pg_buffer *buffer, int16_t value)
+static inline unsigned char *ol_pg_write_int16(unsigned char *at, int16_t value)
 {
-    unsigned char *at = ol_pg_buffer_take(buffer, 6);
-    if (!at)
-        return;
     ol_pg_store32(at, 2);
     ol_pg_store16(at + 4, (uint16_t)value);
+    return at + 6;
 }
 
-static inline void ol_pg_write_int32(struct ol_pg_buffer *buffer, int32_t value)
+static inline unsigned char *ol_pg_write_int32(unsigned char *at, int32_t value)
 {
-    unsigned char *at = ol_pg_buffer_take(buffer, 8);
-    if (!at)
-        return;
     ol_pg_store32(at, 4);
     ol_pg_store32(at + 4, (uint32_t)value);
+    return at + 8;
 }
 
-static inline void ol_pg_write_int64(struct ol_pg_buffer *buffer, int64_t value)
+static inline unsigned char *ol_pg_write_int64(unsigned char *at, int64_t value)
 {
-    unsigned char *at = ol_pg_buffer_take(buffer, 12);
-    if (!at)
-        return;
     ol_pg_store32(at, 8);
     ol_pg_store64(at + 4, (uint64_t)value);
+    return at + 12;
 }
 
-static inline void ol_pg_write_us(struct ol_pg_buffer *buffer, int64_t unix_us)
+static inline unsigned char *ol_pg_write_us(unsigned char *at, int64_t unix_us)
 {
-    ol_pg_write_int64(buffer, ol_pg_us_to_wire(unix_us));
+    return ol_pg_write_int64(at, ol_pg_us_to_wire(unix_us));
 }
 
-/* Text, bytea, char(n). data NULL with bytes 0 is the empty text, not NULL. */
-static inline void ol_pg_write_bytes(struct ol_pg_buffer *buffer, const void *data, size_t bytes)
+/* Text, bytea, char(n): 4 + bytes. data NULL with bytes 0 is the empty text, not NULL. */
+static inline unsigned char *ol_pg_write_bytes(unsigned char *at, const void *data, size_t bytes)
 {
-    if (__builtin_expect(bytes > OL_PG_VALUE_MAX_BYTES, 0)) {
-        buffer->failed = true;
-        return;
-    }
-    unsigned char *at = ol_pg_buffer_take(buffer, 4 + bytes);
-    if (!at)
-        return;
     ol_pg_store32(at, (uint32_t)bytes);
     if (bytes)
         memcpy(at + 4, data, bytes);
+    return at + 4 + bytes;
 }
 
 /* ---- the head of an array ---- */
@@ -244,6 +234,21 @@ static inline size_t ol_pg_store_array_head(unsigned char *at, enum ol_pg_type e
     ol_pg_store32(at + 12, (uint32_t)count);
     ol_pg_store32(at + 16, 1);
     return OL_PG_ARRAY_HEAD_BYTES;
+}
+
+/* What stands before the first element of a field that is an array. */
+#define OL_PG_ARRAY_FIELD_BYTES (4 + OL_PG_ARRAY_HEAD_BYTES)
+
+/* Length and head of a field at `at`, whose elements, none of them NULL, stand behind them up to
+ * `end`. Returns the field's end. */
+static inline unsigned char *ol_pg_write_array(unsigned char *at, unsigned char *end,
+                                               enum ol_pg_type element, size_t count)
+{
+    size_t head = ol_pg_store_array_head(at + 4, element, (int32_t)count, false);
+    if (count == 0)
+        end = at + 4 + head;
+    ol_pg_store32(at, (uint32_t)(end - at - 4));
+    return end;
 }
 
 /*
@@ -266,70 +271,76 @@ void ol_pg_array_release(struct ol_pg_array *array);
  * or release. NULL: the array has failed (memory, or larger than OL_PG_VALUE_MAX_BYTES). */
 const void *ol_pg_array_value(struct ol_pg_array *array, size_t *ret_bytes);
 
-static inline void ol_pg_array_count_(struct ol_pg_array *array, enum ol_pg_type type)
+/* For a caller that writes an element itself, of the array's type: room for at least `bytes` (NULL:
+ * no memory), to be written now, then where the element began and ends. */
+static inline unsigned char *ol_pg_array_room(struct ol_pg_array *array, size_t bytes)
 {
-    assert(array->type == type);
     if (__builtin_expect(array->buffer.used_bytes == 0, 0))
         (void)ol_pg_buffer_take(&array->buffer, OL_PG_ARRAY_HEAD_BYTES);
     array->count++;
+    return ol_pg_buffer_room(&array->buffer, bytes);
+}
+
+static inline void ol_pg_array_end(struct ol_pg_array *array, const unsigned char *at,
+                                   const unsigned char *end)
+{
+    array->has_null |= ol_pg_wrote_null(at);
+    ol_pg_buffer_end(&array->buffer, end);
 }
 
 static inline void ol_pg_array_int64(struct ol_pg_array *array, int64_t value)
 {
-    ol_pg_array_count_(array, OL_PG_INT8_ARRAY);
-    ol_pg_write_int64(&array->buffer, value);
+    assert(array->type == OL_PG_INT8_ARRAY);
+    unsigned char *at = ol_pg_array_room(array, 12);
+    if (at)
+        ol_pg_array_end(array, at, ol_pg_write_int64(at, value));
 }
 
 static inline void ol_pg_array_int32(struct ol_pg_array *array, int32_t value)
 {
-    ol_pg_array_count_(array, OL_PG_INT4_ARRAY);
-    ol_pg_write_int32(&array->buffer, value);
+    assert(array->type == OL_PG_INT4_ARRAY);
+    unsigned char *at = ol_pg_array_room(array, 8);
+    if (at)
+        ol_pg_array_end(array, at, ol_pg_write_int32(at, value));
 }
 
 static inline void ol_pg_array_int16(struct ol_pg_array *array, int16_t value)
 {
-    ol_pg_array_count_(array, OL_PG_INT2_ARRAY);
-    ol_pg_write_int16(&array->buffer, value);
+    assert(array->type == OL_PG_INT2_ARRAY);
+    unsigned char *at = ol_pg_array_room(array, 6);
+    if (at)
+        ol_pg_array_end(array, at, ol_pg_write_int16(at, value));
 }
 
 static inline void ol_pg_array_bool(struct ol_pg_array *array, bool value)
 {
-    ol_pg_array_count_(array, OL_PG_BOOL_ARRAY);
-    ol_pg_write_bool(&array->buffer, value);
+    assert(array->type == OL_PG_BOOL_ARRAY);
+    unsigned char *at = ol_pg_array_room(array, 5);
+    if (at)
+        ol_pg_array_end(array, at, ol_pg_write_bool(at, value));
 }
 
 static inline void ol_pg_array_us(struct ol_pg_array *array, int64_t unix_us)
 {
-    ol_pg_array_count_(array, OL_PG_TIMESTAMPTZ_ARRAY);
-    ol_pg_write_us(&array->buffer, unix_us);
+    assert(array->type == OL_PG_TIMESTAMPTZ_ARRAY);
+    unsigned char *at = ol_pg_array_room(array, 12);
+    if (at)
+        ol_pg_array_end(array, at, ol_pg_write_us(at, unix_us));
 }
 
 static inline void ol_pg_array_text(struct ol_pg_array *array, const char *text, size_t bytes)
 {
-    ol_pg_array_count_(array, OL_PG_TEXT_ARRAY);
-    ol_pg_write_bytes(&array->buffer, text, bytes);
-}
-
-/* For a caller that writes an element itself, of the array's type: room for at least `bytes` (NULL:
- * no memory), then the element's end, and whether it is NULL. */
-static inline unsigned char *ol_pg_array_room(struct ol_pg_array *array, size_t bytes)
-{
-    ol_pg_array_count_(array, array->type);
-    return ol_pg_buffer_room(&array->buffer, bytes);
-}
-
-static inline void ol_pg_array_field(struct ol_pg_array *array, const unsigned char *end,
-                                     bool is_null)
-{
-    array->has_null |= is_null;
-    ol_pg_buffer_end(&array->buffer, end);
+    assert(array->type == OL_PG_TEXT_ARRAY);
+    unsigned char *at = ol_pg_array_room(array, 4 + bytes);
+    if (at)
+        ol_pg_array_end(array, at, ol_pg_write_bytes(at, text, bytes));
 }
 
 static inline void ol_pg_array_null(struct ol_pg_array *array)
 {
-    ol_pg_array_count_(array, array->type);
-    array->has_null = true;
-    ol_pg_write_null(&array->buffer);
+    unsigned char *at = ol_pg_array_room(array, 4);
+    if (at)
+        ol_pg_array_end(array, at, ol_pg_write_null(at));
 }
 
 static inline void ol_pg_array_auto(struct ol_pg_array *array)

@@ -39,20 +39,34 @@ static struct ol_pg *open_with_n(void)
     return db;
 }
 
-static void put_number(struct ol_pg_copy *copy, int64_t n)
+static enum ol_class put_row(struct ol_pg_copy *copy, int64_t n, const char *word, size_t bytes,
+                             struct ol_error *reterr)
 {
-    ol_pg_copy_row(copy);
-    ol_pg_put_int64(copy, n);
-    ol_pg_put_text(copy, "word", 4);
-    pg_ok(ol_pg_copy_row_end(copy, reterr));
+    unsigned char *at = ol_pg_copy_row(copy, 16 + bytes);
+    if (at)
+        at = ol_pg_write_bytes(ol_pg_write_int64(at, n), word, bytes);
+    return ol_pg_copy_row_end(copy, at, reterr);
 }
 
-static void put_int64s(struct ol_pg_copy *copy, const int64_t *values, size_t count)
+static void put_number(struct ol_pg_copy *copy, int64_t n)
 {
-    ol_pg_put_array_begin(copy, OL_PG_INT8_ARRAY);
+    pg_ok(put_row(copy, n, "word", 4, reterr));
+}
+
+static unsigned char *write_int64s(unsigned char *at, const int64_t *values, size_t count)
+{
+    unsigned char *end = at + OL_PG_ARRAY_FIELD_BYTES;
     for (size_t i = 0; i < count; i++)
-        ol_pg_element_int64(copy, values[i]);
-    ol_pg_put_array_end(copy);
+        end = ol_pg_write_int64(end, values[i]);
+    return ol_pg_write_array(at, end, OL_PG_INT8, count);
+}
+
+static unsigned char *write_texts(unsigned char *at, const struct ol_pg_text *values, size_t count)
+{
+    unsigned char *end = at + OL_PG_ARRAY_FIELD_BYTES;
+    for (size_t i = 0; i < count; i++)
+        end = ol_pg_write_bytes(end, values[i].data, values[i].bytes);
+    return ol_pg_write_array(at, end, OL_PG_TEXT, count);
 }
 
 Test(ol_pg_copy_end, all_types_arrive)
@@ -61,31 +75,25 @@ Test(ol_pg_copy_end, all_types_arrive)
     OL_AUTO(ol_pg_copy) struct ol_pg_copy copy = {0};
     pg_script(db, create_all_types);
     pg_ok(ol_pg_copy_begin(&copy, db, &all_types, reterr));
-    ol_pg_copy_row(&copy);
-    ol_pg_put_text(&copy, "São", 4);
-    ol_pg_put_int64(&copy, INT64_MAX);
-    ol_pg_put_int32(&copy, -2);
-    ol_pg_put_int16(&copy, -3);
-    ol_pg_put_bool(&copy, true);
-    ol_pg_put_us(&copy, 1506941793123456);
-    ol_pg_put_bpchar(&copy, "BRL", 3);
-    ol_pg_put_array_begin(&copy, OL_PG_TEXT_ARRAY);
-    ol_pg_element_text(&copy, "x", 1);
-    ol_pg_element_text(&copy, "", 0);
-    ol_pg_put_array_end(&copy);
-    put_int64s(&copy, (const int64_t[]){5, -6}, 2);
-    pg_ok(ol_pg_copy_row_end(&copy, reterr));
-    ol_pg_copy_row(&copy);
-    ol_pg_put_text(&copy, "nulls", 5);
+    unsigned char *at = ol_pg_copy_row(&copy, 512);
+    at = ol_pg_write_bytes(at, "São", 4);
+    at = ol_pg_write_int64(at, INT64_MAX);
+    at = ol_pg_write_int32(at, -2);
+    at = ol_pg_write_int16(at, -3);
+    at = ol_pg_write_bool(at, true);
+    at = ol_pg_write_us(at, 1506941793123456);
+    at = ol_pg_write_bytes(at, "BRL", 3);
+    at = write_texts(at, (const struct ol_pg_text[]){{"x", 1}, {"", 0}}, 2);
+    at = write_int64s(at, (const int64_t[]){5, -6}, 2);
+    pg_ok(ol_pg_copy_row_end(&copy, at, reterr));
+    at = ol_pg_write_bytes(ol_pg_copy_row(&copy, 64), "nulls", 5);
     for (int i = 0; i < 8; i++)
-        ol_pg_put_null(&copy);
-    pg_ok(ol_pg_copy_row_end(&copy, reterr));
-    ol_pg_copy_row(&copy);
-    ol_pg_put_text(&copy, "empty", 5);
+        at = ol_pg_write_null(at);
+    pg_ok(ol_pg_copy_row_end(&copy, at, reterr));
+    at = ol_pg_write_bytes(ol_pg_copy_row(&copy, 64), "empty", 5);
     for (int i = 0; i < 7; i++)
-        ol_pg_put_null(&copy);
-    put_int64s(&copy, NULL, 0);
-    pg_ok(ol_pg_copy_row_end(&copy, reterr));
+        at = ol_pg_write_null(at);
+    pg_ok(ol_pg_copy_row_end(&copy, write_int64s(at, NULL, 0), reterr));
     pg_fails(ol_pg_begin(db, reterr), OL_FATAL, "begin: COPY test/copy is still under way");
     int64_t rows = 0;
     pg_ok(ol_pg_copy_end(&copy, &rows, reterr));
@@ -130,10 +138,7 @@ Test(ol_pg_copy_end, a_refused_row_refuses_all_and_names_the_row)
 
     pg_ok(ol_pg_copy_begin(&copy, db, &numbers, reterr));
     put_number(&copy, 1);
-    ol_pg_copy_row(&copy);
-    ol_pg_put_int64(&copy, 2);
-    ol_pg_put_text(&copy, "\xff", 1);
-    pg_ok(ol_pg_copy_row_end(&copy, reterr));
+    pg_ok(put_row(&copy, 2, "\xff", 1, reterr));
     pg_fails(ol_pg_copy_end(&copy, &rows, reterr), OL_FATAL, "[COPY n, line 2, column word]");
 
     pg_ok(ol_pg_copy_begin(&copy, db, &numbers, reterr));
@@ -164,10 +169,7 @@ Test(ol_pg_copy_end, a_row_that_could_not_be_built_aborts)
     OL_AUTO(ol_pg) struct ol_pg *db = open_with_n();
     OL_AUTO(ol_pg_copy) struct ol_pg_copy copy = {0};
     pg_ok(ol_pg_copy_begin(&copy, db, &numbers, reterr));
-    ol_pg_copy_row(&copy);
-    ol_pg_put_int64(&copy, 1);
-    ol_pg_put_text(&copy, "x", (size_t)OL_PG_VALUE_MAX_BYTES + 1);
-    pg_ok(ol_pg_copy_row_end(&copy, reterr));
+    pg_ok(put_row(&copy, 1, "x", (size_t)OL_PG_VALUE_MAX_BYTES + 1, reterr));
     pg_fails(ol_pg_copy_end(&copy, NULL, reterr), OL_FATAL, "row 1 is too large");
     cr_assert_str_eq(pg_value(db, "SELECT count(*) FROM n"), "0");
 }
@@ -199,12 +201,8 @@ Test(ol_pg_copy_row_end, a_killed_backend_is_retry)
     pg_ok(ol_pg_copy_begin(&copy, db, &numbers, reterr));
     cr_assert_str_eq(pg_value(other, sql), "t");
     enum ol_class class = OL_OK;
-    for (int64_t i = 0; class == OL_OK && i < 1000000; i++) {
-        ol_pg_copy_row(&copy);
-        ol_pg_put_int64(&copy, i);
-        ol_pg_put_text(&copy, "word", 4);
-        class = ol_pg_copy_row_end(&copy, NULL);
-    }
+    for (int64_t i = 0; class == OL_OK && i < 1000000; i++)
+        class = put_row(&copy, i, "word", 4, NULL);
     if (class == OL_OK)
         class = ol_pg_copy_end(&copy, NULL, NULL);
     cr_assert_eq(class, OL_RETRY);
@@ -240,15 +238,11 @@ static void put_order(struct ol_pg_copy *copy, int n)
     char id[16];
     for (int i = 10, rest = n; i >= 0; i--, rest /= 10)
         id[i] = (char)('0' + rest % 10);
-    ol_pg_copy_row(copy);
-    ol_pg_put_text(copy, id, 11);
-    ol_pg_put_array_begin(copy, OL_PG_TEXT_ARRAY);
-    for (int i = 0; i < LINES; i++)
-        ol_pg_element_text(copy, skus[i].data, skus[i].bytes);
-    ol_pg_put_array_end(copy);
-    put_int64s(copy, numbers_of_lines, LINES);
-    put_int64s(copy, numbers_of_lines, LINES);
-    pg_ok(ol_pg_copy_row_end(copy, reterr));
+    unsigned char *at = ol_pg_write_bytes(ol_pg_copy_row(copy, 512), id, 11);
+    at = write_texts(at, skus, LINES);
+    at = write_int64s(at, numbers_of_lines, LINES);
+    at = write_int64s(at, numbers_of_lines, LINES);
+    pg_ok(ol_pg_copy_row_end(copy, at, reterr));
 }
 
 static double cpu_s(void)

@@ -10,8 +10,11 @@
 
 #include "tests/fuzz/fuzz.h"
 
-#define COLUMNS_MAX 8
-#define ROWS_MAX    16
+#define COLUMNS_MAX     8
+#define ROWS_MAX        16
+#define ELEMENTS_MAX    8
+#define TEXT_BYTES_MAX  39
+#define FIELD_BYTES_MAX (OL_PG_ARRAY_FIELD_BYTES + ELEMENTS_MAX * (4 + TEXT_BYTES_MAX))
 
 static uint8_t plain[1 << 20];
 static size_t plain_bytes;
@@ -32,7 +35,7 @@ static void put_bytes(const void *data, size_t bytes)
 
 static struct ol_pg_text choose_text(struct fuzz_input *input)
 {
-    size_t bytes = fuzz_byte(input) % 40;
+    size_t bytes = fuzz_byte(input) % (TEXT_BYTES_MAX + 1);
     if (bytes > fuzz_left(input))
         bytes = fuzz_left(input);
     struct ol_pg_text text = {(const char *)input->at, bytes};
@@ -49,102 +52,92 @@ static int64_t plain_us(int64_t unix_us)
     return since_2000 < INT64_MIN ? INT64_MIN : (int64_t)since_2000;
 }
 
-static void put_scalar(struct ol_pg_copy *copy, enum ol_pg_type type, struct fuzz_input *input)
+static unsigned char *put_scalar(unsigned char *at, enum ol_pg_type type, struct fuzz_input *input)
 {
     int64_t number = (int64_t)fuzz_number(input, 8);
-    struct ol_pg_text text = {0};
-    if (type == OL_PG_TEXT || type == OL_PG_BPCHAR)
-        text = choose_text(input);
-    switch (type) {
-    case OL_PG_BOOL:
-        ol_pg_put_bool(copy, number & 1);
-        put(1, 4);
-        put(number & 1, 1);
-        break;
-    case OL_PG_INT2:
-        ol_pg_put_int16(copy, (int16_t)number);
-        put(2, 4);
-        put((uint64_t)number, 2);
-        break;
-    case OL_PG_INT4:
-        ol_pg_put_int32(copy, (int32_t)number);
-        put(4, 4);
-        put((uint64_t)number, 4);
-        break;
-    case OL_PG_INT8:
-        ol_pg_put_int64(copy, number);
-        put(8, 4);
-        put((uint64_t)number, 8);
-        break;
-    case OL_PG_TIMESTAMPTZ:
-        ol_pg_put_us(copy, number);
-        put(8, 4);
-        put((uint64_t)plain_us(number), 8);
-        break;
-    case OL_PG_TEXT: ol_pg_put_text(copy, text.data, text.bytes); break;
-    default: ol_pg_put_bpchar(copy, text.data, text.bytes); break;
-    }
-    if (type == OL_PG_TEXT || type == OL_PG_BPCHAR)
-        put_bytes(text.data, text.bytes);
-}
-
-static void put_element(struct ol_pg_copy *copy, enum ol_pg_type type, struct fuzz_input *input)
-{
-    int64_t number = (int64_t)fuzz_number(input, 2);
     struct ol_pg_text text;
     switch (type) {
-    case OL_PG_INT8_ARRAY:
-        ol_pg_element_int64(copy, number);
+    case OL_PG_BOOL:
+        put(1, 4);
+        put(number & 1, 1);
+        return ol_pg_write_bool(at, number & 1);
+    case OL_PG_INT2:
+        put(2, 4);
+        put((uint64_t)number, 2);
+        return ol_pg_write_int16(at, (int16_t)number);
+    case OL_PG_INT4:
+        put(4, 4);
+        put((uint64_t)number, 4);
+        return ol_pg_write_int32(at, (int32_t)number);
+    case OL_PG_INT8:
         put(8, 4);
         put((uint64_t)number, 8);
-        break;
+        return ol_pg_write_int64(at, number);
+    case OL_PG_TIMESTAMPTZ:
+        put(8, 4);
+        put((uint64_t)plain_us(number), 8);
+        return ol_pg_write_us(at, number);
     default:
         text = choose_text(input);
-        ol_pg_element_text(copy, text.data, text.bytes);
         put_bytes(text.data, text.bytes);
-        break;
+        return ol_pg_write_bytes(at, text.data, text.bytes);
     }
+}
+
+static unsigned char *put_element(unsigned char *at, enum ol_pg_type type, struct fuzz_input *input)
+{
+    int64_t number = (int64_t)fuzz_number(input, 2);
+    if (type == OL_PG_INT8) {
+        put(8, 4);
+        put((uint64_t)number, 8);
+        return ol_pg_write_int64(at, number);
+    }
+    struct ol_pg_text text = choose_text(input);
+    put_bytes(text.data, text.bytes);
+    return ol_pg_write_bytes(at, text.data, text.bytes);
 }
 
 /* Length and head are known afterwards. */
-static void put_array(struct ol_pg_copy *copy, enum ol_pg_type type, struct fuzz_input *input)
+static unsigned char *put_array(unsigned char *at, enum ol_pg_type element,
+                                struct fuzz_input *input)
 {
-    size_t at = plain_bytes, count = fuzz_byte(input) % 9;
+    size_t begin = plain_bytes, count = fuzz_byte(input) % (ELEMENTS_MAX + 1);
+    unsigned char *elements_end = at + OL_PG_ARRAY_FIELD_BYTES;
     plain_bytes += 4 + (count ? 20 : 12);
-    ol_pg_put_array_begin(copy, type);
     for (size_t i = 0; i < count; i++)
-        put_element(copy, type, input);
-    ol_pg_put_array_end(copy);
+        elements_end = put_element(elements_end, element, input);
     size_t end = plain_bytes;
-    plain_bytes = at;
-    put(end - at - 4, 4);
+    plain_bytes = begin;
+    put(end - begin - 4, 4);
     put(count > 0, 4);
     put(0, 4); /* no NULL among them */
-    put(ol_pg_element_type(type), 4);
+    put(element, 4);
     if (count) {
         put(count, 4);
         put(1, 4);
     }
     plain_bytes = end;
+    return ol_pg_write_array(at, elements_end, element, count);
 }
 
 static void put_row(struct ol_pg_copy *copy, struct fuzz_input *input)
 {
-    ol_pg_copy_row(copy);
+    unsigned char *at = ol_pg_copy_row(copy, copy->column_count * FIELD_BYTES_MAX);
+    fuzz_check(at);
     put(copy->column_count, 2);
     for (size_t i = 0; i < copy->column_count; i++) {
         const struct ol_pg_column *column = &copy->target->columns[i];
         if (column->null == OL_PG_NULLABLE && fuzz_byte(input) % 4 == 0) {
-            ol_pg_put_null(copy);
+            at = ol_pg_write_null(at);
             put(UINT32_MAX, 4);
         } else if (ol_pg_element_type(column->type)) {
-            put_array(copy, column->type, input);
+            at = put_array(at, ol_pg_element_type(column->type), input);
         } else {
-            put_scalar(copy, column->type, input);
+            at = put_scalar(at, column->type, input);
         }
     }
     struct ol_error error;
-    fuzz_check(ol_pg_copy_row_end(copy, &error) == OL_OK);
+    fuzz_check(ol_pg_copy_row_end(copy, at, &error) == OL_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -101,10 +101,8 @@ static void merge_reservation(struct rows *rows, const struct reservation_change
         held->reason = change->reason;
     if (change->reason_sku.bytes)
         held->reason_sku = change->reason_sku;
-    if (change->row.mode == ROW_UPDATE && change->released) {
+    if (change->row.mode == ROW_UPDATE && change->released.lines)
         held->released = change->released;
-        held->released_count = change->released_count;
-    }
 }
 
 /* ---- payments ---- */
@@ -244,7 +242,7 @@ static void compare_orders(const struct order_change *a, const struct order_chan
     SAME_TEXT(customer_id);
     SAME(total_minor);
     SAME(placed_us);
-    SAME(line_count);
+    SAME(basket.count);
     compare_origins(&a->origin, &b->origin);
 }
 
@@ -273,10 +271,10 @@ static void compare_reservations(const struct reservation_change *a,
     SAME(status);
     SAME(reason);
     SAME_TEXT(reason_sku);
-    SAME(line_count);
-    SAME(released_count);
-    for (size_t i = 0; i < a->released_count; i++)
-        SAME(released[i].version);
+    SAME(held.count);
+    SAME(released.count);
+    for (size_t i = 0; i < a->released.count; i++)
+        SAME(released.lines[i].version);
 }
 
 static void compare_accounts(const struct account_change *a, const struct account_change *b)

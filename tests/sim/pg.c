@@ -227,14 +227,14 @@ static void write_reservation(struct writing *writing, const struct reservation_
         writing->violated |=
             (state->status == RESERVATION_IS_NOTHING) != (change_->row.mode == ROW_INSERT);
     state->status = change_->status;
-    if (change_->lines) {
-        struct stock_line *lines = sim_alloc(change_->line_count * sizeof *lines);
-        for (size_t i = 0; i < change_->line_count; i++) {
-            lines[i] = change_->lines[i];
+    if (change_->held.lines) {
+        struct stock_line *lines = sim_alloc(change_->held.count * sizeof *lines);
+        for (size_t i = 0; i < change_->held.count; i++) {
+            lines[i] = change_->held.lines[i];
             lines[i].sku = sim_text(lines[i].sku);
         }
         state->lines = lines;
-        state->line_count = change_->line_count;
+        state->line_count = change_->held.count;
     }
     changed(writing, row);
 }

@@ -24,51 +24,15 @@ static const char *written(struct ol_pg_copy *copy)
     return text;
 }
 
-static const struct ol_pg_copy_target scalars = {
+static const struct ol_pg_copy_target target = {
     .name = "t/copy",
     .table = "t",
     .columns = (const struct ol_pg_column[]){{"id", OL_PG_TEXT, OL_PG_NOT_NULL},
-                                             {"a", OL_PG_INT8, OL_PG_NOT_NULL},
-                                             {"b", OL_PG_INT4, OL_PG_NOT_NULL},
-                                             {"c", OL_PG_INT2, OL_PG_NOT_NULL},
-                                             {"d", OL_PG_BOOL, OL_PG_NOT_NULL},
-                                             {"e", OL_PG_TIMESTAMPTZ, OL_PG_NOT_NULL},
-                                             {"f", OL_PG_BPCHAR, OL_PG_NOT_NULL},
-                                             {"g", OL_PG_TEXT, OL_PG_NULLABLE},
-                                             {0}},
-};
-
-Test(ol_pg_copy_row, is_the_field_count_and_the_fields)
-{
-    struct ol_pg_copy copy = begun(&scalars, 8);
-    ol_pg_copy_row(&copy);
-    ol_pg_put_text(&copy, "xy", 2);
-    ol_pg_put_int64(&copy, 1);
-    ol_pg_put_int32(&copy, 2);
-    ol_pg_put_int16(&copy, 3);
-    ol_pg_put_bool(&copy, false);
-    ol_pg_put_us(&copy, OL_PG_EPOCH_US);
-    ol_pg_put_bpchar(&copy, "BRL", 3);
-    ol_pg_put_null(&copy);
-    cr_assert_eq(ol_pg_copy_row_end(&copy, NULL), OL_OK);
-    cr_assert_eq(copy.row_count, 1);
-    cr_assert_str_eq(written(&copy), "0008"
-                                     "000000027879"
-                                     "000000080000000000000001"
-                                     "0000000400000002"
-                                     "000000020003"
-                                     "0000000100"
-                                     "000000080000000000000000"
-                                     "0000000342524c"
-                                     "ffffffff");
-}
-
-static const struct ol_pg_copy_target arrays = {
-    .name = "t/copy",
-    .table = "t",
-    .columns = (const struct ol_pg_column[]){{"a", OL_PG_INT8_ARRAY, OL_PG_NOT_NULL},
-                                             {"b", OL_PG_TEXT_ARRAY, OL_PG_NOT_NULL},
-                                             {"c", OL_PG_INT8_ARRAY, OL_PG_NOT_NULL},
+                                             {"n", OL_PG_INT8, OL_PG_NOT_NULL},
+                                             {"a", OL_PG_TEXT, OL_PG_NULLABLE},
+                                             {"b", OL_PG_INT8_ARRAY, OL_PG_NOT_NULL},
+                                             {"c", OL_PG_TEXT_ARRAY, OL_PG_NOT_NULL},
+                                             {"d", OL_PG_INT8_ARRAY, OL_PG_NOT_NULL},
                                              {0}},
 };
 
@@ -82,42 +46,39 @@ static const struct ol_pg_copy_target arrays = {
     "000000016100000000"
 #define INT8S_EMPTY "0000000c000000000000000000000014"
 
-Test(ol_pg_put_array, is_the_head_and_the_elements)
+Test(ol_pg_copy_row, is_the_field_count_and_the_fields)
 {
-    struct ol_pg_copy copy = begun(&arrays, 3);
-    ol_pg_copy_row(&copy);
-    ol_pg_put_array_begin(&copy, OL_PG_INT8_ARRAY);
-    ol_pg_element_int64(&copy, 1);
-    ol_pg_element_int64(&copy, 2);
-    ol_pg_put_array_end(&copy);
-    ol_pg_put_array_begin(&copy, OL_PG_TEXT_ARRAY);
-    ol_pg_element_text(&copy, "a", 1);
-    ol_pg_element_text(&copy, "", 0);
-    ol_pg_put_array_end(&copy);
-    ol_pg_put_array_begin(&copy, OL_PG_INT8_ARRAY);
-    ol_pg_put_array_end(&copy);
-    cr_assert_eq(ol_pg_copy_row_end(&copy, NULL), OL_OK);
-    cr_assert_str_eq(written(&copy), "0003" INT8S_1_2 TEXTS_A_EMPTY INT8S_EMPTY);
+    struct ol_pg_copy copy = begun(&target, 6);
+    unsigned char *at = ol_pg_copy_row(&copy, 256), *end;
+    at = ol_pg_write_bytes(at, "xy", 2);
+    at = ol_pg_write_int64(at, 1);
+    at = ol_pg_write_null(at);
+    end = ol_pg_write_int64(at + OL_PG_ARRAY_FIELD_BYTES, 1);
+    at = ol_pg_write_array(at, ol_pg_write_int64(end, 2), OL_PG_INT8, 2);
+    end = ol_pg_write_bytes(at + OL_PG_ARRAY_FIELD_BYTES, "a", 1);
+    at = ol_pg_write_array(at, ol_pg_write_bytes(end, "", 0), OL_PG_TEXT, 2);
+    at = ol_pg_write_array(at, at + OL_PG_ARRAY_FIELD_BYTES, OL_PG_INT8, 0);
+    cr_assert_eq(ol_pg_copy_row_end(&copy, at, NULL), OL_OK);
+    cr_assert_eq(copy.row_count, 1);
+    cr_assert_str_eq(written(&copy), "0006"
+                                     "000000027879"
+                                     "000000080000000000000001"
+                                     "ffffffff" INT8S_1_2 TEXTS_A_EMPTY INT8S_EMPTY);
 }
 
-Test(ol_pg_put, refuses_a_field_of_another_type, .signal = SIGABRT)
+Test(ol_pg_copy_row, has_no_room_after_one_that_is_too_large)
 {
-    struct ol_pg_copy copy = begun(&scalars, 8);
-    ol_pg_copy_row(&copy);
-    ol_pg_put_int64(&copy, 1); /* the first column is text */
+    struct ol_pg_copy copy = begun(&target, 6);
+    cr_assert_null(ol_pg_copy_row(&copy, (size_t)OL_PG_VALUE_MAX_BYTES + 1));
+    cr_assert_eq(ol_pg_copy_row_end(&copy, NULL, NULL), OL_OK, "the end says it");
+    cr_assert(copy.buffer.failed);
+    cr_assert_null(ol_pg_copy_row(&copy, 1));
+    ol_pg_buffer_release(&copy.buffer);
 }
 
-Test(ol_pg_put_null, refuses_a_column_that_is_not_nullable, .signal = SIGABRT)
+Test(ol_pg_copy_row_end, refuses_more_than_the_buffer_has, .signal = SIGABRT)
 {
-    struct ol_pg_copy copy = begun(&scalars, 8);
-    ol_pg_copy_row(&copy);
-    ol_pg_put_null(&copy);
-}
-
-Test(ol_pg_copy_row_end, refuses_a_row_that_is_too_short, .signal = SIGABRT)
-{
-    struct ol_pg_copy copy = begun(&scalars, 8);
-    ol_pg_copy_row(&copy);
-    ol_pg_put_text(&copy, "x", 1);
-    ol_pg_copy_row_end(&copy, NULL);
+    struct ol_pg_copy copy = begun(&target, 6);
+    (void)ol_pg_copy_row(&copy, 8);
+    (void)ol_pg_copy_row_end(&copy, copy.buffer.data + copy.buffer.capacity_bytes + 1, NULL);
 }

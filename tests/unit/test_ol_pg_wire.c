@@ -26,30 +26,40 @@ static const char *array_hex(struct ol_pg_array *array)
 
 Test(ol_pg_write, puts_length_and_big_endian_bytes)
 {
-    struct ol_pg_buffer buffer = {0};
-    ol_pg_write_null(&buffer);
-    ol_pg_write_bool(&buffer, true);
-    ol_pg_write_int16(&buffer, -2);
-    ol_pg_write_int32(&buffer, 258);
-    ol_pg_write_int64(&buffer, INT64_MIN);
-    ol_pg_write_us(&buffer, OL_PG_EPOCH_US + 1);
-    ol_pg_write_bytes(&buffer, "ab", 2);
-    ol_pg_write_bytes(&buffer, NULL, 0);
-    cr_assert_str_eq(hex(buffer.data, buffer.used_bytes), "ffffffff"
-                                                          "0000000101"
-                                                          "00000002fffe"
-                                                          "0000000400000102"
-                                                          "000000088000000000000000"
-                                                          "000000080000000000000001"
-                                                          "000000026162"
-                                                          "00000000");
-    ol_pg_buffer_release(&buffer);
+    unsigned char bytes[128], *at = ol_pg_write_null(bytes);
+    at = ol_pg_write_bool(at, true);
+    at = ol_pg_write_int16(at, -2);
+    at = ol_pg_write_int32(at, 258);
+    at = ol_pg_write_int64(at, INT64_MIN);
+    at = ol_pg_write_us(at, OL_PG_EPOCH_US + 1);
+    at = ol_pg_write_bytes(at, "ab", 2);
+    at = ol_pg_write_bytes(at, NULL, 0);
+    cr_assert_str_eq(hex(bytes, (size_t)(at - bytes)), "ffffffff"
+                                                       "0000000101"
+                                                       "00000002fffe"
+                                                       "0000000400000102"
+                                                       "000000088000000000000000"
+                                                       "000000080000000000000001"
+                                                       "000000026162"
+                                                       "00000000");
 }
 
-Test(ol_pg_write, a_value_that_is_too_large_marks_the_buffer_failed)
+Test(ol_pg_write_array, puts_length_and_head_before_the_elements)
+{
+    unsigned char bytes[128], *elements = bytes + OL_PG_ARRAY_FIELD_BYTES;
+    unsigned char *end = ol_pg_write_bytes(elements, "x", 1);
+    end = ol_pg_write_array(bytes, ol_pg_write_bytes(end, NULL, 0), OL_PG_TEXT, 2);
+    cr_assert_str_eq(hex(bytes, (size_t)(end - bytes)),
+                     "0000001d000000010000000000000019000000020000000100000001780000"
+                     "0000");
+    end = ol_pg_write_array(bytes, elements, OL_PG_INT8, 0);
+    cr_assert_str_eq(hex(bytes, (size_t)(end - bytes)), "0000000c000000000000000000000014");
+}
+
+Test(ol_pg_buffer, that_would_be_too_large_has_failed_until_it_is_cleared)
 {
     struct ol_pg_buffer buffer = {0};
-    ol_pg_write_bytes(&buffer, "x", (size_t)OL_PG_VALUE_MAX_BYTES + 1);
+    cr_assert_null(ol_pg_buffer_room(&buffer, 2 * (size_t)OL_PG_VALUE_MAX_BYTES + 1));
     cr_assert(buffer.failed);
     cr_assert_null(ol_pg_buffer_take(&buffer, 1));
     ol_pg_buffer_clear(&buffer);

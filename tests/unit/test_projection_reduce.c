@@ -139,8 +139,8 @@ Test(reduce_orders, makes_one_row_of_all_that_one_batch_says, .fini = done)
     cr_assert_eq(order->placed_us, NOW_US, "the publisher said nothing");
     cr_assert(text_equal(order->origin.command_id, TEXT("basket/1")));
     cr_assert_eq(order->origin.digest, 77);
-    cr_assert_eq(order->line_count, 2);
-    cr_assert(text_equal(order->lines[1].sku, TEXT("B")));
+    cr_assert_eq(order->basket.count, 2);
+    cr_assert(text_equal(order->basket.lines[1].sku, TEXT("B")));
 }
 
 Test(reduce_orders, makes_a_difference_of_what_came_after_an_older_batch, .fini = done)
@@ -420,8 +420,8 @@ Test(reduce_inventory, sums_what_several_groups_take, .fini = done)
     cr_assert_eq(reservation_change("o-2")->row.mode, ROW_INSERT);
     cr_assert_eq(reservation_change("o-1")->row.mode, ROW_INSERT);
     cr_assert_eq(reservation_change("o-1")->status, RESERVATION_IS_RELEASED);
-    cr_assert_eq(reservation_change("o-1")->lines[0].version, 8);
-    cr_assert_eq(reservation_change("o-1")->released[0].version, 10);
+    cr_assert_eq(reservation_change("o-1")->held.lines[0].version, 8);
+    cr_assert_eq(reservation_change("o-1")->released.lines[0].version, 10);
     cr_assert_eq(reservation_change("o-1")->released_us, NOW_US);
 }
 
@@ -724,8 +724,8 @@ Test(row_batch, copies_what_it_needs, .fini = done)
     memset(customer, 'x', 3);
     memset(lines, 0, sizeof lines);
     const struct order_change *order = order_change("o-9");
-    cr_assert(text_equal(order->lines[0].sku, TEXT("SKU-1")));
-    cr_assert_eq(order->lines[0].amount_minor, 350);
+    cr_assert(text_equal(order->basket.lines[0].sku, TEXT("SKU-1")));
+    cr_assert_eq(order->basket.lines[0].amount_minor, 350);
     cr_assert(text_equal(order->customer_id, TEXT("c-9")));
 }
 
