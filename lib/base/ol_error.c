@@ -18,29 +18,32 @@ static const struct {
     [OL_VIOLATED] = {"violated", 6},
 };
 
-enum ol_class ol_fail(struct ol_error *reterr, enum ol_class class, const char *format, ...)
+__attribute__((format(printf, 4, 0))) static void fill(struct ol_error *reterr, enum ol_class class,
+                                                       bool has_lines, const char *format,
+                                                       va_list arguments)
 {
     if (!reterr)
-        return class;
+        return;
+    vsnprintf(reterr->text, sizeof reterr->text, format, arguments);
+    reterr->class = class;
+    reterr->has_lines = has_lines;
+}
+
+enum ol_class ol_fail(struct ol_error *reterr, enum ol_class class, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(reterr->text, sizeof reterr->text, format, arguments);
+    fill(reterr, class, false, format, arguments);
     va_end(arguments);
-    reterr->class = class;
-    reterr->has_lines = false;
     return class;
 }
 
 enum ol_class ol_fail_lines(struct ol_error *reterr, enum ol_class class, const char *format, ...)
 {
-    if (!reterr)
-        return class;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(reterr->text, sizeof reterr->text, format, arguments);
+    fill(reterr, class, true, format, arguments);
     va_end(arguments);
-    reterr->class = class;
-    reterr->has_lines = true;
     return class;
 }
 
