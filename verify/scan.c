@@ -19,7 +19,7 @@ struct scan {
     bool (*idle)(void *context); /* NULL: ends where the log ends */
     struct ol_reader *reader;
     bool stopped;
-    struct ol_message messages[MESSAGES_MAX];
+    struct ol_message *messages; /* MESSAGES_MAX */
 };
 
 static bool pass_message(struct scan *scan, const struct ol_message *message)
@@ -90,11 +90,9 @@ static enum ol_class follow(struct scan *scan, struct ol_error *reterr)
     return OL_OK;
 }
 
-static enum ol_class run(struct scan *scan, struct ol_error *reterr)
+static enum ol_class read_ranges(struct scan *scan, struct ol_offset *offsets,
+                                 struct ol_error *reterr)
 {
-    struct ol_offset *offsets = calloc(scan->count ? scan->count : 1, sizeof *offsets);
-    if (!offsets)
-        return ol_fail(reterr, OL_FATAL, "no memory to read");
     for (size_t i = 0; i < scan->count; i++) {
         const struct scan_range *range = &scan->ranges[i];
         offsets[i] = (struct ol_offset){range->topic, range->partition,
@@ -107,6 +105,16 @@ static enum ol_class run(struct scan *scan, struct ol_error *reterr)
     if (!class)
         class = scan->idle ? follow(scan, reterr) : read_all(scan, reterr);
     ol_reader_close(scan->reader);
+    return class;
+}
+
+static enum ol_class run(struct scan scan, struct ol_error *reterr)
+{
+    struct ol_offset *offsets = calloc(scan.count ? scan.count : 1, sizeof *offsets);
+    scan.messages = calloc(MESSAGES_MAX, sizeof *scan.messages);
+    enum ol_class class = offsets && scan.messages ? read_ranges(&scan, offsets, reterr)
+                                                   : ol_fail(reterr, OL_FATAL, "no memory to read");
+    free(scan.messages);
     free(offsets);
     return class;
 }
@@ -115,34 +123,12 @@ enum ol_class scan_run(struct session *session, struct scan_range *ranges, size_
                        scan_function *each, void *context, struct ol_progress *progress,
                        struct ol_error *reterr)
 {
-    struct scan *scan = calloc(1, sizeof *scan);
-    if (!scan)
-        return ol_fail(reterr, OL_FATAL, "no memory to read");
-    scan->session = session;
-    scan->ranges = ranges;
-    scan->count = count;
-    scan->each = each;
-    scan->context = context;
-    scan->progress = progress;
-    enum ol_class class = run(scan, reterr);
-    free(scan);
-    return class;
+    return run((struct scan){session, ranges, count, each, context, .progress = progress}, reterr);
 }
 
 enum ol_class scan_follow(struct session *session, struct scan_range *ranges, size_t count,
                           scan_function *each, bool (*idle)(void *context), void *context,
                           struct ol_error *reterr)
 {
-    struct scan *scan = calloc(1, sizeof *scan);
-    if (!scan)
-        return ol_fail(reterr, OL_FATAL, "no memory to read");
-    scan->session = session;
-    scan->ranges = ranges;
-    scan->count = count;
-    scan->each = each;
-    scan->idle = idle;
-    scan->context = context;
-    enum ol_class class = run(scan, reterr);
-    free(scan);
-    return class;
+    return run((struct scan){session, ranges, count, each, context, .idle = idle}, reterr);
 }
