@@ -11,7 +11,7 @@
 #include "lib/base/ol_clock.h"
 
 #define BATCH_INPUT_BYTES (4 * 1024 * 1024) /* as consumers/batch.h */
-#define MERGE_RUN_MAX     64                /* as consumers/loop.c */
+#define MERGE_RUN_MAX     64                /* as consumers/inputs.c */
 #define IDLE_WAIT_MS      500
 #define SILENT_US         (60 * INT64_C(1000000))
 #define CLOSE_MS          5000

@@ -126,6 +126,12 @@ enum ol_class loop_poll(struct loop *loop, enum ol_consumer_event *ret_news,
  * it. */
 enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr);
 
+/* Of the consumer's two topics. */
+static inline enum cause_source loop_source_of(const struct ol_inbox *inbox)
+{
+    return inbox->topic_index == 0 ? CAUSE_COMMANDS : CAUSE_STEPS;
+}
+
 /* No partition is ours: forgets the states, and clears what other threads see of partitions. */
 void loop_disown(struct loop *loop);
 
@@ -139,6 +145,11 @@ enum ol_class loop_ask_limits(struct loop *loop, struct ol_error *reterr);
  * this input (source 0: wherever it is) when it is taken over again. False: it did not. */
 bool loop_note_misfit(struct loop *loop, int32_t partition, enum cause_source source,
                       int64_t offset, struct ol_error *reterr);
+
+/* Takes the inputs that are there into the batch being built, as far as they fit (inputs.c). Orders
+ * take steps first: a step finishes what has begun, so a backlog of commands does not pile up open
+ * orders. A partition whose next record is gone or damaged is halted, and the others go on. */
+enum ol_class loop_take_inputs(struct loop *loop, struct ol_error *reterr);
 
 /* Closes gaps behind the last inputs of partitions (core_close_gap()) in the batch being built: of
  * those commands and steps partitions that were quiet for long enough, or of all. Only while
