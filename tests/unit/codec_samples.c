@@ -1,5 +1,8 @@
 #include "tests/unit/codec_samples.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #define META(id)                                                                                   \
     {                                                                                              \
         .command_id = TEXT(id), .correlation_id = TEXT("chain-1"),                                 \
@@ -261,5 +264,35 @@ enum context sample_context(const struct sample *sample)
     case STREAM_COMMANDS: return sample->command.context;
     case STREAM_STEPS: return sample->step.context;
     default: return sample->event.context;
+    }
+}
+
+const struct sample *sample_named(const char *name, enum context context)
+{
+    for (size_t i = 0; i < sample_count; i++)
+        if (strcmp(samples[i].name, name) == 0 && sample_context(&samples[i]) == context)
+            return &samples[i];
+    fprintf(stderr, "no sample %s\n", name);
+    abort();
+}
+
+bool sample_encode(const struct sample *sample, struct ol_arena *arena, struct bytes *ret_wire)
+{
+    switch (sample->stream) {
+    case STREAM_COMMANDS: return codec_encode_command(&sample->command, arena, ret_wire);
+    case STREAM_STEPS: return codec_encode_step(&sample->step, arena, ret_wire);
+    default: return codec_encode_event(&sample->event, arena, ret_wire);
+    }
+}
+
+enum ol_class sample_decode(enum context context, enum stream stream, struct bytes wire,
+                            struct ol_arena *arena, struct sample *ret_sample,
+                            struct ol_error *reterr)
+{
+    switch (stream) {
+    case STREAM_COMMANDS:
+        return codec_decode_command(context, wire, arena, &ret_sample->command, reterr);
+    case STREAM_STEPS: return codec_decode_step(context, wire, arena, &ret_sample->step, reterr);
+    default: return codec_decode_event(context, wire, arena, &ret_sample->event, reterr);
     }
 }

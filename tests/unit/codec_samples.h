@@ -8,6 +8,7 @@
 #define UNIT_CODEC_SAMPLES_H
 
 #include "domain/topic.h"
+#include "proto/codec.h"
 
 struct sample {
     const char *name; /* the body's message */
@@ -23,5 +24,13 @@ extern const struct sample samples[];
 extern const size_t sample_count;
 
 enum context sample_context(const struct sample *sample);
+
+/* Aborts where there is none. */
+const struct sample *sample_named(const char *name, enum context context);
+
+bool sample_encode(const struct sample *sample, struct ol_arena *arena, struct bytes *ret_wire);
+enum ol_class sample_decode(enum context context, enum stream stream, struct bytes wire,
+                            struct ol_arena *arena, struct sample *ret_sample,
+                            struct ol_error *reterr);
 
 #endif

@@ -90,17 +90,8 @@ static bool pass_through(enum context context, enum stream stream, struct bytes 
                          struct sample *ret_sample, struct bytes *ret_wire)
 {
     *ret_sample = (struct sample){.stream = stream};
-    switch (stream) {
-    case STREAM_COMMANDS:
-        return codec_decode_command(context, wire, &arena, &ret_sample->command, &error) == OL_OK &&
-               codec_encode_command(&ret_sample->command, &arena, ret_wire);
-    case STREAM_STEPS:
-        return codec_decode_step(context, wire, &arena, &ret_sample->step, &error) == OL_OK &&
-               codec_encode_step(&ret_sample->step, &arena, ret_wire);
-    default:
-        return codec_decode_event(context, wire, &arena, &ret_sample->event, &error) == OL_OK &&
-               codec_encode_event(&ret_sample->event, &arena, ret_wire);
-    }
+    return sample_decode(context, stream, wire, &arena, ret_sample, &error) == OL_OK &&
+           sample_encode(ret_sample, &arena, ret_wire);
 }
 
 static const char *kind_name(const struct sample *sample)
@@ -154,15 +145,6 @@ Test(codec_golden, bytes_have_the_json_that_they_had)
 
 /* ---- the samples ---- */
 
-static bool encode_sample(const struct sample *sample, struct bytes *ret_wire)
-{
-    switch (sample->stream) {
-    case STREAM_COMMANDS: return codec_encode_command(&sample->command, &arena, ret_wire);
-    case STREAM_STEPS: return codec_encode_step(&sample->step, &arena, ret_wire);
-    default: return codec_encode_event(&sample->event, &arena, ret_wire);
-    }
-}
-
 static const struct sample *wanted;
 static bool found;
 
@@ -184,7 +166,7 @@ Test(codec_golden, every_sample_has_its_line)
         struct bytes wire;
         wanted = &samples[i];
         found = false;
-        cr_assert(encode_sample(wanted, &wire));
+        cr_assert(sample_encode(wanted, &arena, &wire));
         each_line(sample_context(wanted), wanted->stream, finds_sample);
         cr_expect(found, "%s of %s", wanted->name, context_name(sample_context(wanted)));
     }
@@ -227,7 +209,7 @@ Test(codec_golden, commands_have_the_digests_that_they_had)
         struct bytes wire, again;
         if (samples[i].stream != STREAM_COMMANDS)
             continue;
-        cr_assert(encode_sample(&samples[i], &wire));
+        cr_assert(sample_encode(&samples[i], &arena, &wire));
         cr_assert(
             pass_through(sample_context(&samples[i]), STREAM_COMMANDS, wire, &decoded, &again));
         cr_assert_lt(seen, sizeof rows / sizeof rows[0]);
@@ -247,7 +229,7 @@ Test(golden_print, of_all_samples, .init = set_up, .fini = tear_down)
         OL_AUTO(ol_text) struct ol_text json = {0};
         struct bytes wire;
         enum context context = sample_context(&samples[i]);
-        cr_assert(encode_sample(&samples[i], &wire));
+        cr_assert(sample_encode(&samples[i], &arena, &wire));
         cr_assert_eq(json_from_wire(context, samples[i].stream, wire, &json, &error), OL_OK);
         printf("%s.%s.v1: %s ", context_name(context), stream_name(samples[i].stream),
                samples[i].name);

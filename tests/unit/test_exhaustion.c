@@ -28,28 +28,6 @@ struct coding {
     struct bytes wire;
 };
 
-static bool encode(const struct sample *sample, struct ol_arena *arena, struct bytes *ret_wire)
-{
-    switch (sample->stream) {
-    case STREAM_COMMANDS: return codec_encode_command(&sample->command, arena, ret_wire);
-    case STREAM_STEPS: return codec_encode_step(&sample->step, arena, ret_wire);
-    default: return codec_encode_event(&sample->event, arena, ret_wire);
-    }
-}
-
-static enum ol_class decode(const struct coding *coding, struct ol_arena *arena,
-                            struct sample *ret_sample, struct ol_error *reterr)
-{
-    enum context context = sample_context(coding->sample);
-    switch (coding->sample->stream) {
-    case STREAM_COMMANDS:
-        return codec_decode_command(context, coding->wire, arena, &ret_sample->command, reterr);
-    case STREAM_STEPS:
-        return codec_decode_step(context, coding->wire, arena, &ret_sample->step, reterr);
-    default: return codec_decode_event(context, coding->wire, arena, &ret_sample->event, reterr);
-    }
-}
-
 static bool encode_and_decode(void *self)
 {
     const struct coding *coding = self;
@@ -60,10 +38,11 @@ static bool encode_and_decode(void *self)
     ol_arena_init(&arena, 1, 0);
     memset(&decoded, 7, sizeof decoded);
     before = decoded;
-    bool encoded = encode(coding->sample, &arena, &wire);
+    bool encoded = sample_encode(coding->sample, &arena, &wire);
     enum ol_class class = OL_RETRY;
     if (encoded) {
-        class = decode(coding, &arena, &decoded, &error);
+        class = sample_decode(sample_context(coding->sample), coding->sample->stream, coding->wire,
+                              &arena, &decoded, &error);
         cr_assert(class == OL_OK || class == OL_RETRY, "%s: %s", coding->sample->name, error.text);
     }
     if (class)
@@ -79,7 +58,7 @@ Test(exhaustion, codec)
     ol_arena_init(&arena, 4096, 0);
     for (size_t i = 0; i < sample_count; i++) {
         struct coding coding = {.sample = &samples[i]};
-        cr_assert(encode(coding.sample, &arena, &coding.wire));
+        cr_assert(sample_encode(coding.sample, &arena, &coding.wire));
         failed += exhaust(encode_and_decode, &coding);
     }
     cr_expect_geq(failed, 2 * sample_count);
@@ -119,7 +98,7 @@ Test(exhaustion, codec_of_commands_that_are_refused_or_not_canonical)
                  encodings + copies + 1, "the body once more");
 
     sample.command.metadata.actor = TEXT("\xff");
-    cr_assert(encode(&sample, &arena, &wire));
+    cr_assert(sample_encode(&sample, &arena, &wire));
     cr_expect_eq(exhaust_decoding(&sample, wire), encodings + copies + 1, "the fault's path");
 
     sample.command.metadata.actor = TEXT("anna");
@@ -127,7 +106,7 @@ Test(exhaustion, codec_of_commands_that_are_refused_or_not_canonical)
         lines[i] = (struct order_line){TEXT("sku"), 1, 1, 0};
     sample.command.order.lines = lines;
     sample.command.order.line_count = LINES;
-    cr_assert(encode(&sample, &arena, &wire));
+    cr_assert(sample_encode(&sample, &arena, &wire));
     cr_assert_gt(wire.size, MESSAGE_BYTES_MAX);
     cr_expect_eq(exhaust_decoding(&sample, wire), encodings + 6, "the ids, actor and trace");
     ol_arena_release(&arena);
@@ -167,7 +146,7 @@ Test(exhaustion, json, .timeout = 60)
     ol_arena_init(&arena, 4096, 0);
     for (size_t i = 0; i < sample_count; i++) {
         struct coding coding = {.sample = &samples[i]};
-        cr_assert(encode(coding.sample, &arena, &coding.wire));
+        cr_assert(sample_encode(coding.sample, &arena, &coding.wire));
         failed += exhaust(print_and_read, &coding);
     }
     cr_expect_gt(failed, 10 * sample_count);
