@@ -218,7 +218,7 @@ static const struct given inventory[] = {
     STEP(CONTEXT_INVENTORY,
          .inventory = {STOCK_RESERVE, ORDER, PLN, .lines = group, .line_count = 2}),
     STEP(CONTEXT_INVENTORY, .inventory = {STOCK_RELEASE, ORDER}),
-    COMMAND(CONTEXT_INVENTORY, "k-5", .inventory = {PRODUCT_DELETE, TEXT("s-1")}),
+    COMMAND(CONTEXT_INVENTORY, "k-5", .inventory = {PRODUCT_DELETE, .sku = TEXT("s-1")}),
 };
 static const struct given payments[] = {
     COMMAND(CONTEXT_PAYMENTS, "k-1", .payment = {ACCOUNT_OPEN, WALLET, PLN}),
