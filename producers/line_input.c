@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/ol_utf8.h"
 #include "lib/program/ol_run.h"
 
 #define READ_BYTES (64 * 1024) /* room for one read(2), at least */
@@ -19,6 +20,7 @@ struct line_input {
     size_t capacity, start, end; /* bytes[start..end) is not taken yet */
     size_t searched;             /* of these, so many hold no LF */
     uint64_t number;
+    bool looked; /* at what the file begins with */
     bool ended;
     bool dropping; /* until the end of a line that was too long */
 };
@@ -153,6 +155,15 @@ static bool wait_readable(const struct line_input *input, int timeout_ms)
     return ready > 0 && fds[0].revents && !ol_run_stopping();
 }
 
+/* Once its first two bytes are there. */
+static bool is_wide(struct line_input *input)
+{
+    if (input->looked || input->end < 2)
+        return false;
+    input->looked = true;
+    return ol_utf8_wide(input->bytes, input->end);
+}
+
 enum ol_class line_input_next(struct line_input *input, int timeout_ms, enum line_state *ret_state,
                               const char **ret_line, size_t *ret_bytes, struct ol_error *reterr)
 {
@@ -168,6 +179,8 @@ enum ol_class line_input_next(struct line_input *input, int timeout_ms, enum lin
             return ol_fail(reterr, OL_FATAL, "%s: %s", input->name, strerror(errno));
         input->ended = got == 0;
         input->end += got > 0 ? (size_t)got : 0;
+        if (is_wide(input))
+            return ol_fail(reterr, OL_FATAL, "%s:1:1: " OL_UTF8_WIDE, input->name);
     }
     *ret_state = LINE_READY;
     return OL_OK;

@@ -36,7 +36,7 @@ static inline void line_input_auto(struct line_input **input)
 /* LINE_READY: *ret_line has *ret_bytes bytes without its end and no NUL after them, valid until
  * the next call. Waits up to timeout_ms (-1: for ever) and while ol_run_stopping() is false.
  * OL_POISON: a line is longer than LINE_BYTES_MAX, the next call goes on after it; OL_FATAL:
- * reading failed. */
+ * reading failed, or the file is UTF-16. */
 enum ol_class line_input_next(struct line_input *input, int timeout_ms, enum line_state *ret_state,
                               const char **ret_line, size_t *ret_bytes, struct ol_error *reterr);
 

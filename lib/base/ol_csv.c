@@ -358,14 +358,6 @@ static void read_first_bytes(struct ol_csv *csv)
     }
 }
 
-/* With a byte order mark, or without: then one of the first two bytes is NUL, as no name's is. */
-static bool looks_wide(const struct ol_csv *csv)
-{
-    const char *first = csv->input;
-    return csv->input_bytes >= 2 && (memcmp(first, "\xFF\xFE", 2) == 0 ||
-                                     memcmp(first, "\xFE\xFF", 2) == 0 || !first[0] != !first[1]);
-}
-
 static void skip_byte_order_mark(struct ol_csv *csv)
 {
     if (csv->input_bytes >= 3 && memcmp(csv->input, "\xEF\xBB\xBF", 3) == 0)
@@ -425,9 +417,8 @@ enum ol_class ol_csv_header(struct ol_csv *csv, const char *const names[], size_
     assert(!csv->names && count > 0 && count <= OL_CSV_COLUMNS_MAX);
     bool seen[OL_CSV_COLUMNS_MAX] = {false}, more = false;
     read_first_bytes(csv);
-    if (looks_wide(csv))
-        return fail_here(csv, reterr,
-                         "the file is UTF-16 (some programs call it Unicode); save it as UTF-8");
+    if (ol_utf8_wide(csv->input, csv->input_bytes))
+        return fail_here(csv, reterr, OL_UTF8_WIDE);
     skip_byte_order_mark(csv);
     enum ol_class class = read_record(csv, &more, reterr);
     if (class)

@@ -1,6 +1,5 @@
 #include "lib/base/ol_utf8.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -60,4 +59,10 @@ enum ol_utf8 ol_utf8_check(const char *text, size_t size_bytes, size_t *ret_posi
         at += length;
     }
     return OL_UTF8_OK;
+}
+
+bool ol_utf8_wide(const char *text, size_t size_bytes)
+{
+    return size_bytes >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 ||
+                               memcmp(text, "\xFE\xFF", 2) == 0 || !text[0] != !text[1]);
 }

@@ -7,6 +7,7 @@
 #ifndef OL_UTF8_H
 #define OL_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum ol_utf8 {
@@ -22,5 +23,10 @@ enum ol_utf8 ol_utf8_check(const char *text, size_t size_bytes, size_t *ret_posi
 /* Bytes (1 to 4) of the character that `text` begins with; 0 if no character does. U+0000 is
  * one here. */
 size_t ol_utf8_length(const char *text, size_t size_bytes);
+
+/* Does a text file begin as UTF-16 does: with its byte order mark, or with a character of which one
+ * of two bytes is NUL? */
+bool ol_utf8_wide(const char *text, size_t size_bytes);
+#define OL_UTF8_WIDE "the file is UTF-16 (some programs call it Unicode); save it as UTF-8"
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/ol_utf8.h"
 #include "lib/program/ol_run.h"
 
 static char path[] = "/tmp/orderlog-lines-XXXXXX";
@@ -28,13 +29,18 @@ static void release(void)
     ol_run_release();
 }
 
-static void open_text(const char *text)
+static void open_bytes(const char *text, size_t count)
 {
     memcpy(path + sizeof path - 7, "XXXXXX", 6);
     int fd = mkstemp(path);
-    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    cr_assert_eq(write(fd, text, count), (ssize_t)count);
     close(fd);
     cr_assert_eq(line_input_open(path, &input, &error), OL_OK);
+}
+
+static void open_text(const char *text)
+{
+    open_bytes(text, strlen(text));
 }
 
 static bool next_is(const char *expected)
@@ -118,6 +124,24 @@ Test(line_input, skips_a_byte_order_mark_and_nothing_else)
     open_text("\xef\xbb\xbf");
     cr_assert(next_is(""));
     cr_assert(ends());
+}
+
+/* Whatever is wrong with each line: passing them over would tell it a thousand times. */
+Test(line_input, names_a_file_of_wide_characters_and_goes_no_further)
+{
+    static const struct {
+        const char *bytes;
+        size_t count;
+    } rows[] = {
+        {"\xFF\xFE{\0}\0\n\0", 8}, {"\xFE\xFF\0{\0}\0\n", 8}, {"{\0}\0\n\0", 6}, {"\0{\0}\0\n", 6}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        open_bytes(rows[i].bytes, rows[i].count);
+        cr_expect_eq(line_input_next(input, -1, &state, &line, &bytes, &error), OL_FATAL);
+        cr_expect_str_eq(error.text + strlen(path), ":1:1: " OL_UTF8_WIDE, "row %zu", i);
+        line_input_close(input);
+        unlink(path);
+    }
+    input = NULL;
 }
 
 Test(line_input, does_not_wait_for_a_pipe)
