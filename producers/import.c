@@ -356,6 +356,20 @@ static enum ol_class read_history(struct import *import, const struct ol_kafka_s
                                 (int)import->options->timeout_ms, reterr);
 }
 
+/* A list that changes what is there is right as a whole, or does nothing. */
+static enum ol_class check_list(const struct import *import, struct import_file *file,
+                                struct ol_error *reterr)
+{
+    if (!import->options->update)
+        return OL_OK;
+    char cause[OL_ERROR_TEXT_BYTES];
+    enum ol_class class = import_file_check(file, (uint64_t)import->options->limit, reterr);
+    if (class != OL_POISON)
+        return class;
+    memcpy(cause, reterr->text, sizeof cause);
+    return ol_fail(reterr, class, "%s; nothing of the list was published", cause);
+}
+
 /* The job, with its memory and connection there. */
 static enum ol_class run_connected(struct import *import, const struct ol_kafka_settings *kafka,
                                    struct ol_error *reterr)
@@ -366,6 +380,8 @@ static enum ol_class run_connected(struct import *import, const struct ol_kafka_
     OL_AUTO(outcomes) struct outcomes *outcomes = NULL;
     OL_AUTO(publisher) struct publisher *publisher = NULL;
     enum ol_class class = import_file_open(import->kind, import->path, &file, reterr);
+    if (!class)
+        class = check_list(import, file, reterr);
     if (class)
         return class;
     struct publisher_settings settings = publisher_settings_of(import->options, kafka);

@@ -1,5 +1,6 @@
 #include "producers/import_file.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,11 +62,11 @@ static const struct {
 #undef COLUMNS
 };
 
-/* Digests of the baskets seen: open addressing, at most half full. A digest of two zeros is an
- * empty cell; 128 bits make a false alarm a matter of the age of the universe. */
+/* Digests of the keys seen, and where: open addressing, at most half full. Line 0 is an empty
+ * cell; 128 bits make a false alarm a matter of the age of the universe. */
 struct seen {
-    struct digest {
-        uint64_t high, low;
+    struct seen_key {
+        uint64_t high, low, line;
     } * cells;
     size_t size, count;
 };
@@ -79,12 +80,18 @@ struct import_file {
     size_t line_capacity;
     struct seen seen;
     uint64_t rows, first_line;
-    bool ended, split;
+    bool ended, split, checking;
 };
 
 const char *import_kind_name(enum import_kind kind)
 {
     return kinds[kind].name;
+}
+
+static enum ol_class read_header(struct import_file *file, struct ol_error *reterr)
+{
+    return ol_csv_header(file->csv, kinds[file->kind].columns, kinds[file->kind].column_count,
+                         reterr);
 }
 
 enum ol_class import_file_open(enum import_kind kind, const char *path,
@@ -97,11 +104,34 @@ enum ol_class import_file_open(enum import_kind kind, const char *path,
     ol_arena_init(&file->arena, ARENA_BLOCK_BYTES, 0);
     enum ol_class class = ol_csv_open(&file->csv, path, reterr);
     if (!class)
-        class = ol_csv_header(file->csv, kinds[kind].columns, kinds[kind].column_count, reterr);
+        class = read_header(file, reterr);
     if (class)
         return class;
     *ret_file = OL_STEAL(file);
     return OL_OK;
+}
+
+/* As it was when it was opened. */
+static enum ol_class begin_again(struct import_file *file, struct ol_error *reterr)
+{
+    enum ol_class class = ol_csv_rewind(file->csv, reterr);
+    free(file->seen.cells);
+    file->seen = (struct seen){0};
+    file->held = NULL;
+    file->rows = file->first_line = 0;
+    file->ended = file->checking = false;
+    return class ? class : read_header(file, reterr);
+}
+
+enum ol_class import_file_check(struct import_file *file, uint64_t limit, struct ol_error *reterr)
+{
+    struct command commands[IMPORT_COMMANDS_MAX];
+    size_t count = 1;
+    enum ol_class class = begin_again(file, reterr); /* a pipe fails before it has lost anything */
+    file->checking = true;
+    for (uint64_t i = 0; !class && count && (!limit || i < limit); i++)
+        class = import_file_next(file, commands, &count, reterr);
+    return class ? class : begin_again(file, reterr);
 }
 
 void import_file_close(struct import_file *file)
@@ -199,7 +229,69 @@ static enum ol_class any_int(const struct import_file *file, const struct ol_csv
     return ol_csv_int(file->csv, field, INT64_MIN, INT64_MAX, ret_value, reterr);
 }
 
+/* ---- keys that were here before ---- */
+
+static struct seen_key key_of(const struct ol_csv_field *id)
+{
+    return (struct seen_key){ol_hash(id->text, id->size_bytes),
+                             ol_hash_record("basket", 6, id->text, id->size_bytes), id->line};
+}
+
+/* The key's cell, or the empty one where it belongs. */
+static struct seen_key *seen_cell(const struct seen *seen, struct seen_key key)
+{
+    size_t at = key.high & (seen->size - 1);
+    while (seen->cells[at].line &&
+           (seen->cells[at].high != key.high || seen->cells[at].low != key.low))
+        at = (at + 1) & (seen->size - 1);
+    return &seen->cells[at];
+}
+
+/* Twice the room. False: no memory. */
+static bool seen_grow(struct seen *seen)
+{
+    struct seen grown = {.size = seen->size ? seen->size * 2 : SEEN_FIRST, .count = seen->count};
+    grown.cells = calloc(grown.size, sizeof *grown.cells);
+    if (!grown.cells)
+        return false;
+    for (size_t i = 0; i < seen->size; i++)
+        if (seen->cells[i].line)
+            *seen_cell(&grown, seen->cells[i]) = seen->cells[i];
+    free(seen->cells);
+    *seen = grown;
+    return true;
+}
+
+/* Remembers where the key is, among so many at most; *ret_line: where it was before, 0: nowhere.
+ * False: no memory. */
+static bool seen_add(struct seen *seen, const struct ol_csv_field *id, size_t count_max,
+                     uint64_t *ret_line)
+{
+    if (seen->count * 2 >= seen->size && seen->count < count_max && !seen_grow(seen))
+        return false;
+    struct seen_key *cell = seen_cell(seen, key_of(id));
+    *ret_line = cell->line;
+    if (!cell->line && seen->count < count_max) {
+        *cell = key_of(id);
+        seen->count++;
+    }
+    return true;
+}
+
 /* ---- products ---- */
+
+static enum ol_class check_once(struct import_file *file, const struct ol_csv_field *sku,
+                                struct ol_error *reterr)
+{
+    uint64_t line;
+    if (!seen_add(&file->seen, sku, SIZE_MAX, &line))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
+    if (line)
+        return ol_csv_fail(file->csv, sku, reterr,
+                           "\"%s\" is on line %" PRIu64 " too; which of the rows counts?",
+                           sku->text, line);
+    return OL_OK;
+}
 
 static enum ol_class next_product(struct import_file *file, struct command *ret_commands,
                                   size_t *ret_count, struct ol_error *reterr)
@@ -238,6 +330,11 @@ static enum ol_class next_product(struct import_file *file, struct command *ret_
         !copy(file, &row[PRODUCT_BRAND], &details->brand) ||
         !copy(file, &row[PRODUCT_CURRENCY], &details->currency))
         return ol_fail(reterr, OL_FATAL, "out of memory");
+
+    if (file->checking)
+        class = check_once(file, &row[PRODUCT_SKU], reterr);
+    if (class != OL_OK)
+        return class;
 
     increase->inventory.quantity = stock;
     file->rows++;
@@ -284,59 +381,19 @@ static enum ol_class next_account(struct import_file *file, struct command *ret_
 
 /* ---- baskets ---- */
 
-static struct digest digest_of(const struct ol_csv_field *id)
-{
-    struct digest digest = {ol_hash(id->text, id->size_bytes),
-                            ol_hash_record("basket", 6, id->text, id->size_bytes)};
-    if (digest.high == 0 && digest.low == 0)
-        digest.low = 1;
-    return digest;
-}
-
-/* The digest's cell, or the empty one where it belongs. */
-static struct digest *seen_cell(const struct seen *seen, struct digest digest)
-{
-    size_t at = digest.high & (seen->size - 1);
-    while ((seen->cells[at].high || seen->cells[at].low) &&
-           (seen->cells[at].high != digest.high || seen->cells[at].low != digest.low))
-        at = (at + 1) & (seen->size - 1);
-    return &seen->cells[at];
-}
-
-/* Twice the room. False: no memory. */
-static bool seen_grow(struct seen *seen)
-{
-    struct seen grown = {.size = seen->size ? seen->size * 2 : SEEN_FIRST, .count = seen->count};
-    grown.cells = calloc(grown.size, sizeof *grown.cells);
-    if (!grown.cells)
-        return false;
-    for (size_t i = 0; i < seen->size; i++)
-        if (seen->cells[i].high || seen->cells[i].low)
-            *seen_cell(&grown, seen->cells[i]) = seen->cells[i];
-    free(seen->cells);
-    *seen = grown;
-    return true;
-}
-
 /* Remembers the basket. OL_POISON: it was here before. */
-static enum ol_class seen_add(struct import_file *file, const struct ol_csv_field *id,
-                              struct ol_error *reterr)
+static enum ol_class seen_basket(struct import_file *file, const struct ol_csv_field *id,
+                                 struct ol_error *reterr)
 {
-    struct seen *seen = &file->seen;
-    if (seen->count * 2 >= seen->size && seen->count < IMPORT_BASKETS_SEEN_MAX && !seen_grow(seen))
+    uint64_t line;
+    if (!seen_add(&file->seen, id, IMPORT_BASKETS_SEEN_MAX, &line))
         return ol_fail(reterr, OL_FATAL, "out of memory");
-    struct digest digest = digest_of(id);
-    struct digest *cell = seen_cell(seen, digest);
-    file->split = cell->high || cell->low;
+    file->split = line > 0;
     if (file->split)
         return ol_csv_fail(file->csv, id, reterr,
                            "the basket \"%.*s\" came further up: all lines "
                            "of a basket must be together",
                            (int)(id->size_bytes < 128 ? id->size_bytes : 128), id->text);
-    if (seen->count < IMPORT_BASKETS_SEEN_MAX) {
-        *cell = digest;
-        seen->count++;
-    }
     return OL_OK;
 }
 
@@ -432,7 +489,7 @@ static enum ol_class basket_begin(struct import_file *file, struct basket *ret_b
     enum ol_class class =
         make_ids(file, &row[BASKET_ID], "basket/", ret_command_id, &basket->id, reterr);
     if (!class)
-        class = seen_add(file, &row[BASKET_ID], reterr);
+        class = seen_basket(file, &row[BASKET_ID], reterr);
     if (class)
         return class;
     const struct ol_csv_field *at = &row[BASKET_PLACED_AT];

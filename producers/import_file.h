@@ -1,8 +1,8 @@
 /*
  * producers/import_file.h - a CSV file of products, accounts or baskets, as commands.
  *
- * open -> next, next, ... -> close. Streams: memory is one row, or one basket, and 16 bytes for
- * each basket seen.
+ * open (-> check) -> next, next, ... -> close. Streams: memory is one row, or one basket, and 24
+ * bytes for each basket seen, or each key checked.
  *
  *   products.csv  sku,name,category,brand,price_minor,currency,stock
  *                 AddProduct product/<sku>; IncreaseStock stock/<sku> unless stock is 0
@@ -45,6 +45,11 @@ static inline void import_file_auto(struct import_file **file)
 {
     import_file_close(*file);
 }
+
+/* Reads the list up to its end, or `limit` rows (0: all), and begins it again: what changes things
+ * that are there must not say two things of one. OL_POISON: a key is there twice, both lines are
+ * named; or a row can't be read. OL_USAGE: a pipe can't be read twice. */
+enum ol_class import_file_check(struct import_file *file, uint64_t limit, struct ol_error *reterr);
 
 /* The commands of the next row or basket, valid until the next call; *ret_count 0 at the end.
  * OL_POISON: a row can't be read; of its basket nothing is returned. After a failure the file is

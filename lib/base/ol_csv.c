@@ -40,6 +40,16 @@ struct ol_csv {
 
 /* ---- opening and closing ---- */
 
+static void begin(struct ol_csv *csv)
+{
+    csv->read_errno = 0;
+    csv->read_bytes = 0;
+    csv->line = csv->column = 1;
+    csv->names = NULL;
+    csv->count = csv->field_count = csv->record_bytes = 0;
+    csv->input_at = csv->input_bytes = 0;
+}
+
 enum ol_class ol_csv_open(struct ol_csv **ret_csv, const char *path, struct ol_error *reterr)
 {
     bool is_stdin = strcmp(path, "-") == 0;
@@ -61,14 +71,18 @@ enum ol_class ol_csv_open(struct ol_csv **ret_csv, const char *path, struct ol_e
     }
     csv->path = name;
     csv->fd = fd;
-    csv->read_errno = 0;
-    csv->read_bytes = 0;
     csv->file_bytes = is_file ? status.st_size : 0;
-    csv->line = csv->column = 1;
-    csv->names = NULL;
-    csv->count = csv->field_count = csv->record_bytes = 0;
-    csv->input_at = csv->input_bytes = 0;
+    begin(csv);
     *ret_csv = csv;
+    return OL_OK;
+}
+
+enum ol_class ol_csv_rewind(struct ol_csv *csv, struct ol_error *reterr)
+{
+    if (lseek(csv->fd, 0, SEEK_SET) < 0)
+        return ol_fail(reterr, OL_USAGE,
+                       "%s is no file; this list is read twice, so write it to one", csv->path);
+    begin(csv);
     return OL_OK;
 }
 

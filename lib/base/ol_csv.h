@@ -1,11 +1,12 @@
 /*
  * lib/base/ol_csv.h - a CSV file, record by record (RFC 4180).
  *
- * open -> header (names to columns) -> next, next, ... -> close. Streams: memory is one record.
- * Reads quoted fields with "" and line breaks inside, LF and CRLF, a byte order mark, a last line
- * without end. Refuses what other tools guess at: a quote inside an unquoted field, text after a
- * closing quote, a lone CR, a record with more or fewer fields than the header, NUL, bytes that
- * are not UTF-8. Each error names file:line:column (column in bytes, from 1). One thread.
+ * open -> header (names to columns) -> next, next, ... (-> rewind -> header ...) -> close. Streams:
+ * memory is one record. Reads quoted fields with "" and line breaks inside, LF and CRLF, a byte
+ * order mark, a last line without end. Refuses what other tools guess at: a quote inside an
+ * unquoted field, text after a closing quote, a lone CR, a record with more or fewer fields than
+ * the header, NUL, bytes that are not UTF-8. Each error names file:line:column (column in bytes,
+ * from 1). One thread.
  */
 #ifndef OL_CSV_H
 #define OL_CSV_H
@@ -43,6 +44,10 @@ enum ol_class ol_csv_header(struct ol_csv *csv, const char *const names[], size_
  * OL_FATAL: reading failed. After a failure the reader is only good for closing. */
 enum ol_class ol_csv_next(struct ol_csv *csv, const struct ol_csv_field **ret_fields,
                           struct ol_error *reterr);
+
+/* From the start again, with the header still to be read. OL_USAGE: it is no file that can be read
+ * twice, but a pipe. */
+enum ol_class ol_csv_rewind(struct ol_csv *csv, struct ol_error *reterr);
 
 /* Bytes read so far, for progress; and the size of the file, 0 if unknown (a pipe). */
 int64_t ol_csv_bytes(const struct ol_csv *csv);

@@ -99,6 +99,53 @@ Test(import_products, makes_no_stock_of_none_and_leaves_a_wrong_one_to_the_pipel
     cr_assert_eq(commands[1].inventory.quantity, -3);
 }
 
+/* What is counted and changed by a list must be there once. */
+Test(import_products, a_list_with_a_sku_twice_is_refused_before_its_first_row)
+{
+    static const struct {
+        const char *rows, *error;
+    } cases[] = {
+        {"s1,,,,1,BRL,1\ns2,,,,1,BRL,1\ns1,,,,2,BRL,1\n",
+         ":4:1: sku: \"s1\" is on line 2 too; which of the rows counts?"},
+        {"s1,,,,1,BRL,1\ns1,,,,1,BRL,1\n",
+         ":3:1: sku: \"s1\" is on line 2 too; which of the rows counts?"},
+        {"s1,,,,1,BRL,1\ns2,,,,one,BRL,1\n", ":3:7: price_minor: 'one' is not a whole number"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[400];
+        snprintf(text, sizeof text, PRODUCTS "%s", cases[i].rows);
+        cr_assert_eq(open_text(IMPORT_PRODUCTS, text), OL_OK);
+        cr_expect_eq(import_file_check(file, 0, &error), OL_POISON, "case %zu", i);
+        cr_expect_str_eq(error.text + strlen(path), cases[i].error);
+        release();
+    }
+}
+
+Test(import_products, a_list_that_was_checked_begins_again)
+{
+    cr_assert_eq(open_text(IMPORT_PRODUCTS, "\xef\xbb\xbf" PRODUCTS "s1,,,,1,BRL,1\ns2,,,,1,BRL,0\n"
+                                            "s1,,,,1,BRL,1\n"),
+                 OL_OK);
+    cr_assert_eq(import_file_check(file, 2, &error), OL_OK, "%s", error.text);
+    cr_assert_eq(import_file_rows(file), 0);
+    cr_assert(next() == OL_OK && count == 2 && is(commands[0].inventory.sku, "s1"));
+    cr_assert_eq(import_file_line(file), 2);
+    cr_assert_str_eq(story(), "ok ok end");
+}
+
+Test(import_products, a_pipe_is_not_checked)
+{
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    dup2(ends[0], STDIN_FILENO);
+    static const char text[] = PRODUCTS "s1,,,,1,BRL,1\n";
+    cr_assert_eq(write(ends[1], text, sizeof text - 1), (ssize_t)sizeof text - 1);
+    close(ends[1]);
+    cr_assert_eq(import_file_open(IMPORT_PRODUCTS, "-", &file, &error), OL_OK);
+    cr_assert_eq(import_file_check(file, 0, &error), OL_USAGE);
+    cr_assert_str_eq(error.text, "stdin is no file; this list is read twice, so write it to one");
+}
+
 Test(import_accounts, makes_a_wallet_and_its_funds)
 {
     cr_assert_eq(open_text(IMPORT_ACCOUNTS, ACCOUNTS "c1,BRL,500\nc2,BRL,0\n"), OL_OK);
