@@ -10,6 +10,7 @@
 #include "lib/base/ol_arena.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_id.h"
+#include "lib/base/ol_text.h"
 #include "lib/kafka/ol_kafka_publisher.h"
 #include "producers/outcomes.h"
 #include "producers/publisher.h"
@@ -25,6 +26,7 @@
 #define TIMEOUT_MAX_MS     86400000
 #define FLUSH_GRACE_MS     5000 /* beyond the time after which the library gives a record up */
 #define POLL_MS            100
+#define ASK_MS             1000 /* before a wait ends: whose transaction may hold it back */
 
 /* A command that is followed: a node of the tree by command id. */
 struct followed {
@@ -582,6 +584,25 @@ enum orderlog_result orderlog_flush(struct orderlog *orderlog)
 
 /* ---- waiting ---- */
 
+static bool is_there(const struct followed *followed, bool until_settled)
+{
+    return until_settled ? followed->settled : followed->answered;
+}
+
+/* What the command still waits for. */
+static enum orderlog_result time_out(struct orderlog *orderlog, const struct followed *followed,
+                                     int timeout_ms)
+{
+    struct outcome outcome = {.settled = true, .open.offset = -1};
+    char memory[OL_ERROR_TEXT_BYTES];
+    struct ol_text text = ol_text_in(memory, sizeof memory);
+    outcomes_overdue(orderlog->outcomes, followed, &outcome);
+    outcome_tell_overdue(&outcome, orderlog->brokers, &text);
+    ol_fail(&orderlog->error, OL_RETRY, "no outcome of the command %s within %d ms: %s",
+            followed->command_id, timeout_ms, ol_text_string(&text));
+    return ORDERLOG_TIMEOUT;
+}
+
 static enum orderlog_result wait_for(struct orderlog *orderlog, const char *command_id,
                                      int timeout_ms, bool until_settled,
                                      struct orderlog_outcome *ret_outcome)
@@ -595,12 +616,17 @@ static enum orderlog_result wait_for(struct orderlog *orderlog, const char *comm
                                  "acknowledged since orderlog_follow()",
                                  command_id));
     int64_t until_us = ol_clock_monotonic_us() + (int64_t)timeout_ms * 1000;
-    while (!(until_settled ? followed->settled : followed->answered)) {
+    int64_t ask_ms = timeout_ms / 4 < ASK_MS ? timeout_ms / 4 : ASK_MS; /* within the time */
+    while (!is_there(followed, until_settled)) {
         int64_t left_ms = timeout_ms < 0 ? POLL_MS : (until_us - ol_clock_monotonic_us()) / 1000;
         if (orderlog->dead)
             return result_of(ol_fail(&orderlog->error, OL_FATAL,
                                      "the events could not be read: "
                                      "call orderlog_follow() anew"));
+        if (timeout_ms > 0 && left_ms > 0 && left_ms <= ask_ms) {
+            outcomes_find_open(orderlog->outcomes, (int)left_ms);
+            ask_ms = 0;
+        }
         enum ol_class class = outcomes_poll(orderlog->outcomes,
                                             left_ms < 0         ? 0
                                             : left_ms < POLL_MS ? (int)left_ms
@@ -609,11 +635,8 @@ static enum orderlog_result wait_for(struct orderlog *orderlog, const char *comm
         orderlog->dead = class && class != OL_RETRY && class != OL_UNREACHABLE;
         if (orderlog->dead)
             return result_of(class);
-        if (left_ms <= 0 && !(until_settled ? followed->settled : followed->answered)) {
-            ol_fail(&orderlog->error, OL_RETRY, "no outcome of the command %s within %d ms",
-                    command_id, timeout_ms);
-            return ORDERLOG_TIMEOUT;
-        }
+        if (left_ms <= 0 && !is_there(followed, until_settled))
+            return time_out(orderlog, followed, timeout_ms);
     }
     *ret_outcome = until_settled ? followed->end : followed->first;
     return ORDERLOG_OK;

@@ -40,7 +40,7 @@ enum orderlog_result {
     ORDERLOG_RETRY = 1,       /* not acknowledged: publish again, with the same command id */
     ORDERLOG_INVALID = 2,     /* the arguments can't become a command, or a property is unknown */
     ORDERLOG_NOT_FOUND = 3,   /* no such topic, or no such command was published while following */
-    ORDERLOG_TIMEOUT = 4,     /* no outcome yet: wait again */
+    ORDERLOG_TIMEOUT = 4,     /* no outcome yet: orderlog_error() says what for; wait again */
     ORDERLOG_UNREACHABLE = 5, /* no broker answers */
     ORDERLOG_FAILED = 6,      /* anything else; the handle may be closed only */
 };

@@ -433,18 +433,26 @@ void outcomes_find_open(struct outcomes *outcomes, int timeout_ms)
     }
 }
 
-static void tell_overdue(struct outcomes *outcomes, void *opaque, bool taken, bool settled,
-                         struct ol_offset open)
+static struct outcome overdue(void *opaque)
 {
-    struct outcome outcome = {.kind = OUTCOME_IS_OVERDUE,
-                              .event = "",
-                              .place.offset = -1,
-                              .taken = taken,
-                              .open = open,
-                              .settled = settled,
-                              .last = true,
-                              .opaque = opaque};
-    outcomes->handler(outcomes->handler_context, &outcome);
+    return (struct outcome){.kind = OUTCOME_IS_OVERDUE,
+                            .event = "",
+                            .place.offset = -1,
+                            .open.offset = -1,
+                            .last = true,
+                            .opaque = opaque};
+}
+
+static struct outcome lane_overdue(const struct outcomes *outcomes, const struct lane *lane,
+                                   const struct expected *expected)
+{
+    struct outcome outcome = overdue(expected->opaque);
+    outcome.taken = expected->offset < lane->taken;
+    outcome.open.topic = outcomes->commands[lane->context].text;
+    outcome.open.partition = lane->partition;
+    if (!outcome.taken && lane->open >= 0 && expected->offset >= lane->open)
+        outcome.open.offset = lane->open;
+    return outcome;
 }
 
 void outcomes_give_up(struct outcomes *outcomes)
@@ -453,22 +461,46 @@ void outcomes_give_up(struct outcomes *outcomes)
         struct lane *lane = &outcomes->lanes[i];
         while (lane->count) {
             struct expected *expected = &lane->expected[lane->first];
-            bool taken = expected->offset < lane->taken;
-            bool held = !taken && lane->open >= 0 && expected->offset >= lane->open;
-            const struct ol_offset open = {outcomes->commands[lane->context].text, lane->partition,
-                                           held ? lane->open : -1};
-            void *opaque = expected->opaque;
+            struct outcome outcome = lane_overdue(outcomes, lane, expected);
             lane_answered(lane, expected);
             outcomes->expected_count--;
-            tell_overdue(outcomes, opaque, taken, false, open);
+            outcomes->handler(outcomes->handler_context, &outcome);
         }
     }
     while (outcomes->settling_count) {
         struct settling *node = *(struct settling **)outcomes->settling;
-        void *opaque = node->opaque;
+        struct outcome outcome = overdue(node->opaque);
+        outcome.taken = outcome.settled = true;
         tdelete(node, &outcomes->settling, by_order_id);
         settling_free(node);
         outcomes->settling_count--;
-        tell_overdue(outcomes, opaque, true, true, (struct ol_offset){.offset = -1});
+        outcomes->handler(outcomes->handler_context, &outcome);
+    }
+}
+
+bool outcomes_overdue(const struct outcomes *outcomes, const void *opaque,
+                      struct outcome *ret_outcome)
+{
+    for (size_t i = 0; i < outcomes->lane_count; i++) {
+        const struct lane *lane = &outcomes->lanes[i];
+        for (size_t j = 0; j < lane->count; j++)
+            if (lane->expected[lane->first + j].opaque == opaque) {
+                *ret_outcome = lane_overdue(outcomes, lane, &lane->expected[lane->first + j]);
+                return true;
+            }
+    }
+    return false;
+}
+
+void outcome_tell_overdue(const struct outcome *outcome, const char *brokers, struct ol_text *text)
+{
+    if (outcome->settled) {
+        ol_text_add(text, "the order is still under way; look at `orderlog order show`");
+    } else if (outcome->open.offset >= 0) { /* it is no worker's fault */
+        ol_text_add(text, "it is acknowledged, and no worker may read it yet: ");
+        ol_kafka_tell_open(text, brokers, &outcome->open);
+    } else {
+        ol_text_add(text, outcome->taken ? "a worker has read it, and there is no outcome yet"
+                                         : "no worker has read it yet; is one running?");
     }
 }

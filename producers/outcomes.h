@@ -15,6 +15,7 @@
 #define PRODUCERS_OUTCOMES_H
 
 #include "domain/message.h"
+#include "lib/base/ol_text.h"
 #include "lib/kafka/ol_kafka_reader.h"
 
 struct outcomes;
@@ -78,5 +79,12 @@ void outcomes_find_open(struct outcomes *outcomes, int timeout_ms);
 
 /* Reports everything still expected as OVERDUE. */
 void outcomes_give_up(struct outcomes *outcomes);
+
+/* What give_up would report of the command with this opaque; false: it has its outcome. */
+bool outcomes_overdue(const struct outcomes *outcomes, const void *opaque,
+                      struct outcome *ret_outcome);
+
+/* OVERDUE as a sentence: what it waits for. */
+void outcome_tell_overdue(const struct outcome *outcome, const char *brokers, struct ol_text *text);
 
 #endif

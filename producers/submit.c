@@ -211,15 +211,6 @@ static void count_outcome(struct submit *submit, const struct outcome *outcome)
     }
 }
 
-/* It is no worker's fault. */
-static struct text held_back(struct ol_text *text, const struct submit *submit,
-                             const struct ol_offset *open)
-{
-    ol_text_add(text, "it is acknowledged, and no worker may read it yet: ");
-    ol_kafka_tell_open(text, submit->brokers, open);
-    return text_of(ol_text_string(text));
-}
-
 static void on_outcome(void *context, const struct outcome *outcome)
 {
     static const char *const statuses[] = {
@@ -229,7 +220,7 @@ static void on_outcome(void *context, const struct outcome *outcome)
     };
     struct submit *submit = context;
     struct item *item = outcome->opaque;
-    OL_AUTO(ol_text) struct ol_text held = {0};
+    OL_AUTO(ol_text) struct ol_text overdue = {0};
     if (outcome->kind != OUTCOME_IS_OVERDUE)
         submit->moved_us = ol_clock_monotonic_us();
     if (!outcome->settled) {
@@ -250,13 +241,10 @@ static void on_outcome(void *context, const struct outcome *outcome)
     };
     if (outcome->kind == OUTCOME_IS_PUT_ASIDE)
         row.message = TEXT("a worker put it aside; look at `orderlog dlq list`");
-    else if (outcome->kind == OUTCOME_IS_OVERDUE && outcome->settled)
-        row.message = TEXT("the order is still under way; look at `orderlog order show`");
-    else if (outcome->kind == OUTCOME_IS_OVERDUE && outcome->open.offset >= 0)
-        row.message = held_back(&held, submit, &outcome->open);
-    else if (outcome->kind == OUTCOME_IS_OVERDUE)
-        row.message = outcome->taken ? TEXT("a worker has read it, and there is no outcome yet")
-                                     : TEXT("no worker has read it yet; is one running?");
+    if (outcome->kind == OUTCOME_IS_OVERDUE) {
+        outcome_tell_overdue(outcome, submit->brokers, &overdue);
+        row.message = text_of(ol_text_string(&overdue));
+    }
     print_row(submit, item, &row);
     free(item);
 }

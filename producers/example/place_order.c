@@ -4,8 +4,9 @@
  *   cc place_order.c $(pkg-config --cflags --libs orderlog) -o place_order
  *   ./place_order 127.0.0.1:9092 orderlog ORDER CUSTOMER CURRENCY SKU QUANTITY AMOUNT_MINOR ...
  *
- * Run it twice with the same order: the second time says REPEATED, and nothing else happens.
- * Exit: 0 the order is confirmed (or was accepted before), 1 not, 2 usage.
+ * Waits 30 s for each outcome, or CLIENT_WAIT_MS as the environment has it. Run it twice with the
+ * same order: the second time says REPEATED, and nothing else happens. Exit: 0 the order is
+ * confirmed (or was accepted before), 1 not, 2 usage.
  */
 #include <orderlog.h>
 #include <stdio.h>
@@ -64,8 +65,10 @@ int main(int argc, char *argv[])
     printf("published %s[%d]@%lld\n", position.topic, (int)position.partition,
            (long long)position.offset);
 
+    const char *wait = getenv("CLIENT_WAIT_MS");
+    int wait_ms = wait ? atoi(wait) : 30000;
     struct orderlog_outcome outcome;
-    if (orderlog_wait(orderlog, id, 30000, &outcome))
+    if (orderlog_wait(orderlog, id, wait_ms, &outcome))
         return fail(orderlog, "orderlog_wait");
     printf("%s %s", statuses[outcome.status], outcome.code);
     if (outcome.status != ORDERLOG_PUT_ASIDE) /* that one has no event */
@@ -75,7 +78,7 @@ int main(int argc, char *argv[])
 
     int done = outcome.status == ORDERLOG_REPEATED && outcome.first_status == ORDERLOG_ACCEPTED;
     if (outcome.status == ORDERLOG_ACCEPTED) {
-        if (orderlog_wait_order(orderlog, id, 30000, &outcome))
+        if (orderlog_wait_order(orderlog, id, wait_ms, &outcome))
             return fail(orderlog, "orderlog_wait_order");
         printf("order %s %s\n", outcome.order_status, outcome.code);
         done = strcmp(outcome.order_status, "CONFIRMED") == 0;

@@ -93,7 +93,7 @@ class Client:
     def __init__(self, brokers, prefix="orderlog", timeout=30.0):
         self.command_pb2, self.event_pb2 = generate()
         self.commands, self.events = f"{prefix}.orders.commands.v1", f"{prefix}.orders.events.v1"
-        self.timeout = timeout
+        self.brokers, self.timeout = brokers, timeout
         # Rule: Kafka's murmur2 of the key (Java's default; librdkafka's own default is another).
         self.producer = Producer(
             {
@@ -161,7 +161,7 @@ class Client:
         return message.partition(), message.offset()
 
     def _events(self, partition):
-        """Decoded events of one partition as they come, until the timeout."""
+        """Decoded events of one partition as they come, until the timeout ends them."""
         until = time.monotonic() + self.timeout
         while time.monotonic() < until:
             message = self.consumer.poll(0.1)
@@ -173,7 +173,6 @@ class Client:
                 event = self.event_pb2.Event()
                 event.ParseFromString(message.value())
                 yield message, event
-        raise TimeoutError("nothing came in time; is a worker running?")
 
     def outcome(self, place):
         """Rule: an event names the record that caused it; its partition is the command's own.
@@ -186,6 +185,21 @@ class Client:
             passed = event.WhichOneof("body") == "receipt" and event.receipt.commands_next > offset
             if caused or passed:
                 return Outcome(message, event)
+        raise TimeoutError(self._waits_for(partition, offset))
+
+    def _waits_for(self, partition, offset):
+        """Rule: an acknowledged record is read by nobody while a transaction is open before it, be it
+        somebody else's. A reader of committed records is told that place as the partition's end."""
+        place = TopicPartition(self.commands, partition)
+        stable = self.consumer.get_watermark_offsets(place, timeout=self.timeout)[1]
+        if offset < stable:
+            return "no worker has read it yet; is one running?"
+        return (
+            f"it is acknowledged, and no worker may read it yet: {self.commands} partition {partition} "
+            f"from offset {stable} on: an open transaction (whose, tells: kafka-transactions.sh "
+            f"--bootstrap-server {self.brokers} describe-producers --topic {self.commands} "
+            f"--partition {partition})"
+        )
 
     def settled(self, place, order_id):
         """Waits until the order is CONFIRMED, REJECTED or CANCELLED; the status and its reason."""
@@ -198,6 +212,7 @@ class Client:
             body = event.WhichOneof("body")
             if body in ends and getattr(event, body).order_id == order_id:
                 return ends[body], getattr(getattr(event, body), "code", "")
+        raise TimeoutError("the order is still under way; look at `orderlog order show`")
 
 
 def parse_line(text):
@@ -218,25 +233,30 @@ def main():
     arguments = parser.parse_args()
 
     client = Client(arguments.brokers, arguments.prefix, arguments.timeout)
-    client.follow()
     try:
-        place = client.place_order(f"order/{arguments.order}", arguments.order, arguments.customer,
-                                   arguments.currency, arguments.line)
-    except ValueError as error:
+        return 0 if place(client, arguments) else 1
+    except (ValueError, TimeoutError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(json.dumps({"published": client.commands, "partition": place[0], "offset": str(place[1])}))
-    outcome = client.outcome(place)
+    finally:
+        client.close()
+
+
+def place(client, arguments):
+    """Places the order and tells its story; is it confirmed, or was it accepted before?"""
+    client.follow()
+    at = client.place_order(f"order/{arguments.order}", arguments.order, arguments.customer,
+                            arguments.currency, arguments.line)
+    print(json.dumps({"published": client.commands, "partition": at[0], "offset": str(at[1])}), flush=True)
+    outcome = client.outcome(at)
     print(json.dumps({"outcome": outcome.kind, "event": outcome.event, "code": outcome.code,
                       "message": outcome.message, "topic": outcome.topic,
-                      "partition": outcome.partition, "offset": str(outcome.offset)}))
-    done = outcome.kind == "REPEATED" and not outcome.code
-    if outcome.kind == "ACCEPTED":
-        status, code = client.settled(place, arguments.order)
-        print(json.dumps({"order": arguments.order, "status": status, "code": code}))
-        done = status == "CONFIRMED"
-    client.close()
-    return 0 if done else 1
+                      "partition": outcome.partition, "offset": str(outcome.offset)}), flush=True)
+    if outcome.kind != "ACCEPTED":
+        return outcome.kind == "REPEATED" and not outcome.code
+    status, code = client.settled(at, arguments.order)
+    print(json.dumps({"order": arguments.order, "status": status, "code": code}))
+    return status == "CONFIRMED"
 
 
 if __name__ == "__main__":

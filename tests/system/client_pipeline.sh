@@ -47,35 +47,61 @@ same() {
     fi
 }
 
-# client_sentence FILE: the beginning of what a client said when it sent nothing.
-client_sentence() { sed -nE 's/^([a-z_]+: )?(the .* must be [0-9]+ to [0-9]+ bytes).*/\2; /p' "$1" | tr -d '\n'; }
+# client_sentence FILE: what a client said beside the outcomes: of an id, the rule's beginning.
+client_sentence() {
+    sed -nE 's/^([a-z_]+: )?(the .* must be [0-9]+ to [0-9]+ bytes).*/\2; /p
+        s/^.*(it is acknowledged, and no worker may .*|no worker has read it .*)/\1; /p' "$1" | tr -d '\n'
+}
 
 # client_cases PLACE: runs every row of client_cases.tsv. PLACE ORDER CUSTOMER LINE... prints what the
-# client said, as the rows have it.
+# client said, as the rows have it; it waits CLIENT_WAIT_MS for it. Needs PYTHON with Kafka's client.
 client_cases() {
-    local what order customer lines expected line
-    while IFS=$'\t' read -r what order customer lines expected; do
+    local what where order customer lines expected line got key
+    local -A place
+    while IFS=$'\t' read -r what where order customer lines expected; do
         [[ $what != '#'* && -n $what ]] || continue
         line=()
         read -ra line <<<"$lines"
         printf -v order %b "$order"
         printf -v customer %b "$customer"
-        same "$what" "$("$1" "$order" "$customer" "${line[@]}")" "$expected"
-    done <"$ROOT/tests/system/client_cases.tsv"
+        place=([brokers]=$ORDERLOG_KAFKA_BROKERS)
+        export CLIENT_WAIT_MS=30000
+        client_"$where" "$order" <&3
+        got=$("$1" "$order" "$customer" "${line[@]}" <&3)
+        for key in "${!place[@]}"; do expected=${expected//"{$key}"/${place[$key]}}; done
+        same "$what" "$got" "$expected"
+        client_leaves "$where"
+    done 3</dev/null <"$ROOT/tests/system/client_cases.tsv"
 }
 
-# client_put_aside PLACE: the same client where a worker takes the command and answers nothing. Takes
-# the worker's place for good; needs PYTHON with Kafka's client.
-client_put_aside() {
-    local ready='' pid rc=0
+client_worker() { :; }
+client_nobody() {
     pipeline_stop
-    WORKER_PID=
-    exec 8< <(exec "$PYTHON" "$ROOT/tests/system/lib/puts_aside.py" "$ORDERLOG_TOPIC_PREFIX")
-    pid=$!
-    read -r -t 60 ready <&8 || true
+    WORKER_PID='' CLIENT_WAIT_MS=3000
+}
+# The helpers of tests/system/lib end with their input.
+client_helper() {
+    coproc HELPER { exec "$PYTHON" "$ROOT/tests/system/lib/$1" "$ORDERLOG_TOPIC_PREFIX" "${@:2}"; }
+    AT_HELPER=$HELPER_PID FROM_HELPER=${HELPER[0]} TO_HELPER=${HELPER[1]} # bash forgets them when it ends
+}
+client_behind() {
+    client_helper holds_open.py "$1"
+    read -r -t 60 -u "$FROM_HELPER" 'place[topic]' 'place[partition]' 'place[offset]' || true
+    CLIENT_WAIT_MS=5000
+}
+# Takes the worker's place for good.
+client_aside() {
+    local ready=''
+    client_nobody
+    client_helper puts_aside.py
+    read -r -t 60 -u "$FROM_HELPER" ready || true
     same "a worker that puts commands aside has started" "$ready" ready
-    same "a command that was put aside is said to be" "$("$1" o-aside c1 s1:1:1)" 'PUT_ASIDE; exit 1'
-    wait "$pid" || rc=$?
-    exec 8<&-
-    same "and that worker has written its receipt" "$rc" 0
+    CLIENT_WAIT_MS=30000
+}
+client_leaves() { # WHERE
+    local rc=0
+    [[ $1 == behind || $1 == aside ]] || return 0
+    eval "exec $TO_HELPER>&-"
+    wait "$AT_HELPER" || rc=$?
+    same "and who made it so has ended well" "$rc" 0
 }
