@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "cli/cli.h"
+#include "cli/gap_waiting.h"
+#include "lib/base/ol_text.h"
 #include "lib/program/ol_table.h"
 #include "verify/session.h"
 
@@ -17,7 +19,7 @@ struct gap {
     int32_t partition;
     int64_t from, to; /* the first that nobody took; where the partition begins */
     bool acknowledged;
-    const char *waiting; /* ids of orders, with commas; "" none */
+    struct gap_waiting waiting; /* of steps */
 };
 
 struct gaps {
@@ -39,58 +41,43 @@ static const struct ol_pg_statement receipt_read = {
                                              {0}},
 };
 
-/* What can wait for a step of that partition: undos and captures. What was asked and has no answer
- * heals by its deadline. */
-#define WAITING                                                                                    \
-    "SELECT order_id FROM orderlog.orders WHERE saga_state IN ('undoing', 'stuck')"                \
-    " AND (($1 = 'orders' AND partition = $2) OR ($1 = 'inventory' AND"                            \
-    " ((groups_asked & ~groups_refused & ~groups_released) >> $2::integer) & 1 = 1))"              \
-    " UNION SELECT payment_id FROM orderlog.payments p JOIN orderlog.orders o"                     \
-    " ON o.order_id = p.payment_id WHERE $1 = 'payments' AND p.partition = $2"                     \
-    " AND p.status = 'AUTHORISED'"                                                                 \
-    " AND (o.status = 'CONFIRMED' OR o.saga_state IN ('undoing', 'stuck')) ORDER BY 1"
-
-static const struct ol_pg_statement waiting_read = {
-    .name = "gaps/waiting",
-    .sql = "SELECT coalesce(array_to_string(ARRAY(" WAITING "), ','), '') AS waiting,"
-           " EXISTS (SELECT FROM orderlog.acknowledged_gaps g WHERE g.topic = $3 COLLATE \"C\""
-           " AND g.partition = $2 AND from_offset = $4 AND to_offset >= $5) AS acknowledged",
-    .columns = (const struct ol_pg_column[]){{"waiting", OL_PG_TEXT, OL_PG_NOT_NULL},
-                                             {"acknowledged", OL_PG_BOOL, OL_PG_NOT_NULL},
-                                             {0}},
+static const struct ol_pg_statement acknowledged_read = {
+    .name = "gaps/acknowledged",
+    .sql = "SELECT EXISTS (SELECT FROM orderlog.acknowledged_gaps WHERE topic = $1 COLLATE \"C\""
+           " AND partition = $2 AND from_offset = $3 AND to_offset >= $4) AS acknowledged",
+    .columns = (const struct ol_pg_column[]){{"acknowledged", OL_PG_BOOL, OL_PG_NOT_NULL}, {0}},
 };
 
 static const struct ol_pg_statement gap_write = {
     .name = "gaps/write",
     .sql = "INSERT INTO orderlog.acknowledged_gaps"
-           " (topic, partition, from_offset, to_offset, left_stuck)"
-           " SELECT $3, $2, $4, $5, CASE WHEN $6 THEN ARRAY(" WAITING ") ELSE '{}' END"
+           " (topic, partition, from_offset, to_offset, left_stuck) VALUES ($1, $2, $3, $4, $5)"
            " ON CONFLICT DO NOTHING",
 };
 
 static void add_params(struct ol_pg_params *params, const struct gap *gap)
 {
-    const char *context = context_name(gap->context);
-    ol_pg_param_text(params, context, strlen(context));
-    ol_pg_param_int16(params, (int16_t)gap->partition);
     ol_pg_param_text(params, gap->topic, strlen(gap->topic));
+    ol_pg_param_int16(params, (int16_t)gap->partition);
     ol_pg_param_int64(params, gap->from);
     ol_pg_param_int64(params, gap->to);
 }
 
-static enum ol_class look_at_rows(struct gaps *gaps, struct gap *gap, struct ol_error *reterr)
+static enum ol_class look_at_rows(struct gaps *gaps, struct gap *gap, int64_t high,
+                                  struct ol_error *reterr)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     struct ol_pg_params params = {0};
     add_params(&params, gap);
-    enum ol_class class = ol_pg_exec(gaps->session.db, &waiting_read, &params, &rows, reterr);
+    enum ol_class class = ol_pg_exec(gaps->session.db, &acknowledged_read, &params, &rows, reterr);
     if (class)
         return class;
-    struct ol_pg_text waiting = ol_pg_text(&rows, 0, 0);
-    gap->acknowledged = ol_pg_bool(&rows, 0, 1);
-    gap->waiting =
-        gap->steps ? ol_arena_copy(&gaps->session.arena, waiting.data, waiting.bytes) : "";
-    return gap->waiting ? OL_OK : ol_fail(reterr, OL_FATAL, "out of memory");
+    gap->acknowledged = ol_pg_bool(&rows, 0, 0);
+    struct scan_range kept = {
+        .topic = gap->topic, .partition = gap->partition, .from = gap->to, .until = high};
+    return gap->steps ? gap_waiting_find(&gaps->session, gap->context, gaps->partitions, kept,
+                                         &gap->waiting, reterr)
+                      : OL_OK;
 }
 
 /* How far a partition's commands and steps are taken: by the receipts, which the group's offsets
@@ -131,7 +118,7 @@ static enum ol_class find_in(struct gaps *gaps, enum context context, int32_t pa
                                     gaps->session.timeout_ms, &gap.to, &high, reterr);
         if (class || gap.to <= gap.from)
             continue;
-        class = look_at_rows(gaps, &gap, reterr);
+        class = look_at_rows(gaps, &gap, high, reterr);
         gaps->rows[gaps->count++] = gap;
     }
     return class;
@@ -175,6 +162,17 @@ static const struct ol_table_column columns[] = {
     {"waiting", OL_TABLE_TEXT},
 };
 
+/* Ids with commas. */
+static void add_waiting(struct ol_table *table, const struct gap_waiting *waiting)
+{
+    OL_AUTO(ol_text) struct ol_text text = {0};
+    for (size_t i = 0; i < waiting->count; i++) {
+        ol_text_add(&text, i ? "," : "");
+        ol_text_add_bytes(&text, waiting->ids[i].data, waiting->ids[i].bytes);
+    }
+    ol_table_text(table, waiting->count ? ol_text_string(&text) : NULL);
+}
+
 static enum ol_class print(const struct gaps *gaps, const char *unacknowledged,
                            struct ol_error *reterr)
 {
@@ -188,7 +186,7 @@ static enum ol_class print(const struct gaps *gaps, const char *unacknowledged,
         ol_table_int(&table, gap->to);
         ol_table_int(&table, gap->to - gap->from);
         ol_table_text(&table, gap->acknowledged ? "acknowledged before" : unacknowledged);
-        ol_table_text(&table, *gap->waiting ? gap->waiting : NULL);
+        add_waiting(&table, &gap->waiting);
     }
     return ol_table_print(&table, stdout, reterr);
 }
@@ -210,8 +208,12 @@ static enum ol_class write(struct gaps *gaps, const struct gap *gap, struct ol_e
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     struct ol_pg_params params = {0};
+    OL_AUTO(ol_pg_array) struct ol_pg_array ids;
+    ol_pg_array_init(&ids, OL_PG_TEXT_ARRAY);
+    for (size_t i = 0; i < gap->waiting.count; i++)
+        ol_pg_array_text(&ids, gap->waiting.ids[i].data, gap->waiting.ids[i].bytes);
     add_params(&params, gap);
-    ol_pg_param_bool(&params, gap->steps);
+    ol_pg_param_array(&params, &ids);
     return ol_pg_exec(gaps->session.db, &gap_write, &params, &rows, reterr);
 }
 

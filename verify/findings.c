@@ -31,20 +31,35 @@ static const struct ol_table_column check_columns[] = {
 
 void findings_release(struct findings *findings)
 {
-    for (size_t i = 0; i < CHECK_COUNT; i++)
-        for (size_t j = 0; j < FINDINGS_KEPT; j++) {
-            free(findings->checks[i].kept[j].where);
-            free(findings->checks[i].kept[j].what);
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        struct check_state *state = &findings->checks[i];
+        for (int64_t j = 0; j < state->kept_count; j++) {
+            free(state->kept[j].where);
+            free(state->kept[j].what);
         }
+        free(state->kept);
+    }
     *findings = (struct findings){0};
+}
+
+/* Room for one more; NULL: it is only counted. */
+static struct finding *keep(struct check_state *state, bool all)
+{
+    struct finding *kept = NULL;
+    if (all || state->kept_count < FINDINGS_KEPT)
+        kept = realloc(state->kept, (size_t)(state->kept_count + 1) * sizeof *kept);
+    if (!kept)
+        return NULL;
+    state->kept = kept;
+    return &kept[state->kept_count++];
 }
 
 void findings_add(struct findings *findings, enum check check, const char *where,
                   const char *format, ...)
 {
     struct check_state *state = &findings->checks[check];
-    if (state->wrong < FINDINGS_KEPT) {
-        struct finding *finding = &state->kept[state->wrong];
+    struct finding *finding = keep(state, check == CHECK_LEFT_STUCK);
+    if (finding) {
         va_list arguments;
         va_start(arguments, format);
         finding->where = strdup(where);
@@ -81,15 +96,15 @@ static enum ol_class print_findings(const struct findings *findings, bool json,
     ol_table_init(&table, finding_columns, sizeof finding_columns / sizeof *finding_columns, json);
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         const struct check_state *state = &findings->checks[i];
-        for (int64_t j = 0; j < state->wrong && j < FINDINGS_KEPT; j++) {
+        for (int64_t j = 0; j < state->kept_count; j++) {
             add_name(&table, (enum check)i);
             ol_table_text(&table, state->kept[j].where);
             ol_table_text(&table, state->kept[j].what);
         }
-        if (state->wrong > FINDINGS_KEPT) {
+        if (state->wrong > state->kept_count) {
             add_name(&table, (enum check)i);
             ol_table_null(&table);
-            ol_table_addf(&table, "and %lld more", (long long)state->wrong - FINDINGS_KEPT);
+            ol_table_addf(&table, "and %lld more", (long long)(state->wrong - state->kept_count));
         }
     }
     enum ol_class class = ol_table_print(&table, stdout, reterr);

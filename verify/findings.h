@@ -15,7 +15,7 @@
 #include "lib/base/ol_error.h"
 #include "lib/base/ol_text.h"
 
-#define FINDINGS_KEPT 10 /* of one check; all are counted */
+#define FINDINGS_KEPT 10 /* of one check; all are counted. Of LEFT_STUCK all are kept */
 
 enum check {
 #define CHECK(check, settled, help) CHECK_##check,
@@ -29,8 +29,8 @@ struct finding {
 };
 
 struct check_state {
-    int64_t looked_at, wrong;
-    struct finding kept[FINDINGS_KEPT];
+    int64_t looked_at, wrong, kept_count;
+    struct finding *kept;
 };
 
 struct findings {

@@ -95,8 +95,13 @@ static enum ol_class verify_all(struct verify *verify, struct ol_error *reterr)
         return class;
     if (!fold_init(&verify->demands, CONTEXT_INVENTORY, "", verify->partitions, &verify->findings))
         return ol_fail(reterr, OL_FATAL, "no memory to fold");
+    if (!fold_init(&verify->left, CONTEXT_ORDERS, "", verify->partitions, &verify->findings))
+        class = ol_fail(reterr, OL_FATAL, "no memory to fold");
+    if (!class && verify->settled)
+        class = verify_left(verify, reterr);
     for (int context = 0; context < CONTEXT_COUNT && !class; context++)
         class = verify_context(verify, (enum context)context, reterr);
+    fold_release(&verify->left);
     fold_release(&verify->demands);
     return class ? class : ol_pg_rollback(verify->session->db, reterr);
 }

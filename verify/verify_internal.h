@@ -7,7 +7,7 @@
  * One repeatable-read transaction from the first statement to the last, so all rows are of one
  * moment, and the fold ends exactly where the rows do. Nothing is written anywhere. One context's
  * fold at a time is held. Prefix verify_, in order of use: verify.c, verify_open.c, verify_log.c,
- * verify_columns.c, verify_rows.c, verify_sums.c, verify_commands.c.
+ * verify_columns.c, verify_left.c, verify_rows.c, verify_sums.c, verify_commands.c.
  */
 #ifndef VERIFY_INTERNAL_H
 #define VERIFY_INTERNAL_H
@@ -40,6 +40,7 @@ struct verify {
     struct verify_progress progress[CONTEXT_COUNT][PARTITIONS_MAX];
     struct fold fold;    /* of the context that is looked at */
     struct fold demands; /* products: `held` is what confirmed orders have of each */
+    struct fold left;    /* orders of which steps were lost; once settled */
     struct verify_total confirmed, captured; /* of more than 0 */
 };
 
@@ -47,7 +48,8 @@ struct verify {
 enum ol_class verify_read_progress(struct verify *verify, struct ol_error *reterr);
 
 /* What is still open, as a list in words; "" when settled: no records to read in commands, steps
- * and events after the progress rows, no open transactions, no open sagas. */
+ * and events after the progress rows, no open transactions, no open sagas but what was left
+ * stuck. */
 enum ol_class verify_open(struct verify *verify, char *buffer, size_t buffer_bytes,
                           struct ol_error *reterr);
 
@@ -56,6 +58,13 @@ extern const struct ol_pg_column verify_progress_columns[];
 
 /* Are there columns that nobody compares? As the server's catalogue has them. */
 enum ol_class verify_columns(struct verify *verify, struct ol_error *reterr);
+
+/* Names the orders that stay as they are since steps of theirs were lost, and remembers them, so
+ * that they are nothing else's finding (once settled). */
+enum ol_class verify_left(struct verify *verify, struct ol_error *reterr);
+
+/* Such an order: confirmed and not captured, or ended and not undone; else ORDER_IS_NOTHING. */
+enum order_status verify_left_as(const struct verify *verify, struct text order_id);
 
 /* Folds the context's events up to the progress rows, and compares these. */
 enum ol_class verify_log(struct verify *verify, enum context context, struct ol_error *reterr);

@@ -112,7 +112,9 @@ enum ol_class verify_read_progress(struct verify *verify, struct ol_error *reter
 static const struct ol_pg_statement sagas_statement = {
     .name = "verify/sagas",
     .sql = "SELECT saga_state, count(*) FROM orderlog.orders "
-           "WHERE saga_state IN ('running', 'undoing', 'stuck') GROUP BY saga_state ORDER BY 1",
+           "WHERE saga_state IN ('running', 'undoing', 'stuck') AND NOT (saga_state = 'stuck' AND "
+           "order_id IN (SELECT unnest(left_stuck) FROM orderlog.acknowledged_gaps)) "
+           "GROUP BY saga_state ORDER BY 1",
     .columns = (const struct ol_pg_column[]){{"saga_state", OL_PG_TEXT, OL_PG_NOT_NULL},
                                              {"count", OL_PG_INT8, OL_PG_NOT_NULL},
                                              {0}},

@@ -66,6 +66,8 @@ static void demand(struct verify *verify, struct text sku, int64_t quantity)
 static void sum_order(struct verify *verify, const struct ol_pg_rows *rows, int row)
 {
     int64_t total_minor = ol_pg_int64(rows, row, orders_total_minor_at);
+    if (verify_left_as(verify, text_at(rows, row, orders_order_id_at)) == ORDER_IS_CONFIRMED)
+        return; /* never captured */
     if (is(rows, row, orders_status_at, "CONFIRMED") && total_minor > 0)
         total_add(&verify->confirmed, text_at(rows, row, orders_order_id_at),
                   text_at(rows, row, orders_customer_id_at), total_minor);
@@ -106,8 +108,12 @@ static void sum_product_command(struct verify *verify, const struct ol_pg_rows *
 
 static void sum_reservation(struct verify *verify, const struct ol_pg_rows *rows, int row)
 {
-    if (is(rows, row, reservations_status_at, "HELD"))
-        each_line(verify, rows, row, reservations_skus_at, reservations_quantities_at, hold);
+    if (!is(rows, row, reservations_status_at, "HELD"))
+        return;
+    each_line(verify, rows, row, reservations_skus_at, reservations_quantities_at, hold);
+    enum order_status left = verify_left_as(verify, text_at(rows, row, reservations_order_id_at));
+    if (left && left != ORDER_IS_CONFIRMED) /* never released */
+        each_line(verify, rows, row, reservations_skus_at, reservations_quantities_at, demand);
 }
 
 /* ---- money ---- */
@@ -146,6 +152,8 @@ static void sum_payment(struct verify *verify, const struct ol_pg_rows *rows, in
         add(&account->balance_moved, negative(amount_minor));
     if (!voided && !captured)
         add(&account->held_moved, amount_minor);
+    if (!voided && !captured && verify_left_as(verify, text_at(rows, row, payments_payment_id_at)))
+        add(&account->left_held, amount_minor);
 }
 
 void verify_sum_row(struct verify *verify, enum table table, const struct ol_pg_rows *rows, int row)
@@ -228,9 +236,9 @@ static void conserve_account(struct verify *verify, struct fold_entity *entity)
     if (!verify->settled)
         return;
     findings_look(&verify->findings, CHECK_HELD);
-    if (account->held_minor != 0)
+    if (account->held_minor != state->left_held)
         findings_add(&verify->findings, CHECK_HELD, where, "%" PRId64 " are held",
-                     account->held_minor);
+                     account->held_minor - state->left_held);
 }
 
 static void conserve(struct verify *verify)
@@ -365,6 +373,8 @@ static enum ol_class compare_captured(struct verify *verify, struct ol_error *re
     for (int row = 0; row < rows.count && !class; row++) {
         char where[200];
         snprintf(where, sizeof where, "orders/%s", ol_pg_string(&rows, row, 0));
+        if (verify_left_as(verify, text_of(ol_pg_string(&rows, row, 0))) == ORDER_IS_CONFIRMED)
+            continue;
         findings_add(&verify->findings, CHECK_CAPTURED, where, "confirmed for %s, captured %s",
                      ol_pg_string(&rows, row, 1), ol_pg_string(&rows, row, 2));
     }

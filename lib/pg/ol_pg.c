@@ -52,11 +52,6 @@ void ol_pg_param_int16(struct ol_pg_params *params, int16_t value)
     ol_pg_store16(add_scalar(params, OL_PG_INT2, 2), (uint16_t)value);
 }
 
-void ol_pg_param_bool(struct ol_pg_params *params, bool value)
-{
-    *add_scalar(params, OL_PG_BOOL, 1) = value;
-}
-
 void ol_pg_param_text(struct ol_pg_params *params, const char *text, size_t bytes)
 {
     add_pointer(params, OL_PG_TEXT, text, bytes);

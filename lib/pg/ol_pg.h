@@ -109,7 +109,6 @@ struct ol_pg_params {
 void ol_pg_param_int64(struct ol_pg_params *params, int64_t value);
 void ol_pg_param_int32(struct ol_pg_params *params, int32_t value);
 void ol_pg_param_int16(struct ol_pg_params *params, int16_t value);
-void ol_pg_param_bool(struct ol_pg_params *params, bool value);
 void ol_pg_param_text(struct ol_pg_params *params, const char *text, size_t bytes);
 void ol_pg_param_array(struct ol_pg_params *params, struct ol_pg_array *array);
 
