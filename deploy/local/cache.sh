@@ -2,6 +2,7 @@
 # deploy/local/cache.sh - what is downloaded once and shared by ./run, ./test and CI.
 #
 #   cache.sh kafka     makes sure of the broker's jars, prints their folder
+#   cache.sh tools     makes sure of Kafka's command line tools too, prints a class path
 #   cache.sh python    makes sure of the Python environment, prints its interpreter
 #   cache.sh others    makes sure of what the tests try besides, prints its interpreter
 #   cache.sh bare      makes sure of a minimal Debian 12 (root.tar), prints its folder; needs root
@@ -41,13 +42,14 @@ build_once() {
     mv "$aside" "$CACHE/$name"
 }
 
-build_kafka() {
-    # Maven runs apart from this folder so that nothing is written into the checkout.
-    mkdir -p "$1/maven" && cp "$HERE/pom.xml" "$1/maven/" &&
-        mvn -B -q -f "$1/maven/pom.xml" dependency:copy-dependencies \
-            -DincludeScope=runtime "-DoutputDirectory=$1/jars" 9>&- &&
-        compgen -G "$1/jars/kafka_2.13-*.jar" && rm -rf "$1/maven"
+# copy_jars POM FOLDER: Maven runs apart from this folder so that nothing is written into the checkout.
+copy_jars() {
+    mkdir -p "$2/maven" && cp "$1" "$2/maven/pom.xml" &&
+        mvn -B -q -f "$2/maven/pom.xml" dependency:copy-dependencies \
+            -DincludeScope=runtime "-DoutputDirectory=$2/jars" 9>&- && rm -rf "$2/maven"
 }
+build_kafka() { copy_jars "$HERE/pom.xml" "$1" && compgen -G "$1/jars/kafka_2.13-*.jar"; }
+build_tools() { copy_jars "$HERE/pom-tools.xml" "$1" && compgen -G "$1/jars/kafka-tools-*.jar"; }
 
 build_python() {
     # Used as bin/python only: the other scripts in bin/ name the folder it was built in.
@@ -104,6 +106,11 @@ case ${1:-} in
         folder=$(publish "kafka-$(digest "$HERE/pom.xml")" build_kafka "Kafka's jars")
         printf '%s/jars\n' "$folder"
         ;;
+    tools)
+        jars=$("$0" kafka)
+        folder=$(publish "tools-$(digest "$HERE/pom-tools.xml")" build_tools "Kafka's tools")
+        printf '%s/jars/*:%s/*\n' "$folder" "$jars"
+        ;;
     python)
         folder=$(publish "python-$(digest "$HERE/requirements.txt")" build_python \
             "the Python environment")
@@ -115,7 +122,7 @@ case ${1:-} in
         printf '%s/bin/python\n' "$folder"
         ;;
     *)
-        say "usage: deploy/local/cache.sh kafka|python|others|bare"
+        say "usage: deploy/local/cache.sh kafka|tools|python|others|bare"
         exit 2
         ;;
 esac
