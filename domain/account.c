@@ -89,7 +89,7 @@ static const struct {
     const char *sentence;
     account_judge *judge;
     bool has_currency, has_amount, has_payment;
-} rules[] = {
+} rules[PAYMENT_COMMAND_KIND_COUNT] = {
     [ACCOUNT_OPEN] = {"a customer gets one wallet, in one currency, for ever",
                       open_wallet, .has_currency = true},
     [FUNDS_DEPOSIT] = {"money enters the wallet; balance and held must fit in 64 bits together",
@@ -100,7 +100,6 @@ static const struct {
                         refund, .has_amount = true, .has_payment = true},
 };
 /* clang-format on */
-#define RULE_COUNT (sizeof rules / sizeof *rules)
 
 static struct refusal check_command(const struct payment_command *command);
 static struct refusal check_authorise(const struct account *account,
@@ -115,7 +114,7 @@ struct refusal account_decide_command(const struct account *account, const struc
                                       struct payment_event *ret_event)
 {
     assert_sound(account);
-    domain_assert(command->kind < RULE_COUNT);
+    domain_assert(command->kind < PAYMENT_COMMAND_KIND_COUNT);
     domain_assert(rules[command->kind].judge != NULL);
 
     struct refusal refusal = check_command(command);
@@ -133,7 +132,7 @@ struct refusal account_decide_command(const struct account *account, const struc
 
 const char *account_rule_sentence(enum payment_command_kind kind)
 {
-    domain_assert(kind < RULE_COUNT && rules[kind].judge != NULL);
+    domain_assert(kind < PAYMENT_COMMAND_KIND_COUNT && rules[kind].judge != NULL);
     return rules[kind].sentence;
 }
 
@@ -240,7 +239,8 @@ struct order_step payment_reply(const struct payment *payment, const struct paym
     }
     case PAYMENT_CAPTURE: break;
     case PAYMENT_VOID: reply.kind = ORDER_PAYMENT_VOIDED_REPLY; break;
-    case PAYMENT_STEP_NONE: domain_assert(!"a step of no kind");
+    case PAYMENT_STEP_NONE:
+    case PAYMENT_STEP_KIND_COUNT: domain_assert(!"a step of no kind");
     }
     return reply;
 }

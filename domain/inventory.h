@@ -28,12 +28,9 @@ struct product_details {
 
 enum inventory_command_kind {
     INVENTORY_COMMAND_NONE = 0,
-    PRODUCT_ADD,
-    PRODUCT_MODIFY,
-    PRODUCT_DELETE,
-    STOCK_INCREASE,
-    STOCK_DECREASE,
-    STOCK_COUNT,
+#define COMMAND_INVENTORY(kind, name) kind,
+#include "domain/messages.def"
+    INVENTORY_COMMAND_KIND_COUNT
 };
 
 struct inventory_command {
@@ -48,8 +45,9 @@ struct inventory_command {
 
 enum inventory_step_kind {
     INVENTORY_STEP_NONE = 0,
-    STOCK_RESERVE,
-    STOCK_RELEASE,
+#define STEP_INVENTORY(kind, name) kind,
+#include "domain/messages.def"
+    INVENTORY_STEP_KIND_COUNT
 };
 
 struct inventory_step {
@@ -65,14 +63,8 @@ struct inventory_step {
 
 enum inventory_event_kind {
     INVENTORY_EVENT_NONE = 0,
-    PRODUCT_ADDED,
-    PRODUCT_MODIFIED,
-    PRODUCT_DELETED,
-    STOCK_INCREASED,
-    STOCK_DECREASED,
-    STOCK_RESERVED,
-    STOCK_REFUSED,
-    STOCK_RELEASED,
+#define EVENT_INVENTORY(kind, name) kind,
+#include "domain/messages.def"
     INVENTORY_EVENT_KIND_COUNT
 };
 

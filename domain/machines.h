@@ -87,10 +87,7 @@ struct payment_cell {
     enum payment_event_kind yes, no;
 };
 
-#define STOCK_STEP_KIND_COUNT   (STOCK_RELEASE + 1)
-#define PAYMENT_STEP_KIND_COUNT (PAYMENT_VOID + 1)
-
-extern const struct stock_cell stock_cells[RESERVATION_STATUS_COUNT][STOCK_STEP_KIND_COUNT];
+extern const struct stock_cell stock_cells[RESERVATION_STATUS_COUNT][INVENTORY_STEP_KIND_COUNT];
 extern const struct payment_cell payment_cells[PAYMENT_STATUS_COUNT][PAYMENT_STEP_KIND_COUNT];
 
 /* ---- a product and a wallet: what an accepted command does ---- */

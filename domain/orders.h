@@ -24,8 +24,9 @@ struct order_line {
 
 enum order_command_kind {
     ORDER_COMMAND_NONE = 0,
-    ORDER_PLACE,
-    ORDER_CANCEL,
+#define COMMAND_ORDERS(kind, name) kind,
+#include "domain/messages.def"
+    ORDER_COMMAND_KIND_COUNT
 };
 
 struct order_command {
@@ -41,13 +42,8 @@ struct order_command {
 
 enum order_step_kind {
     ORDER_STEP_NONE = 0,
-    ORDER_STOCK_RESERVED_REPLY,
-    ORDER_STOCK_REFUSED_REPLY,
-    ORDER_STOCK_RELEASED_REPLY,
-    ORDER_PAYMENT_AUTHORISED_REPLY,
-    ORDER_PAYMENT_DECLINED_REPLY,
-    ORDER_PAYMENT_VOIDED_REPLY,
-    ORDER_TIMEOUT,
+#define STEP_ORDERS(kind, name) kind,
+#include "domain/messages.def"
     ORDER_STEP_KIND_COUNT
 };
 
@@ -84,14 +80,8 @@ enum saga_state {
 
 enum order_event_kind {
     ORDER_EVENT_NONE = 0,
-    ORDER_PLACED,
-    ORDER_STOCK_RESERVED,
-    ORDER_CONFIRMED,
-    ORDER_REJECTED,
-    ORDER_CANCELLED,
-    ORDER_STOCK_RELEASED,
-    ORDER_PAYMENT_VOIDED,
-    ORDER_UNDO_OVERDUE,
+#define EVENT_ORDERS(kind, name) kind,
+#include "domain/messages.def"
     ORDER_EVENT_KIND_COUNT
 };
 

@@ -14,10 +14,9 @@
 
 enum payment_command_kind {
     PAYMENT_COMMAND_NONE = 0,
-    ACCOUNT_OPEN,
-    FUNDS_DEPOSIT,
-    FUNDS_WITHDRAW,
-    PAYMENT_REFUND,
+#define COMMAND_PAYMENTS(kind, name) kind,
+#include "domain/messages.def"
+    PAYMENT_COMMAND_KIND_COUNT
 };
 
 struct payment_command {
@@ -32,9 +31,9 @@ struct payment_command {
 
 enum payment_step_kind {
     PAYMENT_STEP_NONE = 0,
-    PAYMENT_AUTHORISE,
-    PAYMENT_CAPTURE,
-    PAYMENT_VOID,
+#define STEP_PAYMENTS(kind, name) kind,
+#include "domain/messages.def"
+    PAYMENT_STEP_KIND_COUNT
 };
 
 struct payment_step {
@@ -49,14 +48,8 @@ struct payment_step {
 
 enum payment_event_kind {
     PAYMENT_EVENT_NONE = 0,
-    ACCOUNT_OPENED,
-    FUNDS_DEPOSITED,
-    FUNDS_WITHDRAWN,
-    PAYMENT_AUTHORISED,
-    PAYMENT_DECLINED,
-    PAYMENT_CAPTURED,
-    PAYMENT_VOIDED,
-    PAYMENT_REFUNDED,
+#define EVENT_PAYMENTS(kind, name) kind,
+#include "domain/messages.def"
     PAYMENT_EVENT_KIND_COUNT
 };
 

@@ -17,7 +17,7 @@ static const struct {
     product_judge *judge;
     bool has_details, has_quantity;
     int64_t quantity_min;
-} rules[] = {
+} rules[INVENTORY_COMMAND_KIND_COUNT] = {
     [PRODUCT_ADD] = {"a product that is not in the list enters it, without stock",
                      add, .has_details = true},
     [PRODUCT_MODIFY] = {"all details are replaced; the currency stays what it was",
@@ -31,7 +31,6 @@ static const struct {
                      count, .has_quantity = true},
 };
 /* clang-format on */
-#define RULE_COUNT (sizeof rules / sizeof *rules)
 
 static struct refusal check_command(const struct inventory_command *command);
 static void assert_sound(const struct product *state);
@@ -40,7 +39,7 @@ struct refusal product_decide(const struct product *state, const struct inventor
                               struct inventory_event *ret_event)
 {
     assert_sound(state);
-    domain_assert(command->kind < RULE_COUNT);
+    domain_assert(command->kind < INVENTORY_COMMAND_KIND_COUNT);
     domain_assert(rules[command->kind].judge != NULL);
 
     struct refusal refusal = check_command(command);
@@ -57,7 +56,7 @@ struct refusal product_decide(const struct product *state, const struct inventor
 
 const char *product_rule_sentence(enum inventory_command_kind kind)
 {
-    domain_assert(kind < RULE_COUNT && rules[kind].judge != NULL);
+    domain_assert(kind < INVENTORY_COMMAND_KIND_COUNT && rules[kind].judge != NULL);
     return rules[kind].sentence;
 }
 

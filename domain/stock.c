@@ -10,7 +10,7 @@
 /* clang-format off */
 #define SILENT(sentence) {sentence, .nothing_to_say = true}
 
-const struct stock_cell stock_cells[RESERVATION_STATUS_COUNT][STOCK_STEP_KIND_COUNT] = {
+const struct stock_cell stock_cells[RESERVATION_STATUS_COUNT][INVENTORY_STEP_KIND_COUNT] = {
     [RESERVATION_IS_NOTHING] = {
         [STOCK_RESERVE] = {"all lines of the group are reserved, or none and the group is refused",
                            .yes = STOCK_RESERVED, .no = STOCK_REFUSED},
@@ -160,7 +160,7 @@ static const struct stock_cell *cell_of(const struct reservation *state,
                                         const struct inventory_step *step)
 {
     domain_assert(state->status < RESERVATION_STATUS_COUNT);
-    domain_assert(step->kind < STOCK_STEP_KIND_COUNT);
+    domain_assert(step->kind < INVENTORY_STEP_KIND_COUNT);
     domain_assert(step->partition >= 0 && step->partition < PARTITIONS_MAX);
     const struct stock_cell *cell = &stock_cells[state->status][step->kind];
     domain_assert(cell->nothing_to_say == (!cell->yes && !cell->no));

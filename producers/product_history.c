@@ -191,7 +191,8 @@ bool product_history_command(struct product_history *history, const struct comma
     case STOCK_INCREASE: event.kind = STOCK_INCREASED; break;
     case STOCK_DECREASE: event.kind = STOCK_DECREASED; break;
     case STOCK_COUNT: known->on_hand = asked->quantity; break;
-    case INVENTORY_COMMAND_NONE: break;
+    case INVENTORY_COMMAND_NONE:
+    case INVENTORY_COMMAND_KIND_COUNT: break;
     }
     fold(known, &event);
     return true;

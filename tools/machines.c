@@ -187,7 +187,7 @@ static void print_reservation(FILE *out)
     for (int status = 0; status < RESERVATION_STATUS_COUNT; status++) {
         fprintf(out, "| %s |",
                 status ? reservation_status_name((enum reservation_status)status) : "(none)");
-        for (int kind = 1; kind < STOCK_STEP_KIND_COUNT; kind++) {
+        for (int kind = 1; kind < INVENTORY_STEP_KIND_COUNT; kind++) {
             const struct stock_cell *cell = &stock_cells[status][kind];
             fprintf(out, " %s%s%s |", cell->nothing_to_say ? "-" : stock_event(cell->yes),
                     cell->yes && cell->no ? " or " : "", stock_event(cell->no));
@@ -196,7 +196,7 @@ static void print_reservation(FILE *out)
     }
     fputs("\n| status | step | in words |\n| --- | --- | --- |\n", out);
     for (int status = 0; status < RESERVATION_STATUS_COUNT; status++)
-        for (int kind = 1; kind < STOCK_STEP_KIND_COUNT; kind++)
+        for (int kind = 1; kind < INVENTORY_STEP_KIND_COUNT; kind++)
             fprintf(out, "| %s | %s | %s |\n",
                     status ? reservation_status_name((enum reservation_status)status) : "(none)",
                     stock_step((enum inventory_step_kind)kind), stock_cells[status][kind].sentence);
@@ -238,13 +238,13 @@ static void print_command_rules(FILE *out)
     fputs("## Product and wallet: what an accepted command does\n\n"
           "| command | in words |\n| --- | --- |\n",
           out);
-    for (int kind = PRODUCT_ADD; kind <= STOCK_COUNT; kind++) {
+    for (int kind = 1; kind < INVENTORY_COMMAND_KIND_COUNT; kind++) {
         struct command command = {.context = CONTEXT_INVENTORY};
         command.inventory.kind = (enum inventory_command_kind)kind;
         fprintf(out, "| %s | %s |\n", command_kind_name(&command),
                 product_rule_sentence(command.inventory.kind));
     }
-    for (int kind = ACCOUNT_OPEN; kind <= PAYMENT_REFUND; kind++) {
+    for (int kind = 1; kind < PAYMENT_COMMAND_KIND_COUNT; kind++) {
         struct command command = {.context = CONTEXT_PAYMENTS};
         command.payment.kind = (enum payment_command_kind)kind;
         fprintf(out, "| %s | %s |\n", command_kind_name(&command),
