@@ -89,9 +89,9 @@ static enum ol_class check_topics(const struct events *events, struct ol_error *
 
 /* Every name that a record's type can have. */
 static const char *const type_names[] = {
-#define COMMAND(context, kind, name) #name,
-#define STEP(context, kind, name)    #name,
-#define EVENT(context, kind, name)   #name,
+#define COMMAND(context, kind, name, member) #name,
+#define STEP(context, kind, name, member)    #name,
+#define EVENT(context, kind, name, member)   #name,
 #include "domain/messages.def"
     "CommandRejected", "CommandRepeated", "Receipt"};
 

@@ -28,7 +28,7 @@ struct product_details {
 
 enum inventory_command_kind {
     INVENTORY_COMMAND_NONE = 0,
-#define COMMAND_INVENTORY(kind, name) kind,
+#define COMMAND_INVENTORY(kind, name, member) kind,
 #include "domain/messages.def"
     INVENTORY_COMMAND_KIND_COUNT
 };
@@ -45,7 +45,7 @@ struct inventory_command {
 
 enum inventory_step_kind {
     INVENTORY_STEP_NONE = 0,
-#define STEP_INVENTORY(kind, name) kind,
+#define STEP_INVENTORY(kind, name, member) kind,
 #include "domain/messages.def"
     INVENTORY_STEP_KIND_COUNT
 };
@@ -63,7 +63,7 @@ struct inventory_step {
 
 enum inventory_event_kind {
     INVENTORY_EVENT_NONE = 0,
-#define EVENT_INVENTORY(kind, name) kind,
+#define EVENT_INVENTORY(kind, name, member) kind,
 #include "domain/messages.def"
     INVENTORY_EVENT_KIND_COUNT
 };

@@ -31,18 +31,31 @@ static const char *const outcome_names[] = {
 #define OUTCOME_COUNT (sizeof outcome_names / sizeof *outcome_names)
 
 static const char *const command_names[CONTEXT_COUNT][KINDS_MAX] = {
-#define COMMAND(context, kind, name) [CONTEXT_##context][kind] = #name,
+#define COMMAND(context, kind, name, member) [CONTEXT_##context][kind] = #name,
 #include "domain/messages.def"
 };
 
 static const char *const step_names[CONTEXT_COUNT][KINDS_MAX] = {
-#define STEP(context, kind, name) [CONTEXT_##context][kind] = #name,
+#define STEP(context, kind, name, member) [CONTEXT_##context][kind] = #name,
 #include "domain/messages.def"
 };
 
 static const char *const event_names[CONTEXT_COUNT][KINDS_MAX] = {
-#define EVENT(context, kind, name) [CONTEXT_##context][kind] = #name,
+#define EVENT(context, kind, name, member) [CONTEXT_##context][kind] = #name,
 #include "domain/messages.def"
+};
+
+static const char *const row_kinds[CONTEXT_COUNT][KINDS_MAX] = {
+    [CONTEXT_ORDERS] = {[ORDER_PLACED] = "PLACE", [ORDER_CANCELLED] = "CANCEL"},
+    [CONTEXT_INVENTORY] = {[PRODUCT_ADDED] = "ADD",
+                           [PRODUCT_MODIFIED] = "MODIFY",
+                           [PRODUCT_DELETED] = "DELETE",
+                           [STOCK_INCREASED] = "INCREASE",
+                           [STOCK_DECREASED] = "DECREASE"},
+    [CONTEXT_PAYMENTS] = {[ACCOUNT_OPENED] = "OPEN",
+                          [FUNDS_DEPOSITED] = "DEPOSIT",
+                          [FUNDS_WITHDRAWN] = "WITHDRAW",
+                          [PAYMENT_REFUNDED] = "REFUND"},
 };
 
 const char *context_name(enum context context)
@@ -134,4 +147,12 @@ const char *event_kind_name(const struct event_message *event)
     case EVENT_BODY_RECEIPT: return "Receipt";
     }
     return "";
+}
+
+const char *command_row_kind(const struct event_message *event)
+{
+    domain_assert(event->context < CONTEXT_COUNT);
+    if (event->body != EVENT_BODY_DOMAIN)
+        return "";
+    return name_at(row_kinds[event->context], KINDS_MAX, domain_event_kind(event));
 }

@@ -116,4 +116,8 @@ const char *command_kind_name(const struct command *command);
 const char *step_kind_name(const struct step_message *step);
 const char *event_kind_name(const struct event_message *event);
 
+/* What the command did whose outcome the event is, as the tables of commands call it ("CANCEL",
+ * "INCREASE", ...); "" for an event that no accepted command has. */
+const char *command_row_kind(const struct event_message *event);
+
 #endif

@@ -24,7 +24,7 @@ struct order_line {
 
 enum order_command_kind {
     ORDER_COMMAND_NONE = 0,
-#define COMMAND_ORDERS(kind, name) kind,
+#define COMMAND_ORDERS(kind, name, member) kind,
 #include "domain/messages.def"
     ORDER_COMMAND_KIND_COUNT
 };
@@ -42,7 +42,7 @@ struct order_command {
 
 enum order_step_kind {
     ORDER_STEP_NONE = 0,
-#define STEP_ORDERS(kind, name) kind,
+#define STEP_ORDERS(kind, name, member) kind,
 #include "domain/messages.def"
     ORDER_STEP_KIND_COUNT
 };
@@ -80,7 +80,7 @@ enum saga_state {
 
 enum order_event_kind {
     ORDER_EVENT_NONE = 0,
-#define EVENT_ORDERS(kind, name) kind,
+#define EVENT_ORDERS(kind, name, member) kind,
 #include "domain/messages.def"
     ORDER_EVENT_KIND_COUNT
 };

@@ -14,7 +14,7 @@
 
 enum payment_command_kind {
     PAYMENT_COMMAND_NONE = 0,
-#define COMMAND_PAYMENTS(kind, name) kind,
+#define COMMAND_PAYMENTS(kind, name, member) kind,
 #include "domain/messages.def"
     PAYMENT_COMMAND_KIND_COUNT
 };
@@ -31,7 +31,7 @@ struct payment_command {
 
 enum payment_step_kind {
     PAYMENT_STEP_NONE = 0,
-#define STEP_PAYMENTS(kind, name) kind,
+#define STEP_PAYMENTS(kind, name, member) kind,
 #include "domain/messages.def"
     PAYMENT_STEP_KIND_COUNT
 };
@@ -48,7 +48,7 @@ struct payment_step {
 
 enum payment_event_kind {
     PAYMENT_EVENT_NONE = 0,
-#define EVENT_PAYMENTS(kind, name) kind,
+#define EVENT_PAYMENTS(kind, name, member) kind,
 #include "domain/messages.def"
     PAYMENT_EVENT_KIND_COUNT
 };

@@ -158,6 +158,8 @@ enum ol_class reduce_check_command(const struct reduce_input *input, struct text
     struct text command = input->event->metadata.command_id;
     if (command.bytes == 0)
         return ol_fail(reterr, OL_POISON, "a command caused it, but the command has no id");
+    if (input->event->body == EVENT_BODY_DOMAIN && !*command_row_kind(input->event))
+        return ol_fail(reterr, OL_POISON, "a command can't be its cause");
     if (rowset_find(&input->batch->commands, aggregate, command) ||
         made_by(input->batch, aggregate, command))
         return ol_fail(reterr, OL_POISON, "the command %.*s of %.*s has an outcome already",
@@ -184,13 +186,13 @@ static struct command_change *command_add(const struct reduce_input *input, stru
 }
 
 enum ol_class reduce_accept_command(const struct reduce_input *input, struct text aggregate,
-                                    const char *kind, int64_t version, int64_t moved,
-                                    struct text subject, struct ol_error *reterr)
+                                    int64_t version, int64_t moved, struct text subject,
+                                    struct ol_error *reterr)
 {
     struct command_change *change = command_add(input, aggregate);
     if (!change || !reduce_copy(input->batch, subject, &change->subject))
         return reduce_no_memory(reterr);
-    change->kind = kind;
+    change->kind = command_row_kind(input->event);
     change->version = version;
     change->moved = moved;
     return OL_OK;

@@ -36,15 +36,15 @@ bool reduce_is_first_outcome(const struct reduce_input *input);
 enum ol_class reduce_origin(const struct reduce_input *input, struct row_origin *ret_origin,
                             struct ol_error *reterr);
 
-/* The event's command has no outcome yet in this batch. Asked only where
+/* The event may be a command's, which has no outcome yet in this batch. Asked only where
  * reduce_is_first_outcome(). */
 enum ol_class reduce_check_command(const struct reduce_input *input, struct text aggregate,
                                    struct ol_error *reterr);
 
 /* Adds the accepted command's row. moved -1: nothing. Asked only after the check. */
 enum ol_class reduce_accept_command(const struct reduce_input *input, struct text aggregate,
-                                    const char *kind, int64_t version, int64_t moved,
-                                    struct text subject, struct ol_error *reterr);
+                                    int64_t version, int64_t moved, struct text subject,
+                                    struct ol_error *reterr);
 
 /* A copy in the batch's arena. False: no memory. */
 bool reduce_copy(struct row_batch *batch, struct text text, struct text *ret_copy);

@@ -5,12 +5,6 @@
 
 static const struct text no_text;
 
-/* What a product's own event is called in the table of commands. */
-static const char *const kinds[INVENTORY_EVENT_KIND_COUNT] = {
-    [PRODUCT_ADDED] = "ADD",        [PRODUCT_MODIFIED] = "MODIFY",  [PRODUCT_DELETED] = "DELETE",
-    [STOCK_INCREASED] = "INCREASE", [STOCK_DECREASED] = "DECREASE",
-};
-
 /* ---- products ---- */
 
 static struct product_change *product_find(const struct reduce_input *input, struct text sku)
@@ -103,7 +97,7 @@ static enum ol_class reduce_product(const struct reduce_input *input, struct ol_
     class = fold_product(input, change, reterr);
     if (class || makes || !is_outcome)
         return class;
-    return reduce_accept_command(input, event->sku, kinds[event->kind], event->version,
+    return reduce_accept_command(input, event->sku, event->version,
                                  event->quantity ? event->quantity : -1, event->reason, reterr);
 }
 

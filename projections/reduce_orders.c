@@ -209,7 +209,7 @@ enum ol_class reduce_orders(const struct reduce_input *input, struct ol_error *r
     }
     class = fold_order(input, change, reterr);
     if (!class && is_outcome && !makes)
-        class = reduce_accept_command(input, event->order_id, "CANCEL", event->version, -1,
-                                      (struct text){0}, reterr);
+        class = reduce_accept_command(input, event->order_id, event->version, -1, (struct text){0},
+                                      reterr);
     return class;
 }

@@ -178,18 +178,6 @@ static enum ol_class fold_payment(const struct reduce_input *input, struct payme
     return OL_OK;
 }
 
-/* ---- commands ---- */
-
-static enum ol_class accept_command(const struct reduce_input *input, struct ol_error *reterr)
-{
-    const struct payment_event *event = &input->event->payment;
-    const char *kind = event->kind == FUNDS_DEPOSITED   ? "DEPOSIT"
-                       : event->kind == FUNDS_WITHDRAWN ? "WITHDRAW"
-                                                        : "REFUND";
-    return reduce_accept_command(input, event->customer_id, kind, event->version,
-                                 event->amount_minor, event->payment_id, reterr);
-}
-
 enum ol_class reduce_payments(const struct reduce_input *input, struct ol_error *reterr)
 {
     const struct payment_event *event = &input->event->payment;
@@ -219,6 +207,7 @@ enum ol_class reduce_payments(const struct reduce_input *input, struct ol_error 
     if (!class && is_of_payment(event))
         class = fold_payment(input, payment, reterr);
     if (!class && is_outcome && !opens)
-        class = accept_command(input, reterr);
+        class = reduce_accept_command(input, event->customer_id, event->version,
+                                      event->amount_minor, event->payment_id, reterr);
     return class;
 }

@@ -21,11 +21,11 @@
 /* ---- tables ---- */
 
 static const struct wire_field metadata_fields[] = {
-    FIELD_KEY(1, struct metadata, command_id),
+    FIELD_KEY_OR_NONE(1, struct metadata, command_id), /* a receipt has none */
     FIELD_REFERENCE(2, struct metadata, correlation_id),
     FIELD_REFERENCE(3, struct metadata, causation_id),
     FIELD_TEXT(4, struct metadata, actor, ID_BYTES_MAX),
-    FIELD_TIME(5, struct metadata, "occurred_at", occurred_at_us),
+    FIELD_TIME_OR_NONE(5, struct metadata, "occurred_at", occurred_at_us),
     FIELD_INT64(6, struct metadata, expected_version),
     FIELD_TEXT(7, struct metadata, traceparent, ID_BYTES_MAX),
 };
@@ -50,15 +50,15 @@ static const struct wire_field rejected_fields[] = {
     FIELD_TEXT(3, rejected_body, message, WIRE_NO_LIMIT),
 };
 static const struct wire_message command_rejected =
-    WIRE_MESSAGE_OF("CommandRejected", rejected_body, rejected_fields, .required = 1 | 2);
+    WIRE_MESSAGE_OF("CommandRejected", rejected_body, rejected_fields);
 
 static const struct wire_field repeated_fields[] = {
     FIELD_KEY(1, repeated_body, aggregate_id),
     FIELD_ENUM(2, repeated_body, "outcome", outcome, OUTCOME_ACCEPTED, OUTCOME_REJECTED),
-    FIELD_CODE(3, repeated_body, code),
+    FIELD_CODE_OR_NONE(3, repeated_body, code),
 };
 static const struct wire_message command_repeated =
-    WIRE_MESSAGE_OF("CommandRepeated", repeated_body, repeated_fields, .required = 1 | 2);
+    WIRE_MESSAGE_OF("CommandRepeated", repeated_body, repeated_fields);
 
 static const struct wire_field receipt_fields[] = {
     FIELD_INT64(1, struct receipt, commands_first),

@@ -22,6 +22,16 @@ struct codec_context {
     struct codec_bodies commands, steps, events;
 };
 
+/* The first number of each envelope's bodies; the others follow, in the order of messages.def. */
+#define CODEC_COMMANDS_FIRST 2
+#define CODEC_STEPS_FIRST    2
+#define CODEC_EVENTS_FIRST   10
+
+/* The row of one kind of messages.def; its fields are the array of the member's name. */
+#define CODEC_BODY(first, kind, name_, member, structure)                                          \
+    [kind] = {(first) + (kind)-1, #member,                                                         \
+              &(const struct wire_message)WIRE_MESSAGE_OF(#name_, structure, member)},
+
 #define CODEC_BODIES(rows_)                                                                        \
     {                                                                                              \
         .rows = rows_, .count = sizeof rows_ / sizeof rows_[0]                                     \

@@ -523,6 +523,16 @@ static const struct wire_field *find_field(const struct wire_message *message, u
     return NULL;
 }
 
+/* seen: bit i for fields[i]. */
+static bool has_required(struct wire_reader *reader, const struct wire_message *message,
+                         uint32_t seen, const uint8_t *start)
+{
+    for (unsigned i = 0; i < message->field_count; i++)
+        if (message->fields[i].flags & WIRE_REQUIRED && !(seen >> i & 1))
+            return wire_poison(reader, message->fields[i].name, start, "missing");
+    return true;
+}
+
 /*
  * The fields in `span` over *target, a struct that `message` describes, in which absent fields keep
  * their value (so a message that comes in pieces is merged, as protobuf wants it). Texts point into
@@ -563,10 +573,7 @@ static bool wire_decode(struct wire_reader *reader, const struct wire_message *m
         if (!read_field(reader, field, &span, target))
             return false;
     }
-    uint32_t missing = message->required & ~seen;
-    if (missing)
-        return wire_poison(reader, message->fields[__builtin_ctz(missing)].name, start, "missing");
-    return true;
+    return seen + 1 == 1u << message->field_count || has_required(reader, message, seen, start);
 }
 
 /* ---- encoding ---- */

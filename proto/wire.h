@@ -48,10 +48,12 @@ enum wire_type {
     WIRE_LINES,   /* repeated: a pointer to structs in the arena, and a count */
 };
 
-/* What a text must be beside valid UTF-8 without NUL. */
-enum wire_text_flags {
+enum wire_flags {
+    /* What a text must be beside valid UTF-8 without NUL. */
     WIRE_CLEAN = 1, /* everything in it is seen (ol_unseen.h); steps and events: no controls */
     WIRE_KEY = 2,   /* a fault is poison, even in a command; 1 byte or more */
+    /* Its default is no value that it may hold: a message without it is poison. */
+    WIRE_REQUIRED = 4,
 };
 
 #define WIRE_NO_LIMIT UINT16_MAX
@@ -61,7 +63,7 @@ struct wire_field {
     const char *name; /* as in the .proto file */
     uint8_t tag;      /* number and encoding; numbers above 15 belong to envelopes */
     uint8_t type;     /* enum wire_type */
-    uint8_t flags;    /* enum wire_text_flags */
+    uint8_t flags;    /* enum wire_flags */
     int8_t min;       /* numbers; WIRE_ANY: all values */
     uint16_t limit;   /* texts: most bytes; ENUM and INT32 (with a min): largest value */
     uint16_t offset, count_offset;
@@ -72,8 +74,7 @@ struct wire_message {
     const char *name; /* "PlaceOrder" */
     const struct wire_field *fields;
     uint16_t field_count;
-    uint16_t size;     /* bytes of the struct */
-    uint32_t required; /* bit i: without fields[i] it is poison */
+    uint16_t size; /* bytes of the struct */
 };
 
 /* One member of an envelope's oneof. Arrays of them are indexed by kind; row 0 is empty. */
@@ -92,49 +93,67 @@ struct wire_body {
         .offset = offsetof(structure, member), __VA_ARGS__                                         \
     }
 
+/* Where a number must be above 0, 0 is no value. */
+#define WIRE_ABOVE_(min) ((min) > 0 ? WIRE_REQUIRED : 0)
+
+/* What may be left out says so: _OR_NONE, or its default is a value. */
+
 /* Texts. KEY: must be clean and not empty, wherever it comes from. REFERENCE: clean, may be empty.
  * ID: the domain judges it. */
 #define WIRE_TEXT_(number, structure, member, limit_, flags_)                                      \
     WIRE_FIELD_(number, WIRE_BYTES, WIRE_TEXT, #member, structure, member,                         \
                 .limit = limit_ + WIRE_IS_(struct text, structure, member), .flags = flags_)
 #define FIELD_KEY(number, structure, member)                                                       \
+    WIRE_TEXT_(number, structure, member, ID_BYTES_MAX, WIRE_CLEAN | WIRE_KEY | WIRE_REQUIRED)
+#define FIELD_KEY_OR_NONE(number, structure, member)                                               \
     WIRE_TEXT_(number, structure, member, ID_BYTES_MAX, WIRE_CLEAN | WIRE_KEY)
 #define FIELD_REFERENCE(number, structure, member)                                                 \
     WIRE_TEXT_(number, structure, member, ID_BYTES_MAX, WIRE_CLEAN)
 #define FIELD_ID(number, structure, member) WIRE_TEXT_(number, structure, member, WIRE_NO_LIMIT, 0)
 #define FIELD_TEXT(number, structure, member, limit_)                                              \
     WIRE_TEXT_(number, structure, member, limit_, 0)
-#define FIELD_CODE(number, structure, member)                                                      \
+#define WIRE_CODE_(number, structure, member, flags_)                                              \
     WIRE_FIELD_(number, WIRE_BYTES, WIRE_CODE, #member, structure, member,                         \
-                .limit = WIRE_IS_(enum refusal_code, structure, member))
+                .limit = WIRE_IS_(enum refusal_code, structure, member), .flags = flags_)
+#define FIELD_CODE(number, structure, code) WIRE_CODE_(number, structure, code, WIRE_REQUIRED)
+
+#define FIELD_CODE_OR_NONE(number, structure, member) WIRE_CODE_(number, structure, member, 0)
 
 /* Numbers. */
 #define FIELD_INT64_MIN(number, structure, member, min_)                                           \
     WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT64, #member, structure, member, .min = min_,          \
-                .limit = WIRE_IS_(int64_t, structure, member))
+                .limit = WIRE_IS_(int64_t, structure, member), .flags = WIRE_ABOVE_(min_))
 #define FIELD_INT64(number, structure, member) FIELD_INT64_MIN(number, structure, member, WIRE_ANY)
 #define FIELD_INT32(number, structure, member, min_, limit_)                                       \
     WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT32, #member, structure, member, .min = min_,          \
                 .limit = limit_ + WIRE_IS_(int32_t, structure, member))
 #define FIELD_ENUM(number, structure, name_, member, first, last)                                  \
     WIRE_FIELD_(number, WIRE_VARINT, WIRE_ENUM, name_, structure, member, .min = first,            \
-                .limit = last)
-#define FIELD_TIME(number, structure, name_, member)                                               \
+                .limit = last, .flags = WIRE_ABOVE_(first))
+#define WIRE_TIME_(number, structure, name_, member, flags_)                                       \
     WIRE_FIELD_(number, WIRE_BYTES, WIRE_TIME, name_, structure, member,                           \
-                .limit = WIRE_IS_(int64_t, structure, member))
+                .limit = WIRE_IS_(int64_t, structure, member), .flags = flags_)
+#define FIELD_TIME(number, structure, name, member)                                                \
+    WIRE_TIME_(number, structure, name, member, WIRE_REQUIRED)
+#define FIELD_TIME_OR_NONE(number, structure, name, member)                                        \
+    WIRE_TIME_(number, structure, name, member, 0)
 
 /* Messages within messages. */
 #define FIELD_MESSAGE(number, structure, member, message_)                                         \
     WIRE_FIELD_(number, WIRE_BYTES, WIRE_MESSAGE, #member, structure, member, .message = message_)
-#define FIELD_LINES(number, structure, member, count, message_)                                    \
+#define WIRE_LINES_(number, structure, member, count, message_, flags_)                            \
     WIRE_FIELD_(number, WIRE_BYTES, WIRE_LINES, #member, structure, member,                        \
-                .count_offset = offsetof(structure, count), .message = message_)
+                .count_offset = offsetof(structure, count), .message = message_, .flags = flags_)
+#define FIELD_LINES(number, structure, member, count, message)                                     \
+    WIRE_LINES_(number, structure, member, count, message, WIRE_REQUIRED)
+#define FIELD_LINES_OR_NONE(number, structure, member, count, message)                             \
+    WIRE_LINES_(number, structure, member, count, message, 0)
 
-/* NAME: the .proto message's; `fields` is an array; further arguments: .required = ... */
-#define WIRE_MESSAGE_OF(name_, structure, fields_, ...)                                            \
+/* NAME: the .proto message's; `fields` is an array. */
+#define WIRE_MESSAGE_OF(name_, structure, fields_)                                                 \
     {                                                                                              \
         .name = name_, .fields = fields_, .field_count = sizeof fields_ / sizeof fields_[0],       \
-        .size = sizeof(structure), __VA_ARGS__                                                     \
+        .size = sizeof(structure)                                                                  \
     }
 
 /* ---- reading ---- */

@@ -303,13 +303,15 @@ void fold_check_origin(struct fold_input *input, struct text aggregate)
                    (int)command.bytes, command.data, (int)aggregate.bytes, aggregate.data);
 }
 
-struct fold_command *fold_add_outcome(struct fold_input *input, struct text aggregate,
-                                      const char *kind)
+struct fold_command *fold_add_outcome(struct fold_input *input, struct text aggregate)
 {
     const struct event_message *event = input->event;
+    const char *kind = command_row_kind(event);
     struct text command = event->metadata.command_id;
     struct origin origin;
     findings_look(input->fold->findings, CHECK_OUTCOMES);
+    if (event->body == EVENT_BODY_DOMAIN && !*kind)
+        fold_wrong(input, CHECK_EVENTS, "a command can't be its cause");
     if (origin_of(input->fold, aggregate, command, &origin) ||
         fold_find(input->fold, ENTITY_COMMAND, aggregate, command))
         fold_wrong(input, CHECK_OUTCOMES, "command %.*s of %.*s has an outcome already",
@@ -339,7 +341,7 @@ static bool rejected_event(struct fold_input *input)
 {
     const struct event_message *event = input->event;
     fold_check_partition(input, event->rejected.aggregate_id);
-    struct fold_command *row = fold_add_outcome(input, event->rejected.aggregate_id, "");
+    struct fold_command *row = fold_add_outcome(input, event->rejected.aggregate_id);
     if (!row)
         return false;
     row->code = cell_name(refusal_name(event->rejected.code));

@@ -185,9 +185,8 @@ bool fold_check_version(struct fold_input *input, struct fold_entity *entity, in
 /* The event lies on the partition that `key` belongs to. */
 void fold_check_partition(struct fold_input *input, struct text key);
 
-/* Adds the command's row, for the event that is its first outcome. kind "": refused. */
-struct fold_command *fold_add_outcome(struct fold_input *input, struct text aggregate,
-                                      const char *kind);
+/* Adds the command's row, for the event that is its first outcome. */
+struct fold_command *fold_add_outcome(struct fold_input *input, struct text aggregate);
 bool fold_is_first_outcome(const struct fold_input *input);
 
 /* The command that made an aggregate: no row of its own, and no other outcome. */

@@ -2,12 +2,6 @@
 
 static const struct text no_text;
 
-/* What a product's own event is called in the table of commands. */
-static const char *const kinds[INVENTORY_EVENT_KIND_COUNT] = {
-    [PRODUCT_ADDED] = "ADD",        [PRODUCT_MODIFIED] = "MODIFY",  [PRODUCT_DELETED] = "DELETE",
-    [STOCK_INCREASED] = "INCREASE", [STOCK_DECREASED] = "DECREASE",
-};
-
 /* ---- products ---- */
 
 static void apply_own(void *state, const void *event)
@@ -62,7 +56,7 @@ static void make_product(struct fold_input *input, struct row_products *row)
 static bool add_outcome(struct fold_input *input)
 {
     const struct inventory_event *event = &input->event->inventory;
-    struct fold_command *row = fold_add_outcome(input, event->sku, kinds[event->kind]);
+    struct fold_command *row = fold_add_outcome(input, event->sku);
     if (!row)
         return false;
     row->version = event->version;

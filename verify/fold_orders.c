@@ -89,7 +89,7 @@ bool fold_order_event(struct fold_input *input)
     follow(input, order, row);
     if (event->kind == ORDER_PLACED || !fold_is_first_outcome(input))
         return true;
-    struct fold_command *command = fold_add_outcome(input, event->order_id, "CANCEL");
+    struct fold_command *command = fold_add_outcome(input, event->order_id);
     if (command)
         command->version = event->version;
     return command != NULL;

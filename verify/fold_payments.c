@@ -102,17 +102,8 @@ static bool payment_event(struct fold_input *input)
 
 static bool add_outcome(struct fold_input *input)
 {
-    static const char *const kinds[PAYMENT_EVENT_KIND_COUNT] = {
-        [FUNDS_DEPOSITED] = "DEPOSIT",
-        [FUNDS_WITHDRAWN] = "WITHDRAW",
-        [PAYMENT_REFUNDED] = "REFUND",
-    };
     const struct payment_event *event = &input->event->payment;
-    if (!kinds[event->kind]) {
-        fold_wrong(input, CHECK_EVENTS, "a command can't be its cause");
-        return true;
-    }
-    struct fold_command *row = fold_add_outcome(input, event->customer_id, kinds[event->kind]);
+    struct fold_command *row = fold_add_outcome(input, event->customer_id);
     if (!row)
         return false;
     row->version = event->version;

@@ -105,7 +105,7 @@ static void fill(struct rng *rng, struct ol_arena *arena, const struct wire_mess
 {
     for (unsigned i = 0; i < message->field_count; i++) {
         const struct wire_field *field = &message->fields[i];
-        bool required = (message->required >> i & 1) || (field->flags & WIRE_KEY);
+        bool required = field->flags & (WIRE_KEY | WIRE_REQUIRED);
         if (required || rng_chance(rng, 75))
             fill_field(rng, arena, field, required, target);
     }

@@ -21,13 +21,13 @@ static ProtobufCType schema_type(const struct wire_field *field)
     }
 }
 
-static uint32_t required_keys(const struct wire_message *message)
+/* Of codes, times and lines only the table knows whether none is a value. */
+static bool is_needed(const struct wire_message *message, const struct wire_field *field)
 {
-    uint32_t keys = 0;
-    for (unsigned i = 0; i < message->field_count; i++)
-        if (message->fields[i].flags & WIRE_KEY)
-            keys |= 1u << i;
-    return keys;
+    bool is_number = field->type == WIRE_INT64 || field->type == WIRE_ENUM;
+    if (message == &codec_metadata) /* its id is asked for by the envelopes: a receipt has none */
+        return false;
+    return field->flags & WIRE_KEY || (is_number && field->min > 0);
 }
 
 static void check_message(const struct wire_message *message,
@@ -46,13 +46,12 @@ static void check_message(const struct wire_message *message,
         if (ours->type == WIRE_TIME)
             cr_expect_str_eq(((const ProtobufCMessageDescriptor *)theirs->descriptor)->name,
                              "google.protobuf.Timestamp");
+        if (is_needed(message, ours))
+            cr_expect(ours->flags & WIRE_REQUIRED, "%s.%s may be missing", message->name,
+                      ours->name);
         if (ours->message)
             check_message(ours->message, theirs->descriptor);
     }
-    /* Metadata's id is asked for by the envelopes: a receipt has none. */
-    if (message != &codec_metadata)
-        cr_expect_eq(required_keys(message) & ~message->required, 0u, "%s: a key may be missing",
-                     message->name);
 }
 
 static unsigned check_bodies(const struct codec_bodies *bodies,
@@ -138,28 +137,6 @@ Test(codec_tables, know_metadata_and_cause)
 {
     check_message(&codec_metadata, &orderlog__common__v1__metadata__descriptor);
     check_message(&codec_cause, &orderlog__common__v1__cause__descriptor);
-}
-
-/* The names that the domain gives its kinds are the schema's. */
-Test(codec_tables, know_every_kind_of_the_domain_by_its_name)
-{
-    unsigned count = 0;
-#define ROW(bodies, context, kind, message_name)                                                   \
-    {                                                                                              \
-        const struct codec_bodies *rows = &codec_contexts[CONTEXT_##context]->bodies;              \
-        cr_assert_lt(kind, (int)rows->count);                                                      \
-        cr_expect_str_eq(rows->rows[kind].message->name, #message_name);                           \
-        count++;                                                                                   \
-    }
-#define COMMAND(context, kind, name) ROW(commands, context, kind, name)
-#define STEP(context, kind, name)    ROW(steps, context, kind, name)
-#define EVENT(context, kind, name)   ROW(events, context, kind, name)
-#include "domain/messages.def"
-    unsigned rows = 0;
-    for (int i = 0; i < CONTEXT_COUNT; i++)
-        rows += codec_contexts[i]->commands.count - 1 + codec_contexts[i]->steps.count - 1 +
-                codec_contexts[i]->events.count - 1;
-    cr_expect_eq(rows, count);
 }
 
 /* Enums travel as their numbers. */

@@ -100,6 +100,18 @@ Test(kind_names, are_the_proto_messages)
     cr_assert_str_eq(event_kind_name(&event), "");
 }
 
+Test(command_row_kind, says_what_an_accepted_command_did)
+{
+    struct event_message event = {
+        .context = CONTEXT_INVENTORY, .body = EVENT_BODY_DOMAIN, .inventory.kind = STOCK_DECREASED};
+    cr_assert_str_eq(command_row_kind(&event), "DECREASE");
+    event.inventory.kind = STOCK_RESERVED;
+    cr_assert_str_eq(command_row_kind(&event), "", "a step's");
+    event.inventory.kind = STOCK_DECREASED;
+    event.body = EVENT_BODY_REJECTED;
+    cr_assert_str_eq(command_row_kind(&event), "", "refused");
+}
+
 Test(command_aggregate, is_the_order_the_product_or_the_customer)
 {
     struct command order = {.context = CONTEXT_ORDERS, .order.order_id = TEXT("o")};

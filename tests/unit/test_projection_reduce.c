@@ -230,6 +230,9 @@ Test(reduce_orders, refuses_what_can_not_follow, .fini = done)
     poison(order_event(2, ORDER_EVENT_NONE, ORDER_IS_PLACED, SAGA_IS_RUNNING, 0), "no kind");
     poison(order_event(2, ORDER_EVENT_KIND_COUNT, ORDER_IS_PLACED, SAGA_IS_RUNNING, 0), "no kind");
     poison(placed(""), "without an order id");
+    struct event_message reserved = RESERVED(2, 0, ORDER_IS_PLACED);
+    reserved.cause_source = CAUSE_COMMANDS;
+    poison(reserved, "a command can't be its cause");
     without.cause_source = CAUSE_STEPS;
     poison(without, "no command is its cause");
     without = placed("o-2");
@@ -648,6 +651,9 @@ Test(reduce_payments, refuse_what_is_no_event, .fini = done)
     poison(payment_event(PAYMENT_CAPTURED, 0, 0), "a payment of nothing");
     without.payment.payment_id = TEXT("");
     poison(without, "without a payment id");
+    without = payment_event(PAYMENT_AUTHORISED, 4, 5);
+    without.cause_source = CAUSE_COMMANDS;
+    poison(without, "a command can't be its cause");
     without.payment.customer_id = TEXT("");
     poison(without, "without a customer id");
 }

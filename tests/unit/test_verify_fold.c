@@ -347,6 +347,29 @@ Test(fold_event, notices_money_that_nobody_has)
     end();
 }
 
+Test(fold_event, notices_an_event_that_no_command_has)
+{
+    begin(CONTEXT_PAYMENTS);
+    struct event_message opened = event_of(CONTEXT_PAYMENTS, "open", 0);
+    opened.payment = (struct payment_event){
+        .kind = ACCOUNT_OPENED, .version = 1, .customer_id = TEXT("c"), .currency = TEXT("USD")};
+    struct event_message paid_in = event_of(CONTEXT_PAYMENTS, "in", 1);
+    paid_in.payment = (struct payment_event){
+        .kind = FUNDS_DEPOSITED, .version = 2, .customer_id = TEXT("c"), .amount_minor = 5};
+    struct event_message held = event_of(CONTEXT_PAYMENTS, "hold", 2);
+    held.payment = (struct payment_event){.kind = PAYMENT_AUTHORISED,
+                                          .version = 3,
+                                          .customer_id = TEXT("c"),
+                                          .payment_id = TEXT("o"),
+                                          .amount_minor = 5};
+    take("c", &opened);
+    take("c", &paid_in);
+    expect(CHECK_EVENTS, 0);
+    take("c", &held);
+    expect_only(CHECK_EVENTS, 1);
+    end();
+}
+
 Test(fold_event, finds_every_entity_again_however_many_there_are)
 {
     char sku[16];
