@@ -81,7 +81,7 @@ static bool orders_emit(struct input_run *run, struct text order_id)
             return false;
     }
     const struct entity *order = core_get(run->core, ENTITY_ORDER, partition, order_id, no_text);
-    input_run_receipt(run)->decided++;
+    input_run_count(run, RECEIPT_DECIDED);
     return core_follow_deadline(run->core, &order->order, order_id, partition);
 }
 
@@ -107,7 +107,7 @@ static bool orders_step(struct input_run *run, const struct step_message *step)
     order_decide_step(&order->order, &step->order, &facts, &run->core->order_events);
     if (run->core->order_events.count > 0)
         return orders_emit(run, order_id);
-    input_run_receipt(run)->ignored++;
+    input_run_count(run, RECEIPT_IGNORED);
     return true;
 }
 
@@ -186,7 +186,7 @@ static bool inventory_step(struct input_run *run, const struct step_message *ste
         if (!input_run_decided(run, asked->order_id, &event))
             return false;
     } else {
-        input_run_receipt(run)->ignored++;
+        input_run_count(run, RECEIPT_IGNORED);
     }
     struct order_step answer =
         stock_reply(reservation, asked, decision->decided ? &decision->event : NULL);
@@ -263,7 +263,7 @@ static bool payments_step(struct input_run *run, const struct step_message *step
         if (!input_run_decided(run, asked->customer_id, &event))
             return false;
     } else {
-        input_run_receipt(run)->ignored++;
+        input_run_count(run, RECEIPT_IGNORED);
     }
     struct order_step answer =
         payment_reply(&payment->payment, asked, has_event ? &event.payment : NULL);

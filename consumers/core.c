@@ -192,18 +192,18 @@ bool core_step_is_misplaced(const struct core *core, const struct core_input *in
 static bool pass_on(struct input_run *run, int32_t partition)
 {
     if (run->input->passed_on) {
-        input_run_receipt(run)->dead_lettered++;
+        input_run_count(run, RECEIPT_DEAD_LETTERED);
         return run->sink->dead_letter(run->sink->self, run->input, "MISROUTED_TWICE",
                                       "the command was passed on once and is on the wrong "
                                       "partition again; was the partition count changed?");
     }
     if (run->input->command.refused.code == REFUSED_MESSAGE_TOO_LARGE || run->input->fills_topic) {
-        input_run_receipt(run)->dead_lettered++;
+        input_run_count(run, RECEIPT_DEAD_LETTERED);
         return run->sink->dead_letter(run->sink->self, run->input, "MISROUTED_TOO_LARGE",
                                       "the command is on the wrong partition and too large to be "
                                       "passed on: a header would be added that says from where");
     }
-    input_run_receipt(run)->passed_on++;
+    input_run_count(run, RECEIPT_PASSED_ON);
     return run->sink->pass_on(run->sink->self, partition, run->input);
 }
 
@@ -228,7 +228,7 @@ static bool run_command(struct input_run *run)
     if (command->refused.code != ACCEPTED)
         return input_run_reject(run, command, &command->refused);
     if (run->input->outgrows) {
-        input_run_receipt(run)->dead_lettered++;
+        input_run_count(run, RECEIPT_DEAD_LETTERED);
         return run->sink->dead_letter(run->sink->self, run->input, "OUTGROWS_TOPIC",
                                       run->input->outgrows);
     }
@@ -238,7 +238,7 @@ static bool run_command(struct input_run *run)
 static bool run_step(struct input_run *run)
 {
     if (core_step_is_misplaced(run->core, run->input)) {
-        input_run_receipt(run)->dead_lettered++;
+        input_run_count(run, RECEIPT_DEAD_LETTERED);
         return run->sink->dead_letter(run->sink->self, run->input, "STEP_MISPLACED",
                                       "the step does not belong on this partition; only workers "
                                       "may write to the steps topic");
@@ -277,7 +277,7 @@ bool core_run(struct core *core, const struct core_input *input, struct ol_arena
         run.metadata = &input->step.metadata;
         return run_step(&run);
     case INPUT_UNREADABLE:
-        input_run_receipt(&run)->dead_lettered++;
+        input_run_count(&run, RECEIPT_DEAD_LETTERED);
         return sink->dead_letter(sink->self, input, "UNREADABLE", input->reason);
     case INPUT_NONE: break;
     }
@@ -341,12 +341,8 @@ bool core_close_gap(struct core *core, int32_t number, int64_t commands_next, in
 
 static void receipt_add(struct receipt *total, const struct receipt *receipt)
 {
-    total->decided += receipt->decided;
-    total->refused += receipt->refused;
-    total->repeated += receipt->repeated;
-    total->ignored += receipt->ignored;
-    total->passed_on += receipt->passed_on;
-    total->dead_lettered += receipt->dead_lettered;
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        total->counts[i] += receipt->counts[i];
 }
 
 static bool write_receipt(struct core *core, int32_t number, const struct core_sink *sink)

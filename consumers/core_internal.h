@@ -94,8 +94,8 @@ bool core_step_is_misplaced(const struct core *core, const struct core_input *in
 /* Where the partition goes on after this input. */
 int64_t input_next_offset(const struct core_input *input);
 
-/* Where the input leaves its mark: the open receipt of its partition. */
-struct receipt *input_run_receipt(struct input_run *run);
+/* What became of the input, for the open receipt of its partition. */
+void input_run_count(struct input_run *run, enum receipt_count count);
 
 /* The parts of an event that follow from its input. */
 struct event_message input_run_begin_event(struct input_run *run, enum event_body body);

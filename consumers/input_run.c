@@ -14,9 +14,9 @@ int64_t input_next_offset(const struct core_input *input)
     return input->offset + 1;
 }
 
-struct receipt *input_run_receipt(struct input_run *run)
+void input_run_count(struct input_run *run, enum receipt_count count)
 {
-    return &run->core->partitions[run->input->partition].open;
+    run->core->partitions[run->input->partition].open.counts[count]++;
 }
 
 /* ---- ids ---- */
@@ -136,7 +136,7 @@ bool input_run_emit(struct input_run *run, struct text key, const struct event_m
 
 bool input_run_decided(struct input_run *run, struct text key, const struct event_message *event)
 {
-    input_run_receipt(run)->decided++;
+    input_run_count(run, RECEIPT_DECIDED);
     return input_run_emit(run, key, event);
 }
 
@@ -188,7 +188,7 @@ bool input_run_reject(struct input_run *run, const struct command *command,
     event.rejected.aggregate_id = command_aggregate(command);
     event.rejected.code = refusal->code;
     event.rejected.message = refusal_message(run->arena, refusal);
-    input_run_receipt(run)->refused++;
+    input_run_count(run, RECEIPT_REFUSED);
     return event.rejected.message.data && input_run_emit(run, event.rejected.aggregate_id, &event);
 }
 
@@ -199,6 +199,6 @@ bool input_run_repeat(struct input_run *run, const struct command *command,
     event.repeated.aggregate_id = command_aggregate(command);
     event.repeated.outcome = first->outcome;
     event.repeated.code = first->code;
-    input_run_receipt(run)->repeated++;
+    input_run_count(run, RECEIPT_REPEATED);
     return input_run_emit(run, event.repeated.aggregate_id, &event);
 }

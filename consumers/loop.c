@@ -408,21 +408,22 @@ static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
 static void count_batch(struct loop *loop, const struct batch *batch)
 {
     const struct loop_metrics *metrics = &loop->metrics;
+    const int32_t *counts = batch->total.counts;
     int64_t commands = 0, steps;
     for (size_t i = 0; i < batch->decided; i++)
         commands += batch->inputs[i].source == CAUSE_COMMANDS;
     steps = (int64_t)batch->decided - commands;
-    int64_t steps_decided = steps - batch->total.ignored - batch->dead_steps;
-    domain_assert(0 <= steps_decided && steps_decided <= batch->total.decided);
+    int64_t steps_decided = steps - counts[RECEIPT_IGNORED] - batch->dead_steps;
+    domain_assert(0 <= steps_decided && steps_decided <= counts[RECEIPT_DECIDED]);
     ol_series_add(metrics->commands_in, commands);
     ol_series_add(metrics->steps_in, steps);
-    ol_series_add(metrics->decided, batch->total.decided - steps_decided);
+    ol_series_add(metrics->decided, counts[RECEIPT_DECIDED] - steps_decided);
     ol_series_add(metrics->steps_decided, steps_decided);
-    ol_series_add(metrics->steps_ignored, batch->total.ignored);
-    ol_series_add(metrics->refused, batch->total.refused);
-    ol_series_add(metrics->repeated, batch->total.repeated);
-    ol_series_add(metrics->passed_on, batch->total.passed_on);
-    ol_series_add(metrics->dead_lettered, batch->total.dead_lettered - batch->dead_steps);
+    ol_series_add(metrics->steps_ignored, counts[RECEIPT_IGNORED]);
+    ol_series_add(metrics->refused, counts[RECEIPT_REFUSED]);
+    ol_series_add(metrics->repeated, counts[RECEIPT_REPEATED]);
+    ol_series_add(metrics->passed_on, counts[RECEIPT_PASSED_ON]);
+    ol_series_add(metrics->dead_lettered, counts[RECEIPT_DEAD_LETTERED] - batch->dead_steps);
     ol_series_add(metrics->steps_dead_lettered, batch->dead_steps);
     ol_series_add(metrics->events, batch->events);
     ol_series_add(metrics->steps, batch->steps);

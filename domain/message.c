@@ -58,6 +58,12 @@ static const char *const row_kinds[CONTEXT_COUNT][KINDS_MAX] = {
                           [PAYMENT_REFUNDED] = "REFUND"},
 };
 
+static const char *const receipt_names[RECEIPT_COUNTS] = {
+    [RECEIPT_DECIDED] = "decided",     [RECEIPT_REFUSED] = "refused",
+    [RECEIPT_REPEATED] = "repeated",   [RECEIPT_IGNORED] = "ignored",
+    [RECEIPT_PASSED_ON] = "passed_on", [RECEIPT_DEAD_LETTERED] = "dead_lettered",
+};
+
 const char *context_name(enum context context)
 {
     return name_at(context_names, CONTEXT_COUNT, context);
@@ -85,6 +91,19 @@ struct text step_aggregate(const struct step_message *step)
     }
     domain_assert(!"a step of no context");
     return (struct text){0};
+}
+
+const char *receipt_count_name(enum receipt_count count)
+{
+    return name_at(receipt_names, RECEIPT_COUNTS, count);
+}
+
+int64_t receipt_inputs(const struct receipt *receipt)
+{
+    int64_t inputs = 0;
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        inputs += receipt->counts[i];
+    return inputs;
 }
 
 const char *command_outcome_name(enum command_outcome outcome)

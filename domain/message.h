@@ -66,11 +66,28 @@ enum command_outcome {
     OUTCOME_REJECTED,
 };
 
+/* What became of an input, as receipts count it. */
+enum receipt_count {
+    RECEIPT_DECIDED = 0,
+    RECEIPT_REFUSED,
+    RECEIPT_REPEATED,
+    RECEIPT_IGNORED,
+    RECEIPT_PASSED_ON,
+    RECEIPT_DEAD_LETTERED,
+    RECEIPT_COUNTS
+};
+
 /* One transaction's account of what it took from one partition; see proto Receipt. */
 struct receipt {
     int64_t commands_first, commands_next, steps_first, steps_next;
-    int32_t decided, refused, repeated, ignored, passed_on, dead_lettered;
+    int32_t counts[RECEIPT_COUNTS];
 };
+
+/* "decided", "passed_on" and so on: the fields of the proto message, the columns of the tables. */
+const char *receipt_count_name(enum receipt_count count);
+
+/* All that it counts: how many inputs it took. */
+int64_t receipt_inputs(const struct receipt *receipt);
 
 enum event_body {
     EVENT_BODY_NONE = 0,

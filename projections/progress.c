@@ -57,12 +57,8 @@ static void read_row(const struct ol_pg_rows *rows, int row, struct load_progres
     receipt->commands_next = ol_pg_int64(rows, row, column++);
     receipt->steps_first = ol_pg_int64(rows, row, column++);
     receipt->steps_next = ol_pg_int64(rows, row, column++);
-    receipt->decided = ol_pg_int32(rows, row, column++);
-    receipt->refused = ol_pg_int32(rows, row, column++);
-    receipt->repeated = ol_pg_int32(rows, row, column++);
-    receipt->ignored = ol_pg_int32(rows, row, column++);
-    receipt->passed_on = ol_pg_int32(rows, row, column++);
-    receipt->dead_lettered = ol_pg_int32(rows, row, column);
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        receipt->counts[i] = ol_pg_int32(rows, row, column++);
 }
 
 enum ol_class progress_read(const struct ol_pg_rows *rows, struct load_progress *ret_progress,

@@ -105,12 +105,8 @@ static enum ol_class add_receipt(const struct reduce_input *input, struct ol_err
         return class;
     state->now.has_receipt = true;
     state->now.receipt = *receipt;
-    state->totals.decided += receipt->decided;
-    state->totals.refused += receipt->refused;
-    state->totals.repeated += receipt->repeated;
-    state->totals.ignored += receipt->ignored;
-    state->totals.passed_on += receipt->passed_on;
-    state->totals.dead_lettered += receipt->dead_lettered;
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        state->totals[i] += receipt->counts[i];
     return OL_OK;
 }
 

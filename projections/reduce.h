@@ -135,14 +135,10 @@ struct command_count {
 
 /* ---- the batch ---- */
 
-struct row_batch_totals {
-    int64_t decided, refused, repeated, ignored, passed_on, dead_lettered;
-};
-
 struct row_batch_partition {
     bool started, touched;
     struct load_progress before, now; /* now.last_digest is the shell's to set */
-    struct row_batch_totals totals;   /* over the batch's receipts */
+    int64_t totals[RECEIPT_COUNTS];   /* over the batch's receipts */
 };
 
 struct row_batch {

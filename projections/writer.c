@@ -179,18 +179,10 @@ static void put_progress(struct set *set, int32_t partition,
     ol_pg_array_int64(array++, receipt->commands_next);
     ol_pg_array_int64(array++, receipt->steps_first);
     ol_pg_array_int64(array++, receipt->steps_next);
-    ol_pg_array_int32(array++, receipt->decided);
-    ol_pg_array_int32(array++, receipt->refused);
-    ol_pg_array_int32(array++, receipt->repeated);
-    ol_pg_array_int32(array++, receipt->ignored);
-    ol_pg_array_int32(array++, receipt->passed_on);
-    ol_pg_array_int32(array++, receipt->dead_lettered);
-    ol_pg_array_int64(array++, state->totals.decided);
-    ol_pg_array_int64(array++, state->totals.refused);
-    ol_pg_array_int64(array++, state->totals.repeated);
-    ol_pg_array_int64(array++, state->totals.ignored);
-    ol_pg_array_int64(array++, state->totals.passed_on);
-    ol_pg_array_int64(array++, state->totals.dead_lettered);
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        ol_pg_array_int32(array++, receipt->counts[i]);
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        ol_pg_array_int64(array++, state->totals[i]);
 }
 
 /* BEGIN and the fence in one round trip. *ret_lost: partitions that are not where we left them. */

@@ -60,17 +60,21 @@ static const struct wire_field repeated_fields[] = {
 static const struct wire_message command_repeated =
     WIRE_MESSAGE_OF("CommandRepeated", repeated_body, repeated_fields);
 
+#define COUNT(number, name, count)                                                                 \
+    WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT32, name, struct receipt, counts[count],              \
+                .min = WIRE_ANY)
+
 static const struct wire_field receipt_fields[] = {
     FIELD_INT64(1, struct receipt, commands_first),
     FIELD_INT64(2, struct receipt, commands_next),
     FIELD_INT64(3, struct receipt, steps_first),
     FIELD_INT64(4, struct receipt, steps_next),
-    FIELD_INT32(5, struct receipt, decided, WIRE_ANY, 0),
-    FIELD_INT32(6, struct receipt, refused, WIRE_ANY, 0),
-    FIELD_INT32(7, struct receipt, repeated, WIRE_ANY, 0),
-    FIELD_INT32(8, struct receipt, ignored, WIRE_ANY, 0),
-    FIELD_INT32(9, struct receipt, passed_on, WIRE_ANY, 0),
-    FIELD_INT32(10, struct receipt, dead_lettered, WIRE_ANY, 0),
+    COUNT(5, "decided", RECEIPT_DECIDED),
+    COUNT(6, "refused", RECEIPT_REFUSED),
+    COUNT(7, "repeated", RECEIPT_REPEATED),
+    COUNT(8, "ignored", RECEIPT_IGNORED),
+    COUNT(9, "passed_on", RECEIPT_PASSED_ON),
+    COUNT(10, "dead_lettered", RECEIPT_DEAD_LETTERED),
 };
 static const struct wire_message receipt =
     WIRE_MESSAGE_OF("Receipt", struct receipt, receipt_fields);

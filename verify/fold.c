@@ -433,9 +433,9 @@ static bool check_cause(struct fold_input *input, struct fold_partition *log)
     log->last_cause[source].index = event->cause_index;
     if (event->cause_index != 0)
         return true;
-    log->open.decided += event->body == EVENT_BODY_DOMAIN;
-    log->open.refused += event->body == EVENT_BODY_REJECTED;
-    log->open.repeated += event->body == EVENT_BODY_REPEATED;
+    log->open.counts[RECEIPT_DECIDED] += event->body == EVENT_BODY_DOMAIN;
+    log->open.counts[RECEIPT_REFUSED] += event->body == EVENT_BODY_REJECTED;
+    log->open.counts[RECEIPT_REPEATED] += event->body == EVENT_BODY_REPEATED;
     if (log->first_open[source] < 0)
         log->first_open[source] = event->cause_offset;
     log->last_open[source] = event->cause_offset;
@@ -464,16 +464,12 @@ static void check_link(struct fold_input *input, const char *what, int64_t befor
 static void check_counts(struct fold_input *input, const struct receipt *receipt,
                          const struct receipt *open)
 {
-    if (receipt->decided != open->decided || receipt->refused != open->refused ||
-        receipt->repeated != open->repeated)
-        fold_wrong(
-            input, CHECK_RECEIPTS,
-            "it counts %d decided, %d refused, %d repeated, but the events before it are %d, "
-            "%d, %d",
-            receipt->decided, receipt->refused, receipt->repeated, open->decided, open->refused,
-            open->repeated);
-    int64_t inputs = (int64_t)receipt->decided + receipt->refused + receipt->repeated +
-                     receipt->ignored + receipt->passed_on + receipt->dead_lettered;
+    for (int i = RECEIPT_DECIDED; i <= RECEIPT_REPEATED; i++) /* what leaves an event */
+        if (receipt->counts[i] != open->counts[i])
+            fold_wrong(input, CHECK_RECEIPTS, "it counts %d %s, but the events before it are %d",
+                       receipt->counts[i], receipt_count_name((enum receipt_count)i),
+                       open->counts[i]);
+    int64_t inputs = receipt_inputs(receipt);
     int64_t offsets = receipt->commands_next - receipt->commands_first + receipt->steps_next -
                       receipt->steps_first;
     if (inputs > offsets)
@@ -484,8 +480,6 @@ static void check_counts(struct fold_input *input, const struct receipt *receipt
 static void receipt_event(struct fold_input *input, struct fold_partition *log)
 {
     const struct receipt *receipt = &input->event->receipt, *last = &log->last;
-    const int64_t counts[] = {receipt->decided, receipt->refused,   receipt->repeated,
-                              receipt->ignored, receipt->passed_on, receipt->dead_lettered};
     findings_look(input->fold->findings, CHECK_RECEIPTS);
     check_link(input, "commands", log->has_receipt ? last->commands_next : -1,
                receipt->commands_first, receipt->commands_next, log->first_open[CAUSE_COMMANDS],
@@ -493,8 +487,8 @@ static void receipt_event(struct fold_input *input, struct fold_partition *log)
     check_link(input, "steps", log->has_receipt ? last->steps_next : -1, receipt->steps_first,
                receipt->steps_next, log->first_open[CAUSE_STEPS], log->last_open[CAUSE_STEPS]);
     check_counts(input, receipt, &log->open);
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        log->totals[i] += counts[i];
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        log->totals[i] += receipt->counts[i];
     log->has_receipt = true;
     log->last = *receipt;
     log->open = (struct receipt){0};

@@ -61,7 +61,7 @@ struct fold_partition {
     bool has_receipt;
     struct receipt last, open; /* open: counts since the last */
     int64_t first_open[CAUSE_STEPS + 1], last_open[CAUSE_STEPS + 1]; /* causes since the last; -1 */
-    int64_t totals[6]; /* as the receipts say: decided ... dead_lettered */
+    int64_t totals[RECEIPT_COUNTS];                                  /* as the receipts say */
     struct fold_cause *causes;
     size_t cause_count, cause_capacity;
 };

@@ -15,14 +15,12 @@
 #include "verify/fold.h"
 #include "verify/session.h"
 
-#define VERIFY_COUNTS 6 /* of a receipt: decided, refused, repeated, ignored, passed on, dead */
-
 /* A row of projection_progress. */
 struct verify_progress {
     bool there, has_receipt;
     int64_t next_offset, last_offset, last_digest, last_recorded_us;
     struct receipt last;
-    int64_t totals[VERIFY_COUNTS];
+    int64_t totals[RECEIPT_COUNTS];
 };
 
 /* The same sum over orders and over payments, whatever their order. */

@@ -83,18 +83,15 @@ static void compare_receipt(struct verify *verify, const char *where, const stru
     differs(verify, where, "commands_next", row->commands_next, log->commands_next);
     differs(verify, where, "steps_first", row->steps_first, log->steps_first);
     differs(verify, where, "steps_next", row->steps_next, log->steps_next);
-    differs(verify, where, "last_decided", row->decided, log->decided);
-    differs(verify, where, "last_refused", row->refused, log->refused);
-    differs(verify, where, "last_repeated", row->repeated, log->repeated);
-    differs(verify, where, "last_ignored", row->ignored, log->ignored);
-    differs(verify, where, "last_passed_on", row->passed_on, log->passed_on);
-    differs(verify, where, "last_dead_lettered", row->dead_lettered, log->dead_lettered);
+    for (int i = 0; i < RECEIPT_COUNTS; i++) {
+        char last[40];
+        snprintf(last, sizeof last, "last_%s", receipt_count_name((enum receipt_count)i));
+        differs(verify, where, last, row->counts[i], log->counts[i]);
+    }
 }
 
 static void compare_progress(struct verify *verify, enum context context, int32_t partition)
 {
-    static const char *const names[VERIFY_COUNTS] = {"decided", "refused",   "repeated",
-                                                     "ignored", "passed_on", "dead_lettered"};
     const struct verify_progress *row = &verify->progress[context][partition];
     const struct fold_partition *log = &verify->fold.logs[partition];
     char where[200];
@@ -108,8 +105,9 @@ static void compare_progress(struct verify *verify, enum context context, int32_
     differs(verify, where, "last_recorded_at (us)", row->last_recorded_us, log->last_recorded_us);
     differs(verify, where, "has_receipt", row->has_receipt, log->has_receipt);
     compare_receipt(verify, where, &row->last, &log->last);
-    for (int i = 0; i < VERIFY_COUNTS; i++)
-        differs(verify, where, names[i], row->totals[i], log->totals[i]);
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        differs(verify, where, receipt_count_name((enum receipt_count)i), row->totals[i],
+                log->totals[i]);
 }
 
 /* ---- reading ---- */

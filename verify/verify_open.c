@@ -50,7 +50,6 @@ static const struct ol_pg_statement progress_statement = {
 
 static void read_row(const struct ol_pg_rows *rows, int row, struct verify_progress *progress)
 {
-    int32_t counts[VERIFY_COUNTS];
     struct receipt *last = &progress->last;
     *progress = (struct verify_progress){
         .there = true,
@@ -60,20 +59,14 @@ static void read_row(const struct ol_pg_rows *rows, int row, struct verify_progr
         .last_recorded_us = ol_pg_is_null(rows, row, 5) ? TIME_NONE : ol_pg_us(rows, row, 5),
         .has_receipt = ol_pg_bool(rows, row, 6),
     };
-    for (int i = 0; i < VERIFY_COUNTS; i++) {
-        counts[i] = ol_pg_int32(rows, row, 11 + i);
-        progress->totals[i] = ol_pg_int64(rows, row, 17 + i);
+    *last = (struct receipt){.commands_first = ol_pg_int64(rows, row, 7),
+                             .commands_next = ol_pg_int64(rows, row, 8),
+                             .steps_first = ol_pg_int64(rows, row, 9),
+                             .steps_next = ol_pg_int64(rows, row, 10)};
+    for (int i = 0; i < RECEIPT_COUNTS; i++) {
+        last->counts[i] = ol_pg_int32(rows, row, 11 + i);
+        progress->totals[i] = ol_pg_int64(rows, row, 11 + RECEIPT_COUNTS + i);
     }
-    *last = (struct receipt){ol_pg_int64(rows, row, 7),
-                             ol_pg_int64(rows, row, 8),
-                             ol_pg_int64(rows, row, 9),
-                             ol_pg_int64(rows, row, 10),
-                             counts[0],
-                             counts[1],
-                             counts[2],
-                             counts[3],
-                             counts[4],
-                             counts[5]};
 }
 
 /* Where a row belongs; NULL: it is about no partition of this installation. */

@@ -198,20 +198,20 @@ static void check_receipt(const struct part *part, const struct receipt *receipt
                                    receipt->commands_first, receipt->commands_next) +
                     inputs_between(inputs_of(part->context, CAUSE_STEPS, part->number),
                                    receipt->steps_first, receipt->steps_next);
-    int64_t told = receipt->decided + receipt->refused + receipt->repeated + receipt->ignored +
-                   receipt->passed_on + receipt->dead_lettered;
+    int64_t told = receipt_inputs(receipt);
+    int32_t outcomes = receipt->counts[RECEIPT_DECIDED] + receipt->counts[RECEIPT_REFUSED] +
+                       receipt->counts[RECEIPT_REPEATED];
     if (taken != told)
         sim_fail(nothing, "P4: %lld inputs between the receipts' offsets, %lld told",
                  (long long)taken, (long long)told);
-    if (book->outcomes != receipt->decided + receipt->refused + receipt->repeated)
-        sim_fail(nothing, "P4: a receipt of %d outcomes behind %lld",
-                 receipt->decided + receipt->refused + receipt->repeated,
+    if (book->outcomes != outcomes)
+        sim_fail(nothing, "P4: a receipt of %d outcomes behind %lld", outcomes,
                  (long long)book->outcomes);
     if (!told)
         count(COUNT_GAPS);
-    if (receipt->dead_lettered)
+    if (receipt->counts[RECEIPT_DEAD_LETTERED])
         sim_fail(nothing, "a dead letter that nobody caused");
-    counters[COUNT_PASSED_ON] += (uint64_t)receipt->passed_on;
+    counters[COUNT_PASSED_ON] += (uint64_t)receipt->counts[RECEIPT_PASSED_ON];
     book->receipt = *receipt;
     book->has_receipt = true;
     book->outcomes = 0;

@@ -95,18 +95,18 @@ static const char *check_receipt(const struct pipeline *pipeline, enum context c
                                    receipt->commands_first, receipt->commands_next) +
                      count_records(broker_partition(broker, context, STREAM_STEPS, partition),
                                    receipt->steps_first, receipt->steps_next);
-    int64_t counted = (int64_t)receipt->decided + receipt->refused + receipt->repeated +
-                      receipt->ignored + receipt->passed_on + receipt->dead_lettered;
+    int64_t counted = receipt_inputs(receipt);
     if (inputs != counted || inputs == 0)
         return wrong("%s partition %d: a receipt spans %lld inputs and counts %lld",
                      context_name(context), partition, (long long)inputs, (long long)counted);
-    if (receipt->decided != span->decided || receipt->refused != span->refused ||
-        receipt->repeated != span->repeated)
+    if (receipt->counts[RECEIPT_DECIDED] != span->decided ||
+        receipt->counts[RECEIPT_REFUSED] != span->refused ||
+        receipt->counts[RECEIPT_REPEATED] != span->repeated)
         return wrong("%s partition %d: a receipt counts %d decided, %d refused, %d repeated; its "
                      "transaction holds %lld, %lld, %lld",
-                     context_name(context), partition, receipt->decided, receipt->refused,
-                     receipt->repeated, (long long)span->decided, (long long)span->refused,
-                     (long long)span->repeated);
+                     context_name(context), partition, receipt->counts[RECEIPT_DECIDED],
+                     receipt->counts[RECEIPT_REFUSED], receipt->counts[RECEIPT_REPEATED],
+                     (long long)span->decided, (long long)span->refused, (long long)span->repeated);
     *span = (struct span){.next = {receipt->commands_next, receipt->steps_next}};
     return NULL;
 }

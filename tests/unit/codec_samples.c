@@ -90,12 +90,12 @@ static const struct stock_line step_lines[] = {
                         .commands_next = 5000000002,                                               \
                         .steps_first = 300,                                                        \
                         .steps_next = 400,                                                         \
-                        .decided = 1,                                                              \
-                        .refused = 2,                                                              \
-                        .repeated = 3,                                                             \
-                        .ignored = 4,                                                              \
-                        .passed_on = 5,                                                            \
-                        .dead_lettered = 6}                                                        \
+                        .counts[RECEIPT_DECIDED] = 1,                                              \
+                        .counts[RECEIPT_REFUSED] = 2,                                              \
+                        .counts[RECEIPT_REPEATED] = 3,                                             \
+                        .counts[RECEIPT_IGNORED] = 4,                                              \
+                        .counts[RECEIPT_PASSED_ON] = 5,                                            \
+                        .counts[RECEIPT_DEAD_LETTERED] = 6}                                        \
         }                                                                                          \
     }
 #define COMMON(context) REJECTED(context), REPEATED(context), RECEIPT(context)

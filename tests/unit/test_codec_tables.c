@@ -139,6 +139,17 @@ Test(codec_tables, know_metadata_and_cause)
     check_message(&codec_cause, &orderlog__common__v1__cause__descriptor);
 }
 
+Test(codec_tables, name_the_counts_of_a_receipt_as_the_domain_does)
+{
+    const struct wire_message *receipt = codec_common_events.rows[EVENT_BODY_RECEIPT].message;
+    unsigned first = receipt->field_count - RECEIPT_COUNTS;
+    for (unsigned i = 0; i < RECEIPT_COUNTS; i++) {
+        cr_expect_str_eq(receipt->fields[first + i].name,
+                         receipt_count_name((enum receipt_count)i));
+        cr_expect_eq(receipt->fields[first + i].offset, offsetof(struct receipt, counts[i]));
+    }
+}
+
 /* Enums travel as their numbers. */
 #define SAME(domain, schema) _Static_assert((int)domain == (int)schema, #domain " is " #schema)
 SAME(ORDER_IS_PLACED, ORDERLOG__ORDERS__V1__ORDER_STATUS__ORDER_STATUS_PLACED);

@@ -282,8 +282,8 @@ Test(core_run, a_misrouted_command_that_is_too_large_is_put_aside)
     run_input(&input);
     cr_assert_str_eq(said(), "dead MISROUTED_TOO_LARGE");
     close_batch();
-    cr_assert_eq(session.total.dead_lettered, 1);
-    cr_assert_eq(session.total.passed_on, 0);
+    cr_assert_eq(session.total.counts[RECEIPT_DEAD_LETTERED], 1);
+    cr_assert_eq(session.total.counts[RECEIPT_PASSED_ON], 0);
 }
 
 Test(core_run, a_misrouted_command_that_fills_its_topic_is_put_aside)
@@ -307,8 +307,8 @@ Test(core_run, a_command_that_would_outgrow_a_topic_is_put_aside_unless_it_is_re
     run_input(&input);
     cr_assert_str_eq(said(), "no ORDER_EMPTY_BASKET");
     close_batch();
-    cr_assert_eq(session.total.dead_lettered, 1);
-    cr_assert_eq(session.total.refused, 1);
+    cr_assert_eq(session.total.counts[RECEIPT_DEAD_LETTERED], 1);
+    cr_assert_eq(session.total.counts[RECEIPT_REFUSED], 1);
 }
 
 Test(core_run, a_misplaced_step_is_put_aside)
@@ -342,7 +342,7 @@ Test(core_run, what_can_not_be_read_is_put_aside)
     run_input(&step);
     cr_assert_str_eq(said(), "dead UNREADABLE");
     close_batch();
-    cr_assert_eq(session.total.dead_lettered, 2);
+    cr_assert_eq(session.total.counts[RECEIPT_DEAD_LETTERED], 2);
     cr_assert_eq(last_event()->receipt.commands_next, 1);
     cr_assert_eq(last_event()->receipt.steps_next, 1);
 }

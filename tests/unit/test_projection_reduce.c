@@ -329,7 +329,7 @@ static struct event_message receipt(int64_t commands_first, int64_t commands_nex
 {
     return (struct event_message){
         .body = EVENT_BODY_RECEIPT,
-        .receipt = {commands_first, commands_next, steps_first, steps_next, 4, 1, 2, 0, 0, 0}};
+        .receipt = {commands_first, commands_next, steps_first, steps_next, {4, 1, 2, 0, 0, 0}}};
 }
 
 Test(reduce_receipts, chain_without_a_gap, .fini = done)
@@ -344,8 +344,8 @@ Test(reduce_receipts, chain_without_a_gap, .fini = done)
     const struct row_batch_partition *state = &batch.partitions[PARTITION];
     cr_assert(state->now.has_receipt);
     cr_assert_eq(state->now.receipt.steps_next, 9);
-    cr_assert_eq(state->totals.decided, 8);
-    cr_assert_eq(state->totals.repeated, 4);
+    cr_assert_eq(state->totals[RECEIPT_DECIDED], 8);
+    cr_assert_eq(state->totals[RECEIPT_REPEATED], 4);
     cr_assert_eq(state->now.next_offset, 102);
     cr_assert_eq(state->now.last_offset, 101);
     cr_assert_eq(state->before.next_offset, 100);

@@ -254,8 +254,8 @@ static struct event_message receipt(int64_t first, int64_t next, int32_t decided
                                   .metadata = {.occurred_at_us = TIME_NONE},
                                   .recorded_at_us = 1000,
                                   .body = EVENT_BODY_RECEIPT};
-    event.receipt =
-        (struct receipt){.commands_first = first, .commands_next = next, .decided = decided};
+    event.receipt = (struct receipt){
+        .commands_first = first, .commands_next = next, .counts[RECEIPT_DECIDED] = decided};
     return event;
 }
 
