@@ -179,7 +179,8 @@ static int64_t deadline_from(const struct order_facts *facts)
     return deadline_us;
 }
 
-/* Appends an event, with the version, status and saga state that the order has after it. */
+/* Appends an event, with the version, status, saga state and payment that the order has after
+ * it. */
 static void emit(struct judging *judging, struct order_event *event)
 {
     struct order_events *events = judging->events;
@@ -189,6 +190,7 @@ static void emit(struct judging *judging, struct order_event *event)
     fold(&judging->next, event);
     event->status = judging->next.status;
     event->saga_state = judging->next.saga_state;
+    event->payment = judging->next.payment;
     events->events[events->count++] = *event;
 }
 
@@ -244,6 +246,7 @@ void order_apply(struct order *state, const struct order_event *event)
     fold(state, event);
     domain_assert(event->status == state->status);
     domain_assert(event->saga_state == state->saga_state);
+    domain_assert(event->payment == state->payment);
 }
 
 bool order_is_open(const struct order *state)

@@ -11,17 +11,6 @@
 #include "domain/orders.h"
 #include "domain/partition.h"
 
-/* Where an order's payment stands, as the order knows it. */
-enum order_payment {
-    ORDER_PAYMENT_NONE = 0,   /* not asked (yet) */
-    ORDER_PAYMENT_ASKED,      /* authorisation asked, no answer yet */
-    ORDER_PAYMENT_AUTHORISED, /* held; capture asked, nobody waits for it */
-    ORDER_PAYMENT_DECLINED,
-    ORDER_PAYMENT_VOID_ASKED,
-    ORDER_PAYMENT_GIVEN_BACK,
-    ORDER_PAYMENT_COUNT
-};
-
 /*
  * The state a decider needs: groups, totals and ids, not lines. A group is the lines that live on
  * one inventory partition; bit p of a mask is the group of partition p.
@@ -72,9 +61,9 @@ void order_decide_step(const struct order *state, const struct order_step *step,
                        const struct order_facts *facts, struct order_events *ret_events);
 
 /*
- * Folds one event. Cannot refuse; asserts that version = state->version + 1 and that status and
- * saga state come out as the event says. ORDER_PLACED makes state->customer_id point into the
- * event: whoever keeps the state copies it.
+ * Folds one event. Cannot refuse; asserts that version = state->version + 1 and that status,
+ * saga state and payment come out as the event says. ORDER_PLACED makes state->customer_id point
+ * into the event: whoever keeps the state copies it.
  */
 void order_apply(struct order *state, const struct order_event *event);
 

@@ -78,6 +78,17 @@ enum saga_state {
     SAGA_STATE_COUNT
 };
 
+/* Where an order's payment stands, as the order knows it. */
+enum order_payment {
+    ORDER_PAYMENT_NONE = 0,   /* not asked (yet) */
+    ORDER_PAYMENT_ASKED,      /* authorisation asked, no answer yet */
+    ORDER_PAYMENT_AUTHORISED, /* held; capture asked, nobody waits for it */
+    ORDER_PAYMENT_DECLINED,
+    ORDER_PAYMENT_VOID_ASKED,
+    ORDER_PAYMENT_GIVEN_BACK,
+    ORDER_PAYMENT_COUNT
+};
+
 enum order_event_kind {
     ORDER_EVENT_NONE = 0,
 #define EVENT_ORDERS(kind, name, member) kind,
@@ -91,6 +102,7 @@ struct order_event {
     int64_t version;                /* of the order after this event: 1, 2, 3, ... */
     enum order_status status;       /* after this event */
     enum saga_state saga_state;     /* after this event */
+    enum order_payment payment;     /* after this event */
     struct text customer_id;        /* PLACED */
     struct text currency;           /* PLACED */
     const struct order_line *lines; /* PLACED: with partitions */

@@ -6,7 +6,7 @@
  *
  * A row batch holds what one batch of events does to the rows. It knows nothing of the rows that
  * are in the database: a row that the batch makes is an insert, and whatever the batch does to an
- * older row is a difference (sums, bits set, a map of payment states), together with the version
+ * older row is a difference (sums, bits set), together with the version
  * that the row must have for it. So a batch can be cut anywhere, and the rows come out the same.
  * Checked on the way, and never skipped over: offsets rise, receipts chain, versions have no gap.
  * Pure but for memory: no clock, no I/O. One thread. Rules of the states: domain/.
@@ -31,9 +31,6 @@ struct row_origin {
 
 /* ---- orders ---- */
 
-/* What each payment state becomes, three bits each: state s becomes (map >> 3 s) & 7. */
-typedef uint32_t payment_map;
-
 struct bought_lines {
     const struct order_line *lines;
     size_t count;
@@ -45,7 +42,7 @@ struct order_change {
     int64_t version_before, version, event_offset;
     enum order_status status;
     enum saga_state saga_state;
-    payment_map payment;
+    enum order_payment payment;
     uint64_t groups_reserved, groups_refused, groups_released; /* bits that were set */
     enum refusal_code reason;
     struct text reason_sku;

@@ -1,50 +1,4 @@
-#include <assert.h>
-
 #include "projections/reduce_internal.h"
-
-_Static_assert(ORDER_PAYMENT_COUNT <= 8, "three bits hold a payment state");
-
-/* ---- maps of payment states ---- */
-
-static payment_map map_identity(void)
-{
-    payment_map map = 0;
-    for (unsigned state = 0; state < ORDER_PAYMENT_COUNT; state++)
-        map |= state << 3 * state;
-    return map;
-}
-
-/* What was going to be `from` becomes `to`. */
-static payment_map map_after(payment_map map, enum order_payment from, enum order_payment to)
-{
-    for (unsigned state = 0; state < ORDER_PAYMENT_COUNT; state++) {
-        if ((map >> 3 * state & 7) != from)
-            continue;
-        map &= ~((payment_map)7 << 3 * state);
-        map |= (payment_map)to << 3 * state;
-    }
-    return map;
-}
-
-/* What the event does to the payment of an order that costs something; one of total 0 has none. */
-static payment_map payment_after(payment_map map, const struct order_event *event)
-{
-    switch (event->kind) {
-    case ORDER_STOCK_RESERVED:
-        if (event->status == ORDER_IS_RESERVED) /* the last group */
-            map = map_after(map, ORDER_PAYMENT_NONE, ORDER_PAYMENT_ASKED);
-        return map;
-    case ORDER_CONFIRMED: return map_after(map, ORDER_PAYMENT_ASKED, ORDER_PAYMENT_AUTHORISED);
-    case ORDER_REJECTED:
-        if (event->partition < 0)
-            map = map_after(map, ORDER_PAYMENT_ASKED, ORDER_PAYMENT_DECLINED);
-        return map;
-    case ORDER_CANCELLED: return map_after(map, ORDER_PAYMENT_ASKED, ORDER_PAYMENT_VOID_ASKED);
-    case ORDER_PAYMENT_VOIDED:
-        return map_after(map, ORDER_PAYMENT_VOID_ASKED, ORDER_PAYMENT_GIVEN_BACK);
-    default: return map;
-    }
-}
 
 /* ---- checks ---- */
 
@@ -61,6 +15,8 @@ static enum ol_class check_event(const struct order_event *event, struct ol_erro
         return ol_fail(reterr, OL_POISON, "an order's event without an order id");
     if (!order_status_name(event->status)[0] || !saga_state_name(event->saga_state)[0])
         return ol_fail(reterr, OL_POISON, "it leaves the order in no status that is known here");
+    if (event->payment >= ORDER_PAYMENT_COUNT)
+        return ol_fail(reterr, OL_POISON, "it leaves the payment in no state that is known here");
     enum ol_class class = OL_OK;
     switch (event->kind) {
     case ORDER_PLACED:
@@ -116,7 +72,6 @@ static struct order_change *change_add(const struct reduce_input *input, enum ro
     change->row.mode = mode;
     change->partition = input->partition;
     change->version_before = input->event->order.version - 1;
-    change->payment = map_identity();
     change->deadline_us = TIME_NONE;
     change->settled_us = TIME_NONE;
     return change;
@@ -157,7 +112,7 @@ static enum ol_class fold_order(const struct reduce_input *input, struct order_c
     change->event_offset = input->offset;
     change->status = event->status;
     change->saga_state = event->saga_state;
-    change->payment = payment_after(change->payment, event);
+    change->payment = event->payment;
     if (event->saga_state == SAGA_IS_DONE || event->saga_state == SAGA_IS_UNDONE)
         change->settled_us = input->event->recorded_at_us;
     if (event->kind == ORDER_PLACED || event->kind == ORDER_REJECTED ||

@@ -22,8 +22,6 @@ static const struct change_rule {
     [CHANGE_BITS] = {.set = "t.@ | u.@"},
     [CHANGE_KEEP] = {.set = "coalesce(u.@, t.@)"},
     [CHANGE_VERSIONS] = {"coalesce(u.@::bigint[], t.@)", OL_PG_TEXT_ARRAY},
-    [CHANGE_PAYMENT] = {"CASE WHEN t.total_minor > 0 THEN u.@ >> (3 * t.@) & 7 ELSE t.@ END",
-                        OL_PG_INT4_ARRAY},
     [CHANGE_REFUNDED] = {.set = "CASE WHEN u.refunded_minor > 0 "
                                 "AND t.refunded_minor + u.refunded_minor = t.amount_minor "
                                 "THEN 'REFUNDED' ELSE coalesce(u.@, t.@) END"},

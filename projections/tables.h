@@ -64,7 +64,6 @@ enum column_change {
     CHANGE_BITS,
     CHANGE_KEEP, /* set unless NULL */
     CHANGE_VERSIONS,
-    CHANGE_PAYMENT,
     CHANGE_REFUNDED,
     CHANGE_COUNT,  /* added to by the table's count, which repeats of commands are */
     CHANGE_ORIGIN, /* never; the command whose repeats the row counts */

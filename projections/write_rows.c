@@ -72,14 +72,6 @@ static unsigned char *write_word(unsigned char *at, const char *word)
     return bytes ? ol_pg_write_bytes(at, word, bytes) : ol_pg_write_null(at);
 }
 
-/* What the map makes of a payment that was not asked for; an order of nothing has none. */
-static int16_t new_payment(const payment_map *payment)
-{
-    const struct order_change *order =
-        (const void *)((const char *)payment - offsetof(struct order_change, payment));
-    return order->total_minor > 0 ? (int16_t)(*payment & 7) : ORDER_PAYMENT_NONE;
-}
-
 /* '{7,12}'. A version has at most 19 digits. */
 static unsigned char *write_versions(unsigned char *at, const struct held_lines *held)
 {
@@ -134,9 +126,8 @@ STORE(PAYMENT_STATUS, TEXT, enum payment_status, write_word(at, payment_status_n
 /* Accepted if there is a word. */
 STORE(OUTCOME, TEXT, const char *,
       write_word(at, command_outcome_name(*value ? OUTCOME_ACCEPTED : OUTCOME_REJECTED)))
-/* Of a new order what the map makes of "not asked"; for an update the map itself. */
-STORE(ORDER_PAYMENT, INT2, payment_map, ol_pg_write_int16(at, new_payment(value)))
-STORE(PAYMENT_MAP, INT4, payment_map, ol_pg_write_int32(at, (int32_t)*value))
+/* Its number. */
+STORE(ORDER_PAYMENT, INT2, enum order_payment, ol_pg_write_int16(at, (int16_t)*value))
 /* As text: arrays of arrays can't be parameters. */
 STORE_OR_NULL(VERSIONS_TEXT, TEXT, struct held_lines, !value->lines, write_versions(at, value))
 
@@ -241,7 +232,6 @@ STORE_LINES(HELD_VERSIONS, INTS, held_lines, ol_pg_write_int64(end, line->versio
     SEND(store, field, null)                                                                       \
     SEND(store, field##_before, null)
 #define SEND_VERSIONS(store, field, null) SEND(VERSIONS_TEXT, field, null)
-#define SEND_PAYMENT(store, field, null)  SEND(PAYMENT_MAP, field, null)
 
 #define TABLE(context, table, entity, change_, rows)                                               \
     static void table##_send(struct set *set, const struct keyed_row *row)                         \

@@ -3,7 +3,7 @@
  *
  *   Command, Step: 1 metadata, 2... body
  *   Event: 1 metadata, 2 recorded_at, 3 cause, 4 version, 5 body_digest,
- *          (orders: 6 status, 7 saga_state,) 10... body
+ *          (orders: 6 status, 7 saga_state, 8 payment,) 10... body
  */
 #include "proto/codec.h"
 
@@ -385,7 +385,7 @@ bool codec_encode_step(const struct step_message *step, struct ol_arena *arena,
 
 /* What stands in an event's envelope and belongs to the aggregate's event. */
 struct event_head {
-    uint64_t version, status, saga_state;
+    uint64_t version, status, saga_state, payment;
 };
 
 static bool read_event_body(struct wire_reader *reader, struct wire_span *span,
@@ -437,9 +437,13 @@ static bool read_event_field(struct wire_reader *reader, struct wire_span *span,
         if (orders)
             return wire_read_varint(reader, span, "saga_state", &head->saga_state);
         break;
+    case 8 << 3 | WIRE_VARINT:
+        if (orders)
+            return wire_read_varint(reader, span, "payment", &head->payment);
+        break;
     default: break;
     }
-    if (tag >> 3 <= (orders ? 7u : 5u))
+    if (tag >> 3 <= (orders ? 8u : 5u))
         return wire_poison(reader, NULL, tag_at, "a field of another kind");
     return read_event_body(reader, span, tag_at, tag, event, body);
 }
@@ -448,9 +452,10 @@ static bool read_event_field(struct wire_reader *reader, struct wire_span *span,
 static bool place_head(struct event_message *event, const struct event_head *head)
 {
     if (event->body != EVENT_BODY_DOMAIN)
-        return head->version == 0 && head->status == 0 && head->saga_state == 0;
+        return head->version == 0 && head->status == 0 && head->saga_state == 0 &&
+               head->payment == 0;
     if (head->version > INT64_MAX || head->status >= ORDER_STATUS_COUNT ||
-        head->saga_state >= SAGA_STATE_COUNT)
+        head->saga_state >= SAGA_STATE_COUNT || head->payment >= ORDER_PAYMENT_COUNT)
         return false;
     int64_t version = (int64_t)head->version;
     switch (event->context) {
@@ -458,6 +463,7 @@ static bool place_head(struct event_message *event, const struct event_head *hea
         event->order.version = version;
         event->order.status = (enum order_status)head->status;
         event->order.saga_state = (enum saga_state)head->saga_state;
+        event->order.payment = (enum order_payment)head->payment;
         return version > 0 && head->status && head->saga_state;
     case CONTEXT_INVENTORY: event->inventory.version = version; return true;
     case CONTEXT_PAYMENTS: event->payment.version = version; return true;
@@ -499,7 +505,7 @@ static bool decode_event(struct wire_reader *reader, struct bytes wire, struct e
         return false;
     if (!place_head(event, &head))
         return wire_poison(reader, NULL, span.end,
-                           "version, status or saga_state do not fit the body");
+                           "version, status, saga_state or payment do not fit the body");
     return true;
 }
 
@@ -525,7 +531,7 @@ static struct event_head head_of(const struct event_message *event)
     switch (event->context) {
     case CONTEXT_ORDERS:
         return (struct event_head){(uint64_t)event->order.version, event->order.status,
-                                   event->order.saga_state};
+                                   event->order.saga_state, event->order.payment};
     case CONTEXT_INVENTORY:
         return (struct event_head){.version = (uint64_t)event->inventory.version};
     case CONTEXT_PAYMENTS: return (struct event_head){.version = (uint64_t)event->payment.version};
@@ -547,6 +553,7 @@ static void write_event(struct wire_writer *writer, const void *message)
         row = &codec_common_events.rows[event->body];
     }
     wire_put_message(writer, row->number, row->message, BODY_OF_CONST(event), true);
+    wire_put_int(writer, 8, (int64_t)head.payment);
     wire_put_int(writer, 7, (int64_t)head.saga_state);
     wire_put_int(writer, 6, (int64_t)head.status);
     wire_put_fixed64(writer, 5, event->body_digest);

@@ -39,7 +39,6 @@ static void merge_order(struct rows *rows, const struct order_change *change)
     if (change->row.mode == ROW_INSERT) {
         insert(rows, &rows->aggregates, &change->row, sizeof *change);
         order = (struct order_change *)find(&rows->aggregates, &change->row);
-        order->payment = change->total_minor > 0 ? change->payment & 7 : ORDER_PAYMENT_NONE;
         return;
     }
     fuzz_check(order && order->version == change->version_before);
@@ -47,8 +46,7 @@ static void merge_order(struct rows *rows, const struct order_change *change)
     order->event_offset = change->event_offset;
     order->status = change->status;
     order->saga_state = change->saga_state;
-    if (order->total_minor > 0)
-        order->payment = change->payment >> 3 * order->payment & 7;
+    order->payment = change->payment;
     order->groups_reserved |= change->groups_reserved;
     order->groups_refused |= change->groups_refused;
     order->groups_released |= change->groups_released;

@@ -185,8 +185,8 @@ static void write_order(struct writing *writing, const struct order_change *orde
     state->version = order->version;
     state->status = order->status;
     state->saga_state = order->saga_state;
-    if (state->total_minor > 0)
-        state->payment = (enum order_payment)(order->payment >> 3 * state->payment & 7);
+    if (PROTECTED(payment_told))
+        state->payment = order->payment;
     state->groups_reserved |= order->groups_reserved;
     state->groups_refused |= order->groups_refused;
     state->groups_released |= order->groups_released;

@@ -163,6 +163,7 @@ struct event_message random_event(struct rng *rng, struct ol_arena *arena, enum 
         event.order.version = random_number(rng, 1, INT64_MAX);
         event.order.status = (enum order_status)rng_between(rng, 1, ORDER_STATUS_COUNT - 1);
         event.order.saga_state = (enum saga_state)rng_between(rng, 1, SAGA_STATE_COUNT - 1);
+        event.order.payment = (enum order_payment)rng_between(rng, 0, ORDER_PAYMENT_COUNT - 1);
         break;
     case CONTEXT_INVENTORY: event.inventory.version = random_number(rng, 0, INT64_MAX); break;
     case CONTEXT_PAYMENTS: event.payment.version = random_number(rng, 0, INT64_MAX); break;
@@ -238,7 +239,7 @@ static bool same_head(const struct event_message *a, const struct event_message 
     switch (a->context) {
     case CONTEXT_ORDERS:
         return a->order.version == b->order.version && a->order.status == b->order.status &&
-               a->order.saga_state == b->order.saga_state;
+               a->order.saga_state == b->order.saga_state && a->order.payment == b->order.payment;
     case CONTEXT_INVENTORY: return a->inventory.version == b->inventory.version;
     case CONTEXT_PAYMENTS: return a->payment.version == b->payment.version;
     case CONTEXT_COUNT: break;

@@ -54,7 +54,8 @@
                 .brand = TEXT("Röster & Co"),                                                      \
                 .price_minor = 1299,                                                               \
                 .currency = TEXT("EUR")}
-#define STATE(version_, status_, saga_) .version = version_, .status = status_, .saga_state = saga_
+#define STATE(version_, status_, saga_, payment_)                                                  \
+    .version = version_, .status = status_, .saga_state = saga_, .payment = ORDER_PAYMENT_##payment_
 
 static const struct order_line lines[] = {
     {TEXT("sku-6"), 3, 3897, 2},
@@ -125,7 +126,7 @@ const struct sample samples[] = {
     EVENT("OrderPlaced", CONTEXT_ORDERS,
           .order = {.kind = ORDER_PLACED,
                     ORDER,
-                    STATE(1, ORDER_IS_PLACED, SAGA_IS_RUNNING),
+                    STATE(1, ORDER_IS_PLACED, SAGA_IS_RUNNING, NONE),
                     CUSTOMER,
                     EUR,
                     .lines = lines,
@@ -135,14 +136,16 @@ const struct sample samples[] = {
     EVENT("OrderStockReserved", CONTEXT_ORDERS,
           .order = {.kind = ORDER_STOCK_RESERVED,
                     ORDER,
-                    STATE(2, ORDER_IS_RESERVED, SAGA_IS_RUNNING),
+                    STATE(2, ORDER_IS_RESERVED, SAGA_IS_RUNNING, ASKED),
                     .partition = 3}),
     EVENT("OrderConfirmed", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_CONFIRMED, ORDER, STATE(3, ORDER_IS_CONFIRMED, SAGA_IS_DONE)}),
+          .order = {.kind = ORDER_CONFIRMED,
+                    ORDER,
+                    STATE(3, ORDER_IS_CONFIRMED, SAGA_IS_DONE, AUTHORISED)}),
     EVENT("OrderRejected", CONTEXT_ORDERS,
           .order = {.kind = ORDER_REJECTED,
                     ORDER,
-                    STATE(4, ORDER_IS_REJECTED, SAGA_IS_UNDOING),
+                    STATE(4, ORDER_IS_REJECTED, SAGA_IS_UNDOING, DECLINED),
                     .code = REFUSED_STOCK_SHORT,
                     SKU,
                     .partition = -1,
@@ -150,20 +153,22 @@ const struct sample samples[] = {
     EVENT("OrderCancelled", CONTEXT_ORDERS,
           .order = {.kind = ORDER_CANCELLED,
                     ORDER,
-                    STATE(5, ORDER_IS_CANCELLED, SAGA_IS_UNDOING),
+                    STATE(5, ORDER_IS_CANCELLED, SAGA_IS_UNDOING, VOID_ASKED),
                     .code = REFUSED_CANCELLED_BY_CUSTOMER,
                     DEADLINE}),
     EVENT("OrderStockReleased", CONTEXT_ORDERS,
           .order = {.kind = ORDER_STOCK_RELEASED,
                     ORDER,
-                    STATE(6, ORDER_IS_CANCELLED, SAGA_IS_UNDONE),
+                    STATE(6, ORDER_IS_CANCELLED, SAGA_IS_UNDONE, VOID_ASKED),
                     .partition = 3}),
     EVENT("OrderPaymentVoided", CONTEXT_ORDERS,
           .order = {.kind = ORDER_PAYMENT_VOIDED,
                     ORDER,
-                    STATE(7, ORDER_IS_CANCELLED, SAGA_IS_UNDONE)}),
+                    STATE(7, ORDER_IS_CANCELLED, SAGA_IS_UNDONE, GIVEN_BACK)}),
     EVENT("OrderUndoOverdue", CONTEXT_ORDERS,
-          .order = {.kind = ORDER_UNDO_OVERDUE, ORDER, STATE(8, ORDER_IS_REJECTED, SAGA_IS_STUCK)}),
+          .order = {.kind = ORDER_UNDO_OVERDUE,
+                    ORDER,
+                    STATE(8, ORDER_IS_REJECTED, SAGA_IS_STUCK, NONE)}),
     COMMON(CONTEXT_ORDERS),
 
     /* inventory */

@@ -319,6 +319,10 @@ static void saga_unknown(struct sample *sample)
 {
     sample->event.order.saga_state = SAGA_STATE_COUNT;
 }
+static void payment_unknown(struct sample *sample)
+{
+    sample->event.order.payment = ORDER_PAYMENT_COUNT;
+}
 static void no_cause(struct sample *sample)
 {
     sample->event.cause_source = CAUSE_NONE;
@@ -392,6 +396,7 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
         {"no status", "OrderConfirmed", no_status, OL_POISON},
         {"a status that does not exist", "OrderConfirmed", status_unknown, OL_POISON},
         {"a saga state that does not exist", "OrderConfirmed", saga_unknown, OL_POISON},
+        {"a payment that does not exist", "OrderConfirmed", payment_unknown, OL_POISON},
         {"no cause", "OrderConfirmed", no_cause, OL_POISON},
         {"a cause that does not exist", "OrderConfirmed", cause_unknown, OL_POISON},
         {"an offset below zero", "OrderConfirmed", offset_negative, OL_POISON},

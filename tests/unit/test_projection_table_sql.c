@@ -7,15 +7,14 @@ Test(table_sql, updates_what_changes_where_the_version_fits)
 {
     cr_assert_str_eq(
         table_sql(TABLE_orders)->update.sql,
-        "UPDATE orderlog.orders t SET payment = CASE WHEN t.total_minor > 0 THEN "
-        "u.payment >> (3 * t.payment) & 7 ELSE t.payment END, version = u.version, "
+        "UPDATE orderlog.orders t SET payment = u.payment, version = u.version, "
         "event_offset = u.event_offset, groups_reserved = t.groups_reserved | "
         "u.groups_reserved, groups_refused = t.groups_refused | u.groups_refused, "
         "groups_released = t.groups_released | u.groups_released, deadline = "
         "coalesce(u.deadline, t.deadline), settled_at = coalesce(u.settled_at, "
         "t.settled_at), status = u.status, saga_state = u.saga_state, reason = "
         "coalesce(u.reason, t.reason), reason_sku = coalesce(u.reason_sku, "
-        "t.reason_sku) FROM unnest($1::text[], $2::integer[], $3::bigint[], "
+        "t.reason_sku) FROM unnest($1::text[], $2::smallint[], $3::bigint[], "
         "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], "
         "$9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::text[], "
         "$14::text[]) AS u (order_id, payment, version, version_before, event_offset, "

@@ -145,7 +145,7 @@ class Fold:
         self.findings = []
         self.places = {}              # (context, aggregate) -> partition
         self.versions = Counter()     # (context, aggregate) -> last
-        self.orders = {}              # id -> [status, saga state]
+        self.orders = {}              # id -> [status, saga state, payment]
         self.stock = {}               # sku -> [on hand, reserved]
         self.wallets = {}             # customer -> [balance, held]
         self.captured = {}            # payment -> minor units
@@ -171,7 +171,7 @@ class Fold:
         self.kinds[name] += 1
         if context == "orders":
             self.version(context, body.order_id, partition, event.version, where)
-            self.orders[body.order_id] = [event.status, event.saga_state]
+            self.orders[body.order_id] = [event.status, event.saga_state, event.payment]
         elif context == "inventory":
             self.apply_stock(event, name, body, partition, where)
         else:
@@ -340,8 +340,8 @@ def compare_rows(fold, pipeline):
     def version(context, name):
         return str(fold.versions[context, name])
     tables = {
-        "orders": ({k: [status[v[0]], saga[v[1]], version("orders", k)] for k, v in fold.orders.items()},
-                   "SELECT order_id, status, saga_state, version FROM orderlog.orders"),
+        "orders": ({k: [status[v[0]], saga[v[1]], str(v[2]), version("orders", k)] for k, v in fold.orders.items()},
+                   "SELECT order_id, status, saga_state, payment, version FROM orderlog.orders"),
         "stock": ({k: [str(v[0]), str(v[1]), version("inventory", k)] for k, v in fold.stock.items()},
                   "SELECT sku, on_hand, reserved, version FROM orderlog.stock"),
         "accounts": ({k: [str(v[0]), str(v[1]), version("payments", k)] for k, v in fold.wallets.items()},
