@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cli/records.h"
-#include "lib/base/ol_int.h"
 #include "lib/base/ol_text.h"
 #include "proto/codec.h"
 #include "verify/scan.h"
@@ -109,20 +108,12 @@ static bool is_about(const struct event_message *event, struct text order_id)
                       order_id);
 }
 
-/* A step's id is order / version / number: the version of the order that asked. */
-static int64_t asking_version(const struct event_message *event, struct text order_id)
+/* The order's version that it follows from. */
+static int64_t asking_version(const struct event_message *event)
 {
-    struct text id = event->metadata.command_id;
-    int64_t version = INT64_MAX;
-    if (event->context == CONTEXT_ORDERS)
-        return event->body == EVENT_BODY_DOMAIN ? event->order.version : INT64_MAX;
-    if (id.bytes <= order_id.bytes + 1 || id.data[order_id.bytes] != '/')
-        return version;
-    const char *from = id.data + order_id.bytes + 1;
-    const char *end = memchr(from, '/', id.bytes - order_id.bytes - 1);
-    if (end)
-        ol_int_parse(from, (size_t)(end - from), 0, INT64_MAX - 1, &version);
-    return version;
+    if (event->context != CONTEXT_ORDERS)
+        return event->asker.version ? event->asker.version : INT64_MAX;
+    return event->body == EVENT_BODY_DOMAIN ? event->order.version : INT64_MAX;
 }
 
 static int64_t version_of(const struct event_message *event)
@@ -169,7 +160,7 @@ static bool add_event(struct reading *reading, const struct ol_message *message,
     history->events[history->count] = (struct history_event){
         .at_ms = message->timestamp_ms,
         .number = (int64_t)history->count,
-        .order_version = asking_version(event, reading->order_id),
+        .order_version = asking_version(event),
         .version = version_of(event),
         .offset = message->offset,
         .context = event->context,

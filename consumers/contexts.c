@@ -49,7 +49,7 @@ static bool orders_react(struct input_run *run, const struct order *state,
         return false;
     for (size_t i = 0; i < steps->count; i++) {
         const struct step *asked = &steps->steps[i];
-        struct step_message step = {0};
+        struct step_message step = {.asker = {event->version, (int32_t)i + 1}};
         if (asked->target == STEP_TO_INVENTORY) {
             step.context = CONTEXT_INVENTORY;
             step.inventory = asked->inventory;

@@ -106,12 +106,12 @@ bool input_run_emit(struct input_run *run, struct text key, const struct event_m
 /* The same for an input whose only event this is; the receipt counts it as decided. */
 bool input_run_decided(struct input_run *run, struct text key, const struct event_message *event);
 
-/* partition -1: the key's. An id without data is out of memory. */
+/* partition -1: the key's. An id without data is out of memory. Fills the step's metadata. */
 bool input_run_send_step(struct input_run *run, int32_t partition, struct text key,
                          struct step_message *step, struct text id);
 
-/* An answer to the step that is being handled, for the order's saga. ORDER_STEP_NONE: no
- * answer. */
+/* An answer to the step that is being handled, for the order's saga; it echoes who asked.
+ * ORDER_STEP_NONE: no answer. */
 bool input_run_reply(struct input_run *run, const struct order_step *answer);
 
 /* Answers a command with a refusal, or with the outcome that it had before. */

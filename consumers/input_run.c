@@ -4,6 +4,7 @@
 
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
+#include "lib/guard/protected.h"
 
 /* Of an order's id, in the ids that are derived from it. */
 #define ID_STEM_BYTES_MAX 100
@@ -124,6 +125,8 @@ struct event_message input_run_begin_event(struct input_run *run, enum event_bod
         .body_digest = input->kind == INPUT_COMMAND ? input->command.body_digest : 0,
     };
     event.metadata.causation_id = no_text; /* command_id is the cause */
+    if (PROTECTED(asker_told) && input->kind == INPUT_STEP)
+        event.asker = input->step.asker;
     return event;
 }
 
@@ -159,7 +162,8 @@ bool input_run_reply(struct input_run *run, const struct order_step *answer)
 {
     if (answer->kind == ORDER_STEP_NONE)
         return true;
-    struct step_message step = {.context = CONTEXT_ORDERS, .order = *answer};
+    struct step_message step = {
+        .context = CONTEXT_ORDERS, .asker = run->input->step.asker, .order = *answer};
     return input_run_send_step(run, -1, answer->order_id, &step,
                                id_of_reply(run->arena, run->metadata->command_id));
 }

@@ -41,9 +41,17 @@ struct command {
 /* The aggregate that a command names: order id, SKU or customer id. */
 struct text command_aggregate(const struct command *command);
 
+/* The event of an order that asked for a step: the order's version after it, and which of its steps
+ * that was, from 1 on. A reply echoes its question's. Zero: nobody asked (a command, a timeout). */
+struct asker {
+    int64_t version;
+    int32_t number;
+};
+
 struct step_message {
     enum context context; /* whose steps topic */
     struct metadata metadata;
+    struct asker asker;
     union {
         struct order_step order;
         struct inventory_step inventory;
@@ -104,6 +112,7 @@ struct event_message {
     enum cause_source cause_source;
     int64_t cause_offset;
     int32_t cause_index;
+    struct asker asker;   /* as the causing step says; of the order that the body names */
     uint64_t body_digest; /* of the causing command; 0 where a step caused it */
     enum event_body body;
     union {

@@ -1,7 +1,8 @@
 /*
  * proto/codec_common.c - the three envelopes, which look the same in every context.
  *
- *   Command, Step: 1 metadata, 2... body
+ *   Command: 1 metadata, 2... body
+ *   Step: 1 metadata, 2 asking_version, 3 asking_number, 10... body
  *   Event: 1 metadata, 2 recorded_at, 3 cause, 4 version, 5 body_digest,
  *          (orders: 6 status, 7 saga_state, 8 payment,) 10... body
  */
@@ -37,6 +38,10 @@ static const struct wire_field cause_fields[] = {
     WIRE_FIELD_(2, WIRE_VARINT, WIRE_INT64, "offset", struct event_message, cause_offset, .min = 0),
     WIRE_FIELD_(3, WIRE_VARINT, WIRE_INT32, "index", struct event_message, cause_index, .min = 0,
                 .limit = UINT16_MAX),
+    WIRE_FIELD_(4, WIRE_VARINT, WIRE_INT64, "asking_version", struct event_message, asker.version,
+                .min = 0),
+    WIRE_FIELD_(5, WIRE_VARINT, WIRE_INT32, "asking_number", struct event_message, asker.number,
+                .min = 0, .limit = UINT16_MAX),
 };
 const struct wire_message codec_cause =
     WIRE_MESSAGE_OF("Cause", struct event_message, cause_fields);
@@ -127,10 +132,30 @@ static bool read_body(struct wire_reader *reader, struct wire_span *span, const 
     return true;
 }
 
-/* One field of a Command or Step. */
+/* Who asked for a step: one of the two fields. */
+static bool read_asker(struct wire_reader *reader, struct wire_span *span, const uint8_t *tag_at,
+                       uint32_t tag, struct asker *asker)
+{
+    bool is_version = tag >> 3 == 2;
+    const char *name = is_version ? "asking_version" : "asking_number";
+    uint64_t value;
+    if ((tag & 7) != WIRE_VARINT)
+        return wire_poison(reader, name, tag_at, "a field of another kind");
+    if (!wire_read_varint(reader, span, name, &value))
+        return false;
+    if (value > (is_version ? (uint64_t)INT64_MAX : UINT16_MAX))
+        return wire_poison(reader, name, tag_at, "a number out of its range");
+    if (is_version)
+        asker->version = (int64_t)value;
+    else
+        asker->number = (int32_t)value;
+    return true;
+}
+
+/* One field of a Command or Step; only a step has an asker. */
 static bool read_input_field(struct wire_reader *reader, struct wire_span *span,
                              const struct codec_bodies *bodies, struct metadata *metadata,
-                             void *target, struct body *body)
+                             struct asker *asker, void *target, struct body *body)
 {
     const uint8_t *tag_at = span->at;
     uint32_t tag;
@@ -138,6 +163,8 @@ static bool read_input_field(struct wire_reader *reader, struct wire_span *span,
         return false;
     if (tag == (1 << 3 | WIRE_BYTES))
         return wire_read_message(reader, span, "metadata", &codec_metadata, metadata);
+    if (asker && (tag >> 3 == 2 || tag >> 3 == 3))
+        return read_asker(reader, span, tag_at, tag, asker);
     const struct wire_body *row = find_body(bodies, tag >> 3);
     if (!row && tag >> 3 != 1)
         return wire_skip(reader, span, tag);
@@ -151,12 +178,12 @@ static bool read_input_field(struct wire_reader *reader, struct wire_span *span,
 }
 
 static bool read_input(struct wire_reader *reader, struct wire_span span,
-                       const struct codec_bodies *bodies, struct metadata *metadata, void *target,
-                       struct body *body)
+                       const struct codec_bodies *bodies, struct metadata *metadata,
+                       struct asker *asker, void *target, struct body *body)
 {
     metadata->occurred_at_us = TIME_NONE;
     while (span.at < span.end)
-        if (!read_input_field(reader, &span, bodies, metadata, target, body))
+        if (!read_input_field(reader, &span, bodies, metadata, asker, target, body))
             return false;
     if (!body->row)
         return wire_poison(reader, "body", span.end, "missing");
@@ -297,7 +324,7 @@ static bool decode_command(struct wire_reader *reader, struct bytes wire, struct
         return false;
     reader->start = span.at;
     if (!read_input(reader, span, &codec_contexts[command->context]->commands, &command->metadata,
-                    BODY(command), &body))
+                    NULL, BODY(command), &body))
         return false;
     if (reader->fault || reader->ids_only)
         return refuse(reader, &body, command);
@@ -359,8 +386,8 @@ enum ol_class codec_decode_step(enum context context, struct bytes wire, struct 
     if (!own_bytes(&reader, wire, &span))
         return stopped(&reader);
     reader.start = span.at;
-    if (!read_input(&reader, span, &codec_contexts[context]->steps, &step.metadata, BODY(&step),
-                    &body))
+    if (!read_input(&reader, span, &codec_contexts[context]->steps, &step.metadata, &step.asker,
+                    BODY(&step), &body))
         return stopped(&reader);
     *ret_step = step;
     return OL_OK;
@@ -372,6 +399,8 @@ static void write_step(struct wire_writer *writer, const void *message)
     const struct wire_body *row =
         body_row(&codec_contexts[step->context]->steps, BODY_OF_CONST(step));
     wire_put_message(writer, row->number, row->message, BODY_OF_CONST(step), true);
+    wire_put_int(writer, 3, step->asker.number);
+    wire_put_int(writer, 2, step->asker.version);
     wire_put_message(writer, 1, &codec_metadata, &step->metadata, false);
 }
 

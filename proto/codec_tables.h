@@ -24,7 +24,7 @@ struct codec_context {
 
 /* The first number of each envelope's bodies; the others follow, in the order of messages.def. */
 #define CODEC_COMMANDS_FIRST 2
-#define CODEC_STEPS_FIRST    2
+#define CODEC_STEPS_FIRST    10
 #define CODEC_EVENTS_FIRST   10
 
 /* The row of one kind of messages.def; its fields are the array of the member's name. */

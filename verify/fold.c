@@ -413,6 +413,22 @@ uint64_t fold_command_digest(struct text aggregate, struct text command)
            ol_hash(command.data, command.bytes);
 }
 
+/* What a step caused names the event of its order that asked, which came before; only a timeout,
+ * which is an order's, was asked for by nobody. */
+static void check_asker(struct fold_input *input)
+{
+    const struct event_message *event = input->event;
+    const struct asker *asker = &event->asker;
+    bool is_order = event->context == CONTEXT_ORDERS, by_step = event->cause_source == CAUSE_STEPS;
+    bool is_nobody = asker->version == 0 && asker->number == 0;
+    bool is_event = asker->version > 0 && asker->number > 0;
+    bool came_before = !is_order || asker->version < event->order.version;
+    if (!(is_nobody && (!by_step || is_order)) && !(is_event && by_step && came_before))
+        fold_wrong(input, CHECK_CAUSES,
+                   "version %" PRId64 " of the order can't have asked, step %d", asker->version,
+                   asker->number);
+}
+
 /* Rising offsets; the events of one input are numbered from 0. */
 static bool check_cause(struct fold_input *input, struct fold_partition *log)
 {
@@ -423,6 +439,7 @@ static bool check_cause(struct fold_input *input, struct fold_partition *log)
     bool next = event->cause_offset > last && event->cause_index == 0;
     bool more = event->cause_offset == last && event->cause_index == index + 1;
     findings_look(input->fold->findings, CHECK_CAUSES);
+    check_asker(input);
     if (!next && !more)
         fold_wrong(input, CHECK_CAUSES,
                    "its cause is %s offset %" PRId64 " number %d, after offset %" PRId64

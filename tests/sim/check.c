@@ -148,6 +148,30 @@ static struct part *inputs_of(enum context context, enum cause_source source, in
                         [partition];
 }
 
+/* The event names who asked, as its step does; only timeouts are asked for by nobody. */
+static void check_asker(const struct part *inputs, const struct event_message *event)
+{
+    const struct slot *slot = part_slot(inputs, event->cause_offset);
+    struct asker asker = {0};
+    bool is_asked = event->cause_source == CAUSE_STEPS;
+    if (is_asked) {
+        struct step_message step;
+        struct ol_arena arena;
+        struct ol_error error;
+        ol_arena_init(&arena, 4096, 0);
+        if (sim_decode_step(inputs->context, (struct bytes){slot->value, slot->value_bytes}, &arena,
+                            &step, &error))
+            sim_fail(nothing, "the cause of an event can't be read");
+        asker = step.asker;
+        is_asked = step.context != CONTEXT_ORDERS || step.order.kind != ORDER_TIMEOUT;
+        ol_arena_release(&arena);
+    }
+    if (event->asker.version != asker.version || event->asker.number != asker.number)
+        sim_fail(aggregate_of(event), "P10: an event names another asker than its step");
+    if ((asker.version > 0) != is_asked || (asker.number > 0) != is_asked)
+        sim_fail(aggregate_of(event), "P10: a step that does not say who asked");
+}
+
 static void check_cause(const struct part *part, const struct event_message *event)
 {
     struct account_book *book = &world->checks->books[part->context][part->number];
@@ -158,6 +182,7 @@ static void check_cause(const struct part *part, const struct event_message *eve
     struct slot *slot = part_slot(inputs, event->cause_offset);
     if (!broker_committed(slot))
         sim_fail(aggregate, "P10: an event of an aborted input");
+    check_asker(inputs, event);
     if (event->cause_index > 0)
         return;
     if (slot->seen++)
@@ -355,7 +380,30 @@ static void check_event(struct part *part, int64_t offset)
     ol_arena_release(&arena);
 }
 
-/* Ids of follow-ups are derived: a reserve follows from version 1 of its order, and says so. */
+static struct text order_of(const struct step_message *step)
+{
+    switch (step->context) {
+    case CONTEXT_ORDERS: return step->order.order_id;
+    case CONTEXT_INVENTORY: return step->inventory.order_id;
+    default: return step->payment.payment_id;
+    }
+}
+
+/* Ids of follow-ups are derived from the event that asked, which each step names: a reserve's is
+ * its order's first. */
+static void check_derived(const struct part *part, const struct step_message *step)
+{
+    struct text order = order_of(step), id = step->metadata.command_id;
+    char derived[2 * ID_BYTES_MAX];
+    int bytes = snprintf(derived, sizeof derived, "%.*s/%lld/%d%s", (int)order.bytes, order.data,
+                         (long long)step->asker.version, step->asker.number,
+                         part->context == CONTEXT_ORDERS ? "/r" : "");
+    bool is_reserve = part->context == CONTEXT_INVENTORY && step->inventory.kind == STOCK_RESERVE;
+    if (!text_equal(id, (struct text){derived, (uint32_t)bytes}) ||
+        (is_reserve && step->asker.version != 1))
+        sim_fail(order, "the id %.*s does not follow from its event", (int)id.bytes, id.data);
+}
+
 static void check_step(const struct part *part, const struct slot *slot)
 {
     struct step_message step;
@@ -365,13 +413,10 @@ static void check_step(const struct part *part, const struct slot *slot)
     struct bytes wire = {slot->value, slot->value_bytes};
     if (sim_decode_step(part->context, wire, &arena, &step, &error))
         sim_fail(nothing, "a step that can't be read: %s", error.text);
-    if (part->context == CONTEXT_INVENTORY && step.inventory.kind == STOCK_RESERVE) {
-        struct text order = step.inventory.order_id, id = step.metadata.command_id;
-        if (id.bytes < order.bytes + 3 || memcmp(id.data, order.data, order.bytes) != 0 ||
-            memcmp(id.data + order.bytes, "/1/", 3) != 0)
-            sim_fail(order, "the id %.*s does not follow from its event", (int)id.bytes, id.data);
-    }
-    if (part->context == CONTEXT_ORDERS && step.order.kind == ORDER_TIMEOUT) {
+    bool is_timeout = part->context == CONTEXT_ORDERS && step.order.kind == ORDER_TIMEOUT;
+    if (!is_timeout)
+        check_derived(part, &step);
+    if (is_timeout) {
         const struct entity_key key = {ENTITY_ORDER, part->number, step.order.order_id, {0}};
         const struct table_row *row = table_find(&world->checks->tables[CONTEXT_ORDERS], &key);
         if (slot->at_us < step.order.deadline_us)

@@ -137,7 +137,9 @@ struct command random_command(struct rng *rng, struct ol_arena *arena, enum cont
 struct step_message random_step(struct rng *rng, struct ol_arena *arena, enum context context,
                                 uint32_t kind)
 {
-    struct step_message step = {.context = context};
+    struct step_message step = {
+        .context = context,
+        .asker = {random_number(rng, 0, INT64_MAX), (int32_t)random_number(rng, 0, UINT16_MAX)}};
     fill_metadata(rng, arena, &step.metadata);
     fill_body(rng, arena, &codec_contexts[context]->steps, kind, &step.order);
     return step;
@@ -230,7 +232,9 @@ bool same_command(const struct command *a, const struct command *b)
 
 bool same_step(const struct step_message *a, const struct step_message *b)
 {
-    return a->context == b->context && same_fields(&codec_metadata, &a->metadata, &b->metadata) &&
+    return a->context == b->context && a->asker.version == b->asker.version &&
+           a->asker.number == b->asker.number &&
+           same_fields(&codec_metadata, &a->metadata, &b->metadata) &&
            same_body(&codec_contexts[a->context]->steps, &a->order, &b->order);
 }
 

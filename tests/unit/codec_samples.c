@@ -23,6 +23,7 @@
         .name = name_, .stream = STREAM_STEPS, .step = {                                           \
             .context = context_,                                                                   \
             .metadata = META("order-4/1/0/r"),                                                     \
+            .asker = {5000000004, 65},                                                             \
             __VA_ARGS__                                                                            \
         }                                                                                          \
     }
@@ -35,6 +36,7 @@
             .cause_source = CAUSE_STEPS,                                                           \
             .cause_offset = 5000000000,                                                            \
             .cause_index = 1,                                                                      \
+            .asker = {5000000005, 64},                                                             \
             .body_digest = UINT64_C(0xfedcba9876543210),                                           \
             .body = body_,                                                                         \
             __VA_ARGS__                                                                            \

@@ -522,6 +522,7 @@ Test(batch_sink, what_follows_from_a_command_is_within_its_bound)
                                                    .version = INT64_MAX,
                                                    .status = ORDER_IS_PLACED,
                                                    .saga_state = SAGA_IS_RUNNING,
+                                                   .payment = ORDER_PAYMENT_ASKED,
                                                    .total_minor = INT64_MAX,
                                                    .deadline_us = INT64_C(1700000000000000)}};
     struct event_message reserved = {.context = CONTEXT_INVENTORY,
@@ -529,6 +530,7 @@ Test(batch_sink, what_follows_from_a_command_is_within_its_bound)
                                      .recorded_at_us = INT64_C(1700000000000000),
                                      .cause_source = CAUSE_STEPS,
                                      .cause_offset = INT64_MAX,
+                                     .asker = {INT64_MAX, UINT16_MAX},
                                      .body = EVENT_BODY_DOMAIN,
                                      .inventory = {.kind = STOCK_RESERVED,
                                                    .order_id = long_id,

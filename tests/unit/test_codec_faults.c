@@ -335,6 +335,10 @@ static void offset_negative(struct sample *sample)
 {
     sample->event.cause_offset = -1;
 }
+static void asker_negative(struct sample *sample)
+{
+    sample->event.asker.version = -1;
+}
 static void no_recorded_at(struct sample *sample)
 {
     sample->event.recorded_at_us = TIME_NONE;
@@ -400,6 +404,7 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
         {"no cause", "OrderConfirmed", no_cause, OL_POISON},
         {"a cause that does not exist", "OrderConfirmed", cause_unknown, OL_POISON},
         {"an offset below zero", "OrderConfirmed", offset_negative, OL_POISON},
+        {"an asker below 0", "OrderConfirmed", asker_negative, OL_POISON},
         {"no time", "OrderConfirmed", no_recorded_at, OL_POISON},
         {"no lines", "OrderPlaced", no_lines, OL_POISON},
         {"257 lines", "OrderPlaced", too_many_lines, OL_POISON},
@@ -438,6 +443,24 @@ Test(codec_faults, a_version_that_no_state_has_is_poison)
         *version = INT64_MIN; /* one more, as it travels */
         cr_assert(encode(&sample, &wire));
         cr_expect_eq(decode_again(&sample, wire, &decoded), OL_POISON, "%s", names[i]);
+    }
+}
+
+Test(codec_step, refuses_an_asker_out_of_its_range)
+{
+    static const struct asker wrong[] = {{-1, 1}, {1, -1}, {1, UINT16_MAX + 1}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const struct step_message step = {
+            .context = CONTEXT_INVENTORY,
+            .metadata = {.command_id = TEXT("o/1/1"), .occurred_at_us = TIME_NONE},
+            .asker = wrong[i],
+            .inventory = {.kind = STOCK_RELEASE, .order_id = TEXT("o")}};
+        struct step_message decoded;
+        struct bytes wire;
+        cr_assert(codec_encode_step(&step, &arena, &wire));
+        cr_assert_eq(codec_decode_step(CONTEXT_INVENTORY, wire, &arena, &decoded, &error),
+                     OL_POISON);
+        cr_assert(strstr(error.text, "asking_"), "%s", error.text);
     }
 }
 

@@ -453,6 +453,33 @@ Test(core_run, an_event_names_its_input)
     cr_assert_eq(last_event()->body_digest, 0u);
 }
 
+static void expect_asker(struct asker asker, int64_t version, int32_t number)
+{
+    cr_assert_eq(asker.version, version);
+    cr_assert_eq(asker.number, number);
+}
+
+Test(core_run, what_a_step_causes_names_the_event_that_asked)
+{
+    begin(CONTEXT_ORDERS);
+    run("place p o anna s:1:5");
+    expect_asker(last_event()->asker, 0, 0);
+    expect_asker(last_step()->asker, 1, 1);
+    struct core_input reply = read_input("reserved o 0", 0);
+    reply.step.asker = (struct asker){1, 1};
+    run_input(&reply);
+    expect_asker(last_event()->asker, 1, 1);
+    expect_asker(last_step()->asker, 2, 1);
+
+    begin(CONTEXT_INVENTORY);
+    struct core_input asked = read_input("reserve o/1/2 o s:1", 0);
+    asked.step.asker = (struct asker){1, 2};
+    run_input(&asked);
+    expect_asker(last_event()->asker, 1, 2);
+    cr_assert_eq(last_step()->context, CONTEXT_ORDERS);
+    expect_asker(last_step()->asker, 1, 2);
+}
+
 Test(core_run, a_step_names_its_cause_and_who_began)
 {
     /* given a command with and without a correlation id; then what the step carries */

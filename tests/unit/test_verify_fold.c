@@ -94,6 +94,7 @@ static struct event_message group(enum inventory_event_kind kind, const struct s
 {
     struct event_message event = event_of(CONTEXT_INVENTORY, "o/1/1", cause_offset);
     event.cause_source = CAUSE_STEPS;
+    event.asker = (struct asker){1, 1};
     event.body_digest = 0;
     event.inventory = (struct inventory_event){
         .kind = kind, .order_id = TEXT("o"), .lines = lines, .line_count = count};
@@ -257,6 +258,25 @@ static struct event_message receipt(int64_t first, int64_t next, int32_t decided
     event.receipt = (struct receipt){
         .commands_first = first, .commands_next = next, .counts[RECEIPT_DECIDED] = decided};
     return event;
+}
+
+Test(fold_event, notices_who_can_not_have_asked)
+{
+    static const struct asker wrong[] = {{0, 0}, {1, 0}, {0, 1}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        begin(CONTEXT_INVENTORY);
+        struct event_message released = group(STOCK_RELEASED, NULL, 0, 0);
+        released.asker = wrong[i];
+        take("o", &released);
+        expect(CHECK_CAUSES, 1);
+        end();
+    }
+    begin(CONTEXT_INVENTORY);
+    struct event_message first = added("A", 0);
+    first.asker = (struct asker){1, 1};
+    take("A", &first);
+    expect_only(CHECK_CAUSES, 1);
+    end();
 }
 
 Test(fold_event, lets_receipts_pass_that_chain_and_count_right)

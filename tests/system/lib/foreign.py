@@ -37,7 +37,7 @@ def generate():
 
 
 CLASSES = generate()
-COMMANDS = 1  # CauseSource
+COMMANDS, STEPS = 1, 2  # CauseSource
 
 
 def murmur2(data):
@@ -230,6 +230,29 @@ class Inputs:
             self.messages[offset] = message
 
 
+def asker_of(message):
+    return message.asking_version, message.asking_number
+
+
+def check_askers(fold, inputs):
+    """Each step leads back to the event of its order that asked for it."""
+    numbers = Counter()
+    for (context, _), (_, steps) in inputs.items():
+        for message in steps.messages.values():
+            name, body = body_of(message)
+            version, number = asker_of(message)
+            if name in (None, "order_timeout"):
+                continue
+            order = body.payment_id if context == "payments" else body.order_id
+            if not 1 <= version <= fold.versions["orders", order] or number < 1:
+                fold.odd(f"{name} of {order}: its event {version} did not ask, as number {number}")
+            if context != "orders":
+                numbers[order, version, number] += 1
+    for (order, version, number), times in numbers.items():
+        if times > 1 or (number > 1 and (order, version, number - 1) not in numbers):
+            fold.odd(f"event {version} of {order} asked {times} times as number {number}")
+
+
 def check_partition(fold, context, partition, events, commands, steps):
     """Causes, receipts and outcomes of one events partition."""
     causes, last_cause, open_causes, furthest = {}, None, [], {}
@@ -271,6 +294,8 @@ def check_partition(fold, context, partition, events, commands, steps):
             fold.odd(f"{where}: its cause {cause} is not in the log")
         elif message and message.metadata.command_id != event.metadata.command_id:
             fold.odd(f"{where}: its command id is not its cause's")
+        elif message and asker_of(event.cause) != (asker_of(message) if cause[0] == STEPS else (0, 0)):
+            fold.odd(f"{where}: {asker_of(event.cause)} asked, says the event, and its cause says another")
 
         kind = "accepted"
         if name in ("command_rejected", "command_repeated"):
@@ -372,6 +397,7 @@ def examine(pipeline, log, unanswered=0):
                                   Inputs(log[context, "steps"][p], CLASSES[context, "step"]))
             check_partition(fold, context, p, log[context, "events"][p], *inputs[context, p])
     check_steps(fold, inputs)
+    check_askers(fold, inputs)
     check_outcomes(fold, inputs)
     if len(fold.unanswered) != unanswered:
         fold.odd(f"{len(fold.unanswered)} command ids have no outcome: {sorted(fold.unanswered)[:5]}")
