@@ -101,12 +101,12 @@ Test(core_close_gap, of_one_source_leaves_the_other_as_it_is)
     run("place p o anna s:1:5");
     cr_assert(core_close_gap(session.core, 0, CORE_NO_GAP, 3, 77), "in a batch that has inputs");
     close_batch();
-    struct receipt expected = {0, 1, 0, 3, .decided = 1};
+    struct receipt expected = {0, 1, 0, 3, .counts[RECEIPT_DECIDED] = 1};
     cr_assert_eq(memcmp(&last_event()->receipt, &expected, sizeof expected), 0);
     cr_assert_not(core_close_gap(session.core, 0, CORE_NO_GAP, CORE_NO_GAP, 77));
     cr_assert(core_close_gap(session.core, 0, 2, CORE_NO_GAP, 77));
     close_batch();
-    expected = (struct receipt){1, 2, 3, 3, .decided = 0};
+    expected = (struct receipt){1, 2, 3, 3, .counts[RECEIPT_DECIDED] = 0};
     cr_assert_eq(memcmp(&last_event()->receipt, &expected, sizeof expected), 0);
 }
 
