@@ -3,6 +3,7 @@
 #
 #   cache.sh kafka     makes sure of the broker's jars, prints their folder
 #   cache.sh tools     makes sure of Kafka's command line tools too, prints a class path
+#   cache.sh peers     makes sure of the jars of bench/peers and of its protoc, prints their folder
 #   cache.sh python    makes sure of the Python environment, prints its interpreter
 #   cache.sh others    makes sure of what the tests try besides, prints its interpreter
 #   cache.sh bare      makes sure of a minimal Debian 12 (root.tar), prints its folder; needs root
@@ -14,6 +15,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 HERE=$ROOT/deploy/local
+PEERS=$ROOT/bench/peers
 
 digest() { cat "$@" | sha256sum | cut -c1-12; }
 
@@ -42,14 +44,23 @@ build_once() {
     mv "$aside" "$CACHE/$name"
 }
 
-# copy_jars POM FOLDER: Maven runs apart from this folder so that nothing is written into the checkout.
+# copy_jars POM FOLDER [OPTION...]: Maven runs apart from the pom's folder so that nothing is written
+# into the checkout.
 copy_jars() {
     mkdir -p "$2/maven" && cp "$1" "$2/maven/pom.xml" &&
         mvn -B -q -f "$2/maven/pom.xml" dependency:copy-dependencies \
-            -DincludeScope=runtime "-DoutputDirectory=$2/jars" 9>&- && rm -rf "$2/maven"
+            -DincludeScope=runtime "-DoutputDirectory=$2/jars" "${@:3}" 9>&- && rm -rf "$2/maven"
 }
+
 build_kafka() { copy_jars "$HERE/pom.xml" "$1" && compgen -G "$1/jars/kafka_2.13-*.jar"; }
 build_tools() { copy_jars "$HERE/pom-tools.xml" "$1" && compgen -G "$1/jars/kafka-tools-*.jar"; }
+
+build_peers() {
+    local machine
+    machine=$(uname -m)
+    copy_jars "$PEERS/pom.xml" "$1" "-Dprotoc.machine=linux-${machine/aarch64/aarch_64}" &&
+        chmod +x "$1"/jars/protoc-*.exe && compgen -G "$1/jars/kafka-streams-*.jar"
+}
 
 build_python() {
     # Used as bin/python only: the other scripts in bin/ name the folder it was built in.
@@ -111,6 +122,10 @@ case ${1:-} in
         folder=$(publish "tools-$(digest "$HERE/pom-tools.xml")" build_tools "Kafka's tools")
         printf '%s/jars/*:%s/*\n' "$folder" "$jars"
         ;;
+    peers)
+        folder=$(publish "peers-$(digest "$PEERS/pom.xml")" build_peers "the peers' jars")
+        printf '%s/jars\n' "$folder"
+        ;;
     python)
         folder=$(publish "python-$(digest "$HERE/requirements.txt")" build_python \
             "the Python environment")
@@ -122,7 +137,7 @@ case ${1:-} in
         printf '%s/bin/python\n' "$folder"
         ;;
     *)
-        say "usage: deploy/local/cache.sh kafka|tools|python|others|bare"
+        say "usage: deploy/local/cache.sh kafka|tools|peers|python|others|bare"
         exit 2
         ;;
 esac

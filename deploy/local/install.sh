@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deploy/local/install.sh - installs the Debian packages that are missing.
 #
-#   install.sh run|test      what ./run needs; ./test needs some more
+#   install.sh run|test|peers  what ./run needs; ./test needs some more; bench/run --peers a Java compiler
 #
 # Calls apt only when something is missing, as root or through sudo; otherwise it is done in a
 # blink.  What apt said is in $CACHE/install.log.
@@ -79,8 +79,13 @@ install() {
 case ${1:-} in
     run) packages=("${RUN_PACKAGES[@]}") ;;
     test) packages=("${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}") ;;
+    peers)
+        packages=("${RUN_PACKAGES[@]}")
+        # Like Java itself, it may have come by another way.
+        command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
+        ;;
     *)
-        say "usage: deploy/local/install.sh run|test"
+        say "usage: deploy/local/install.sh run|test|peers"
         exit 2
         ;;
 esac
