@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """bench/report.py - the table of bench/run, from what it has recorded.
 
-    report.py FOLDER [--json FILE]
+    report.py FOLDER [--json FILE] [--svg FILE]
 
 FOLDER holds facts.json (machine, settings) and arms.jsonl: a line for each arm with its run, its
 counts and the file of its samples (bench/watch.c). Nothing is measured here, so an old folder can be
@@ -10,10 +10,14 @@ read again. What the figures mean and where they begin and end: bench/README.md.
 
 import argparse
 import json
-import random
 import statistics
 import sys
 from pathlib import Path
+
+sys.dont_write_bytecode = True
+import beside  # noqa: E402
+import picture  # noqa: E402
+from figures import found_of, median_of, number, of_arm, pairs, spread, verdict  # noqa: E402
 
 AIMS = {
     "end_to_end_s": 10.0,
@@ -24,6 +28,7 @@ AIMS = {
 }
 CONTEXTS = ("orders", "inventory", "payments")
 PROCESSES = ("worker", "projector", "broker", "postgres")
+PROCESSES_OF_PEERS = ("app", "sink")
 
 
 # ---- samples ------------------------------------------------------------------------------------
@@ -107,13 +112,14 @@ def usage(samples, start, end):
     span = within(samples, start, end)
     seconds = (span[-1]["t"] - span[0]["t"]) / 1e6
     cores = seconds * span[-1]["ticks_per_s"]
-    used = {p: cpu_seconds(span, p) for p in (*PROCESSES, "watcher")}
+    processes = (*PROCESSES, *PROCESSES_OF_PEERS)
+    used = {p: cpu_seconds(span, p) for p in (*processes, "watcher")}
     machine = (span[-1]["machine"]["busy"] - span[0]["machine"]["busy"]) / span[-1]["ticks_per_s"]
     return {
         "cpu_s": {p: s for p, s in used.items() if s is not None},
         "machine_cpu_s": machine,
         "steal": (span[-1]["machine"]["steal"] - span[0]["machine"]["steal"]) / max(1.0, cores),
-        "memory_mib": {p: m for p in PROCESSES if (m := memory_mib(span, p)) is not None},
+        "memory_mib": {p: m for p in processes if (m := memory_mib(span, p)) is not None},
     }
 
 
@@ -163,7 +169,7 @@ def measure_end_to_end(arm, samples, _):
         "inputs_per_s": counts["inputs"] / worker_s,
         "events_per_s": counts["events"] / worker_s,
         "rows_per_s": arm["rows"] / seconds,
-    } | usage(samples, start, end)
+    } | ({"written": arm["written"]} if "written" in arm else {}) | usage(samples, start, end)
 
 
 def measure_worker(arm, samples, _):
@@ -219,7 +225,28 @@ def measure_copy(arm, samples, command):
     } | used
 
 
+def measure_peer(arm, samples, _):
+    """From the last sample before the first command to the first with the sink's last rows."""
+    samples = [s for s in samples if {"app", "sink"} <= s["counters"].keys()]
+    start = next(
+        (a["t"] for a, b in zip(samples, samples[1:]) if counter(b, "app", "peer_commands")), None
+    )
+    if start is None:
+        sys.exit("report.py: no sample shows the peer's first command")
+    end = last_move(samples, "sink", "peer_taken")
+    return {
+        "seconds": (end - start) / 1e6,
+        "app_s": (last_move(samples, "app", "peer_messages") - start) / 1e6,
+        "counts": {
+            name: counter(samples[-1], "app", f"peer_{name}_total")
+            for name in ("commands", "messages", "events", "given")
+        } | {"orders": arm["orders"]},
+        "written": arm["written"],
+    } | usage(samples, start, end)
+
+
 MEASURES = {
+    **{peer: measure_peer for peer in beside.PEERS},
     "end_to_end": measure_end_to_end,
     "worker": measure_worker,
     "relay": measure_relay,
@@ -246,29 +273,6 @@ def measure(folder):
 # ---- over the runs ------------------------------------------------------------------------------
 
 
-def of_arm(results, name):
-    return [r for r in results if r["arm"] == name]
-
-
-def interval(values):
-    """Bootstrap, 95 %, of the median; nothing below three values."""
-    if len(values) < 3:
-        return None
-    dice = random.Random(1)
-    medians = sorted(
-        statistics.median(dice.choices(values, k=len(values))) for _ in range(2000)
-    )
-    return [medians[49], medians[1949]]
-
-
-def ratios(results, ours, theirs):
-    """Their seconds for the same work, by ours, run by run."""
-    pairs = [
-        (a, b) for a in of_arm(results, ours) for b in of_arm(results, theirs) if a["run"] == b["run"]
-    ]
-    return [b["seconds"] / a["seconds"] for a, b in pairs]
-
-
 def bound(results):
     """CPU s, median over the runs, that the parts of the whole take when each does nothing else: the bare
     transport of the same messages, COPY of the same rows, the core on the same inputs in memory.
@@ -290,52 +294,28 @@ def summary(results):
         ("worker_of_relay", "worker", "relay"),
         ("projector_of_copy", "rebuild", "copy"),
     ):
-        values = ratios(results, ours, theirs)
+        values = pairs(results, ours, theirs, lambda r: r["seconds"])
         if values:
-            found[name] = {
-                "median": statistics.median(values),
-                "all": values,
-                "interval": interval(values),
-            }
+            found[name] = found_of(values)
     alone = bound(results)
     if alone:
         found["bound_cpu_s"] = alone
     whole = of_arm(results, "end_to_end")
     if whole:
         memory = [r["memory_mib"]["worker"] for r in whole]
-        found["end_to_end_s"] = {
-            "median": statistics.median(r["seconds"] for r in whole),
-            "all": [r["seconds"] for r in whole],
-            "interval": interval([r["seconds"] for r in whole]),
-        }
+        found["end_to_end_s"] = found_of([r["seconds"] for r in whole])
         found["worker_peak_mib"] = {"median": max(m["peak"] for m in memory)}
         found["worker_growth"] = {"median": max(m["growth"] for m in memory)}
+    if beside.peers_in(results):
+        found["peers"] = beside.ratios(results)
     return found
 
 
 # ---- the table ----------------------------------------------------------------------------------
 
 
-def median_of(results, key):
-    return statistics.median(key(r) for r in results)
-
-
-def number(value):
-    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.1f}"
-
-
-def spread(found):
-    text = f"median of {len(found['all'])}" if "all" in found else ""
-    if found.get("interval"):
-        text += ", 95 %: {:.2f} to {:.2f}".format(*found["interval"])
-    return text
-
-
-def verdict(name, found, better_below):
-    value, aim = found[name]["median"], AIMS[name]
-    met = value <= aim if better_below else value >= aim
-    word = "or less" if better_below else "or more"
-    return f"aim {aim:g} {word}: {'met' if met else 'MISSED'}"
+def judged(name, found, better_below):
+    return verdict(found[name]["median"], AIMS[name], better_below)
 
 
 def print_facts(facts):
@@ -346,7 +326,7 @@ def print_facts(facts):
     )
     print(
         "durability: one replica, acks=all, Kafka's own flushing; fsync on, synchronous_commit "
-        f"{settings['commit_sync']} for the projector and for COPY"
+        f"{settings['commit_sync']} for the projector, for COPY and for the peers"
     )
     print(
         f"machine: {machine['cores']} x {machine['cpu']}, {machine['memory_gib']} GiB, "
@@ -359,7 +339,7 @@ def print_end_to_end(results, found):
     whole = of_arm(results, "end_to_end")
     print("\nend to end, commands preloaded: from the first command read to the last row committed")
     print(
-        f"  {found['end_to_end_s']['median']:.2f} s  ({verdict('end_to_end_s', found, True)}; "
+        f"  {found['end_to_end_s']['median']:.2f} s  ({judged('end_to_end_s', found, True)}; "
         f"{spread(found['end_to_end_s'])})"
     )
     print(
@@ -388,8 +368,8 @@ def print_end_to_end(results, found):
         print(f"  {process:12}{cpu:8.2f}{cpu * 1e6 / orders:10.1f}{peak:10.0f} {quarters}")
     print(f"  {'sum':12}{total:8.2f}{total * 1e6 / whole[0]['counts']['orders']:10.1f}")
     print(
-        f"  worker's memory: {verdict('worker_peak_mib', found, True)}; second half to first "
-        f"{found['worker_growth']['median']:.2f}, {verdict('worker_growth', found, True)}"
+        f"  worker's memory: {judged('worker_peak_mib', found, True)}; second half to first "
+        f"{found['worker_growth']['median']:.2f}, {judged('worker_growth', found, True)}"
     )
 
 
@@ -412,7 +392,7 @@ def print_pair(results, found, name, title, heads, arms):
     for arm, columns in arms:
         print_row(arm, of_arm(results, arm), columns)
     print(
-        f"  {'ratio':12}{found[name]['median']:9.2f}  ({verdict(name, found, False)}; "
+        f"  {'ratio':12}{found[name]['median']:9.2f}  ({judged(name, found, False)}; "
         f"{spread(found[name])})"
     )
 
@@ -478,7 +458,7 @@ def print_bound(results, found, cores):
 
 
 def print_quiet(results):
-    """Was the machine ours? Of what it did, how much was none of the processes we know."""
+    """Was the machine ours? Of what it did, how much was none of the processes we know. True: yes."""
     loud, steals, others, watching = 0, [], [], []
     for result in results:
         if "steal" not in result:
@@ -494,12 +474,14 @@ def print_quiet(results):
     )
     if loud:
         print(f"NOT QUIET in {loud} arm(s): above 2 % stolen or above 10 % others'; not to be quoted")
+    return not loud
 
 
 def main():
     parser = argparse.ArgumentParser(description="The table of bench/run, from what it recorded.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the peers' figures there")
     arguments = parser.parse_args()
     with open(arguments.folder / "facts.json", encoding="utf-8") as file:
         facts = json.load(file)
@@ -509,11 +491,14 @@ def main():
     if "end_to_end_s" in found:
         print_end_to_end(results, found)
     print_alone(results, found)
+    beside.print_beside(results, found)
     print_bound(results, found, facts["machine"]["cores"])
-    print_quiet(results)
+    quiet = print_quiet(results)
     if arguments.json:
         text = json.dumps(facts | {"aims": AIMS, "summary": found, "arms": results}, indent=1)
         arguments.json.write_text(text + "\n", encoding="utf-8")
+    if arguments.svg:
+        arguments.svg.write_text(picture.draw(facts, results, quiet), encoding="utf-8")
 
 
 main()
