@@ -360,8 +360,7 @@ enum broker_answer broker_produce(int32_t writer, int32_t epoch, struct part *pa
     return BROKER_OK;
 }
 
-/* Aborted records after it don't count: nothing relies on them. */
-static int64_t last_record(const struct part *part)
+int64_t part_last_record(const struct part *part)
 {
     int64_t last = part->count - 1;
     while (last >= 0 && !broker_committed(part_slot(part, last)))
@@ -372,7 +371,7 @@ static int64_t last_record(const struct part *part)
 bool broker_cut(enum context context, int32_t partition)
 {
     struct part *part = &world->parts[context][STREAM_EVENTS][partition];
-    int64_t last = last_record(part);
+    int64_t last = part_last_record(part);
     if (last < 0)
         return false;
     part->count = part->stable = last;
@@ -382,7 +381,7 @@ bool broker_cut(enum context context, int32_t partition)
 bool broker_change(enum context context, int32_t partition)
 {
     struct part *part = &world->parts[context][STREAM_EVENTS][partition];
-    int64_t last = last_record(part);
+    int64_t last = part_last_record(part);
     if (last < 0)
         return false;
     struct slot *slot = part_slot(part, last);

@@ -498,21 +498,13 @@ void check_halted(const struct actor *actor, int64_t partition, const char *reas
 
 /* ---- P7, and all of them once more, at rest ---- */
 
-static int64_t last_record(const struct part *part)
-{
-    for (int64_t i = part->count - 1; i >= 0; i--)
-        if (broker_committed(part_slot(part, i)))
-            return i;
-    return -1;
-}
-
 static bool is_taken(enum context context, int32_t partition)
 {
     const struct account_book *book = &world->checks->books[context][partition];
     const struct part *commands = inputs_of(context, CAUSE_COMMANDS, partition);
     const struct part *steps = inputs_of(context, CAUSE_STEPS, partition);
-    return book->receipt.commands_next > last_record(commands) &&
-           book->receipt.steps_next > last_record(steps);
+    return book->receipt.commands_next > part_last_record(commands) &&
+           book->receipt.steps_next > part_last_record(steps);
 }
 
 bool check_at_rest(bool say)

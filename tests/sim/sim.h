@@ -329,6 +329,8 @@ struct part *broker_part(const char *topic, int32_t partition);
 const char *broker_topic(enum context context, enum stream stream);
 int64_t broker_append(struct part *part, const struct slot *slot);
 bool broker_is_up(void);
+/* Offset of the last committed record; -1: none. */
+int64_t part_last_record(const struct part *part);
 /* The partition's last records are gone; its last record is another. False: it has none. */
 bool broker_cut(enum context context, int32_t partition);
 bool broker_change(enum context context, int32_t partition);

@@ -71,12 +71,29 @@ static void acknowledge(enum context context, int32_t partition)
         sim_run(world->now_us + 200 * MS);
 }
 
+/* Receipts of gaps come when all has come to rest. Nobody rests on a record that nobody has
+ * projected. */
+static void await_projection(enum context context, int32_t partition)
+{
+    const struct part *events = &world->parts[context][STREAM_EVENTS][partition];
+    int64_t until_us = world->now_us + REST_BOUND_US;
+    while (store_next(context, partition) <= part_last_record(events)) {
+        if (world->now_us >= until_us) {
+            actors_tell();
+            sim_fail((struct text){0}, "P7: %s partition %d is not projected",
+                     context_name(context), partition);
+        }
+        sim_run(world->now_us + MS);
+    }
+}
+
 /* Everybody stops, something is lost, all start again: who rests on it must halt, and nobody
  * else. */
 static void strike(void)
 {
     enum context context = (enum context)sim_below(CONTEXT_COUNT);
     int32_t partition = (int32_t)sim_below((uint64_t)world->knobs.partitions);
+    await_projection(context, partition);
     kill_all();
     if (!strike_part(context, partition))
         return;
