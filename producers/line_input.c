@@ -104,6 +104,8 @@ static bool drop(struct line_input *input)
 /* A line that is there already. */
 static bool next_buffered(struct line_input *input, const char **ret_line, size_t *ret_bytes)
 {
+    if (!input->looked && !input->ended) /* two bytes tell, however they come */
+        return false;
     if (input->dropping && !drop(input))
         return false;
     char *from = input->bytes + input->start + input->searched;

@@ -85,11 +85,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ol_arena_init(&arena, 1 << 16, 0);
     feed_begin(input.at, fuzz_left(&input), choice & 31);
     fuzz_check(line_input_open("-", &lines, &error) == OL_OK);
+    bool wide = ol_utf8_wide((const char *)input.at, fuzz_left(&input));
     for (bool first = true;; first = false) {
         enum line_state state;
         const char *line = NULL, *wanted = NULL;
         size_t bytes = 0, wanted_bytes = 0;
-        fuzz_check(line_input_next(lines, -1, &state, &line, &bytes, &error) == OL_OK);
+        enum ol_class class = line_input_next(lines, -1, &state, &line, &bytes, &error);
+        fuzz_check(class == (wide ? OL_FATAL : OL_OK));
+        if (wide)
+            break;
         bool there = next_line(&input, first, &wanted, &wanted_bytes);
         fuzz_check(state == (there ? LINE_READY : LINE_END));
         if (!there)

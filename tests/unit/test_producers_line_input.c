@@ -144,6 +144,19 @@ Test(line_input, names_a_file_of_wide_characters_and_goes_no_further)
     input = NULL;
 }
 
+Test(line_input, tells_wide_characters_however_they_come)
+{
+    int ends_of[2];
+    cr_assert_eq(pipe(ends_of), 0);
+    dup2(ends_of[0], STDIN_FILENO);
+    cr_assert_eq(line_input_open("-", &input, &error), OL_OK);
+    cr_assert_eq(write(ends_of[1], "\n", 1), 1);
+    cr_assert_eq(line_input_next(input, 10, &state, &line, &bytes, &error), OL_OK);
+    cr_assert_eq(state, LINE_NOT_YET, "it may be half a character");
+    cr_assert_eq(write(ends_of[1], "\0{\0", 3), 3);
+    cr_assert_eq(line_input_next(input, 10, &state, &line, &bytes, &error), OL_FATAL);
+}
+
 Test(line_input, does_not_wait_for_a_pipe)
 {
     int ends_of[2];
