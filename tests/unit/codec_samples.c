@@ -303,3 +303,25 @@ enum ol_class sample_decode(enum context context, enum stream stream, struct byt
     default: return codec_decode_event(context, wire, arena, &ret_sample->event, reterr);
     }
 }
+
+enum ol_class sample_decode_again(const struct sample *sample, struct bytes wire,
+                                  struct ol_arena *arena, struct sample *ret_sample,
+                                  struct ol_error *reterr)
+{
+    ret_sample->stream = sample->stream;
+    return sample_decode(sample_context(sample), sample->stream, wire, arena, ret_sample, reterr);
+}
+
+struct sample sample_copy(const struct sample *sample, struct ol_arena *arena)
+{
+    struct sample copy;
+    struct bytes wire;
+    struct ol_error error = {.text = "it does not encode"};
+    if (!sample_encode(sample, arena, &wire) ||
+        sample_decode_again(sample, wire, arena, &copy, &error)) {
+        fprintf(stderr, "%s: %s\n", sample->name, error.text);
+        abort();
+    }
+    copy.name = sample->name;
+    return copy;
+}

@@ -33,4 +33,12 @@ enum ol_class sample_decode(enum context context, enum stream stream, struct byt
                             struct ol_arena *arena, struct sample *ret_sample,
                             struct ol_error *reterr);
 
+/* As a message of the sample's stream and context. */
+enum ol_class sample_decode_again(const struct sample *sample, struct bytes wire,
+                                  struct ol_arena *arena, struct sample *ret_sample,
+                                  struct ol_error *reterr);
+
+/* A copy whose lines may be written to: decoded from its own bytes. Aborts where that fails. */
+struct sample sample_copy(const struct sample *sample, struct ol_arena *arena);
+
 #endif

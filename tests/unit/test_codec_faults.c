@@ -26,29 +26,6 @@ static void tear_down(void)
 
 TestSuite(codec_faults, .init = set_up, .fini = tear_down);
 
-static bool encode(const struct sample *sample, struct bytes *ret_wire)
-{
-    return sample_encode(sample, &arena, ret_wire);
-}
-
-static enum ol_class decode_again(const struct sample *sample, struct bytes wire,
-                                  struct sample *ret_sample)
-{
-    ret_sample->stream = sample->stream;
-    return sample_decode(sample_context(sample), sample->stream, wire, &arena, ret_sample, &error);
-}
-
-/* A copy whose lines may be written to: decoded from its own bytes. */
-static struct sample copy_of(const struct sample *sample)
-{
-    struct sample copy;
-    struct bytes wire;
-    cr_assert(encode(sample, &wire));
-    cr_assert_eq(decode_again(sample, wire, &copy), OL_OK, "%s: %s", sample->name, error.text);
-    copy.name = sample->name;
-    return copy;
-}
-
 /* ---- broken bytes ---- */
 
 Test(codec_faults, a_message_that_is_cut_off_is_poison)
@@ -57,9 +34,10 @@ Test(codec_faults, a_message_that_is_cut_off_is_poison)
         struct sample decoded;
         struct bytes wire;
         ol_arena_clear(&arena);
-        cr_assert(encode(&samples[i], &wire));
+        cr_assert(sample_encode(&samples[i], &arena, &wire));
         for (size_t size = 0; size < wire.size; size++)
-            cr_expect_eq(decode_again(&samples[i], (struct bytes){wire.data, size}, &decoded),
+            cr_expect_eq(sample_decode_again(&samples[i], (struct bytes){wire.data, size}, &arena,
+                                             &decoded, &error),
                          OL_POISON, "%s at %zu", samples[i].name, size);
     }
 }
@@ -90,8 +68,9 @@ static void expect_whole(const struct sample *sample, const struct sample *decod
 {
     struct sample again;
     struct bytes wire;
-    cr_assert(encode(decoded, &wire));
-    cr_assert_eq(decode_again(sample, wire, &again), OL_OK, "%s", error.text);
+    cr_assert(sample_encode(decoded, &arena, &wire));
+    cr_assert_eq(sample_decode_again(sample, wire, &arena, &again, &error), OL_OK, "%s",
+                 error.text);
     switch (sample->stream) {
     case STREAM_COMMANDS:
         cr_assert(same_command(&again.command, &decoded->command));
@@ -112,8 +91,9 @@ Test(codec_faults, broken_bytes_are_poison_or_a_whole_message, .timeout = 120)
             struct sample decoded;
             struct bytes wire;
             ol_arena_clear(&arena);
-            cr_assert(encode(&samples[i], &wire));
-            enum ol_class class = decode_again(&samples[i], mutate(&rng, wire), &decoded);
+            cr_assert(sample_encode(&samples[i], &arena, &wire));
+            enum ol_class class =
+                sample_decode_again(&samples[i], mutate(&rng, wire), &arena, &decoded, &error);
             cr_assert(class == OL_OK || class == OL_POISON);
             if (class == OL_OK) {
                 accepted++;
@@ -419,12 +399,13 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
         {"group 64", "OrderStockReserved", group_64, OL_POISON},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct sample sample = copy_of(sample_named(rows[i].message, CONTEXT_ORDERS)), decoded;
+        struct sample sample = sample_copy(sample_named(rows[i].message, CONTEXT_ORDERS), &arena),
+                      decoded;
         struct bytes wire;
         rows[i].change(&sample);
-        cr_assert(encode(&sample, &wire));
-        cr_expect_eq(decode_again(&sample, wire, &decoded), rows[i].class, "%s: %s: %s",
-                     rows[i].message, rows[i].what, error.text);
+        cr_assert(sample_encode(&sample, &arena, &wire));
+        cr_expect_eq(sample_decode_again(&sample, wire, &arena, &decoded, &error), rows[i].class,
+                     "%s: %s: %s", rows[i].message, rows[i].what, error.text);
     }
 }
 
@@ -432,17 +413,20 @@ Test(codec_faults, a_version_that_no_state_has_is_poison)
 {
     static const char *const names[] = {"OrderConfirmed", "StockReserved", "PaymentCaptured"};
     for (int i = 0; i < CONTEXT_COUNT; i++) {
-        struct sample sample = copy_of(sample_named(names[i], (enum context)i)), decoded;
+        struct sample sample = sample_copy(sample_named(names[i], (enum context)i), &arena),
+                      decoded;
         int64_t *version = i == CONTEXT_ORDERS      ? &sample.event.order.version
                            : i == CONTEXT_INVENTORY ? &sample.event.inventory.version
                                                     : &sample.event.payment.version;
         struct bytes wire;
         *version = INT64_MAX;
-        cr_assert(encode(&sample, &wire));
-        cr_expect_eq(decode_again(&sample, wire, &decoded), OL_OK, "%s: %s", names[i], error.text);
+        cr_assert(sample_encode(&sample, &arena, &wire));
+        cr_expect_eq(sample_decode_again(&sample, wire, &arena, &decoded, &error), OL_OK, "%s: %s",
+                     names[i], error.text);
         *version = INT64_MIN; /* one more, as it travels */
-        cr_assert(encode(&sample, &wire));
-        cr_expect_eq(decode_again(&sample, wire, &decoded), OL_POISON, "%s", names[i]);
+        cr_assert(sample_encode(&sample, &arena, &wire));
+        cr_expect_eq(sample_decode_again(&sample, wire, &arena, &decoded, &error), OL_POISON, "%s",
+                     names[i]);
     }
 }
 
@@ -468,12 +452,14 @@ Test(codec_step, refuses_an_asker_out_of_its_range)
  * it. */
 Test(codec_faults, an_authorisation_of_nothing_is_poison)
 {
-    struct sample sample = copy_of(sample_named("AuthorisePayment", CONTEXT_PAYMENTS)), decoded;
+    struct sample sample = sample_copy(sample_named("AuthorisePayment", CONTEXT_PAYMENTS), &arena),
+                  decoded;
     struct bytes wire;
     for (int64_t amount_minor = -1; amount_minor <= 1; amount_minor++) {
         sample.step.payment.amount_minor = amount_minor;
-        cr_assert(encode(&sample, &wire));
-        cr_expect_eq(decode_again(&sample, wire, &decoded), amount_minor > 0 ? OL_OK : OL_POISON);
+        cr_assert(sample_encode(&sample, &arena, &wire));
+        cr_expect_eq(sample_decode_again(&sample, wire, &arena, &decoded, &error),
+                     amount_minor > 0 ? OL_OK : OL_POISON);
     }
 }
 
@@ -482,10 +468,10 @@ Test(codec_faults, an_unknown_code_is_poison)
     struct sample decoded;
     struct bytes wire;
     const struct sample *sample = sample_named("OrderRejected", CONTEXT_ORDERS);
-    cr_assert(encode(sample, &wire));
+    cr_assert(sample_encode(sample, &arena, &wire));
     uint8_t *code = memmem(wire.data, wire.size, "STOCK_SHORT", 11);
     memcpy(code, "STOCK_SHARK", 11);
-    cr_expect_eq(decode_again(sample, wire, &decoded), OL_POISON);
+    cr_expect_eq(sample_decode_again(sample, wire, &arena, &decoded, &error), OL_POISON);
     cr_expect(strstr(error.text, "order_rejected.code: an unknown code"), "%s", error.text);
 }
 
@@ -500,12 +486,13 @@ Test(codec_faults, a_refusal_is_no_aggregates_event)
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         const struct sample *sample = sample_named("CommandRejected", (enum context)i);
         for (size_t k = 0; k < (i == CONTEXT_ORDERS ? 3 : 1); k++) {
-            cr_assert(encode(sample, &wire));
+            cr_assert(sample_encode(sample, &arena, &wire));
             uint8_t *longer = ol_arena_alloc(&arena, wire.size + sizeof rows[k].field);
             memcpy(longer, wire.data, wire.size);
             memcpy(longer + wire.size, rows[k].field, sizeof rows[k].field);
             wire = (struct bytes){longer, wire.size + sizeof rows[k].field};
-            cr_expect_eq(decode_again(sample, wire, &decoded), OL_POISON, "%s", rows[k].what);
+            cr_expect_eq(sample_decode_again(sample, wire, &arena, &decoded, &error), OL_POISON,
+                         "%s", rows[k].what);
             cr_expect(strstr(error.text, "do not fit the body"), "%s", error.text);
         }
     }

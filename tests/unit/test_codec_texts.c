@@ -27,29 +27,6 @@ static void tear_down(void)
 
 TestSuite(codec_texts, .init = set_up, .fini = tear_down);
 
-static bool encode(const struct sample *sample, struct bytes *ret_wire)
-{
-    return sample_encode(sample, &arena, ret_wire);
-}
-
-static enum ol_class decode_again(const struct sample *sample, struct bytes wire,
-                                  struct sample *ret_sample)
-{
-    ret_sample->stream = sample->stream;
-    return sample_decode(sample_context(sample), sample->stream, wire, &arena, ret_sample, &error);
-}
-
-/* A copy whose lines may be written to: decoded from its own bytes. */
-static struct sample copy_of(const struct sample *sample)
-{
-    struct sample copy;
-    struct bytes wire;
-    cr_assert(encode(sample, &wire));
-    cr_assert_eq(decode_again(sample, wire, &copy), OL_OK, "%s: %s", sample->name, error.text);
-    copy.name = sample->name;
-    return copy;
-}
-
 struct place {
     struct text *text;
     const char *name;
@@ -198,7 +175,8 @@ static void expect_refused(const struct sample *sample, const struct place *plac
 {
     struct sample decoded, again;
     const struct command *command = &decoded.command;
-    cr_assert_eq(decode_again(sample, wire, &decoded), OL_OK, "%s: %s", place->path, error.text);
+    cr_assert_eq(sample_decode_again(sample, wire, &arena, &decoded, &error), OL_OK, "%s: %s",
+                 place->path, error.text);
     cr_expect_eq(command->refused.code, code, "%s", place->path);
     if (code == ACCEPTED) {
         cr_expect(same_command(command, &sample->command));
@@ -212,13 +190,13 @@ static void expect_refused(const struct sample *sample, const struct place *plac
     /* What is left is clean: an answer that carries it decodes. */
     struct bytes rest;
     cr_assert(codec_encode_command(command, &arena, &rest));
-    cr_assert_eq(decode_again(sample, rest, &again), OL_OK);
+    cr_assert_eq(sample_decode_again(sample, rest, &arena, &again, &error), OL_OK);
     cr_expect_eq(again.command.refused.code, ACCEPTED);
     cr_expect(same_command(command, &again.command));
 
     /* The same bytes have the same digest. */
     cr_expect_neq(command->body_digest, 0u);
-    cr_assert_eq(decode_again(sample, wire, &again), OL_OK);
+    cr_assert_eq(sample_decode_again(sample, wire, &arena, &again, &error), OL_OK);
     cr_expect_eq(command->body_digest, again.command.body_digest);
 }
 
@@ -227,8 +205,8 @@ static void expect_poison(const struct sample *sample, const struct place *place
 {
     struct sample decoded;
     char where[32];
-    cr_assert_eq(decode_again(sample, wire, &decoded), OL_POISON, "%s: damage %d", place->path,
-                 damage);
+    cr_assert_eq(sample_decode_again(sample, wire, &arena, &decoded, &error), OL_POISON,
+                 "%s: damage %d", place->path, damage);
     cr_expect_eq(error.class, OL_POISON);
     cr_expect(strstr(error.text, place->path), "%s: %s", place->path, error.text);
     if (damage == NOT_UTF8) {
@@ -275,7 +253,7 @@ static const struct wire_field *find_field(const struct wire_message *message, c
 
 static void damage_text(const struct sample *original, size_t index, enum damage damage)
 {
-    struct sample sample = copy_of(original);
+    struct sample sample = sample_copy(original, &arena);
     struct places places;
     struct bytes wire;
     find_all(&sample, &places);
@@ -286,7 +264,7 @@ static void damage_text(const struct sample *original, size_t index, enum damage
             ? find_field(&codec_metadata, place->name)
             : find_field(body_of(&sample, &base)->message, place->name);
     *place->text = damaged(damage);
-    cr_assert(encode(&sample, &wire));
+    cr_assert(sample_encode(&sample, &arena, &wire));
     if (sample.stream != STREAM_COMMANDS) {
         struct sample decoded;
         bool receipt = sample.stream == STREAM_EVENTS && sample.event.body == EVENT_BODY_RECEIPT;
@@ -294,8 +272,9 @@ static void damage_text(const struct sample *original, size_t index, enum damage
         if (bad && damage != EMPTY)
             expect_poison(&sample, place, damage, wire);
         else
-            cr_expect_eq(decode_again(&sample, wire, &decoded), bad ? OL_POISON : OL_OK,
-                         "%s of %s: damage %d", place->path, sample.name, damage);
+            cr_expect_eq(sample_decode_again(&sample, wire, &arena, &decoded, &error),
+                         bad ? OL_POISON : OL_OK, "%s of %s: damage %d", place->path, sample.name,
+                         damage);
     } else if (place->key) {
         if (damage == EMPTY) /* leaves the field out: the message has no place for it */
             place->path[0] = '\0';
@@ -309,7 +288,7 @@ Test(codec_texts, every_text_of_every_message_is_looked_at)
 {
     size_t count = 0;
     for (size_t i = 0; i < sample_count; i++) {
-        struct sample sample = copy_of(&samples[i]);
+        struct sample sample = sample_copy(&samples[i], &arena);
         struct places places;
         find_all(&sample, &places);
         for (size_t k = 0; k < places.count; k++)
@@ -323,22 +302,23 @@ Test(codec_texts, every_text_of_every_message_is_looked_at)
 
 Test(codec_texts, a_poisoned_id_counts_more_than_an_earlier_refusal)
 {
-    struct sample sample = copy_of(sample_named("CancelOrder", CONTEXT_ORDERS)), decoded;
+    struct sample sample = sample_copy(sample_named("CancelOrder", CONTEXT_ORDERS), &arena),
+                  decoded;
     struct bytes wire;
     sample.command.metadata.actor = damaged(NOT_UTF8);
     sample.command.order.order_id = damaged(CONTROL);
-    cr_assert(encode(&sample, &wire));
-    cr_expect_eq(decode_again(&sample, wire, &decoded), OL_POISON);
+    cr_assert(sample_encode(&sample, &arena, &wire));
+    cr_expect_eq(sample_decode_again(&sample, wire, &arena, &decoded, &error), OL_POISON);
 }
 
 Test(codec_texts, the_first_of_two_faults_is_told)
 {
-    struct sample sample = copy_of(sample_named("PlaceOrder", CONTEXT_ORDERS)), decoded;
+    struct sample sample = sample_copy(sample_named("PlaceOrder", CONTEXT_ORDERS), &arena), decoded;
     struct bytes wire;
     ((struct order_line *)sample.command.order.lines)[1].sku = damaged(HAS_NUL);
     sample.command.metadata.actor = damaged(NOT_UTF8);
-    cr_assert(encode(&sample, &wire));
-    cr_assert_eq(decode_again(&sample, wire, &decoded), OL_OK);
+    cr_assert(sample_encode(&sample, &arena, &wire));
+    cr_assert_eq(sample_decode_again(&sample, wire, &arena, &decoded, &error), OL_OK);
     cr_expect_eq(decoded.command.refused.code, REFUSED_TEXT_NOT_UTF8);
     cr_expect(text_equal(decoded.command.refused.subject, TEXT("metadata.actor")));
     cr_expect_eq(decoded.command.refused.line, 0);
