@@ -494,6 +494,8 @@ static enum ol_class give_up_partitions(struct loop *loop, struct ol_error *rete
     drop_batches(loop);
     loop_disown(loop);
     set_status(loop, LOOP_IS_JOINING);
+    ol_log(OL_LOG_INFO, "worker", "partitions given up",
+           ol_kv("context", context_name(loop->context)));
     return ol_consumer_unassign(loop->consumer, reterr);
 }
 

@@ -11,17 +11,17 @@
 #include "lib/program/ol_run.h"
 #include "proto/codec.h"
 
-#define IDLE_WAIT_MS      500
-#define FULL_WAIT_MS      100
-#define CLOSE_MS          5000
-#define ABANDON_MS        20000 /* librdkafka keeps an offset commit 10 s without a coordinator */
-#define INBOX_EVENTS_MAX  64    /* of one partition before the next one is asked */
-#define BATCH_BYTES_MAX   (128u << 20)
-#define LINGER_MAX_US     INT64_C(1000000)
-#define LINGER_QUIET_US   INT64_C(250000) /* no event for so long: wait no more */
-#define LINGER_US_PER_EPS 200             /* for each event a second */
-#define ISOLATE_US        (30 * INT64_C(1000000))
-#define COMPARE_EVERY_US  INT64_C(1000000)
+#define IDLE_WAIT_MS     500
+#define FULL_WAIT_MS     100
+#define CLOSE_MS         5000
+#define ABANDON_MS       20000 /* librdkafka keeps an offset commit 10 s without a coordinator */
+#define INBOX_EVENTS_MAX 64    /* of one partition before the next one is asked */
+#define BATCH_BYTES_MAX  (128u << 20)
+#define LINGER_MAX_US    INT64_C(1000000)
+#define LINGER_QUIET_US  INT64_C(250000) /* no event for so long: wait no more */
+#define LINGER_WRITES    4               /* from one batch to the next, in times a write takes */
+#define ISOLATE_US       (30 * INT64_C(1000000))
+#define COMPARE_EVERY_US INT64_C(1000000)
 
 static const char *status_name(enum follower_status status)
 {
@@ -361,12 +361,14 @@ static enum ol_class fill_batch(struct follower *follower, bool *ret_moved, stru
 
 /* ---- writing ---- */
 
-/* How long the batch may still be kept open, in us; 0: close it. */
+/* How long the batch may still be kept open, in us; 0: close it. Large batches write a row that
+ * changes several times once, which is what a busy database needs; where writes are quick it is not
+ * busy, and a row is not kept waiting for longer than a few of them. */
 static int64_t linger_us(const struct follower *follower)
 {
     int64_t now_us = ol_clock_monotonic_us();
-    double wanted = follower->rate * LINGER_US_PER_EPS;
-    int64_t linger = wanted < (double)LINGER_MAX_US ? (int64_t)wanted : LINGER_MAX_US;
+    int64_t wanted = follower->write_us * LINGER_WRITES;
+    int64_t linger = wanted < LINGER_MAX_US ? wanted : LINGER_MAX_US;
     int64_t open = follower->submitted_us + linger - now_us;
     int64_t quiet = follower->last_event_us + LINGER_QUIET_US - now_us;
     int64_t left = open < quiet ? open : quiet;
@@ -376,7 +378,6 @@ static int64_t linger_us(const struct follower *follower)
 static void submit(struct follower *follower)
 {
     struct row_batch *batch = follower->filling;
-    int64_t now_us = ol_clock_monotonic_us();
     for (int32_t i = 0; i < follower->partitions; i++) {
         struct row_batch_partition *state = &batch->partitions[i];
         struct follower_partition *followed = &follower->followed[i];
@@ -387,10 +388,7 @@ static void submit(struct follower *follower)
         ol_message_release(&followed->last);
         followed->progress = state->now;
     }
-    double passed = (double)(now_us - follower->submitted_us) / 1e6;
-    double rate = passed > 0 ? (double)batch->event_count / passed : 0;
-    follower->rate = (follower->rate + rate) / 2;
-    follower->submitted_us = now_us;
+    follower->submitted_us = ol_clock_monotonic_us();
     write_thread_submit(follower->thread, batch);
     follower->filling =
         batch == &follower->batches[0] ? &follower->batches[1] : &follower->batches[0];
@@ -426,6 +424,7 @@ static void count_batch(struct follower *follower, const struct row_batch *batch
                         const struct write_outcome *outcome)
 {
     follower->did_commit = true;
+    follower->write_us = outcome->duration_us;
     ol_series_add(follower->committed, 1);
     ol_series_observe(follower->transaction_time, outcome->duration_us);
     ol_series_add(follower->events, (int64_t)batch->event_count);
@@ -647,7 +646,7 @@ static enum ol_class live(struct follower *follower, struct ol_error *reterr)
         return class;
     set_status(follower, FOLLOWER_IS_JOINING, "");
     follower->submitted_us = ol_clock_monotonic_us();
-    follower->rate = 0;
+    follower->write_us = 0;
     return serve(follower, reterr);
 }
 

@@ -73,7 +73,7 @@ struct follower {
 
     int64_t last_event_us, submitted_us; /* monotonic: the last event read, the last batch closed */
     int64_t compared_us;                 /* ... the rows' progress compared with what was written */
-    double rate;                         /* events a second, smoothed over batches */
+    int64_t write_us;                    /* the last batch's transaction took so long */
     size_t next_inbox;
     bool did_commit; /* in this life */
 
