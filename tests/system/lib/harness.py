@@ -192,12 +192,20 @@ class Process:
             link.close()
 
     def wait_ready(self):
+        said = "nothing"
+
         def is_ready():
+            nonlocal said
             try:
-                return self.get("/readyz")[0] == 200
-            except OSError:
+                status, said = self.get("/readyz")
+                return status == 200
+            except OSError as error:
+                said = repr(error)
                 return False
-        wait_until(is_ready, f"{self.name} is ready")
+        try:
+            wait_until(is_ready, f"{self.name} is ready")
+        except Hopeless as error:
+            raise Hopeless(f"{error} (it said {said.strip()})") from None
         return self
 
     def metric(self, name, **labels):
