@@ -60,10 +60,22 @@ struct slot {
 #define SLOTS_MIN       1024
 #define SLOTS_PER_ENTRY 4 /* at most, as far as it is for what is here */
 
+/* Entries in the order of eviction. */
+struct queue {
+    struct entry *oldest, *newest;
+    size_t bytes;
+};
+
+/* Products and accounts are asked for again and again; of the others each has its time. */
+enum queue_name { LASTING, PASSING, QUEUE_COUNT };
+
+/* What lasting entries may have of the soft limit at most. */
+#define LASTING_EIGHTHS 7
+
 struct overlay {
     struct slot *slots;
     size_t slot_count;
-    struct entry *oldest, *newest;
+    struct queue queues[QUEUE_COUNT];
     struct overlay_limits limits;
     struct overlay_stats stats;
     int32_t partition_count;
@@ -165,19 +177,26 @@ static void index_remove(struct overlay *overlay, const struct entry *entry)
     overlay->slots[gap] = (struct slot){0};
 }
 
-/* ---- order of eviction: a queue ---- */
+/* ---- order of eviction: queues ---- */
 
-static void queue_append(struct overlay *overlay, struct entry *entry)
+static struct queue *queue_of(struct overlay *overlay, const struct entry *entry)
 {
-    entry->newer = NULL;
-    *(overlay->oldest ? &overlay->newest->newer : &overlay->oldest) = entry;
-    overlay->newest = entry;
+    enum entity_kind kind = entry->entity.kind;
+    bool lasts = kind == ENTITY_PRODUCT || kind == ENTITY_ACCOUNT;
+    return &overlay->queues[lasts ? LASTING : PASSING];
 }
 
-static struct entry *queue_take(struct overlay *overlay)
+static void queue_append(struct queue *queue, struct entry *entry)
 {
-    struct entry *oldest = overlay->oldest;
-    overlay->oldest = oldest->newer;
+    entry->newer = NULL;
+    *(queue->oldest ? &queue->newest->newer : &queue->oldest) = entry;
+    queue->newest = entry;
+}
+
+static struct entry *queue_take(struct queue *queue)
+{
+    struct entry *oldest = queue->oldest;
+    queue->oldest = oldest->newer;
     return oldest;
 }
 
@@ -245,12 +264,18 @@ static bool own(struct entry *entry)
     return true;
 }
 
-static void remove_oldest(struct overlay *overlay)
+static void count_bytes(struct overlay *overlay, struct queue *queue, size_t gone, size_t come)
 {
-    struct entry *entry = queue_take(overlay);
+    queue->bytes += come - gone;
+    overlay->stats.bytes += come - gone;
+}
+
+static void remove_oldest(struct overlay *overlay, struct queue *queue)
+{
+    struct entry *entry = queue_take(queue);
     index_remove(overlay, entry);
     overlay->stats.entries--;
-    overlay->stats.bytes -= entry_bytes(entry);
+    count_bytes(overlay, queue, entry_bytes(entry), 0);
     free(entry->owned);
     free(entry);
 }
@@ -277,8 +302,9 @@ struct overlay *overlay_new(int32_t partition_count, struct overlay_limits limit
 
 void overlay_clear(struct overlay *overlay)
 {
-    while (overlay->oldest)
-        remove_oldest(overlay);
+    for (int i = 0; i < QUEUE_COUNT; i++)
+        while (overlay->queues[i].oldest)
+            remove_oldest(overlay, &overlay->queues[i]);
     for (int32_t i = 0; i < overlay->partition_count; i++) {
         free(overlay->partitions[i].ring);
         overlay->partitions[i] = (struct closed_batches){.open = 1};
@@ -363,9 +389,9 @@ static struct entity *put_hashed(struct overlay *overlay, const struct hashed_ke
         free(entry);
         return NULL;
     }
-    queue_append(overlay, entry);
+    queue_append(queue_of(overlay, entry), entry);
     overlay->stats.entries++;
-    overlay->stats.bytes += entry_bytes(entry);
+    count_bytes(overlay, queue_of(overlay, entry), 0, entry_bytes(entry));
     return &entry->entity;
 }
 
@@ -406,9 +432,9 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
         entity_apply(&entry->entity, &keys[i], event);
         entry->batch = overlay->partitions[partition].open;
         entry->used = true;
-        overlay->stats.bytes -= entry->owned_bytes;
+        uint32_t before = entry->owned_bytes;
         bool owned = own(entry);
-        overlay->stats.bytes += entry->owned_bytes;
+        count_bytes(overlay, queue_of(overlay, entry), before, entry->owned_bytes);
         if (!owned)
             return false;
     }
@@ -462,22 +488,28 @@ void overlay_projected(struct overlay *overlay, int32_t partition, const struct 
     }
 }
 
-/* Each entry is put off once at most: then its mark is gone. So this ends: bytes are only those of
- * entries. */
-void overlay_evict(struct overlay *overlay)
+/* Down to the limit, or to what the queue may keep. Each entry is put off once at most: then its
+ * mark is gone. So this ends: bytes are only those of entries. */
+static void evict_from(struct overlay *overlay, struct queue *queue, size_t kept_bytes)
 {
-    while (overlay->stats.bytes > overlay->limits.bytes) {
-        struct entry *entry = overlay->oldest;
+    while (overlay->stats.bytes > overlay->limits.bytes && queue->bytes > kept_bytes) {
+        struct entry *entry = queue->oldest;
         if (entry->used) {
             entry->used = false;
-            queue_append(overlay, queue_take(overlay));
+            queue_append(queue, queue_take(queue));
             continue;
         }
         if (PROTECTED(settled) && entry->batch > overlay->partitions[entry->partition].projected)
             break;
-        remove_oldest(overlay);
+        remove_oldest(overlay, queue);
         overlay->stats.evictions++;
     }
+}
+
+void overlay_evict(struct overlay *overlay)
+{
+    evict_from(overlay, &overlay->queues[LASTING], overlay->limits.bytes / 8 * LASTING_EIGHTHS);
+    evict_from(overlay, &overlay->queues[PASSING], 0);
 }
 
 bool overlay_full(const struct overlay *overlay)

@@ -518,6 +518,48 @@ Test(overlay_evict, stops_at_the_first_that_is_not_projected)
     cr_assert_str_eq(left(0), "");
 }
 
+static void put_payment(const char *customer, int32_t partition)
+{
+    put_absent(ENTITY_PAYMENT, partition, customer, 0);
+}
+
+Test(overlay_evict, takes_what_passes_before_what_lasts)
+{
+    size_t one = product_bytes("a");
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){8 * one, 1 << 30});
+    for (char name[] = "a"; *name <= 'f'; ++*name)
+        put_product(name, 0, 0);
+    for (char name[] = "p"; *name <= 'z'; ++*name)
+        put_payment(name, 0);
+    overlay_evict(overlay);
+    cr_assert_leq(overlay_stats(overlay).bytes, 8 * one);
+    cr_assert_str_eq(left(0), "abcdef", "older than any payment, and none was used since");
+    cr_assert(has(ENTITY_PAYMENT, 0, "z"), "the newest");
+    cr_assert_not(has(ENTITY_PAYMENT, 0, "p"), "the oldest");
+}
+
+Test(overlay_evict, leaves_an_eighth_to_what_passes)
+{
+    size_t one = product_bytes("a");
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){8 * one, 1 << 30});
+    for (char name[] = "a"; *name <= 'h'; ++*name)
+        put_product(name, 0, 0);
+    put_payment("p", 0);
+    overlay_evict(overlay);
+    cr_assert_str_eq(left(0), "bcdefgh");
+    cr_assert(has(ENTITY_PAYMENT, 0, "p"));
+}
+
+Test(overlay_evict, of_what_passes_goes_on_where_what_lasts_is_not_projected)
+{
+    overlay = overlay_new(PARTITIONS, none);
+    put_product("a", 0, 0);
+    cr_assert(apply_increased("a", 0, 2, 1, OVERLAY_NOW));
+    put_payment("p", 0);
+    cr_assert_str_eq(left(0), "a");
+    cr_assert_not(has(ENTITY_PAYMENT, 0, "p"));
+}
+
 /* Puts, gets and evicts at random, and a plain queue beside it: found is what is there. */
 Test(overlay_evict, leaves_all_others_to_be_found)
 {
