@@ -155,15 +155,16 @@ peer_prepare() {
     gate 'commands before the clock' "$(counter app peer_commands)" 0
 }
 
-# peer_stage PREFIX ORDERS: its samples are in $SAMPLES/PREFIX.jsonl.
+# peer_stage PREFIX ORDERS: its samples are in $SAMPLES/PREFIX.jsonl, what the broker was asked in ASKED.
 peer_stage() {
-    local faults watcher
+    local faults watcher before
     DATABASE=bench_${1//-/_}
     sql postgres "CREATE DATABASE $DATABASE" || failed "the database $DATABASE can't be made"
     sql postgres "ALTER DATABASE $DATABASE SET synchronous_commit = $COMMIT_SYNC"
     logged "schema-$1" psql -X -q -v ON_ERROR_STOP=1 -d "$DSN_BASE/$DATABASE" \
         -f "$HERE/peers/schema.sql"
     peer_prepare "$1" "$2"
+    before=$(requests) || unasked
     "$WATCH" -o "$SAMPLES/$1.jsonl" -q "$QUIET_MS" -s $((MOVES_IN * 1000)) \
         -u "app:peer_closed_total>=$2" -u 'sink:peer_taken_total==app:peer_given_total' \
         "$(watched app)" "$(watched sink)" "$(watched broker)" "$(watched postgres)" \
@@ -178,6 +179,7 @@ peer_stage() {
     wait "$watcher" || failed "$(tail -n1 "$LOG/watch.log")" "$LOG/app.log"
     # shellcheck disable=SC2034  # stop_child's
     CHILD=''
+    ASKED=$(requests_since "$before") || unasked
     faults=$(env -C "$SAMPLE" psql -X -q -A -t -F ' ' -d "$DSN_BASE/$DATABASE" -v "orders=$2" \
         -f "$HERE/peers/check.sql" 2>"$LOG/check.log") ||
         failed 'can not be checked' "$LOG/check.log"
@@ -214,7 +216,7 @@ peer() {
     gate "orders confirmed by $1 and by orderlog" "$confirmed" \
         "$(awk '$2 == "done" { sum += $4 } END { print sum + 0 }' <<<"$STATUSES")"
     written=$(written_since "$name." "$WRITTEN") || failed 'the topics can not be read'
-    note "$1" samples "\"samples/$name.jsonl\"" orders "$ORDERS" written "$written"
+    note "$1" samples "\"samples/$name.jsonl\"" orders "$ORDERS" requests "$ASKED" written "$written"
     peer_drop "$name"
     stop_roles || failed 'a process does not stop'
     rm -rf "$FOLDER/peer-state"

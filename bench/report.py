@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+import asked  # noqa: E402
 import beside  # noqa: E402
 import picture  # noqa: E402
 from figures import found_of, median_of, number, of_arm, pairs, spread, verdict  # noqa: E402
@@ -266,6 +267,8 @@ def measure(folder):
                 figures = MEASURES[arm["arm"]](arm, samples, command)
             else:
                 figures = {"contexts": arm["contexts"]}
+            if "requests" in arm:
+                figures["requests"] = arm["requests"]
             results.append({"run": arm["run"], "arm": arm["arm"]} | figures)
     return results
 
@@ -492,6 +495,7 @@ def main():
         print_end_to_end(results, found)
     print_alone(results, found)
     beside.print_beside(results, found)
+    asked.print_asked(results, facts["settings"]["orders"])
     print_bound(results, found, facts["machine"]["cores"])
     quiet = print_quiet(results)
     if arguments.json:
