@@ -25,6 +25,8 @@ static const struct {
     {ALL, "reconnect.backoff.max.ms", "1000"},
     {ALL, "retry.backoff.ms", "5"},
     {ALL, "log.connection.close", "false"},
+    /* A member whose question for metadata met a broker on its way down asks again only then. */
+    {ALL, "topic.metadata.refresh.interval.ms", "5000"},
     {PRODUCERS, "enable.idempotence", "true"},
     {PRODUCERS, "acks", "all"},
     {PRODUCERS, "compression.type", "lz4"},

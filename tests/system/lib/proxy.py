@@ -7,6 +7,8 @@
     link.reset()                       RST to both ends of every connection
     link.late(keys, seconds)           Kafka: the next request of such a key is kept, its client cut off,
                                        and the request delivered when so many seconds are over
+    link.lose(key, pattern, seconds)   Kafka: clients are cut off under each request of such a key in which the
+                                       pattern is found, from the first one on for so many seconds
     link.cut_commit()                  PostgreSQL: the next COMMIT reaches the server, its answer nobody
     link.watch(needle, function)       calls it when a client's bytes hold it, before they go on
     link.heal()                        all as it should be, but what is late stays late
@@ -21,8 +23,9 @@ import re
 import socket
 import struct
 import threading
+import time
 
-PRODUCE, END_TXN, TXN_OFFSET_COMMIT = 0, 26, 28  # Kafka's api keys
+PRODUCE, METADATA, END_TXN, TXN_OFFSET_COMMIT = 0, 3, 26, 28  # Kafka's api keys
 PIECE = 65536
 LOOK = 0.02   # seconds between looks at a stalled link
 COMMIT = re.compile(rb"(?i)commit\0")
@@ -107,7 +110,12 @@ class Connection:
                 return
             await self.link.carry("up", data, sink)
             return
-        for key, piece in self.frames.split(data):
+        pieces = self.frames.split(data)
+        if self.link.loses({key for key, _ in pieces}, data):
+            abort(self.client)
+            abort(self.server)
+            return
+        for key, piece in pieces:
             if key in self.link.late_keys and not self.is_late:
                 self.link.late_keys = ()
                 self.is_late = self.is_silenced = True
@@ -153,12 +161,24 @@ class Link:
     def heal(self):
         self.delay, self.rate, self.stalled = 0, 0, ()
         self.late_keys, self.commit_cut, self.watches = (), False, []
+        self.lost, self.lost_until = None, None
 
     def stall(self, *ways):
         self.stalled = ways
 
     def late(self, keys, seconds):
         self.late_seconds, self.late_keys = seconds, keys
+
+    def lose(self, key, pattern, seconds):
+        self.lost, self.lost_until = (key, re.compile(pattern, re.DOTALL), seconds), None
+
+    def loses(self, keys, data):
+        if not self.lost or self.lost[0] not in keys or not self.lost[1].search(data):
+            return False
+        now = time.monotonic()
+        self.lost_until = self.lost_until or now + self.lost[2]
+        self.hits += now < self.lost_until
+        return now < self.lost_until
 
     def cut_commit(self):
         self.commit_cut = True
