@@ -72,11 +72,17 @@ proc_start() {
 
 # proc_has_arg PID ARG: ARG is one of the process's arguments, whole.
 proc_has_arg() {
-    local arg
-    [[ -r /proc/$1/cmdline ]] || return 1
-    while IFS= read -r -d '' arg; do
-        [[ $arg != "$2" ]] || return 0
-    done 2>/dev/null <"/proc/$1/cmdline"
+    local arg some='' tries
+    # One that is about to become another program has none for a moment.
+    for ((tries = 0; tries < 100; tries++)); do
+        [[ -r /proc/$1/cmdline ]] || return 1
+        while IFS= read -r -d '' arg; do
+            some=1
+            [[ $arg != "$2" ]] || return 0
+        done 2>/dev/null <"/proc/$1/cmdline"
+        [[ -z $some ]] || return 1
+        sleep 0.01
+    done
     return 1
 }
 
