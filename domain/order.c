@@ -443,9 +443,10 @@ static void reject_stock(struct judging *judging, const struct order_step *step)
 static const struct checkout_part *payment_part(const struct order *state)
 {
     size_t part = 0;
-    while (part < CHECKOUT_PART_COUNT && checkout_parts[part].row != state->payment_row)
+    while (checkout_parts[part].row != state->payment_row) {
         part++;
-    domain_assert(part < CHECKOUT_PART_COUNT);
+        domain_assert(part < CHECKOUT_PART_COUNT); /* each row has a part */
+    }
     return &checkout_parts[part];
 }
 

@@ -139,6 +139,7 @@ Test(reduce_orders, makes_one_row_of_all_that_one_batch_says, .fini = done)
     cr_assert_eq(order->saga_state, SAGA_IS_DONE);
     cr_assert_eq(order->settled_us, NOW_US);
     cr_assert_eq(order->groups_asked, 0x21);
+    cr_assert_eq(order->payment_row, PAYMENT_ROW_CHARGE);
     cr_assert_eq(order->groups_reserved, 0x21);
     cr_assert_eq(order->payment, ORDER_PAYMENT_AUTHORISED);
     cr_assert_eq(order->placed_us, NOW_US, "the publisher said nothing");
@@ -161,6 +162,20 @@ Test(reduce_orders, makes_a_difference_of_what_came_after_an_older_batch, .fini 
     cr_assert_eq(order->groups_reserved, 1 << 5);
     cr_assert_eq(order->deadline_us, TIME_NONE, "unchanged");
     cr_assert_eq(order->payment, ORDER_PAYMENT_AUTHORISED);
+}
+
+Test(reduce_orders, move_the_deadline_where_a_charge_is_waited_for, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    struct event_message overdue =
+        order_event(3, ORDER_PAYMENT_OVERDUE, ORDER_IS_RESERVED, SAGA_IS_RUNNING, 0);
+    overdue.order.deadline_us = NOW_US + 8;
+    given(paying(overdue, ORDER_PAYMENT_AWAITED));
+    cr_assert_eq(order_change("o-1")->deadline_us, NOW_US + 8);
+    cr_assert_eq(order_change("o-1")->payment, ORDER_PAYMENT_AWAITED);
+    given(paying(order_event(4, ORDER_CONFIRMED, ORDER_IS_CONFIRMED, SAGA_IS_DONE, 0),
+                 ORDER_PAYMENT_CHARGED));
+    cr_assert_eq(order_change("o-1")->deadline_us, NOW_US + 8);
 }
 
 /* The row, which the batch does not see, need not be asked what it was before. */
@@ -236,6 +251,11 @@ Test(reduce_orders, refuses_what_can_not_follow, .fini = done)
     poison(order_event(2, ORDER_EVENT_NONE, ORDER_IS_PLACED, SAGA_IS_RUNNING, 0), "no kind");
     poison(order_event(2, ORDER_EVENT_KIND_COUNT, ORDER_IS_PLACED, SAGA_IS_RUNNING, 0), "no kind");
     poison(placed(""), "without an order id");
+    struct event_message unpaid = placed("o-3");
+    unpaid.order.payment_row = PAYMENT_ROW_NONE;
+    poison(unpaid, "paid in no way");
+    unpaid.order.payment_row = PAYMENT_ROW_COUNT;
+    poison(unpaid, "paid in no way");
     struct event_message reserved = RESERVED(2, 0, ORDER_IS_PLACED);
     reserved.cause_source = CAUSE_COMMANDS;
     poison(reserved, "a command can't be its cause");
@@ -632,6 +652,18 @@ Test(reduce_payments, move_money_between_wallet_and_revenue, .fini = done)
     cr_assert_eq(payment_change()->refunded_minor, 30);
     cr_assert_eq(payment_change()->reversed_version, 7);
     cr_assert_neq(payment_change()->reversed_us, TIME_NONE);
+}
+
+Test(reduce_payments, know_a_payment_that_was_refunded_whole, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    given(payment_event(PAYMENT_CHARGED, 5, 70));
+    given(payment_event(PAYMENT_REFUNDED, 6, 30));
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_CHARGED);
+    given(payment_event(PAYMENT_REFUNDED, 7, 40));
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_REFUNDED);
+    given(reversed(0, 0, 70));
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_REVERSED);
 }
 
 Test(reduce_payments, close_a_charge_of_which_nothing_is_left, .fini = done)
