@@ -232,7 +232,7 @@ Test(schema_compare, wants_all_changes_and_puts_up_with_newer_ones)
     pg_script(own.db, "DELETE FROM orderlog.schema_migrations WHERE version = '20261122000003'");
     pg_fails(
         schema_compare(own.db, true, reterr), OL_NOT_FOUND,
-        "has 6 of the 7 changes of the schema that this program needs, 20261122000003 is missing; "
+        "has 7 of the 8 changes of the schema that this program needs, 20261122000003 is missing; "
         "run 'orderlog migrate up'");
     pg_script(
         own.db,

@@ -412,6 +412,14 @@ enum payment_row order_payment_row(struct text order_id)
     return partition_hash(order_id) >> 8 & 1 ? PAYMENT_ROW_CHARGE : PAYMENT_ROW_AUTHORISE;
 }
 
+/* One of the last, which are on their way. */
+static struct text late_order(struct history_world *world)
+{
+    int64_t back = 1 + (int64_t)rng_below(&world->rng, 12);
+    int64_t number = world->order_next > back ? world->order_next - back : 0;
+    return name(world, "%lld", 27601281300LL + 3 * (long long)number);
+}
+
 static void odd_command(struct history_world *world)
 {
     const struct history_settings *settings = &world->history->settings;
@@ -446,7 +454,8 @@ static void odd_command(struct history_world *world)
     command.metadata = metadata_of(world, id);
     if (choice < 6) {
         command.context = CONTEXT_ORDERS;
-        command.order = (struct order_command){.kind = ORDER_CANCEL, .order_id = order};
+        command.order = (struct order_command){
+            .kind = ORDER_CANCEL, .order_id = rng_chance(rng, 50) ? late_order(world) : order};
     } else if (choice < 9) {
         command.context = CONTEXT_INVENTORY;
         command.inventory = (struct inventory_command){
