@@ -200,7 +200,9 @@ static enum ol_class writer_of(struct recording *recording, const struct recorde
         case ORDER_STOCK_RELEASED_REPLY: *ret_writer = CONTEXT_INVENTORY; break;
         case ORDER_PAYMENT_AUTHORISED_REPLY:
         case ORDER_PAYMENT_DECLINED_REPLY:
-        case ORDER_PAYMENT_VOIDED_REPLY: *ret_writer = CONTEXT_PAYMENTS; break;
+        case ORDER_PAYMENT_VOIDED_REPLY:
+        case ORDER_PAYMENT_CHARGED_REPLY:
+        case ORDER_PAYMENT_REVERSED_REPLY: *ret_writer = CONTEXT_PAYMENTS; break;
         case ORDER_TIMEOUT:
         case ORDER_STEP_NONE:
         case ORDER_STEP_KIND_COUNT: break;

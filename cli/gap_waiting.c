@@ -17,16 +17,16 @@ struct candidates {
 enum { ORDER_ID, CUSTOMER_ID, PARTITION, GROUPS, PAYMENT };
 
 /* Groups and a payment that were asked to be undone and have not answered; or a payment that is to
- * be captured, and there nobody waits for an answer. 4: ORDER_PAYMENT_VOID_ASKED. */
+ * be captured, and there nobody waits for an answer. */
 static const struct ol_pg_statement orders_read = {
     .name = "gaps/orders",
     .sql = "SELECT o.order_id, o.customer_id, o.partition,"
            " CASE WHEN o.status <> 'CONFIRMED'"
            " THEN groups_asked & ~groups_refused & ~groups_released ELSE 0 END AS groups,"
-           " o.status = 'CONFIRMED' OR o.payment = 4 AS payment FROM orderlog.orders o"
+           " o.payment IN (2, 4) AS payment FROM orderlog.orders o"
            " LEFT JOIN orderlog.payments p ON p.payment_id = o.order_id"
            " WHERE saga_state IN ('undoing', 'stuck')"
-           " OR (o.status = 'CONFIRMED' AND total_minor > 0 AND captured_version IS NULL)"
+           " OR (o.payment = 2 AND captured_version IS NULL)"
            " ORDER BY 1",
     .columns = (const struct ol_pg_column[]){{"order_id", OL_PG_TEXT, OL_PG_NOT_NULL},
                                              {"customer_id", OL_PG_TEXT, OL_PG_NOT_NULL},
@@ -35,7 +35,8 @@ static const struct ol_pg_statement orders_read = {
                                              {"payment", OL_PG_BOOL, OL_PG_NOT_NULL},
                                              {0}},
 };
-_Static_assert(ORDER_PAYMENT_VOID_ASKED == 4, "as the statement has it");
+_Static_assert(ORDER_PAYMENT_AUTHORISED == 2 && ORDER_PAYMENT_ASKED_BACK == 4,
+               "as the statement has them");
 
 static bool waits(const struct ol_pg_rows *rows, int row, enum context context, int32_t partition,
                   int32_t partitions)
@@ -74,7 +75,8 @@ static struct text undone_by(const struct step_message *step)
 {
     if (step->context == CONTEXT_INVENTORY && step->inventory.kind == STOCK_RELEASE)
         return step->inventory.order_id;
-    if (step->context == CONTEXT_PAYMENTS && step->payment.kind != PAYMENT_AUTHORISE)
+    if (step->context == CONTEXT_PAYMENTS && step->payment.kind != PAYMENT_CHARGE &&
+        step->payment.kind != PAYMENT_AUTHORISE)
         return step->payment.payment_id;
     return (struct text){0};
 }

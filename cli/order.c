@@ -86,6 +86,7 @@ static const struct field payment_fields[] = {
     {"recorded_at", OL_TABLE_TEXT, UTC("recorded_at")},
     {"captured_at", OL_TABLE_TEXT, UTC("captured_at")},
     {"voided_at", OL_TABLE_TEXT, UTC("voided_at")},
+    {"reversed_at", OL_TABLE_TEXT, UTC("reversed_at")},
     {"partition", OL_TABLE_SMALL, NULL},
     {"event_offset", OL_TABLE_NUMBER, NULL},
 };

@@ -17,6 +17,7 @@
     X(status)                                                                                      \
     X(saga_state)                                                                                  \
     X(payment)                                                                                     \
+    X(payment_row)                                                                                 \
     X(groups_asked)                                                                                \
     X(groups_reserved)                                                                             \
     X(groups_refused)                                                                              \
@@ -71,6 +72,7 @@ static struct order order_at(const struct ol_pg_rows *rows, int row)
         .status = order_status_by_name(text_at(rows, row, SAGA_status)),
         .saga_state = saga_state_by_name(text_at(rows, row, SAGA_saga_state)),
         .payment = (enum order_payment)ol_pg_int16(rows, row, SAGA_payment),
+        .payment_row = (enum payment_row)ol_pg_int16(rows, row, SAGA_payment_row),
         .groups_asked = (uint64_t)ol_pg_int64(rows, row, SAGA_groups_asked),
         .groups_reserved = (uint64_t)ol_pg_int64(rows, row, SAGA_groups_reserved),
         .groups_refused = (uint64_t)ol_pg_int64(rows, row, SAGA_groups_refused),
@@ -205,7 +207,8 @@ static void add_show_row(struct ol_table *table, const struct ol_pg_rows *rows)
     static const char *const payments[ORDER_PAYMENT_COUNT] = {
         [ORDER_PAYMENT_NONE] = "not asked",        [ORDER_PAYMENT_ASKED] = "asked",
         [ORDER_PAYMENT_AUTHORISED] = "authorised", [ORDER_PAYMENT_DECLINED] = "declined",
-        [ORDER_PAYMENT_VOID_ASKED] = "asked back", [ORDER_PAYMENT_GIVEN_BACK] = "given back",
+        [ORDER_PAYMENT_ASKED_BACK] = "asked back", [ORDER_PAYMENT_GIVEN_BACK] = "given back",
+        [ORDER_PAYMENT_CHARGED] = "charged",       [ORDER_PAYMENT_AWAITED] = "overdue",
     };
     struct order order = order_at(rows, 0);
     add_nullable(table, rows, 0, SAGA_order_id);

@@ -29,12 +29,13 @@ static void orders_missing_for_step(struct missing *missing, const struct core_i
     missing_add(missing, ENTITY_ORDER, input->partition, input->step.order.order_id, no_text);
 }
 
-static struct order_facts order_facts(const struct input_run *run)
+static struct order_facts order_facts(const struct input_run *run, struct text order_id)
 {
     return (struct order_facts){
         .now_us = run->input->at_us,
         .deadline_after_us = run->core->settings.order_deadline_us,
         .partitions = run->core->settings.partitions,
+        .payment_row = order_payment_row(order_id),
     };
 }
 
@@ -88,7 +89,7 @@ static bool orders_emit(struct input_run *run, struct text order_id)
 static bool orders_command(struct input_run *run, const struct command *command)
 {
     struct text order_id = command->order.order_id;
-    struct order_facts facts = order_facts(run);
+    struct order_facts facts = order_facts(run, order_id);
     const struct entity *order =
         core_get(run->core, ENTITY_ORDER, run->input->partition, order_id, no_text);
     struct refusal refusal =
@@ -101,7 +102,7 @@ static bool orders_command(struct input_run *run, const struct command *command)
 static bool orders_step(struct input_run *run, const struct step_message *step)
 {
     struct text order_id = step->order.order_id;
-    struct order_facts facts = order_facts(run);
+    struct order_facts facts = order_facts(run, order_id);
     const struct entity *order =
         core_get(run->core, ENTITY_ORDER, run->input->partition, order_id, no_text);
     order_decide_step(&order->order, &step->order, &facts, &run->core->order_events);
@@ -209,12 +210,12 @@ static void payments_missing_for_command(struct missing *missing, const struct c
                     asked->payment_id);
 }
 
-/* An authorisation is new as well: its own payment is not looked up. */
+/* What asks for money is new as well: its own payment is not looked up. */
 static void payments_missing_for_step(struct missing *missing, const struct core_input *input)
 {
     const struct payment_step *step = &input->step.payment;
     missing_add(missing, ENTITY_ACCOUNT, input->partition, step->customer_id, no_text);
-    if (step->kind != PAYMENT_AUTHORISE)
+    if (step->kind != PAYMENT_CHARGE && step->kind != PAYMENT_AUTHORISE)
         missing_add(missing, ENTITY_PAYMENT, input->partition, step->customer_id, step->payment_id);
 }
 

@@ -5,6 +5,7 @@
 #include "domain/machines.h"
 #include "domain/money.h"
 #include "domain/name.h"
+#include "lib/guard/protected.h"
 
 /* ---- tables ---- */
 
@@ -18,9 +19,13 @@ static const struct {
     [PAYMENT_CAPTURED] = {LEDGER_HELD, LEDGER_REVENUE},
     [PAYMENT_VOIDED] = {LEDGER_HELD, LEDGER_WALLET},
     [PAYMENT_REFUNDED] = {LEDGER_REVENUE, LEDGER_WALLET},
+    [PAYMENT_CHARGED] = {LEDGER_WALLET, LEDGER_REVENUE},
+    [PAYMENT_REVERSED] = {LEDGER_REVENUE, LEDGER_WALLET},
 };
 
 #define SILENT(sentence) {sentence, .nothing_to_say = true}
+
+#define OTHER_ROW SILENT("never: the order is paid by another row of the saga")
 
 const struct payment_cell payment_cells[PAYMENT_STATUS_COUNT][PAYMENT_STEP_KIND_COUNT] = {
     [PAYMENT_IS_NOTHING] = {
@@ -29,35 +34,68 @@ const struct payment_cell payment_cells[PAYMENT_STATUS_COUNT][PAYMENT_STEP_KIND_
         [PAYMENT_CAPTURE] = SILENT("there is nothing to capture"),
         [PAYMENT_VOID] = {"the void overtook the authorisation, which will be declined",
                           .yes = PAYMENT_VOIDED},
+        [PAYMENT_CHARGE] = {"the amount becomes revenue, or the wallet declines it",
+                            .yes = PAYMENT_CHARGED, .no = PAYMENT_DECLINED},
+        [PAYMENT_REVERSE] = {"the reversal overtook the charge, which will be declined",
+                             .yes = PAYMENT_REVERSED},
     },
     [PAYMENT_IS_AUTHORISED] = {
         [PAYMENT_AUTHORISE] = SILENT("asked twice: it is held already"),
         [PAYMENT_CAPTURE] = {"what is held becomes revenue", .yes = PAYMENT_CAPTURED},
         [PAYMENT_VOID] = {"what is held goes back to the wallet", .yes = PAYMENT_VOIDED},
+        [PAYMENT_CHARGE] = OTHER_ROW,
+        [PAYMENT_REVERSE] = OTHER_ROW,
     },
     [PAYMENT_IS_DECLINED] = {
         [PAYMENT_AUTHORISE] = SILENT("asked twice: it stays declined"),
         [PAYMENT_CAPTURE] = SILENT("there is nothing to capture"),
         [PAYMENT_VOID] = {"nothing is held: nothing moves, and the payment is closed",
                           .yes = PAYMENT_VOIDED},
+        [PAYMENT_CHARGE] = SILENT("asked twice: it stays declined"),
+        [PAYMENT_REVERSE] = {"nothing was charged: nothing moves, and the payment is closed",
+                             .yes = PAYMENT_REVERSED},
     },
     [PAYMENT_IS_CAPTURED] = {
         [PAYMENT_AUTHORISE] = SILENT("asked twice: it was held, and is revenue by now"),
         [PAYMENT_CAPTURE] = SILENT("captured already"),
         [PAYMENT_VOID] = SILENT("a captured payment is given back by refunds only"),
+        [PAYMENT_CHARGE] = OTHER_ROW,
+        [PAYMENT_REVERSE] = OTHER_ROW,
     },
     [PAYMENT_IS_VOIDED] = {
         [PAYMENT_AUTHORISE] = {"the void came first: declined, and the payment stays voided",
                                .no = PAYMENT_DECLINED},
         [PAYMENT_CAPTURE] = SILENT("there is nothing to capture any more"),
         [PAYMENT_VOID] = SILENT("voided already"),
+        [PAYMENT_CHARGE] = OTHER_ROW,
+        [PAYMENT_REVERSE] = OTHER_ROW,
     },
     [PAYMENT_IS_REFUNDED] = {
         [PAYMENT_AUTHORISE] = SILENT("asked twice: it was held, and is refunded by now"),
         [PAYMENT_CAPTURE] = SILENT("captured before it was refunded"),
         [PAYMENT_VOID] = SILENT("a captured payment is given back by refunds only"),
+        [PAYMENT_CHARGE] = SILENT("asked twice: it was charged, and is refunded by now"),
+        [PAYMENT_REVERSE] = {"all of it was refunded: nothing moves, and the payment is closed",
+                             .yes = PAYMENT_REVERSED},
+    },
+    [PAYMENT_IS_CHARGED] = {
+        [PAYMENT_AUTHORISE] = OTHER_ROW,
+        [PAYMENT_CAPTURE] = OTHER_ROW,
+        [PAYMENT_VOID] = OTHER_ROW,
+        [PAYMENT_CHARGE] = SILENT("asked twice: it is charged already"),
+        [PAYMENT_REVERSE] = {"what was not refunded goes back to the wallet, whatever became of it",
+                             .yes = PAYMENT_REVERSED},
+    },
+    [PAYMENT_IS_REVERSED] = {
+        [PAYMENT_AUTHORISE] = OTHER_ROW,
+        [PAYMENT_CAPTURE] = OTHER_ROW,
+        [PAYMENT_VOID] = OTHER_ROW,
+        [PAYMENT_CHARGE] = {"the reversal came first: declined, and the payment stays reversed",
+                            .no = PAYMENT_DECLINED},
+        [PAYMENT_REVERSE] = SILENT("reversed already"),
     },
 };
+#undef OTHER_ROW
 #undef SILENT
 
 static const char *const ledger_names[LEDGER_ACCOUNT_COUNT] = {
@@ -75,6 +113,8 @@ static const char *const status_names[PAYMENT_STATUS_COUNT] = {
     [PAYMENT_IS_CAPTURED] = "CAPTURED",
     [PAYMENT_IS_VOIDED] = "VOIDED",
     [PAYMENT_IS_REFUNDED] = "REFUNDED",
+    [PAYMENT_IS_CHARGED] = "CHARGED",
+    [PAYMENT_IS_REVERSED] = "REVERSED",
 };
 /* clang-format on */
 
@@ -92,18 +132,23 @@ static const struct {
 } rules[PAYMENT_COMMAND_KIND_COUNT] = {
     [ACCOUNT_OPEN] = {"a customer gets one wallet, in one currency, for ever",
                       open_wallet, .has_currency = true},
-    [FUNDS_DEPOSIT] = {"money enters the wallet; balance and held must fit in 64 bits together",
+    [FUNDS_DEPOSIT] = {"money enters the wallet; balance, held and spent must fit in 64 bits",
                        deposit, .has_currency = true, .has_amount = true},
     [FUNDS_WITHDRAW] = {"money leaves the wallet; what is held for payments stays",
                         withdraw, .has_currency = true, .has_amount = true},
-    [PAYMENT_REFUND] = {"a captured payment goes back, in parts or whole, never more than that",
+    [PAYMENT_REFUND] = {"a captured or charged payment goes back, in parts or whole, never more",
                         refund, .has_amount = true, .has_payment = true},
 };
 /* clang-format on */
 
 static struct refusal check_command(const struct payment_command *command);
-static struct refusal check_authorise(const struct account *account,
-                                      const struct payment_step *step);
+static int64_t left(const struct payment *payment);
+static bool asks_for_money(const struct payment_step *step);
+static int64_t step_amount(const struct payment *payment, const struct payment_step *step);
+static struct refusal check_funds(const struct account *account, const struct payment_step *step);
+static void reply_to_ask(const struct payment *payment, enum payment_step_kind asked,
+                         const struct payment_event *event, struct order_step *reply);
+static void apply_reversed(struct payment *payment, const struct payment_event *event);
 static void post(struct account *account, enum ledger_account ledger, int64_t amount_minor);
 static void assert_sound(const struct account *account);
 
@@ -148,18 +193,18 @@ bool account_decide_step(const struct account *account, const struct payment *pa
         return false;
 
     struct refusal refusal = accepted();
-    int64_t amount_minor = payment->status == PAYMENT_IS_AUTHORISED ? payment->amount_minor : 0;
-    if (step->kind == PAYMENT_AUTHORISE) {
-        amount_minor = step->amount_minor;
-        refusal = cell->yes ? check_authorise(account, step)
+    int64_t amount_minor = step_amount(payment, step);
+    if (asks_for_money(step))
+        refusal = cell->yes ? check_funds(account, step)
                             : refused(REFUSED_PAYMENT_EXISTS, step->payment_id);
-    }
+    bool reverses = cell->yes == PAYMENT_REVERSED && payment->status != PAYMENT_IS_DECLINED;
     bool moves = !refusal.code && amount_minor > 0;
     *ret_event = (struct payment_event){.kind = refusal.code ? cell->no : cell->yes,
                                         .version = moves ? account->version + 1 : 0,
                                         .customer_id = step->customer_id,
                                         .payment_id = step->payment_id,
                                         .amount_minor = amount_minor,
+                                        .charged_minor = reverses ? payment->amount_minor : 0,
                                         .code = refusal.code};
     domain_assert(ret_event->kind != PAYMENT_EVENT_NONE);
     return true;
@@ -195,9 +240,10 @@ void payment_apply(struct payment *payment, const struct payment_event *event)
         *payment = (struct payment){PAYMENT_IS_AUTHORISED, event->amount_minor, 0};
         return;
     case PAYMENT_DECLINED:
-        domain_assert(before == PAYMENT_IS_NOTHING || before == PAYMENT_IS_VOIDED);
-        if (before == PAYMENT_IS_VOIDED)
-            return; /* it stays so, with what was held and given back */
+        domain_assert(before == PAYMENT_IS_NOTHING || before == PAYMENT_IS_VOIDED ||
+                      before == PAYMENT_IS_REVERSED);
+        if (before != PAYMENT_IS_NOTHING)
+            return; /* it stays so, with what was taken and given back */
         *payment = (struct payment){PAYMENT_IS_DECLINED, event->amount_minor, 0};
         return;
     case PAYMENT_CAPTURED:
@@ -211,13 +257,18 @@ void payment_apply(struct payment *payment, const struct payment_event *event)
         *payment = (struct payment){PAYMENT_IS_VOIDED, event->amount_minor, 0};
         return;
     case PAYMENT_REFUNDED:
-        domain_assert(before == PAYMENT_IS_CAPTURED);
+        domain_assert(before == PAYMENT_IS_CAPTURED || before == PAYMENT_IS_CHARGED);
         domain_assert(event->amount_minor >= 1);
-        domain_assert(event->amount_minor <= payment->amount_minor - payment->refunded_minor);
+        domain_assert(event->amount_minor <= left(payment));
         payment->refunded_minor += event->amount_minor;
         if (payment->refunded_minor == payment->amount_minor)
             payment->status = PAYMENT_IS_REFUNDED;
         return;
+    case PAYMENT_CHARGED:
+        domain_assert(before == PAYMENT_IS_NOTHING);
+        *payment = (struct payment){PAYMENT_IS_CHARGED, event->amount_minor, 0};
+        return;
+    case PAYMENT_REVERSED: apply_reversed(payment, event); return;
     default: domain_assert(!"an event of no payment");
     }
 }
@@ -227,18 +278,11 @@ struct order_step payment_reply(const struct payment *payment, const struct paym
 {
     struct order_step reply = {.order_id = step->payment_id};
     switch (step->kind) {
-    case PAYMENT_AUTHORISE: {
-        bool declined =
-            event ? event->kind == PAYMENT_DECLINED : payment->status == PAYMENT_IS_DECLINED;
-        domain_assert(event || payment->status != PAYMENT_IS_NOTHING);
-        domain_assert(event || payment->status != PAYMENT_IS_VOIDED);
-        reply.kind = declined ? ORDER_PAYMENT_DECLINED_REPLY : ORDER_PAYMENT_AUTHORISED_REPLY;
-        if (declined)
-            reply.code = event ? event->code : REFUSED_PAYMENT_EXISTS;
-        break;
-    }
+    case PAYMENT_CHARGE:
+    case PAYMENT_AUTHORISE: reply_to_ask(payment, step->kind, event, &reply); break;
     case PAYMENT_CAPTURE: break;
     case PAYMENT_VOID: reply.kind = ORDER_PAYMENT_VOIDED_REPLY; break;
+    case PAYMENT_REVERSE: reply.kind = ORDER_PAYMENT_REVERSED_REPLY; break;
     case PAYMENT_STEP_NONE:
     case PAYMENT_STEP_KIND_COUNT: domain_assert(!"a step of no kind");
     }
@@ -274,6 +318,12 @@ enum payment_status payment_status_by_name(struct text name)
 
 /* ---- commands ---- */
 
+/* What was taken and did not come back. */
+static int64_t left(const struct payment *payment)
+{
+    return payment->amount_minor - payment->refunded_minor;
+}
+
 static struct refusal check_command(const struct payment_command *command)
 {
     struct refusal refusal = check_id(command->customer_id);
@@ -288,14 +338,15 @@ static struct refusal check_command(const struct payment_command *command)
     return accepted();
 }
 
-/* True when balance, held and `amount_minor` together fit into 64 bits, so that a void can always
- * give back what is held. */
+/* True when balance, held, spent and `amount_minor` together fit into 64 bits, so that a void, a
+ * reversal or a refund can always give back what was taken. */
 static bool has_room(const struct account *account, int64_t amount_minor)
 {
-    int64_t sum_minor;
-    bool fits = amount_add(account->balance_minor, account->held_minor, &sum_minor);
-    domain_assert(fits);
-    return amount_add(sum_minor, amount_minor, &sum_minor);
+    int64_t sum_minor = amount_minor;
+    if (PROTECTED(spent_counted) && !amount_add(sum_minor, account->spent_minor, &sum_minor))
+        return false;
+    return amount_add(sum_minor, account->held_minor, &sum_minor) &&
+           amount_add(sum_minor, account->balance_minor, &sum_minor);
 }
 
 static struct refusal open_wallet(const struct account *account, const struct payment *payment,
@@ -350,12 +401,11 @@ static struct refusal refund(const struct account *account, const struct payment
         return refused(REFUSED_ACCOUNT_UNKNOWN, command->customer_id);
     if (payment->status == PAYMENT_IS_NOTHING)
         return refused(REFUSED_PAYMENT_UNKNOWN, command->payment_id);
-    if (payment->status != PAYMENT_IS_CAPTURED && payment->status != PAYMENT_IS_REFUNDED)
+    if (payment->status != PAYMENT_IS_CAPTURED && payment->status != PAYMENT_IS_CHARGED &&
+        payment->status != PAYMENT_IS_REFUNDED)
         return refused(REFUSED_PAYMENT_NOT_CAPTURED, command->payment_id);
-    if (command->amount_minor > payment->amount_minor - payment->refunded_minor)
+    if (command->amount_minor > left(payment))
         return refused(REFUSED_REFUND_TOO_LARGE, command->payment_id);
-    if (!has_room(account, command->amount_minor))
-        return refused(REFUSED_AMOUNT_OVERFLOW, command->customer_id);
     ret_event->kind = PAYMENT_REFUNDED;
     ret_event->payment_id = command->payment_id;
     ret_event->amount_minor = command->amount_minor;
@@ -364,8 +414,25 @@ static struct refusal refund(const struct account *account, const struct payment
 
 /* ---- steps ---- */
 
-static struct refusal check_authorise(const struct account *account,
-                                      const struct payment_step *step)
+static bool asks_for_money(const struct payment_step *step)
+{
+    return step->kind == PAYMENT_CHARGE || step->kind == PAYMENT_AUTHORISE;
+}
+
+/* What the step moves, where it is not refused. A reversal gives back what refunds have left. */
+static int64_t step_amount(const struct payment *payment, const struct payment_step *step)
+{
+    int64_t amount_minor = 0;
+    if (asks_for_money(step))
+        return step->amount_minor;
+    if (payment->status == PAYMENT_IS_AUTHORISED || payment->status == PAYMENT_IS_CHARGED)
+        amount_minor = payment->amount_minor;
+    if (PROTECTED(refunds_counted) && payment->status == PAYMENT_IS_CHARGED)
+        amount_minor -= payment->refunded_minor;
+    return amount_minor;
+}
+
+static struct refusal check_funds(const struct account *account, const struct payment_step *step)
 {
     domain_assert(step->amount_minor >= 1);
     if (account->version == 0)
@@ -377,9 +444,40 @@ static struct refusal check_authorise(const struct account *account,
     return accepted();
 }
 
+/* What is there already and was not taken by such a step stands in its way. */
+static void reply_to_ask(const struct payment *payment, enum payment_step_kind asked,
+                         const struct payment_event *event, struct order_step *reply)
+{
+    static const bool taken[PAYMENT_STATUS_COUNT][PAYMENT_STEP_KIND_COUNT] = {
+        [PAYMENT_IS_AUTHORISED] = {[PAYMENT_AUTHORISE] = true},
+        [PAYMENT_IS_CAPTURED] = {[PAYMENT_AUTHORISE] = true},
+        [PAYMENT_IS_REFUNDED] = {[PAYMENT_AUTHORISE] = true, [PAYMENT_CHARGE] = true},
+        [PAYMENT_IS_CHARGED] = {[PAYMENT_CHARGE] = true},
+    };
+    domain_assert(event || payment->status != PAYMENT_IS_NOTHING);
+    bool done = event ? event->kind != PAYMENT_DECLINED : taken[payment->status][asked];
+    reply->kind = ORDER_PAYMENT_DECLINED_REPLY;
+    if (done)
+        reply->kind =
+            asked == PAYMENT_CHARGE ? ORDER_PAYMENT_CHARGED_REPLY : ORDER_PAYMENT_AUTHORISED_REPLY;
+    else
+        reply->code = event ? event->code : REFUSED_PAYMENT_EXISTS;
+}
+
 /* ---- folding ---- */
 
-/* External and revenue are nobody's wallet: their balances are sums over the ledger. */
+static void apply_reversed(struct payment *payment, const struct payment_event *event)
+{
+    bool charged = payment->status == PAYMENT_IS_CHARGED || payment->status == PAYMENT_IS_REFUNDED;
+    domain_assert(charged || payment->status == PAYMENT_IS_NOTHING ||
+                  payment->status == PAYMENT_IS_DECLINED);
+    domain_assert(event->charged_minor == (charged ? payment->amount_minor : 0));
+    domain_assert(event->amount_minor == (charged ? left(payment) : 0));
+    payment->status = PAYMENT_IS_REVERSED;
+    payment->amount_minor = event->charged_minor;
+}
+
+/* External is nobody's wallet, and what is spent of one is its part of the revenue. */
 static void post(struct account *account, enum ledger_account ledger, int64_t amount_minor)
 {
     domain_assert(ledger > LEDGER_NOTHING && ledger < LEDGER_ACCOUNT_COUNT);
@@ -388,6 +486,8 @@ static void post(struct account *account, enum ledger_account ledger, int64_t am
         fits = amount_add(account->balance_minor, amount_minor, &account->balance_minor);
     if (ledger == LEDGER_HELD)
         fits = amount_add(account->held_minor, amount_minor, &account->held_minor);
+    if (ledger == LEDGER_REVENUE)
+        fits = amount_add(account->spent_minor, amount_minor, &account->spent_minor);
     domain_assert(fits);
 }
 
@@ -396,6 +496,8 @@ static void assert_sound(const struct account *account)
     domain_assert(account->version >= 0);
     domain_assert(account->balance_minor >= 0);
     domain_assert(account->held_minor >= 0);
+    domain_assert(account->spent_minor >= 0);
     domain_assert(has_room(account, 0));
-    domain_assert(account->version > 0 || (account->balance_minor | account->held_minor) == 0);
+    domain_assert(account->version > 0 ||
+                  (account->balance_minor | account->held_minor | account->spent_minor) == 0);
 }

@@ -7,6 +7,8 @@
  *   external --deposit--> wallet --authorise--> held --capture--> revenue
  *            <-withdraw--        <----void-----
  *                                <---------------refund----------
+ *                                ----------------charge--------->
+ *                                <--------------reverse----------
  */
 #ifndef DOMAIN_ACCOUNT_H
 #define DOMAIN_ACCOUNT_H
@@ -23,11 +25,13 @@ enum ledger_account {
     LEDGER_ACCOUNT_COUNT
 };
 
-/* All plain values. balance excludes what is held. Both are 0 or more, always. */
+/* All plain values. balance excludes what is held. spent is what the wallet has paid and did not
+ * get back: its part of the revenue. All three are 0 or more, and their sum, which is what came in
+ * less what went out, fits in 64 bits: so what was held or spent can always come back. */
 struct account {
     int64_t version; /* 0: no wallet */
     struct currency currency;
-    int64_t balance_minor, held_minor;
+    int64_t balance_minor, held_minor, spent_minor;
 };
 
 enum payment_status {
@@ -36,7 +40,9 @@ enum payment_status {
     PAYMENT_IS_DECLINED,
     PAYMENT_IS_CAPTURED,
     PAYMENT_IS_VOIDED,   /* also: voided before it was ever authorised */
-    PAYMENT_IS_REFUNDED, /* in full; in part it stays CAPTURED */
+    PAYMENT_IS_REFUNDED, /* in full; in part it stays CAPTURED or CHARGED */
+    PAYMENT_IS_CHARGED,
+    PAYMENT_IS_REVERSED, /* also: reversed before it was ever charged */
     PAYMENT_STATUS_COUNT
 };
 
@@ -56,16 +62,18 @@ struct refusal account_decide_command(const struct account *account, const struc
  * Judges one step. True: *ret_event is filled. False: nothing to say any more (doubled), nothing
  * changes; the caller still replies by payment_reply().
  * AUTHORISE gives PAYMENT_AUTHORISED, or PAYMENT_DECLINED with ACCOUNT_UNKNOWN, CURRENCY_MISMATCH,
- * FUNDS_SHORT or PAYMENT_EXISTS (voided before it came).
+ * FUNDS_SHORT or PAYMENT_EXISTS (voided before it came). So does CHARGE: PAYMENT_CHARGED, or
+ * PAYMENT_DECLINED with the same codes (reversed before it came).
  */
 bool account_decide_step(const struct account *account, const struct payment *payment,
                          const struct payment_step *step, struct payment_event *ret_event);
 
 /*
  * Fold one event. Cannot refuse. account_apply() asserts the version and that nothing falls below
- * zero; an event of version 0 (PAYMENT_DECLINED, and PAYMENT_VOIDED of nothing) does not touch the
- * account. payment_apply() is for PAYMENT_*: status and amount become the event's, but for
- * PAYMENT_REFUNDED, which adds to refunded_minor.
+ * zero; an event of version 0 (PAYMENT_DECLINED, and PAYMENT_VOIDED or PAYMENT_REVERSED of nothing)
+ * does not touch the account. payment_apply() is for PAYMENT_*: status and amount become the
+ * event's, but for PAYMENT_REFUNDED, which adds to refunded_minor, and PAYMENT_REVERSED, whose
+ * amount is what was left.
  */
 void account_apply(struct account *account, const struct payment_event *event);
 void payment_apply(struct payment *payment, const struct payment_event *event);
@@ -83,7 +91,8 @@ bool account_legs(const struct payment_event *event, enum ledger_account *ret_de
 /* "external", "wallet", "held", "revenue"; "" for none. */
 const char *ledger_account_name(enum ledger_account account);
 
-/* "AUTHORISED", "DECLINED", "CAPTURED", "VOIDED", "REFUNDED"; "" for none. */
+/* "AUTHORISED", "DECLINED", "CAPTURED", "VOIDED", "REFUNDED", "CHARGED", "REVERSED"; "" for
+ * none. */
 const char *payment_status_name(enum payment_status status);
 enum payment_status payment_status_by_name(struct text name);
 

@@ -7,7 +7,8 @@
 
 enum {
     PART_STOCK,
-    PART_PAYMENT,
+    PART_CHARGE,
+    PART_HOLD,
 };
 
 /* clang-format off */
@@ -21,8 +22,19 @@ const struct checkout_part checkout_parts[CHECKOUT_PART_COUNT] = {
         .failed = ORDER_STOCK_REFUSED_REPLY,
         .undone = ORDER_STOCK_RELEASED_REPLY,
     },
-    [PART_PAYMENT] = {
+    [PART_CHARGE] = {
         .name = "payment",
+        .row = PAYMENT_ROW_CHARGE,
+        .target = STEP_TO_PAYMENTS,
+        .ask = PAYMENT_CHARGE,
+        .undo = PAYMENT_REVERSE,
+        .done = ORDER_PAYMENT_CHARGED_REPLY,
+        .failed = ORDER_PAYMENT_DECLINED_REPLY,
+        .undone = ORDER_PAYMENT_REVERSED_REPLY,
+    },
+    [PART_HOLD] = {
+        .name = "payment",
+        .row = PAYMENT_ROW_AUTHORISE,
         .target = STEP_TO_PAYMENTS,
         .ask = PAYMENT_AUTHORISE,
         .undo = PAYMENT_VOID,
@@ -39,20 +51,28 @@ const struct checkout_part checkout_parts[CHECKOUT_PART_COUNT] = {
 const struct checkout_move checkout_moves[CHECKOUT_MOVE_COUNT] = {
     {ORDER_PLACED, PART_STOCK, CHECKOUT_ASK,
         "every group is asked to reserve its lines"},
-    {ORDER_STOCK_RESERVED, PART_PAYMENT, CHECKOUT_ASK,
+    {ORDER_STOCK_RESERVED, PART_CHARGE, CHECKOUT_ASK,
+        "the last group has its stock: the total is to become revenue"},
+    {ORDER_STOCK_RESERVED, PART_HOLD, CHECKOUT_ASK,
         "the last group has its stock: the total is to be held"},
-    {ORDER_CONFIRMED, PART_PAYMENT, CHECKOUT_COMPLETE,
+    {ORDER_CONFIRMED, PART_HOLD, CHECKOUT_COMPLETE,
         "what is held becomes revenue; nobody waits for the answer"},
     {ORDER_REJECTED, PART_STOCK, CHECKOUT_UNDO,
         "every group that holds or may yet hold stock releases it"},
-    {ORDER_REJECTED, PART_PAYMENT, CHECKOUT_UNDO,
+    {ORDER_REJECTED, PART_CHARGE, CHECKOUT_UNDO,
+        "never due: a payment is asked after all stock, and a declined one needs no undo"},
+    {ORDER_REJECTED, PART_HOLD, CHECKOUT_UNDO,
         "never due: a payment is asked after all stock, and a declined one needs no undo"},
     {ORDER_CANCELLED, PART_STOCK, CHECKOUT_UNDO,
         "every group that holds or may yet hold stock releases it"},
-    {ORDER_CANCELLED, PART_PAYMENT, CHECKOUT_UNDO,
+    {ORDER_CANCELLED, PART_CHARGE, CHECKOUT_UNDO,
+        "a payment that was asked is reversed, whether it is charged by then or not"},
+    {ORDER_CANCELLED, PART_HOLD, CHECKOUT_UNDO,
         "a payment that was asked is voided, whether it is held by then or not"},
 };
 /* clang-format on */
+
+_Static_assert(sizeof checkout_moves / sizeof *checkout_moves == CHECKOUT_MOVE_COUNT, "all");
 
 /* One walk over the moves. */
 struct reaction {
@@ -68,6 +88,8 @@ typedef uint64_t part_due(const struct order *state, enum checkout_action action
 typedef void part_fill(struct reaction *reaction, int kind, int32_t group, struct step *ret_step);
 static part_due stock_due, payment_due;
 static part_fill stock_fill, payment_fill;
+static uint64_t part_groups_due(const struct order *state, size_t part,
+                                enum checkout_action action);
 
 /* clang-format off */
 static const struct {
@@ -77,7 +99,8 @@ static const struct {
     const char *done, *undone;
 } part_rules[CHECKOUT_PART_COUNT] = {
     [PART_STOCK] = {stock_due, stock_fill, true, "reserved", "released"},
-    [PART_PAYMENT] = {payment_due, payment_fill, false, "authorised", "voided"},
+    [PART_CHARGE] = {payment_due, payment_fill, false, "charged", "reversed"},
+    [PART_HOLD] = {payment_due, payment_fill, false, "authorised", "voided"},
 };
 /* clang-format on */
 
@@ -96,6 +119,14 @@ static int part_step_kind(const struct checkout_part *part, enum checkout_action
     return 0;
 }
 
+/* None, where the order is paid in another way. */
+static uint64_t part_groups_due(const struct order *state, size_t part, enum checkout_action action)
+{
+    enum payment_row row = checkout_parts[part].row;
+    domain_assert(state->payment_row > PAYMENT_ROW_NONE && state->payment_row < PAYMENT_ROW_COUNT);
+    return row && row != state->payment_row ? 0 : part_rules[part].due(state, action);
+}
+
 /* Sends the move's step to each group that is due for it, in rising order. */
 static void make_move(struct reaction *reaction, const struct checkout_move *move)
 {
@@ -104,7 +135,7 @@ static void make_move(struct reaction *reaction, const struct checkout_move *mov
     struct checkout_steps *steps = reaction->steps;
     int kind = part_step_kind(part, move->action);
     domain_assert(kind != 0);
-    uint64_t due = part_rules[move->part].due(reaction->state, move->action);
+    uint64_t due = part_groups_due(reaction->state, move->part, move->action);
     for (; due; due &= due - 1) {
         domain_assert(steps->count < CHECKOUT_STEPS_MAX);
         struct step *step = &steps->steps[steps->count++];
@@ -170,14 +201,15 @@ static void stock_fill(struct reaction *reaction, int kind, int32_t group, struc
 
 static uint64_t payment_due(const struct order *state, enum checkout_action action)
 {
-    static const enum order_payment due_at[CHECKOUT_ACTION_COUNT] = {
-        [CHECKOUT_ASK] = ORDER_PAYMENT_ASKED,
-        [CHECKOUT_UNDO] = ORDER_PAYMENT_VOID_ASKED,
-        [CHECKOUT_COMPLETE] = ORDER_PAYMENT_AUTHORISED,
-    };
-    domain_assert(action < CHECKOUT_ACTION_COUNT);
-    domain_assert(due_at[action] != ORDER_PAYMENT_NONE);
-    return state->payment == due_at[action];
+    switch (action) {
+    case CHECKOUT_ASK: return order_awaits_payment(state);
+    case CHECKOUT_UNDO: return state->payment == ORDER_PAYMENT_ASKED_BACK;
+    case CHECKOUT_COMPLETE: return state->payment == ORDER_PAYMENT_AUTHORISED;
+    case CHECKOUT_ACTION_NONE:
+    case CHECKOUT_ACTION_COUNT: break;
+    }
+    domain_assert(!"a move has an action");
+    return 0;
 }
 
 static void payment_fill(struct reaction *reaction, int kind, int32_t group, struct step *ret_step)
@@ -190,7 +222,7 @@ static void payment_fill(struct reaction *reaction, int kind, int32_t group, str
     ret_step->payment = (struct payment_step){.kind = (enum payment_step_kind)kind,
                                               .payment_id = reaction->event->order_id,
                                               .customer_id = state->customer_id};
-    if (kind != PAYMENT_AUTHORISE)
+    if (kind != PAYMENT_CHARGE && kind != PAYMENT_AUTHORISE)
         return;
     ret_step->payment.amount_minor = state->total_minor;
     ret_step->payment.currency = (struct text){state->currency.code, 3};
@@ -244,7 +276,7 @@ size_t checkout_waits_for(const struct order *state, char *buffer, size_t buffer
     if (!undo && state->saga_state != SAGA_IS_RUNNING)
         return 0;
     for (size_t part = 0; part < CHECKOUT_PART_COUNT; part++) {
-        uint64_t due = part_rules[part].due(state, undo ? CHECKOUT_UNDO : CHECKOUT_ASK);
+        uint64_t due = part_groups_due(state, part, undo ? CHECKOUT_UNDO : CHECKOUT_ASK);
         if (due)
             put_part(&words, part, due, undo);
     }

@@ -34,11 +34,12 @@ enum order_rule {
     ORDER_RULE_IGNORE,          /* late or doubled: nothing to say any more */
     ORDER_RULE_RECORD_RESERVED, /* if the group has not answered yet */
     ORDER_RULE_REJECT_STOCK,    /* if the group has not answered yet */
-    ORDER_RULE_CONFIRM,         /* if the payment is asked */
+    ORDER_RULE_CONFIRM,         /* if the payment is asked, in the order's row of the saga */
     ORDER_RULE_REJECT_PAYMENT,  /* if the payment is asked */
     ORDER_RULE_EXPIRE,          /* if the deadline is meant and due */
     ORDER_RULE_RECORD_RELEASED, /* if the group is to be released still */
     ORDER_RULE_RECORD_VOIDED,   /* if the void is asked */
+    ORDER_RULE_RECORD_REVERSED, /* if the reversal is asked */
     ORDER_RULE_OVERDUE,         /* if the deadline is meant and due */
     ORDER_RULE_COUNT
 };
@@ -47,6 +48,9 @@ extern const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT
 
 /* The event that a rule leads to; ORDER_EVENT_NONE for IGNORE. */
 enum order_event_kind order_rule_event(enum order_rule rule);
+
+/* The other event that it may lead to; ORDER_EVENT_NONE: there is none. */
+enum order_event_kind order_rule_other_event(enum order_rule rule);
 
 /* What a rule does and why, in one sentence without a full stop, as all sentences here. */
 const char *order_rule_sentence(enum order_rule rule);
@@ -68,7 +72,7 @@ struct checkout_move {
     const char *sentence;
 };
 
-#define CHECKOUT_MOVE_COUNT 7
+#define CHECKOUT_MOVE_COUNT 10
 extern const struct checkout_move checkout_moves[CHECKOUT_MOVE_COUNT];
 
 /* ---- a reservation and a payment: the event that a step leads to ---- */

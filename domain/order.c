@@ -35,6 +35,7 @@ const struct order_status_cell order_status_cells[ORDER_STATUS_COUNT][ORDER_EVEN
         [ORDER_CANCELLED] = {ORDER_IS_CANCELLED, 0},
     },
     [ORDER_IS_RESERVED] = {
+        [ORDER_PAYMENT_OVERDUE] = {0, ORDER_IS_RESERVED},
         [ORDER_CONFIRMED] = {0, ORDER_IS_CONFIRMED},
         [ORDER_REJECTED] = {ORDER_IS_REJECTED, 0},
         [ORDER_CANCELLED] = {ORDER_IS_CANCELLED, 0},
@@ -46,6 +47,7 @@ const struct order_status_cell order_status_cells[ORDER_STATUS_COUNT][ORDER_EVEN
     [ORDER_IS_CANCELLED] = {
         [ORDER_STOCK_RELEASED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
         [ORDER_PAYMENT_VOIDED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
+        [ORDER_PAYMENT_REVERSED] = {ORDER_IS_CANCELLED, ORDER_IS_CANCELLED},
         [ORDER_UNDO_OVERDUE] = {ORDER_IS_CANCELLED, 0},
     },
 };
@@ -56,6 +58,7 @@ const struct saga_state_cell saga_state_cells[SAGA_STATE_COUNT][ORDER_EVENT_KIND
     },
     [SAGA_IS_RUNNING] = {
         [ORDER_STOCK_RESERVED] = {SAGA_IS_RUNNING, SAGA_IS_RUNNING},
+        [ORDER_PAYMENT_OVERDUE] = {0, SAGA_IS_RUNNING},
         [ORDER_CONFIRMED] = {0, SAGA_IS_DONE},
         [ORDER_REJECTED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
         [ORDER_CANCELLED] = {SAGA_IS_UNDOING, 0},
@@ -63,11 +66,13 @@ const struct saga_state_cell saga_state_cells[SAGA_STATE_COUNT][ORDER_EVENT_KIND
     [SAGA_IS_UNDOING] = {
         [ORDER_STOCK_RELEASED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
         [ORDER_PAYMENT_VOIDED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
+        [ORDER_PAYMENT_REVERSED] = {SAGA_IS_UNDOING, SAGA_IS_UNDONE},
         [ORDER_UNDO_OVERDUE] = {SAGA_IS_STUCK, 0},
     },
     [SAGA_IS_STUCK] = {
         [ORDER_STOCK_RELEASED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
         [ORDER_PAYMENT_VOIDED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
+        [ORDER_PAYMENT_REVERSED] = {SAGA_IS_STUCK, SAGA_IS_UNDONE},
     },
 };
 /* clang-format on */
@@ -79,19 +84,27 @@ const struct saga_state_cell saga_state_cells[SAGA_STATE_COUNT][ORDER_EVENT_KIND
 #define CONFIRM  ORDER_RULE_CONFIRM
 #define DECLINED ORDER_RULE_REJECT_PAYMENT
 #define VOIDED   ORDER_RULE_RECORD_VOIDED
+#define REVERSED ORDER_RULE_RECORD_REVERSED
 #define EXPIRE   ORDER_RULE_EXPIRE
 #define OVERDUE  ORDER_RULE_OVERDUE
 
 /* clang-format off */
 const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT] = {
-    /* reply:                stock                         payment
-     *                       reserved  refused   released  authorised declined voided   timeout */
-    [SAGA_IS_NOTHING] = {0,  LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE},
-    [SAGA_IS_RUNNING] = {0,  RESERVED, REFUSED,  LATE,     CONFIRM,  DECLINED, LATE,    EXPIRE},
-    [SAGA_IS_UNDOING] = {0,  LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  OVERDUE},
-    [SAGA_IS_DONE] =    {0,  LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE},
-    [SAGA_IS_UNDONE] =  {0,  LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE},
-    [SAGA_IS_STUCK] =   {0,  LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  LATE},
+    /* reply:               stock                         payment
+     *                      reserved  refused   released  authorised declined voided timeout
+     *                      charged   reversed */
+    [SAGA_IS_NOTHING] = {0, LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE,
+                            LATE,     LATE},
+    [SAGA_IS_RUNNING] = {0, RESERVED, REFUSED,  LATE,     CONFIRM,  DECLINED, LATE,    EXPIRE,
+                            CONFIRM,  LATE},
+    [SAGA_IS_UNDOING] = {0, LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  OVERDUE,
+                            LATE,     REVERSED},
+    [SAGA_IS_DONE] =    {0, LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE,
+                            LATE,     LATE},
+    [SAGA_IS_UNDONE] =  {0, LATE,     LATE,     LATE,     LATE,     LATE,     LATE,    LATE,
+                            LATE,     LATE},
+    [SAGA_IS_STUCK] =   {0, LATE,     LATE,     RELEASED, LATE,     LATE,     VOIDED,  LATE,
+                            LATE,     REVERSED},
 };
 /* clang-format on */
 #undef LATE
@@ -101,6 +114,7 @@ const enum order_rule order_rules[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT] = {
 #undef CONFIRM
 #undef DECLINED
 #undef VOIDED
+#undef REVERSED
 #undef EXPIRE
 #undef OVERDUE
 
@@ -115,32 +129,36 @@ struct judging {
 
 typedef void order_judge(struct judging *judging, const struct order_step *step);
 static order_judge record_reserved, reject_stock, confirm, reject_payment, expire, record_released,
-    record_voided, overdue;
+    record_voided, record_reversed, overdue;
 
 /* clang-format off */
 static const struct {
     order_judge *judge;
-    enum order_event_kind event;
+    enum order_event_kind event, other;
     const char *sentence;
 } rules[ORDER_RULE_COUNT] = {
-    [ORDER_RULE_IGNORE] = {NULL, ORDER_EVENT_NONE,
+    [ORDER_RULE_IGNORE] = {NULL, ORDER_EVENT_NONE, ORDER_EVENT_NONE,
         "the step comes twice or late: nothing changes"},
-    [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED,
+    [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED, ORDER_EVENT_NONE,
         "a group that has not answered yet has its stock; after the last one the payment is asked, "
         "or an order of total 0 is confirmed"},
-    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED,
+    [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED, ORDER_EVENT_NONE,
         "a group that has not answered yet refuses: the order is rejected, the others released"},
-    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED,
-        "the payment that was asked is held: the order is confirmed, the capture is asked"},
-    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED,
+    [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED, ORDER_EVENT_NONE,
+        "the payment that was asked is charged, or held: the order is confirmed; the capture of "
+        "what is held is asked"},
+    [ORDER_RULE_REJECT_PAYMENT] = {reject_payment, ORDER_REJECTED, ORDER_EVENT_NONE,
         "the payment that was asked is declined: the order is rejected, all groups are released"},
-    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED,
-        "the saga's deadline has come: the order is cancelled, all that was asked is undone"},
-    [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED,
+    [ORDER_RULE_EXPIRE] = {expire, ORDER_CANCELLED, ORDER_PAYMENT_OVERDUE,
+        "the saga's deadline has come: the order is cancelled, all that was asked is undone; but a "
+        "charge that has not answered is waited for once more, as long"},
+    [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED, ORDER_EVENT_NONE,
         "a group that had to be released is released; the last undo ends the saga"},
-    [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED,
+    [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED, ORDER_EVENT_NONE,
         "the payment that had to be voided is voided; the last undo ends the saga"},
-    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE,
+    [ORDER_RULE_RECORD_REVERSED] = {record_reversed, ORDER_PAYMENT_REVERSED, ORDER_EVENT_NONE,
+        "the payment that had to be reversed is reversed; the last undo ends the saga"},
+    [ORDER_RULE_OVERDUE] = {overdue, ORDER_UNDO_OVERDUE, ORDER_EVENT_NONE,
         "the undo's deadline has come: the saga is stuck until the missing answers arrive"},
 };
 /* clang-format on */
@@ -160,6 +178,7 @@ static struct judging judging_begin(const struct order *state, const struct orde
     domain_assert(facts->partitions >= 1);
     domain_assert(facts->partitions <= PARTITIONS_MAX);
     domain_assert(facts->deadline_after_us >= 0);
+    domain_assert(facts->payment_row > PAYMENT_ROW_NONE && facts->payment_row < PAYMENT_ROW_COUNT);
     ret_events->count = 0;
     return (struct judging){
         .next = *state, .facts = facts, .order_id = order_id, .events = ret_events};
@@ -237,7 +256,8 @@ void order_decide_step(const struct order *state, const struct order_step *step,
         return;
     domain_assert(rules[rule].judge != NULL);
     rules[rule].judge(&judging, step);
-    domain_assert(ret_events->count == 0 || ret_events->events[0].kind == rules[rule].event);
+    domain_assert(ret_events->count == 0 || ret_events->events[0].kind == rules[rule].event ||
+                  ret_events->events[0].kind == rules[rule].other);
 }
 
 void order_apply(struct order *state, const struct order_event *event)
@@ -247,6 +267,11 @@ void order_apply(struct order *state, const struct order_event *event)
     domain_assert(event->status == state->status);
     domain_assert(event->saga_state == state->saga_state);
     domain_assert(event->payment == state->payment);
+}
+
+bool order_awaits_payment(const struct order *state)
+{
+    return state->payment == ORDER_PAYMENT_ASKED || state->payment == ORDER_PAYMENT_AWAITED;
 }
 
 bool order_is_open(const struct order *state)
@@ -265,6 +290,12 @@ enum order_event_kind order_rule_event(enum order_rule rule)
 {
     domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
     return rules[rule].event;
+}
+
+enum order_event_kind order_rule_other_event(enum order_rule rule)
+{
+    domain_assert(rule > ORDER_RULE_ILLEGAL && rule < ORDER_RULE_COUNT);
+    return rules[rule].other;
 }
 
 const char *order_rule_sentence(enum order_rule rule)
@@ -371,6 +402,7 @@ static void place(struct judging *judging, const struct order_command *command, 
                       .lines = lines,
                       .line_count = command->line_count,
                       .total_minor = total_minor,
+                      .payment_row = judging->facts->payment_row,
                       .deadline_us = deadline_from(judging->facts),
                   });
 }
@@ -407,16 +439,27 @@ static void reject_stock(struct judging *judging, const struct order_step *step)
                                         .deadline_us = deadline_from(judging->facts)});
 }
 
+/* The saga's part that the order is paid by: answers to another one say nothing of it. */
+static const struct checkout_part *payment_part(const struct order *state)
+{
+    size_t part = 0;
+    while (checkout_parts[part].row != state->payment_row) {
+        part++;
+        domain_assert(part < CHECKOUT_PART_COUNT); /* each row has a part */
+    }
+    return &checkout_parts[part];
+}
+
 static void confirm(struct judging *judging, const struct order_step *step)
 {
-    (void)step;
-    if (judging->next.payment == ORDER_PAYMENT_ASKED)
+    const struct order *order = &judging->next;
+    if (order_awaits_payment(order) && step->kind == payment_part(order)->done)
         emit(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
 }
 
 static void reject_payment(struct judging *judging, const struct order_step *step)
 {
-    if (judging->next.payment != ORDER_PAYMENT_ASKED)
+    if (!order_awaits_payment(&judging->next))
         return;
     domain_assert(step->code != ACCEPTED);
     emit(judging, &(struct order_event){.kind = ORDER_REJECTED,
@@ -437,9 +480,18 @@ static bool timeout_is_due(const struct judging *judging, const struct order_ste
     return true;
 }
 
+/* A charge is all that is missing: what came in time and was answered late is no reason to cancel.
+ * So its answer is waited for, once. */
 static void expire(struct judging *judging, const struct order_step *step)
 {
-    if (timeout_is_due(judging, step))
+    const struct order *order = &judging->next;
+    if (!timeout_is_due(judging, step))
+        return;
+    if (PROTECTED(charge_awaited) && order->payment_row == PAYMENT_ROW_CHARGE &&
+        order->payment == ORDER_PAYMENT_ASKED)
+        emit(judging, &(struct order_event){.kind = ORDER_PAYMENT_OVERDUE,
+                                            .deadline_us = deadline_from(judging->facts)});
+    else
         cancel(judging, REFUSED_DEADLINE_PASSED);
 }
 
@@ -450,11 +502,22 @@ static void record_released(struct judging *judging, const struct order_step *st
              &(struct order_event){.kind = ORDER_STOCK_RELEASED, .partition = step->partition});
 }
 
+static void record_given_back(struct judging *judging, const struct order_step *step,
+                              enum order_event_kind kind)
+{
+    const struct order *order = &judging->next;
+    if (order->payment == ORDER_PAYMENT_ASKED_BACK && step->kind == payment_part(order)->undone)
+        emit(judging, &(struct order_event){.kind = kind});
+}
+
 static void record_voided(struct judging *judging, const struct order_step *step)
 {
-    (void)step;
-    if (judging->next.payment == ORDER_PAYMENT_VOID_ASKED)
-        emit(judging, &(struct order_event){.kind = ORDER_PAYMENT_VOIDED});
+    record_given_back(judging, step, ORDER_PAYMENT_VOIDED);
+}
+
+static void record_reversed(struct judging *judging, const struct order_step *step)
+{
+    record_given_back(judging, step, ORDER_PAYMENT_REVERSED);
 }
 
 static void overdue(struct judging *judging, const struct order_step *step)
@@ -470,8 +533,10 @@ static void apply_placed(struct order *state, const struct order_event *event)
     domain_assert(state->version == 0);
     domain_assert(event->line_count >= 1 && event->line_count <= ORDER_LINES_MAX);
     domain_assert(event->total_minor >= 0);
+    domain_assert(event->payment_row > PAYMENT_ROW_NONE && event->payment_row < PAYMENT_ROW_COUNT);
     *state = (struct order){
         .total_minor = event->total_minor,
+        .payment_row = event->payment_row,
         .deadline_us = event->deadline_us,
         .currency = currency_of(event->currency),
         .customer_id = event->customer_id,
@@ -496,9 +561,10 @@ static void apply_confirmed(struct order *state)
 {
     bool paid = state->total_minor > 0;
     domain_assert(order_groups_unanswered(state) == 0);
-    domain_assert(state->payment == (paid ? ORDER_PAYMENT_ASKED : ORDER_PAYMENT_NONE));
+    domain_assert(paid ? order_awaits_payment(state) : state->payment == ORDER_PAYMENT_NONE);
     if (paid)
-        state->payment = ORDER_PAYMENT_AUTHORISED;
+        state->payment = state->payment_row == PAYMENT_ROW_CHARGE ? ORDER_PAYMENT_CHARGED
+                                                                  : ORDER_PAYMENT_AUTHORISED;
 }
 
 /* Refused by one group, or by the payment. */
@@ -506,7 +572,7 @@ static void apply_rejected(struct order *state, const struct order_event *event)
 {
     domain_assert(event->code != ACCEPTED);
     if (event->partition < 0) {
-        domain_assert(state->payment == ORDER_PAYMENT_ASKED);
+        domain_assert(order_awaits_payment(state));
         state->payment = ORDER_PAYMENT_DECLINED;
     } else {
         uint64_t bit = group_bit(event->partition);
@@ -522,8 +588,8 @@ static void apply_cancelled(struct order *state, const struct order_event *event
     domain_assert(event->code == REFUSED_CANCELLED_BY_CUSTOMER ||
                   event->code == REFUSED_DEADLINE_PASSED);
     domain_assert(order_groups_to_release(state) != 0);
-    if (state->payment == ORDER_PAYMENT_ASKED)
-        state->payment = ORDER_PAYMENT_VOID_ASKED;
+    if (order_awaits_payment(state))
+        state->payment = ORDER_PAYMENT_ASKED_BACK;
     state->deadline_us = event->deadline_us;
 }
 
@@ -534,10 +600,19 @@ static void apply_released(struct order *state, const struct order_event *event)
     state->groups_released |= bit;
 }
 
-static void apply_voided(struct order *state)
+static void apply_given_back(struct order *state, enum payment_row row)
 {
-    domain_assert(state->payment == ORDER_PAYMENT_VOID_ASKED);
+    domain_assert(state->payment_row == row);
+    domain_assert(state->payment == ORDER_PAYMENT_ASKED_BACK);
     state->payment = ORDER_PAYMENT_GIVEN_BACK;
+}
+
+static void apply_payment_overdue(struct order *state, const struct order_event *event)
+{
+    domain_assert(state->payment_row == PAYMENT_ROW_CHARGE);
+    domain_assert(state->payment == ORDER_PAYMENT_ASKED);
+    state->payment = ORDER_PAYMENT_AWAITED;
+    state->deadline_us = event->deadline_us;
 }
 
 /* Masks, payment and deadline: what follows from the event alone, without the tables. */
@@ -550,8 +625,10 @@ static void apply_kind(struct order *state, const struct order_event *event)
     case ORDER_REJECTED: apply_rejected(state, event); return;
     case ORDER_CANCELLED: apply_cancelled(state, event); return;
     case ORDER_STOCK_RELEASED: apply_released(state, event); return;
-    case ORDER_PAYMENT_VOIDED: apply_voided(state); return;
+    case ORDER_PAYMENT_VOIDED: apply_given_back(state, PAYMENT_ROW_AUTHORISE); return;
     case ORDER_UNDO_OVERDUE: return;
+    case ORDER_PAYMENT_REVERSED: apply_given_back(state, PAYMENT_ROW_CHARGE); return;
+    case ORDER_PAYMENT_OVERDUE: apply_payment_overdue(state, event); return;
     case ORDER_EVENT_NONE:
     case ORDER_EVENT_KIND_COUNT: break;
     }
@@ -562,9 +639,10 @@ static void apply_kind(struct order *state, const struct order_event *event)
  * way back. */
 static bool something_is_missing(const struct order *state, enum order_event_kind kind)
 {
-    if (kind == ORDER_PLACED || kind == ORDER_STOCK_RESERVED || kind == ORDER_CONFIRMED)
+    if (kind == ORDER_PLACED || kind == ORDER_STOCK_RESERVED || kind == ORDER_PAYMENT_OVERDUE ||
+        kind == ORDER_CONFIRMED)
         return order_groups_unanswered(state) != 0;
-    return order_groups_to_release(state) != 0 || state->payment == ORDER_PAYMENT_VOID_ASKED;
+    return order_groups_to_release(state) != 0 || state->payment == ORDER_PAYMENT_ASKED_BACK;
 }
 
 static void assert_sound(const struct order *state)

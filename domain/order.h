@@ -21,6 +21,7 @@ struct order {
     enum order_status status;
     enum saga_state saga_state;
     enum order_payment payment;
+    enum payment_row payment_row;
     uint64_t groups_asked, groups_reserved, groups_refused, groups_released;
     int64_t total_minor;
     int64_t deadline_us; /* of the running or undoing saga; stale once it has ended */
@@ -30,9 +31,10 @@ struct order {
 
 /* What a decision may know beside state and input. */
 struct order_facts {
-    int64_t now_us;            /* the input's broker time */
-    int64_t deadline_after_us; /* how long a saga may run, and may undo */
-    int32_t partitions;        /* 1 to PARTITIONS_MAX */
+    int64_t now_us;               /* the input's broker time */
+    int64_t deadline_after_us;    /* how long a saga may run, and may undo */
+    int32_t partitions;           /* 1 to PARTITIONS_MAX */
+    enum payment_row payment_row; /* of an order that is placed */
 };
 
 #define ORDER_EVENTS_MAX 2
@@ -67,8 +69,14 @@ void order_decide_step(const struct order *state, const struct order_step *step,
  */
 void order_apply(struct order *state, const struct order_event *event);
 
+/* The row that a new order runs on. */
+enum payment_row order_payment_row(struct text order_id);
+
 /* True while the deadline matters: the saga runs or undoes. */
 bool order_is_open(const struct order *state);
+
+/* True while the payment was asked and has not answered, and nobody has asked it back. */
+bool order_awaits_payment(const struct order *state);
 
 /* Groups that were asked and have not answered while the saga ran. */
 uint64_t order_groups_unanswered(const struct order *state);

@@ -78,14 +78,25 @@ enum saga_state {
     SAGA_STATE_COUNT
 };
 
+/* How an order is paid: the row of the saga's table that it runs on, from its first event to its
+ * end. */
+enum payment_row {
+    PAYMENT_ROW_NONE = 0,
+    PAYMENT_ROW_CHARGE,    /* charged; undone by a reversal */
+    PAYMENT_ROW_AUTHORISE, /* authorised, and captured once confirmed; undone by a void */
+    PAYMENT_ROW_COUNT
+};
+
 /* Where an order's payment stands, as the order knows it. */
 enum order_payment {
     ORDER_PAYMENT_NONE = 0,   /* not asked (yet) */
-    ORDER_PAYMENT_ASKED,      /* authorisation asked, no answer yet */
+    ORDER_PAYMENT_ASKED,      /* no answer yet */
     ORDER_PAYMENT_AUTHORISED, /* held; capture asked, nobody waits for it */
     ORDER_PAYMENT_DECLINED,
-    ORDER_PAYMENT_VOID_ASKED,
+    ORDER_PAYMENT_ASKED_BACK,
     ORDER_PAYMENT_GIVEN_BACK,
+    ORDER_PAYMENT_CHARGED,
+    ORDER_PAYMENT_AWAITED, /* a charge without an answer, past the order's deadline */
     ORDER_PAYMENT_COUNT
 };
 
@@ -108,7 +119,8 @@ struct order_event {
     const struct order_line *lines; /* PLACED: with partitions */
     size_t line_count;              /* PLACED */
     int64_t total_minor;            /* PLACED */
-    int64_t deadline_us;            /* PLACED, REJECTED, CANCELLED */
+    enum payment_row payment_row;   /* PLACED */
+    int64_t deadline_us;            /* PLACED, REJECTED, CANCELLED, PAYMENT_OVERDUE */
     int32_t partition;              /* STOCK_RESERVED, STOCK_RELEASED; REJECTED: group or -1 */
     enum refusal_code code;         /* REJECTED, CANCELLED */
     struct text sku;                /* REJECTED */

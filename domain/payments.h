@@ -40,8 +40,8 @@ struct payment_step {
     enum payment_step_kind kind;
     struct text payment_id; /* = the order's id */
     struct text customer_id;
-    int64_t amount_minor; /* AUTHORISE */
-    struct text currency; /* AUTHORISE */
+    int64_t amount_minor; /* CHARGE, AUTHORISE */
+    struct text currency; /* CHARGE, AUTHORISE */
 };
 
 /* ---- events ---- */
@@ -55,12 +55,14 @@ enum payment_event_kind {
 
 struct payment_event {
     enum payment_event_kind kind;
-    int64_t version; /* of the wallet after this event; 0 where nothing moved: PAYMENT_DECLINED, and
-                      * PAYMENT_VOIDED where nothing was held */
+    int64_t version; /* of the wallet after this event; 0 where nothing moved: PAYMENT_DECLINED,
+                      * PAYMENT_VOIDED where nothing was held, PAYMENT_REVERSED where nothing was
+                      * left */
     struct text customer_id;
     struct text currency;   /* ACCOUNT_OPENED */
     struct text payment_id; /* PAYMENT_* */
     int64_t amount_minor;   /* FUNDS_*, PAYMENT_*; VOIDED: 0 where nothing was held */
+    int64_t charged_minor;  /* PAYMENT_REVERSED: what was charged; 0 where nothing was */
     enum refusal_code code; /* PAYMENT_DECLINED */
 };
 

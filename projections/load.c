@@ -264,6 +264,7 @@ static bool read_order(const struct ol_pg_rows *rows, int row, struct ol_arena *
     ret_order->saga_state =
         saga_state_by_name(text_of_pg(ol_pg_text(rows, row, orders_saga_state_loaded)));
     ret_order->payment = (enum order_payment)ol_pg_int16(rows, row, orders_payment_loaded);
+    ret_order->payment_row = (enum payment_row)ol_pg_int16(rows, row, orders_payment_row_loaded);
     ret_order->groups_asked = (uint64_t)ol_pg_int64(rows, row, orders_groups_asked_loaded);
     ret_order->groups_reserved = (uint64_t)ol_pg_int64(rows, row, orders_groups_reserved_loaded);
     ret_order->groups_refused = (uint64_t)ol_pg_int64(rows, row, orders_groups_refused_loaded);
@@ -294,6 +295,7 @@ static void read_account(const struct ol_pg_rows *rows, int row, struct account 
         currency_of(text_of_pg(ol_pg_text(rows, row, accounts_currency_loaded)));
     ret_account->balance_minor = ol_pg_int64(rows, row, accounts_balance_minor_loaded);
     ret_account->held_minor = ol_pg_int64(rows, row, accounts_held_minor_loaded);
+    ret_account->spent_minor = ol_pg_int64(rows, row, accounts_spent_minor_loaded);
 }
 
 static void read_payment(const struct ol_pg_rows *rows, int row, struct payment *ret_payment)

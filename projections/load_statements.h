@@ -26,6 +26,7 @@ enum load_query { LOAD_AGGREGATES = 0, LOAD_COMMANDS, LOAD_CLAIMS, LOAD_QUERY_CO
     X(orders, status)                                                                              \
     X(orders, saga_state)                                                                          \
     X(orders, payment)                                                                             \
+    X(orders, payment_row)                                                                         \
     X(orders, groups_asked)                                                                        \
     X(orders, groups_reserved)                                                                     \
     X(orders, groups_refused)                                                                      \
@@ -49,7 +50,8 @@ enum load_query { LOAD_AGGREGATES = 0, LOAD_COMMANDS, LOAD_CLAIMS, LOAD_QUERY_CO
     X(accounts, version)                                                                           \
     X(accounts, currency)                                                                          \
     X(accounts, balance_minor)                                                                     \
-    X(accounts, held_minor)
+    X(accounts, held_minor)                                                                        \
+    X(accounts, spent_minor)
 #define LOAD_RESERVATION(X)                                                                        \
     X(reservations, status)                                                                        \
     X(reservations, skus)                                                                          \

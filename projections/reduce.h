@@ -52,6 +52,7 @@ struct order_change {
     struct text customer_id;
     struct currency currency;
     int64_t total_minor, placed_us;
+    enum payment_row payment_row;
     uint64_t groups_asked;
     struct bought_lines basket;
 };
@@ -91,9 +92,9 @@ struct account_change {
     struct keyed_row row; /* customer id */
     int32_t partition;
     int64_t version_before, version, event_offset;
-    int64_t balance_minor, held_minor; /* differences */
-    struct currency currency;          /* INSERT */
-    struct row_origin origin;          /* INSERT */
+    int64_t balance_minor, held_minor, spent_minor; /* differences */
+    struct currency currency;                       /* INSERT */
+    struct row_origin origin;                       /* INSERT */
 };
 
 struct payment_change {
@@ -106,6 +107,7 @@ struct payment_change {
     int64_t amount_minor;   /* -1: unchanged */
     int64_t refunded_minor; /* difference; in full, the status becomes REFUNDED */
     int64_t authorised_version, captured_version, captured_us, voided_version, voided_us;
+    int64_t charged_version, reversed_version, reversed_us;
 };
 
 /* ---- commands of all contexts ---- */

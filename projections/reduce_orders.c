@@ -20,6 +20,8 @@ static enum ol_class check_event(const struct order_event *event, struct ol_erro
     enum ol_class class = OL_OK;
     switch (event->kind) {
     case ORDER_PLACED:
+        if (event->payment_row <= PAYMENT_ROW_NONE || event->payment_row >= PAYMENT_ROW_COUNT)
+            return ol_fail(reterr, OL_POISON, "an order that is paid in no way that is known here");
         if (event->line_count == 0 || event->line_count > ORDER_LINES_MAX)
             return ol_fail(reterr, OL_POISON, "an order of %zu lines", event->line_count);
         for (size_t i = 0; i < event->line_count && !class; i++)
@@ -32,7 +34,9 @@ static enum ol_class check_event(const struct order_event *event, struct ol_erro
     case ORDER_CONFIRMED:
     case ORDER_CANCELLED:
     case ORDER_PAYMENT_VOIDED:
-    case ORDER_UNDO_OVERDUE: return OL_OK;
+    case ORDER_UNDO_OVERDUE:
+    case ORDER_PAYMENT_REVERSED:
+    case ORDER_PAYMENT_OVERDUE: return OL_OK;
     case ORDER_EVENT_NONE:
     case ORDER_EVENT_KIND_COUNT: break;
     }
@@ -94,6 +98,7 @@ static enum ol_class add_order(const struct reduce_input *input, struct order_ch
     change->origin = origin;
     change->currency = currency_of(event->currency);
     change->total_minor = event->total_minor;
+    change->payment_row = event->payment_row;
     change->placed_us = occurred_us == TIME_NONE ? input->event->recorded_at_us : occurred_us;
     *ret_change = change;
     return OL_OK;
@@ -116,7 +121,7 @@ static enum ol_class fold_order(const struct reduce_input *input, struct order_c
     if (event->saga_state == SAGA_IS_DONE || event->saga_state == SAGA_IS_UNDONE)
         change->settled_us = input->event->recorded_at_us;
     if (event->kind == ORDER_PLACED || event->kind == ORDER_REJECTED ||
-        event->kind == ORDER_CANCELLED)
+        event->kind == ORDER_CANCELLED || event->kind == ORDER_PAYMENT_OVERDUE)
         change->deadline_us = event->deadline_us;
     if (event->kind == ORDER_STOCK_RESERVED)
         change->groups_reserved |= group_bit(event);

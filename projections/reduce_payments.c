@@ -44,6 +44,8 @@ static bool post_amount(struct account_change *change, enum ledger_account ledge
         return amount_add(change->balance_minor, amount_minor, &change->balance_minor);
     if (ledger == LEDGER_HELD)
         return amount_add(change->held_minor, amount_minor, &change->held_minor);
+    if (ledger == LEDGER_REVENUE)
+        return amount_add(change->spent_minor, amount_minor, &change->spent_minor);
     return true;
 }
 
@@ -83,15 +85,17 @@ static enum ol_class fold_account(const struct reduce_input *input, struct accou
 static enum row_mode payment_mode(const struct payment_event *event)
 {
     switch (event->kind) {
+    case PAYMENT_CHARGED:
     case PAYMENT_AUTHORISED: return ROW_INSERT;
     case PAYMENT_DECLINED: return event->code == REFUSED_PAYMENT_EXISTS ? ROW_UPDATE : ROW_INSERT;
     case PAYMENT_VOIDED: return event->amount_minor ? ROW_UPDATE : ROW_UPSERT;
+    case PAYMENT_REVERSED: return event->charged_minor ? ROW_UPDATE : ROW_UPSERT;
     default: return ROW_UPDATE;
     }
 }
 
 /* The kinds of a payment are the last ones. */
-_Static_assert(PAYMENT_REFUNDED + 1 == PAYMENT_EVENT_KIND_COUNT, "no kind after them");
+_Static_assert(PAYMENT_REVERSED + 1 == PAYMENT_EVENT_KIND_COUNT, "no kind after them");
 
 static bool is_of_payment(const struct payment_event *event)
 {
@@ -107,8 +111,10 @@ static enum ol_class check_payment(const struct reduce_input *input,
     if (event->kind == PAYMENT_DECLINED && event->code == ACCEPTED)
         return ol_fail(reterr, OL_POISON, "a refusal without a code that is known here");
     if (event->kind != PAYMENT_VOIDED && event->kind != PAYMENT_DECLINED &&
-        event->amount_minor == 0)
+        event->kind != PAYMENT_REVERSED && event->amount_minor == 0)
         return ol_fail(reterr, OL_POISON, "a payment of nothing");
+    if (event->kind == PAYMENT_REVERSED && event->amount_minor > event->charged_minor)
+        return ol_fail(reterr, OL_POISON, "more comes back than was charged");
     if (change && payment_mode(event) == ROW_INSERT)
         return ol_fail(reterr, OL_POISON, "payment %.*s was asked for already",
                        SHOWN(event->payment_id));
@@ -130,6 +136,7 @@ static struct payment_change *payment_add(const struct reduce_input *input)
     change->amount_minor = -1;
     change->captured_us = TIME_NONE;
     change->voided_us = TIME_NONE;
+    change->reversed_us = TIME_NONE;
     return change;
 }
 
@@ -151,7 +158,7 @@ static enum ol_class fold_payment(const struct reduce_input *input, struct payme
     case PAYMENT_DECLINED:
         change->reason = event->code;
         if (event->code == REFUSED_PAYMENT_EXISTS)
-            break; /* it was voided, and stays so */
+            break; /* it was voided or reversed, and stays so */
         change->status = PAYMENT_IS_DECLINED;
         change->amount_minor = event->amount_minor;
         break;
@@ -172,6 +179,17 @@ static enum ol_class fold_payment(const struct reduce_input *input, struct payme
                            SHOWN(event->payment_id));
         if (change->row.mode == ROW_INSERT && change->refunded_minor == change->amount_minor)
             change->status = PAYMENT_IS_REFUNDED;
+        break;
+    case PAYMENT_CHARGED:
+        change->status = PAYMENT_IS_CHARGED;
+        change->amount_minor = event->amount_minor;
+        change->charged_version = event->version;
+        break;
+    case PAYMENT_REVERSED:
+        change->status = PAYMENT_IS_REVERSED;
+        change->amount_minor = event->charged_minor;
+        change->reversed_version = event->version;
+        change->reversed_us = input->event->recorded_at_us;
         break;
     default: assert(!"an event of a payment");
     }

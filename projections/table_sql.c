@@ -24,6 +24,7 @@ static const struct change_rule {
     [CHANGE_VERSIONS] = {"coalesce(u.@::bigint[], t.@)", OL_PG_TEXT_ARRAY},
     [CHANGE_REFUNDED] = {.set = "CASE WHEN u.refunded_minor > 0 "
                                 "AND t.refunded_minor + u.refunded_minor = t.amount_minor "
+                                "AND u.@ IS DISTINCT FROM 'REVERSED' "
                                 "THEN 'REFUNDED' ELSE coalesce(u.@, t.@) END"},
 };
 

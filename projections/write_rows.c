@@ -126,8 +126,9 @@ STORE(PAYMENT_STATUS, TEXT, enum payment_status, write_word(at, payment_status_n
 /* Accepted if there is a word. */
 STORE(OUTCOME, TEXT, const char *,
       write_word(at, command_outcome_name(*value ? OUTCOME_ACCEPTED : OUTCOME_REJECTED)))
-/* Its number. */
+/* Their numbers. */
 STORE(ORDER_PAYMENT, INT2, enum order_payment, ol_pg_write_int16(at, (int16_t)*value))
+STORE(PAYMENT_ROW, INT2, enum payment_row, ol_pg_write_int16(at, (int16_t)*value))
 /* As text: arrays of arrays can't be parameters. */
 STORE_OR_NULL(VERSIONS_TEXT, TEXT, struct held_lines, !value->lines, write_versions(at, value))
 

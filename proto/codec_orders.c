@@ -59,6 +59,8 @@ static const struct wire_field payment_declined_reply[] = {
 };
 static const struct wire_field payment_voided_reply[] = {STEP_OF_ORDER};
 static const struct wire_field order_timeout[] = {STEP_OF_ORDER, DEADLINE(2, struct order_step)};
+static const struct wire_field payment_charged_reply[] = {STEP_OF_ORDER};
+static const struct wire_field payment_reversed_reply[] = {STEP_OF_ORDER};
 
 static const struct wire_body steps[] = {
 #define STEP_ORDERS(kind, name, member)                                                            \
@@ -87,6 +89,8 @@ static const struct wire_field order_placed[] = {
     FIELD_LINES(4, struct order_event, lines, line_count, &placed_line),
     FIELD_INT64_MIN(5, struct order_event, total_minor, 0),
     DEADLINE(6, struct order_event),
+    FIELD_ENUM(7, struct order_event, "payment_row", payment_row, PAYMENT_ROW_CHARGE,
+               PAYMENT_ROW_COUNT - 1),
 };
 static const struct wire_field order_stock_reserved[] = {EVENT_OF_GROUP};
 static const struct wire_field order_confirmed[] = {EVENT_OF_ORDER};
@@ -105,6 +109,9 @@ static const struct wire_field order_cancelled[] = {
 static const struct wire_field order_stock_released[] = {EVENT_OF_GROUP};
 static const struct wire_field order_payment_voided[] = {EVENT_OF_ORDER};
 static const struct wire_field order_undo_overdue[] = {EVENT_OF_ORDER};
+static const struct wire_field order_payment_reversed[] = {EVENT_OF_ORDER};
+static const struct wire_field order_payment_overdue[] = {EVENT_OF_ORDER,
+                                                          DEADLINE(2, struct order_event)};
 
 static const struct wire_body events[] = {
 #define EVENT_ORDERS(kind, name, member)                                                           \

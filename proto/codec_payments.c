@@ -44,6 +44,12 @@ static const struct wire_field authorise_payment[] = {
 };
 static const struct wire_field capture_payment[] = {STEP_OF_PAYMENT};
 static const struct wire_field void_payment[] = {STEP_OF_PAYMENT};
+static const struct wire_field charge_payment[] = {
+    STEP_OF_PAYMENT,
+    FIELD_INT64_MIN(3, struct payment_step, amount_minor, 1),
+    FIELD_KEY(4, struct payment_step, currency),
+};
+static const struct wire_field reverse_charge[] = {STEP_OF_PAYMENT};
 
 static const struct wire_body steps[] = {
 #define STEP_PAYMENTS(kind, name, member)                                                          \
@@ -75,6 +81,11 @@ static const struct wire_field payment_declined[] = {
 static const struct wire_field payment_captured[] = {EVENT_OF_PAYMENT};
 static const struct wire_field payment_voided[] = {EVENT_OF_PAYMENT};
 static const struct wire_field payment_refunded[] = {EVENT_OF_PAYMENT};
+static const struct wire_field payment_charged[] = {EVENT_OF_PAYMENT};
+static const struct wire_field payment_reversed[] = {
+    EVENT_OF_PAYMENT,
+    FIELD_INT64_MIN(4, struct payment_event, charged_minor, 0),
+};
 
 static const struct wire_body events[] = {
 #define EVENT_PAYMENTS(kind, name, member)                                                         \

@@ -110,6 +110,16 @@ static void print_saga_state(FILE *out)
     fputs("    done --> [*]\n    undone --> [*]\n```\n\n", out);
 }
 
+/* "OrderCancelled or OrderPaymentOverdue", until the next call. */
+static const char *rule_events(enum order_rule rule)
+{
+    static char words[100];
+    const char *other = order_event(order_rule_other_event(rule));
+    snprintf(words, sizeof words, "%s%s%s", or_dash(order_event(order_rule_event(rule))),
+             *other ? " or " : "", other);
+    return words;
+}
+
 static void print_order_rules(FILE *out)
 {
     fputs("## Order: what a step leads to, by the saga's state\n\n| step |", out);
@@ -121,7 +131,7 @@ static void print_order_rules(FILE *out)
     for (int kind = 1; kind < ORDER_STEP_KIND_COUNT; kind++) {
         fprintf(out, "\n| %s |", order_step((enum order_step_kind)kind));
         for (int saga = 0; saga < SAGA_STATE_COUNT; saga++)
-            fprintf(out, " %s |", or_dash(order_event(order_rule_event(order_rules[saga][kind]))));
+            fprintf(out, " %s |", rule_events(order_rules[saga][kind]));
     }
     fputs("\n\n`-` has nothing to say any more: doubled or late. A named event is said only if the "
           "group or the payment is\nstill waited for, or the deadline is the saga's and has "
@@ -133,7 +143,7 @@ static void print_order_rule_sentences(FILE *out)
 {
     fputs("| event | in words |\n| --- | --- |\n", out);
     for (int rule = ORDER_RULE_IGNORE; rule < ORDER_RULE_COUNT; rule++)
-        fprintf(out, "| %s | %s |\n", or_dash(order_event(order_rule_event((enum order_rule)rule))),
+        fprintf(out, "| %s | %s |\n", rule_events((enum order_rule)rule),
                 order_rule_sentence((enum order_rule)rule));
     fputs("\n", out);
 }
@@ -158,21 +168,26 @@ static void print_cancel_rules(FILE *out)
 static void print_checkout(FILE *out)
 {
     static const char *const actions[CHECKOUT_ACTION_COUNT] = {"", "ask", "undo", "complete"};
+    static const char *const rows[PAYMENT_ROW_COUNT] = {
+        "all", [PAYMENT_ROW_CHARGE] = "charged", [PAYMENT_ROW_AUTHORISE] = "authorised"};
     fputs("## Checkout: the saga's parts\n\n"
-          "| part | ask | done | failed | undo | undone | complete |\n"
-          "| --- | --- | --- | --- | --- | --- | --- |\n",
+          "| part | of orders that are | ask | done | failed | undo | undone | complete |\n"
+          "| --- | --- | --- | --- | --- | --- | --- | --- |\n",
           out);
     for (size_t i = 0; i < CHECKOUT_PART_COUNT; i++) {
         const struct checkout_part *part = &checkout_parts[i];
-        fprintf(out, "| %s | %s | %s | %s | %s | %s | %s |\n", part->name,
+        fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", part->name, rows[part->row],
                 part_step(part, part->ask), order_step(part->done), order_step(part->failed),
                 part_step(part, part->undo), order_step(part->undone),
                 or_dash(part_step(part, part->complete)));
     }
-    fputs("\n| after | part | action | in words |\n| --- | --- | --- | --- |\n", out);
+    fputs("\n| after | part | of orders that are | action | in words |\n"
+          "| --- | --- | --- | --- | --- |\n",
+          out);
     for (size_t i = 0; i < CHECKOUT_MOVE_COUNT; i++)
-        fprintf(out, "| %s | %s | %s | %s |\n", order_event(checkout_moves[i].event),
-                checkout_parts[checkout_moves[i].part].name, actions[checkout_moves[i].action],
+        fprintf(out, "| %s | %s | %s | %s | %s |\n", order_event(checkout_moves[i].event),
+                checkout_parts[checkout_moves[i].part].name,
+                rows[checkout_parts[checkout_moves[i].part].row], actions[checkout_moves[i].action],
                 checkout_moves[i].sentence);
     fputs("\n", out);
 }
@@ -206,9 +221,14 @@ static void print_reservation(FILE *out)
 static void print_payment(FILE *out)
 {
     fputs("## Payment: what a step leads to\n\n"
-          "| status | AuthorisePayment | CapturePayment | VoidPayment |\n"
-          "| --- | --- | --- | --- |\n",
+          "| status |",
           out);
+    for (int kind = 1; kind < PAYMENT_STEP_KIND_COUNT; kind++)
+        fprintf(out, " %s |", payment_step((enum payment_step_kind)kind));
+    fputs("\n| --- |", out);
+    for (int kind = 1; kind < PAYMENT_STEP_KIND_COUNT; kind++)
+        fputs(" --- |", out);
+    fputs("\n", out);
     for (int status = 0; status < PAYMENT_STATUS_COUNT; status++) {
         fprintf(out, "| %s |",
                 status ? payment_status_name((enum payment_status)status) : "(none)");

@@ -35,8 +35,8 @@ struct fold_product {
 
 struct fold_account {
     struct account account;
-    int64_t balance_moved, held_moved; /* over account_commands and payments */
-    int64_t left_held;                 /* over payments of orders that were left stuck */
+    int64_t balance_moved, held_moved, spent_moved; /* over account_commands and payments */
+    int64_t left_held; /* over payments of orders that were left stuck */
 };
 
 /* The rows of a command, whichever its context: all three tables begin alike. */

@@ -38,6 +38,7 @@ static void make_order(struct fold_input *input, struct row_orders *row,
     row->duplicates = row->conflicts = 0;
     row->command_digest = (int64_t)message->body_digest;
     row->total_minor = event->total_minor;
+    row->payment_row = event->payment_row;
     row->placed_at = cell_time(occurred_us == TIME_NONE ? message->recorded_at_us : occurred_us);
     row->recorded_at = cell_time(message->recorded_at_us);
     row->currency = cell_currency(event->currency);

@@ -45,6 +45,7 @@ static bool account_event(struct fold_input *input)
         make_account(input, row);
     row->balance_minor = account->balance_minor;
     row->held_minor = account->held_minor;
+    row->spent_minor = account->spent_minor;
     row->version = account->version;
     row->event_offset = input->offset;
     count_legs(input->fold, event);
@@ -83,6 +84,12 @@ static void follow(struct fold_input *input, const struct payment *payment,
     if (event->kind == PAYMENT_VOIDED) {
         row->voided_version = version;
         row->voided_at = now;
+    }
+    if (event->kind == PAYMENT_CHARGED)
+        row->charged_version = version;
+    if (event->kind == PAYMENT_REVERSED) {
+        row->reversed_version = version;
+        row->reversed_at = now;
     }
 }
 

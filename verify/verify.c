@@ -110,7 +110,7 @@ static void forget(struct verify *verify)
 {
     findings_release(&verify->findings);
     memset(verify->progress, 0, sizeof verify->progress);
-    verify->confirmed = verify->captured = (struct verify_total){0};
+    verify->confirmed = verify->paid = (struct verify_total){0};
     verify->settled = false;
 }
 

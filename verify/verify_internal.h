@@ -39,7 +39,7 @@ struct verify {
     struct fold fold;    /* of the context that is looked at */
     struct fold demands; /* products: `held` is what confirmed orders have of each */
     struct fold left;    /* orders of which steps were lost; once settled */
-    struct verify_total confirmed, captured; /* of more than 0 */
+    struct verify_total confirmed, paid; /* of more than 0 */
 };
 
 /* The progress rows, in the transaction that is open, if any. */

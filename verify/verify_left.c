@@ -10,12 +10,14 @@ static const struct ol_pg_statement left_statement = {
            " LEFT JOIN orderlog.payments p ON p.payment_id = o.order_id"
            " WHERE o.order_id IN (SELECT unnest(left_stuck) FROM orderlog.acknowledged_gaps)"
            " AND (saga_state = 'stuck'"
-           " OR (o.status = 'CONFIRMED' AND total_minor > 0 AND captured_version IS NULL))"
+           " OR (o.status = 'CONFIRMED' AND payment = 2 AND captured_version IS NULL))"
            " ORDER BY 1",
     .columns = (const struct ol_pg_column[]){{"order_id", OL_PG_TEXT, OL_PG_NOT_NULL},
                                              {"confirmed", OL_PG_BOOL, OL_PG_NOT_NULL},
                                              {0}},
 };
+
+_Static_assert(ORDER_PAYMENT_AUTHORISED == 2, "as the statement has it");
 
 static bool take(struct verify *verify, struct text id, bool confirmed)
 {

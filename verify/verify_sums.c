@@ -129,31 +129,61 @@ static void sum_account_command(struct verify *verify, const struct ol_pg_rows *
     struct fold_account *account =
         account_of(verify, text_at(rows, row, account_commands_customer_id_at));
     int64_t amount_minor = ol_pg_int64(rows, row, account_commands_amount_minor_at);
-    if (account && is(rows, row, account_commands_kind_at, "WITHDRAW"))
-        add(&account->balance_moved, negative(amount_minor));
-    else if (account && !ol_pg_is_null(rows, row, account_commands_kind_at))
-        add(&account->balance_moved, amount_minor); /* DEPOSIT, REFUND */
+    if (!account || ol_pg_is_null(rows, row, account_commands_kind_at))
+        return;
+    if (is(rows, row, account_commands_kind_at, "WITHDRAW"))
+        amount_minor = negative(amount_minor);
+    add(&account->balance_moved, amount_minor); /* DEPOSIT, WITHDRAW, REFUND */
+    if (is(rows, row, account_commands_kind_at, "REFUND"))
+        add(&account->spent_moved, negative(amount_minor));
+}
+
+static void move(int64_t *from, int64_t *to, int64_t amount_minor)
+{
+    add(from, negative(amount_minor));
+    add(to, amount_minor);
+}
+
+/* wallet -> held -> revenue, or back */
+static void sum_hold(struct verify *verify, const struct ol_pg_rows *rows, int row,
+                     struct fold_account *account)
+{
+    int64_t amount_minor = ol_pg_int64(rows, row, payments_amount_minor_at);
+    bool captured = !ol_pg_is_null(rows, row, payments_captured_version_at);
+    bool voided = !ol_pg_is_null(rows, row, payments_voided_version_at);
+    if (voided || ol_pg_is_null(rows, row, payments_authorised_version_at))
+        return;
+    move(&account->balance_moved, captured ? &account->spent_moved : &account->held_moved,
+         amount_minor);
+    if (!captured && verify_left_as(verify, text_at(rows, row, payments_payment_id_at)))
+        add(&account->left_held, amount_minor);
+}
+
+/* wallet -> revenue, and back what was not refunded */
+static void sum_charge(const struct ol_pg_rows *rows, int row, struct fold_account *account)
+{
+    int64_t amount_minor = ol_pg_int64(rows, row, payments_amount_minor_at);
+    if (!ol_pg_is_null(rows, row, payments_charged_version_at))
+        move(&account->balance_moved, &account->spent_moved, amount_minor);
+    add(&amount_minor, negative(ol_pg_int64(rows, row, payments_refunded_minor_at)));
+    if (!ol_pg_is_null(rows, row, payments_reversed_version_at))
+        move(&account->spent_moved, &account->balance_moved, amount_minor);
 }
 
 static void sum_payment(struct verify *verify, const struct ol_pg_rows *rows, int row)
 {
     struct text customer = text_at(rows, row, payments_customer_id_at);
     struct fold_account *account = account_of(verify, customer);
-    int64_t amount_minor = ol_pg_int64(rows, row, payments_amount_minor_at);
-    bool authorised = !ol_pg_is_null(rows, row, payments_authorised_version_at);
     bool captured = !ol_pg_is_null(rows, row, payments_captured_version_at);
-    bool voided = !ol_pg_is_null(rows, row, payments_voided_version_at);
-    if (captured)
-        total_add(&verify->captured, text_at(rows, row, payments_payment_id_at), customer,
-                  amount_minor);
-    if (!account || !authorised)
+    bool charged = !ol_pg_is_null(rows, row, payments_charged_version_at) &&
+                   ol_pg_is_null(rows, row, payments_reversed_at_at);
+    if (captured || charged)
+        total_add(&verify->paid, text_at(rows, row, payments_payment_id_at), customer,
+                  ol_pg_int64(rows, row, payments_amount_minor_at));
+    if (!account)
         return;
-    if (!voided)
-        add(&account->balance_moved, negative(amount_minor));
-    if (!voided && !captured)
-        add(&account->held_moved, amount_minor);
-    if (!voided && !captured && verify_left_as(verify, text_at(rows, row, payments_payment_id_at)))
-        add(&account->left_held, amount_minor);
+    sum_hold(verify, rows, row, account);
+    sum_charge(rows, row, account);
 }
 
 void verify_sum_row(struct verify *verify, enum table table, const struct ol_pg_rows *rows, int row)
@@ -212,7 +242,7 @@ static void check_reserved(struct verify *verify, struct fold_entity *entity)
 }
 
 /* external = -(paid in - paid out), so external + wallet + held + revenue = 0 for one wallet says
- * that balance and held follow from what moved. */
+ * that balance, held and spent follow from what moved. */
 static void conserve_account(struct verify *verify, struct fold_entity *entity)
 {
     const struct fold_account *state = fold_state(entity);
@@ -229,10 +259,14 @@ static void conserve_account(struct verify *verify, struct fold_entity *entity)
         findings_add(&verify->findings, CHECK_MONEY, where,
                      "held is %" PRId64 ", open payments have %" PRId64, account->held_minor,
                      state->held_moved);
-    if (account->balance_minor < 0 || account->held_minor < 0)
+    if (account->spent_minor != state->spent_moved)
         findings_add(&verify->findings, CHECK_MONEY, where,
-                     "balance %" PRId64 ", held %" PRId64 ": below 0", account->balance_minor,
-                     account->held_minor);
+                     "spent is %" PRId64 ", what was paid less what came back adds up to %" PRId64,
+                     account->spent_minor, state->spent_moved);
+    if (account->balance_minor < 0 || account->held_minor < 0 || account->spent_minor < 0)
+        findings_add(&verify->findings, CHECK_MONEY, where,
+                     "balance %" PRId64 ", held %" PRId64 ", spent %" PRId64 ": below 0",
+                     account->balance_minor, account->held_minor, account->spent_minor);
     if (!verify->settled)
         return;
     findings_look(&verify->findings, CHECK_HELD);
@@ -347,40 +381,41 @@ static enum ol_class compare_movements(struct verify *verify, struct ol_error *r
     return class;
 }
 
-/* ---- captured = confirmed ---- */
+/* ---- paid = confirmed ---- */
 
 /* Only asked when the sums differ: which orders and payments it is. */
-static const char captured_sql[] =
+static const char paid_sql[] =
     "SELECT coalesce(o.order_id, p.payment_id), coalesce(o.total_minor, 0), "
     "coalesce(p.amount_minor, 0) "
     "FROM (SELECT order_id, customer_id, total_minor FROM orderlog.orders "
     "WHERE status = 'CONFIRMED' AND total_minor > 0) o "
     "FULL JOIN (SELECT payment_id, customer_id, amount_minor FROM orderlog.payments "
-    "WHERE captured_version IS NOT NULL) p "
+    "WHERE captured_version IS NOT NULL "
+    "OR (charged_version IS NOT NULL AND reversed_at IS NULL)) p "
     "ON p.payment_id = o.order_id AND p.customer_id = o.customer_id "
     "WHERE o.total_minor IS DISTINCT FROM p.amount_minor LIMIT 1000";
 
-static enum ol_class compare_captured(struct verify *verify, struct ol_error *reterr)
+static enum ol_class compare_paid(struct verify *verify, struct ol_error *reterr)
 {
     OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
-    const struct verify_total *confirmed = &verify->confirmed, *captured = &verify->captured;
+    const struct verify_total *confirmed = &verify->confirmed, *paid = &verify->paid;
     verify->findings.checks[CHECK_CAPTURED].looked_at = confirmed->count;
-    if (confirmed->digest == captured->digest && confirmed->count == captured->count &&
-        confirmed->amount_minor == captured->amount_minor)
+    if (confirmed->digest == paid->digest && confirmed->count == paid->count &&
+        confirmed->amount_minor == paid->amount_minor)
         return OL_OK;
     enum ol_class class =
-        ol_pg_select(verify->session->db, "verify/captured", captured_sql, NULL, &rows, reterr);
+        ol_pg_select(verify->session->db, "verify/paid", paid_sql, NULL, &rows, reterr);
     for (int row = 0; row < rows.count && !class; row++) {
         char where[200];
         snprintf(where, sizeof where, "orders/%s", ol_pg_string(&rows, row, 0));
         if (verify_left_as(verify, text_of(ol_pg_string(&rows, row, 0))) == ORDER_IS_CONFIRMED)
             continue;
-        findings_add(&verify->findings, CHECK_CAPTURED, where, "confirmed for %s, captured %s",
+        findings_add(&verify->findings, CHECK_CAPTURED, where, "confirmed for %s, paid %s",
                      ol_pg_string(&rows, row, 1), ol_pg_string(&rows, row, 2));
     }
     if (!class && rows.count == 0)
         findings_add(&verify->findings, CHECK_CAPTURED, "payments",
-                     "the captured payments are not those of the confirmed orders");
+                     "the payments that were taken are not those of the confirmed orders");
     return class;
 }
 
@@ -397,6 +432,6 @@ enum ol_class verify_sums(struct verify *verify, enum context context, struct ol
     if (context == CONTEXT_PAYMENTS)
         class = compare_ledger(verify, reterr);
     if (context == CONTEXT_PAYMENTS && !class && verify->settled)
-        class = compare_captured(verify, reterr);
+        class = compare_paid(verify, reterr);
     return class;
 }

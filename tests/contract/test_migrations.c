@@ -142,9 +142,9 @@ Test(migrations, add_up_what_outgrows_a_bigint)
         "INSERT INTO orderlog.orders (order_id, partition, payment, conflicts, version, "
         "event_offset, command_digest, total_minor, groups_asked, groups_reserved, "
         "groups_refused, groups_released, placed_at, recorded_at, deadline, currency, status, "
-        "saga_state, customer_id, command_id) SELECT 'o' || i, 0, 2, 3, 1, i, 0, "
+        "saga_state, customer_id, command_id, payment_row) SELECT 'o' || i, 0, 2, 3, 1, i, 0, "
         "9223372036854775807, 1, 1, 0, 0, '2017-01-01Z', '2017-01-01Z', '2017-01-01Z', 'USD', "
-        "'CONFIRMED', 'done', 'c', 'o' || i FROM generate_series(1, 2) i;"
+        "'CONFIRMED', 'done', 'c', 'o' || i, 2 FROM generate_series(1, 2) i;"
         "INSERT INTO orderlog.order_baskets (order_id, skus, quantities, "
         "amounts) SELECT order_id, '{a}', "
         "'{9223372036854775807}', '{9223372036854775807}' FROM orderlog.orders");
@@ -232,7 +232,7 @@ Test(schema_compare, wants_all_changes_and_puts_up_with_newer_ones)
     pg_script(own.db, "DELETE FROM orderlog.schema_migrations WHERE version = '20261122000003'");
     pg_fails(
         schema_compare(own.db, true, reterr), OL_NOT_FOUND,
-        "has 6 of the 7 changes of the schema that this program needs, 20261122000003 is missing; "
+        "has 7 of the 8 changes of the schema that this program needs, 20261122000003 is missing; "
         "run 'orderlog migrate up'");
     pg_script(
         own.db,

@@ -26,6 +26,10 @@ Test(batch, adds_up_to_what_the_workers_decided)
         "SELECT count(*) FROM orderlog.payments WHERE status = 'DECLINED'",
         "SELECT count(*) FROM orderlog.payments WHERE status = 'REFUNDED'",
         "SELECT count(*) FROM orderlog.payments WHERE status = 'CAPTURED' AND refunded_minor > 0",
+        "SELECT count(*) FROM orderlog.payments WHERE status = 'CHARGED' AND refunded_minor > 0",
+        "SELECT count(*) FROM orderlog.payments WHERE reversed_version IS NOT NULL",
+        "SELECT count(*) FROM orderlog.orders WHERE payment_row = 1",
+        "SELECT count(*) FROM orderlog.orders WHERE payment_row = 2",
         "SELECT count(*) FROM orderlog.commands WHERE duplicates > 0",
         "SELECT count(*) FROM orderlog.commands WHERE conflicts > 0",
         "SELECT count(*) FROM orderlog.commands WHERE outcome = 'REJECTED'",
@@ -91,7 +95,13 @@ Test(batch, conserves_money_and_stock)
         "SELECT order_id FROM orderlog.orders WHERE settled_at IS NULL",
         "SELECT o.order_id FROM orderlog.orders o LEFT JOIN orderlog.payments p USING (order_id) "
         "WHERE o.status = 'CONFIRMED' AND o.total_minor > 0 "
-        "AND (p.captured_version IS NULL OR p.amount_minor <> o.total_minor)",
+        "AND (coalesce(p.captured_version, p.charged_version) IS NULL "
+        "OR p.reversed_at IS NOT NULL OR p.amount_minor <> o.total_minor)",
+        "SELECT payment_id FROM orderlog.payments p JOIN orderlog.orders o USING (order_id) "
+        "WHERE o.status <> 'CONFIRMED' AND p.charged_version IS NOT NULL AND p.reversed_at IS NULL",
+        "SELECT customer_id FROM orderlog.accounts a WHERE spent_minor <> (SELECT "
+        "coalesce(sum(credit_minor - debit_minor), 0) FROM orderlog.ledger_entries l "
+        "WHERE l.customer_id = a.customer_id AND account = 'revenue')",
         /* One outcome for each command. */
         "SELECT command_id FROM orderlog.commands GROUP BY context, aggregate_id, command_id "
         "HAVING count(*) > 1",

@@ -112,9 +112,9 @@ def damaged_row(pipeline, projector):
     check("a row that is not what the events build on halts its partition", True)
     check("the reason names it", any(f"payments.events.v1/{partition}" in reason and customer in reason
                                      for reason in reasons(projector)), reasons(projector))
-    captured = ("SELECT count(*) FROM orderlog.payments p JOIN orderlog.accounts a USING (customer_id) "
-                f"WHERE a.partition <> {partition} AND order_id LIKE 'damaged-%' AND p.status = 'CAPTURED'")
-    wait_until(lambda: pipeline.number(captured) == others, "the other partitions go on")
+    charged = ("SELECT count(*) FROM orderlog.payments p JOIN orderlog.accounts a USING (customer_id) "
+                f"WHERE a.partition <> {partition} AND order_id LIKE 'damaged-%' AND p.status = 'CHARGED'")
+    wait_until(lambda: pipeline.number(charged) == others, "the other partitions go on")
     check("the other partitions of the context go on", True)
     wait_until(lambda: lag(pipeline, projector, "orders") == lag(pipeline, projector, "inventory") == 0,
                "so do the other contexts")

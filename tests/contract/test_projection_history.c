@@ -406,6 +406,38 @@ static void place_order(struct history_world *world)
                   });
 }
 
+/* In the domain's place: orders on all rows of the saga. */
+enum payment_row order_payment_row(struct text order_id)
+{
+    return partition_hash(order_id) >> 8 & 1 ? PAYMENT_ROW_CHARGE : PAYMENT_ROW_AUTHORISE;
+}
+
+static struct text order_name(struct history_world *world, int64_t number)
+{
+    return name(world, "%lld", 27601281300LL + 3 * (long long)number);
+}
+
+/* The order before `number` of which that is so; where none of many is so, any. */
+static struct text order_before(struct history_world *world, int64_t number,
+                                bool (*is_so)(const struct order *order))
+{
+    for (int64_t last = number - 100; number > 0 && number > last; number--) {
+        struct text id = order_name(world, number - 1);
+        struct entity_key key = {.kind = ENTITY_ORDER,
+                                 .partition = partition_of(id, world->history->settings.partitions),
+                                 .id = id};
+        const struct entity *state = history_state(world->history, CONTEXT_ORDERS, &key);
+        if (state && is_so(&state->order))
+            return id;
+    }
+    return order_name(world, number);
+}
+
+static bool has_paid(const struct order *order)
+{
+    return order->payment == ORDER_PAYMENT_CHARGED || order->payment == ORDER_PAYMENT_AUTHORISED;
+}
+
 static void odd_command(struct history_world *world)
 {
     const struct history_settings *settings = &world->history->settings;
@@ -414,9 +446,7 @@ static void odd_command(struct history_world *world)
     struct text id = name(world, "odd/%zu", world->command_count);
     int64_t product = (int64_t)rng_below(rng, (uint64_t)settings->products + 2);
     int64_t customer = (int64_t)rng_below(rng, (uint64_t)settings->customers + 1);
-    struct text order =
-        name(world, "%lld",
-             27601281300LL + 3 * (long long)rng_below(rng, (uint64_t)world->order_next + 1));
+    struct text order = order_name(world, (int64_t)rng_below(rng, (uint64_t)world->order_next + 1));
     uint64_t choice = rng_below(rng, 14);
     if (choice < 3 && world->command_count > 8) { /* an id that was used before */
         size_t kept = world->command_count < COMMAND_KEPT ? world->command_count : COMMAND_KEPT;
@@ -441,6 +471,8 @@ static void odd_command(struct history_world *world)
     if (choice < 6) {
         command.context = CONTEXT_ORDERS;
         command.order = (struct order_command){.kind = ORDER_CANCEL, .order_id = order};
+        if (rng_chance(rng, 70))
+            command.order.order_id = order_before(world, world->order_next, order_awaits_payment);
     } else if (choice < 9) {
         command.context = CONTEXT_INVENTORY;
         command.inventory = (struct inventory_command){
@@ -467,6 +499,10 @@ static void odd_command(struct history_world *world)
             .payment_id = order};
         if (command.payment.kind == PAYMENT_REFUND) {
             /* Of a payment that is there, as a rule. */
+            if (rng_chance(rng, 70))
+                order = order_before(
+                    world, (int64_t)rng_below(rng, (uint64_t)world->order_next + 1), has_paid);
+            command.payment.payment_id = order;
             struct entity_key key = {.kind = ENTITY_ORDER,
                                      .partition = partition_of(order, settings->partitions),
                                      .id = order};

@@ -160,7 +160,7 @@ static void wait_for(struct write_thread *thread, struct write_outcome *ret_outc
 Test(write_thread, writes_while_the_next_batch_is_filled)
 {
     OWN_DATABASE(own, true);
-    struct history *history = play_history(16, 150);
+    struct history *history = play_history(16, 300);
     struct rng rng = rng_from(16);
     OL_AUTO(play) struct play play;
     play_init(&play, &own, history, CONTEXT_PAYMENTS);

@@ -117,12 +117,14 @@ static void merge_account(struct rows *rows, const struct account_change *change
     account->event_offset = change->event_offset;
     account->balance_minor += change->balance_minor;
     account->held_minor += change->held_minor;
+    account->spent_minor += change->spent_minor;
 }
 
 static void update_payment(struct payment_change *payment, const struct payment_change *change)
 {
     int64_t refunded_minor = payment->refunded_minor + change->refunded_minor;
-    if (change->refunded_minor > 0 && refunded_minor == payment->amount_minor)
+    if (change->refunded_minor > 0 && refunded_minor == payment->amount_minor &&
+        change->status != PAYMENT_IS_REVERSED)
         payment->status = PAYMENT_IS_REFUNDED;
     else if (change->status)
         payment->status = change->status;
@@ -133,6 +135,8 @@ static void update_payment(struct payment_change *payment, const struct payment_
         payment->captured_us = change->captured_us;
     if (change->voided_version)
         payment->voided_version = change->voided_version;
+    if (change->reversed_version)
+        payment->reversed_version = change->reversed_version;
 }
 
 static void merge_payment(struct rows *rows, const struct payment_change *change)
@@ -142,7 +146,7 @@ static void merge_payment(struct rows *rows, const struct payment_change *change
         insert(rows, &rows->claims, &change->row, sizeof *change);
         payment = (struct payment_change *)find(&rows->claims, &change->row);
         if (change->row.mode == ROW_INSERT && change->refunded_minor > 0 &&
-            change->refunded_minor == change->amount_minor)
+            change->refunded_minor == change->amount_minor && change->status != PAYMENT_IS_REVERSED)
             payment->status = PAYMENT_IS_REFUNDED;
         return;
     }
@@ -155,6 +159,8 @@ static void merge_payment(struct rows *rows, const struct payment_change *change
         payment->amount_minor = change->amount_minor;
     if (change->voided_us != TIME_NONE)
         payment->voided_us = change->voided_us;
+    if (change->reversed_us != TIME_NONE)
+        payment->reversed_us = change->reversed_us;
     if (change->reason)
         payment->reason = change->reason;
     payment->event_offset = change->event_offset;
@@ -282,6 +288,7 @@ static void compare_accounts(const struct account_change *a, const struct accoun
     SAME(event_offset);
     SAME(balance_minor);
     SAME(held_minor);
+    SAME(spent_minor);
     fuzz_check(memcmp(&a->currency, &b->currency, sizeof a->currency) == 0);
     compare_origins(&a->origin, &b->origin);
 }
@@ -301,6 +308,9 @@ static void compare_payments(const struct payment_change *a, const struct paymen
     SAME(captured_us);
     SAME(voided_version);
     SAME(voided_us);
+    SAME(charged_version);
+    SAME(reversed_version);
+    SAME(reversed_us);
 }
 
 static void compare_commands(const struct command_change *a, const struct command_change *b)

@@ -64,6 +64,7 @@ struct purse {
 
 struct counts {
     uint64_t orders, confirmed, rejected, cancelled, stuck, steps, silent, refusals;
+    uint64_t charged, captured, reversed, rest_reversed;
 };
 
 struct world {
@@ -101,7 +102,7 @@ static size_t number_of(struct text id)
 
 static struct order_facts facts_of(const struct world *world)
 {
-    return (struct order_facts){world->now_us, DEADLINE_US, world->partitions};
+    return (struct order_facts){world->now_us, DEADLINE_US, world->partitions, PAYMENT_ROW_CHARGE};
 }
 
 /* ---- the pump ---- */
@@ -192,6 +193,8 @@ static void give_order(struct world *world, struct booked_order *order,
 {
     struct order_facts facts = facts_of(world);
     struct order before = order->state;
+    if (rng_chance(&world->rng, 50))
+        facts.payment_row = PAYMENT_ROW_AUTHORISE;
     enum refusal_code code =
         order_decide_command(&order->state, command, &facts, &world->events).code;
     cr_assert_eq(code == ACCEPTED, world->events.count > 0);
@@ -370,6 +373,16 @@ static void tell_payments(struct world *world, const struct payment_step *step)
     reply(world, &answer);
 }
 
+static void give_purse(struct world *world, struct purse *purse, struct booked_order *order,
+                       const struct payment_command *command)
+{
+    struct payment_event event;
+    if (account_decide_command(&purse->state, &order->payment, command, &event).code)
+        world->counts->refusals++;
+    else
+        fold_payment(world, purse, &order->payment, &event);
+}
+
 static void tend_purse(struct world *world)
 {
     static const enum payment_command_kind kinds[] = {
@@ -384,11 +397,22 @@ static void tend_purse(struct world *world)
                                       rng_between(&world->rng, 0, 20000), text_of(order->id)};
     if (command.kind == PAYMENT_REFUND && rng_chance(&world->rng, 50))
         command.amount_minor = order->payment.amount_minor - order->payment.refunded_minor;
-    struct payment_event event;
-    if (account_decide_command(&purse->state, &order->payment, &command, &event).code)
-        world->counts->refusals++;
-    else
-        fold_payment(world, purse, &order->payment, &event);
+    give_purse(world, purse, order, &command);
+}
+
+/* Some of what an order paid, or all; of late ones many are still on their way, or back. */
+static void refund(struct world *world)
+{
+    struct booked_order *order = lately(world);
+    if (order->state.version == 0)
+        return;
+    struct purse *purse = &world->purses[number_of(order->state.customer_id)];
+    int64_t left_minor = order->payment.amount_minor - order->payment.refunded_minor;
+    struct payment_command command = {
+        PAYMENT_REFUND, text_of(purse->id), {0}, left_minor, text_of(order->id)};
+    if (rng_chance(&world->rng, 50))
+        command.amount_minor = rng_between(&world->rng, 0, left_minor);
+    give_purse(world, purse, order, &command);
 }
 
 /* ---- a world's life ---- */
@@ -439,7 +463,7 @@ static void live(struct world *world)
         else if (die < 17)
             tend_shelf(world);
         else if (die < 20)
-            tend_purse(world);
+            die & 1 ? refund(world) : tend_purse(world);
         else if (world->mail_count)
             deliver(world);
     }
@@ -469,7 +493,14 @@ static void check_order(struct world *world, const struct booked_order *order, i
         reserved[number_of(order->lines[i].sku)] += order->lines[i].quantity;
     bool paid = confirmed && state->total_minor > 0;
     cr_assert_eq(paid, order->payment.status == PAYMENT_IS_CAPTURED ||
+                           order->payment.status == PAYMENT_IS_CHARGED ||
                            order->payment.status == PAYMENT_IS_REFUNDED);
+    world->counts->charged += order->payment.status == PAYMENT_IS_CHARGED;
+    world->counts->captured += order->payment.status == PAYMENT_IS_CAPTURED;
+    world->counts->reversed +=
+        order->payment.status == PAYMENT_IS_REVERSED && order->payment.amount_minor > 0;
+    world->counts->rest_reversed +=
+        order->payment.status == PAYMENT_IS_REVERSED && order->payment.refunded_minor > 0;
     cr_assert_neq(order->payment.status, PAYMENT_IS_AUTHORISED);
     if (paid) {
         cr_assert_eq(order->payment.amount_minor, state->total_minor);
@@ -479,7 +510,7 @@ static void check_order(struct world *world, const struct booked_order *order, i
 
 static void check_rest(struct world *world)
 {
-    int64_t reserved[PRODUCTS_MAX] = {0}, captured = 0, wallets = 0;
+    int64_t reserved[PRODUCTS_MAX] = {0}, captured = 0, wallets = 0, spent = 0;
     for (size_t i = 0; i < ORDERS; i++)
         check_order(world, &world->orders[i], reserved, &captured);
     for (size_t i = 0; i < world->product_count; i++) {
@@ -491,10 +522,12 @@ static void check_rest(struct world *world)
     for (size_t i = 0; i < world->customer_count; i++) {
         cr_assert_eq(world->purses[i].state.held_minor, 0, "%s: held", world->purses[i].id);
         wallets += world->purses[i].state.balance_minor;
+        spent += world->purses[i].state.spent_minor;
     }
     cr_assert_eq(world->ledger[LEDGER_HELD], 0);
     cr_assert_eq(world->ledger[LEDGER_WALLET], wallets);
     cr_assert_eq(world->ledger[LEDGER_REVENUE], captured);
+    cr_assert_eq(spent, captured);
     cr_assert_eq(world->ledger[LEDGER_EXTERNAL] + wallets + captured, 0);
 }
 
@@ -521,4 +554,8 @@ Test(flow, conserves_stock_and_money_and_ends_every_order)
     cr_assert_gt(counts.rejected, counts.orders / 20);
     cr_assert_gt(counts.cancelled, counts.orders / 20);
     cr_assert_gt(counts.stuck, 100u);
+    cr_assert_gt(counts.charged, 1000u);
+    cr_assert_gt(counts.captured, 1000u);
+    cr_assert_gt(counts.reversed, 100u);
+    cr_assert_gt(counts.rest_reversed, 10u);
 }

@@ -198,6 +198,9 @@ def compare(expected: Expected, dsn: str) -> int:
         "revenue of", as_text(+expected.customer_cents),
         rows(dsn, "SELECT customer_id, sum(credit_minor - debit_minor) FROM orderlog.ledger_entries"
                   " WHERE account = 'revenue' GROUP BY 1 HAVING sum(credit_minor - debit_minor) <> 0"))
+    report.match(
+        "spent by", as_text(+expected.customer_cents),
+        rows(dsn, "SELECT customer_id, spent_minor FROM orderlog.accounts WHERE spent_minor <> 0"))
     report.match("held by", {},
                  rows(dsn, "SELECT customer_id, held_minor FROM orderlog.accounts "
                            "WHERE held_minor <> 0"))

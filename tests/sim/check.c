@@ -37,7 +37,9 @@ struct checks {
     struct commanded *commands;
     int64_t command_count, command_capacity;
     int64_t commands_open, orders_open;
-    int64_t received, on_hand, captured, deposited, wallets, held, reserved;
+    int64_t received, on_hand, reserved;
+    uint64_t paid_in, wallets, held, spent, revenue; /* money may be near the end of 64 bits */
+    uint64_t confirmed, paid; /* orders' totals; payments that were taken and not undone */
 };
 
 static const struct text nothing;
@@ -248,15 +250,24 @@ static void check_order(const struct event_message *event, const struct order *b
 {
     const struct order_event *order = &event->order;
     struct checks *checks = world->checks;
-    bool by_deadline = order->kind == ORDER_UNDO_OVERDUE ||
+    bool by_deadline = order->kind == ORDER_UNDO_OVERDUE || order->kind == ORDER_PAYMENT_OVERDUE ||
                        (order->kind == ORDER_CANCELLED && order->code == REFUSED_DEADLINE_PASSED);
     if (by_deadline && event->recorded_at_us < before->deadline_us)
         sim_fail(order->order_id, "a deadline fired %lld us before it was due",
                  (long long)(before->deadline_us - event->recorded_at_us));
+    if (by_deadline && order->kind == ORDER_CANCELLED && before->payment == ORDER_PAYMENT_ASKED &&
+        before->payment_row == PAYMENT_ROW_CHARGE)
+        sim_fail(order->order_id, "the deadline beat a charge that may have come first");
     checks->orders_open += order->kind == ORDER_PLACED;
     checks->orders_open -= order->saga_state == SAGA_IS_DONE || order->saga_state == SAGA_IS_UNDONE;
     switch (order->kind) {
-    case ORDER_CONFIRMED: count(COUNT_CONFIRMED); break;
+    case ORDER_CONFIRMED:
+        count(COUNT_CONFIRMED);
+        if (before->payment == ORDER_PAYMENT_AWAITED)
+            count(COUNT_AWAITED_CONFIRMED);
+        checks->confirmed += (uint64_t)before->total_minor;
+        break;
+    case ORDER_PAYMENT_OVERDUE: count(COUNT_AWAITED); break;
     case ORDER_REJECTED:
         count(order->partition < 0 ? COUNT_REJECTED_FUNDS : COUNT_REJECTED_STOCK);
         break;
@@ -270,19 +281,51 @@ static void check_order(const struct event_message *event, const struct order *b
     }
 }
 
+static void check_money(const struct payment_event *event)
+{
+    struct checks *checks = world->checks;
+    uint64_t amount = (uint64_t)event->amount_minor;
+    switch (event->kind) {
+    case FUNDS_DEPOSITED: checks->paid_in += amount; break;
+    case FUNDS_WITHDRAWN:
+        count(COUNT_WITHDRAWN);
+        checks->paid_in -= amount;
+        break;
+    case PAYMENT_CHARGED:
+    case PAYMENT_CAPTURED:
+        count(event->kind == PAYMENT_CHARGED ? COUNT_CHARGED : COUNT_CAPTURED);
+        checks->revenue += amount;
+        checks->paid += amount;
+        break;
+    case PAYMENT_VOIDED: counters[COUNT_VOIDED] += amount > 0; break;
+    case PAYMENT_REFUNDED:
+        count(COUNT_REFUNDED);
+        checks->revenue -= amount;
+        break;
+    case PAYMENT_REVERSED:
+        count(COUNT_REVERSED);
+        counters[COUNT_REST_REVERSED] += amount && event->amount_minor < event->charged_minor;
+        counters[COUNT_NOTHING_REVERSED] += !amount && event->charged_minor > 0;
+        checks->revenue -= amount;
+        checks->paid -= (uint64_t)event->charged_minor;
+        break;
+    default: break;
+    }
+}
+
 static void check_sums(const struct event_message *event)
 {
     struct checks *checks = world->checks;
-    if (event->context == CONTEXT_INVENTORY) {
-        int64_t sign = event->inventory.kind == STOCK_DECREASED ? -1 : 1;
-        if (event->inventory.kind == STOCK_INCREASED || event->inventory.kind == STOCK_DECREASED)
-            checks->received += sign * event->inventory.quantity;
-    } else if (event->context == CONTEXT_PAYMENTS) {
-        if (event->payment.kind == FUNDS_DEPOSITED)
-            checks->deposited += event->payment.amount_minor;
-        if (event->payment.kind == PAYMENT_CAPTURED)
-            checks->captured += event->payment.amount_minor;
-    }
+    const struct inventory_event *stock = &event->inventory;
+    if (event->context == CONTEXT_PAYMENTS)
+        check_money(&event->payment);
+    if (event->context != CONTEXT_INVENTORY)
+        return;
+    int64_t sign = stock->kind == STOCK_DECREASED ? -1 : 1;
+    if (stock->kind == STOCK_INCREASED || stock->kind == STOCK_DECREASED)
+        checks->received += sign * stock->quantity;
+    if (stock->kind == PRODUCT_MODIFIED || stock->kind == PRODUCT_DELETED)
+        count(COUNT_PRODUCTS_CHANGED);
 }
 
 /* The states that an event changes: no unit and no cent below zero, none from nowhere. */
@@ -299,10 +342,11 @@ static void check_state(const struct entity_key *key, const struct entity *befor
         checks->reserved += product->reserved - before->product.reserved;
     } else if (key->kind == ENTITY_ACCOUNT) {
         const struct account *account = &after->account;
-        if (account->balance_minor < 0 || account->held_minor < 0)
+        if (account->balance_minor < 0 || account->held_minor < 0 || account->spent_minor < 0)
             sim_fail(key->id, "P5: a wallet below zero");
-        checks->wallets += account->balance_minor - before->account.balance_minor;
-        checks->held += account->held_minor - before->account.held_minor;
+        checks->wallets += (uint64_t)(account->balance_minor - before->account.balance_minor);
+        checks->held += (uint64_t)(account->held_minor - before->account.held_minor);
+        checks->spent += (uint64_t)(account->spent_minor - before->account.spent_minor);
     }
 }
 
@@ -338,11 +382,14 @@ static void fold(struct part *part, const struct event_message *event)
     world->folding = nothing;
     if (event->body == EVENT_BODY_DOMAIN)
         check_sums(event);
+    counters[COUNT_AMOUNT_OVERFLOW] +=
+        event->body == EVENT_BODY_REJECTED && event->rejected.code == REFUSED_AMOUNT_OVERFLOW;
     const struct checks *checks = world->checks;
     if (checks->on_hand != checks->received)
         sim_fail(nothing, "P6: %lld units on hand, %lld received", (long long)checks->on_hand,
                  (long long)checks->received);
-    if (checks->deposited != checks->wallets + checks->held + checks->captured)
+    if (checks->paid_in != checks->wallets + checks->held + checks->revenue ||
+        checks->spent != checks->revenue)
         sim_fail(nothing, "P5: money came from nowhere or is gone");
 }
 
@@ -568,6 +615,33 @@ static void check_offsets(enum context context, int32_t partition)
                  (long long)book->receipt.commands_next, (long long)book->receipt.steps_next);
 }
 
+/* Whether a row holds stock or has taken money, and for which order. */
+static bool is_claim(const struct table_row *row, struct text *ret_order)
+{
+    enum payment_status payment = row->entity.payment.status;
+    *ret_order = row->key.kind == ENTITY_PAYMENT ? row->key.second : row->key.id;
+    if (row->key.kind == ENTITY_RESERVATION)
+        return row->entity.reservation.status == RESERVATION_IS_HELD;
+    return row->key.kind == ENTITY_PAYMENT &&
+           (payment == PAYMENT_IS_CHARGED || payment == PAYMENT_IS_CAPTURED ||
+            payment == PAYMENT_IS_REFUNDED);
+}
+
+static void check_claims(enum context context)
+{
+    const struct checks *checks = world->checks;
+    for (size_t i = 0; i < checks->tables[context].count; i++) {
+        struct text id;
+        if (!is_claim(checks->tables[context].rows[i], &id))
+            continue;
+        const struct entity_key key = {
+            ENTITY_ORDER, partition_of(id, world->knobs.partitions), id, {0}};
+        const struct table_row *order = table_find(&checks->tables[CONTEXT_ORDERS], &key);
+        if (!order || order->entity.order.status != ORDER_IS_CONFIRMED)
+            sim_fail(id, "P7: a reservation or a payment of an order that is not confirmed");
+    }
+}
+
 void check_rest(void)
 {
     const struct checks *checks = world->checks;
@@ -585,18 +659,11 @@ void check_rest(void)
     }
     if (checks->held)
         sim_fail(nothing, "P7: %lld held at rest", (long long)checks->held);
-    const struct table *orders = &checks->tables[CONTEXT_ORDERS];
-    for (size_t i = 0; i < checks->tables[CONTEXT_INVENTORY].count; i++) {
-        const struct table_row *row = checks->tables[CONTEXT_INVENTORY].rows[i];
-        if (row->key.kind != ENTITY_RESERVATION ||
-            row->entity.reservation.status != RESERVATION_IS_HELD)
-            continue;
-        const struct entity_key key = {
-            ENTITY_ORDER, partition_of(row->key.id, world->knobs.partitions), row->key.id, {0}};
-        const struct table_row *order = table_find(orders, &key);
-        if (!order || order->entity.order.status != ORDER_IS_CONFIRMED)
-            sim_fail(row->key.id, "P7: a reservation of an order that is not confirmed");
-    }
+    if (checks->paid != checks->confirmed)
+        sim_fail(nothing, "P7: payments of %llu, confirmed orders of %llu",
+                 (unsigned long long)checks->paid, (unsigned long long)checks->confirmed);
+    check_claims(CONTEXT_INVENTORY);
+    check_claims(CONTEXT_PAYMENTS);
 }
 
 /* ---- the timeline of an aggregate ---- */

@@ -18,6 +18,8 @@ struct publication {
     bool first;
 };
 
+static const struct text nothing;
+
 int64_t clients_made(void)
 {
     return world->clients->orders;
@@ -134,13 +136,56 @@ static void send_stock(int64_t product, int64_t quantity, int64_t at_us)
     send(&command, at_us);
 }
 
-static void send_funds(int64_t customer, int64_t amount_minor, int64_t at_us)
+/* Whose wallet pays an order: somebody's, always the same. */
+static int64_t customer_of(int64_t order)
+{
+    uint64_t hash = ol_hash(&order, sizeof order) ^ world->knobs.seed;
+    return (int64_t)(hash % (uint64_t)world->knobs.customers);
+}
+
+static void send_payment(enum payment_command_kind kind, int64_t customer, struct text payment_id,
+                         int64_t amount_minor, int64_t at_us)
 {
     struct command command = {.context = CONTEXT_PAYMENTS};
-    command.payment = (struct payment_command){.kind = FUNDS_DEPOSIT,
+    command.payment = (struct payment_command){.kind = kind,
                                                .customer_id = name('c', customer),
                                                .currency = TEXT("EUR"),
-                                               .amount_minor = amount_minor};
+                                               .amount_minor = amount_minor,
+                                               .payment_id = payment_id};
+    send(&command, at_us);
+}
+
+static void send_funds(int64_t customer, int64_t amount_minor, int64_t at_us)
+{
+    send_payment(FUNDS_DEPOSIT, customer, nothing, amount_minor, at_us);
+}
+
+/* Part of an order's payment, or all of it, or more. Its customer follows from its number. */
+static void send_refund(int64_t order, int64_t at_us)
+{
+    send_payment(PAYMENT_REFUND, customer_of(order), name('o', order),
+                 100 * (1 + (int64_t)sim_below(4)), at_us);
+}
+
+/* What a wallet may just be able to hold, and never with what it has spent. */
+static void send_fortune(int64_t customer, int64_t at_us)
+{
+    int64_t spared = (int64_t)sim_below((uint64_t)world->knobs.stock * 500);
+    send_funds(customer, INT64_MAX - spared, at_us);
+}
+
+static void change_product(int64_t product, int64_t at_us)
+{
+    static const enum inventory_command_kind kinds[] = {PRODUCT_MODIFY, PRODUCT_DELETE, PRODUCT_ADD,
+                                                        STOCK_DECREASE, STOCK_COUNT};
+    struct command command = {.context = CONTEXT_INVENTORY};
+    command.inventory =
+        (struct inventory_command){.kind = kinds[sim_below(sizeof kinds / sizeof *kinds)],
+                                   .sku = name('s', product),
+                                   .quantity = (int64_t)sim_below((uint64_t)world->knobs.stock),
+                                   .details = {.name = TEXT("thing"),
+                                               .price_minor = 100 + (int64_t)sim_below(3),
+                                               .currency = TEXT("EUR")}};
     send(&command, at_us);
 }
 
@@ -181,19 +226,23 @@ static void send_order(int64_t number, int64_t at_us)
     }
     struct command command = {.context = CONTEXT_ORDERS};
     struct text order_id = name('o', number);
-    int64_t customer = (int64_t)sim_below((uint64_t)world->knobs.customers);
     command.order = (struct order_command){.kind = ORDER_PLACE,
                                            .order_id = order_id,
-                                           .customer_id = name('c', customer),
+                                           .customer_id = name('c', customer_of(number)),
                                            .currency = TEXT("EUR"),
                                            .lines = lines,
                                            .line_count = line_count};
     send(&command, at_us);
+    int64_t on_its_way_us = 40 * world->knobs.latency_us;
+    if (sim_chance(50000))
+        send_refund(number, at_us + (int64_t)sim_below((uint64_t)world->knobs.spread_us + 5 * SEC));
     if (!sim_chance(80000))
         return;
     command = (struct command){.context = CONTEXT_ORDERS};
     command.order = (struct order_command){.kind = ORDER_CANCEL, .order_id = order_id};
-    send(&command, at_us + (int64_t)sim_below((uint64_t)(40 * world->knobs.latency_us)));
+    send(&command, at_us + (int64_t)sim_below((uint64_t)on_its_way_us));
+    for (int refunds = 0; refunds < 3 && sim_chance(700000); refunds++)
+        send_refund(number, at_us + (int64_t)sim_below((uint64_t)(2 * on_its_way_us)));
 }
 
 /* Orders come in bursts; what is sold out is filled up now and then. */
@@ -211,6 +260,13 @@ static void go_on(void *self, uint64_t argument)
     if (sim_chance(300000))
         send_funds((int64_t)sim_below((uint64_t)world->knobs.customers),
                    1 + (int64_t)sim_below((uint64_t)world->knobs.stock * 400), world->now_us);
+    if (sim_chance(200000))
+        send_payment(FUNDS_WITHDRAW, (int64_t)sim_below((uint64_t)world->knobs.customers), nothing,
+                     1 + (int64_t)sim_below((uint64_t)world->knobs.stock * 100), world->now_us);
+    if (sim_chance(100000))
+        send_fortune((int64_t)sim_below((uint64_t)world->knobs.customers), world->now_us);
+    if (sim_chance(200000))
+        change_product((int64_t)sim_below((uint64_t)world->knobs.products), world->now_us);
     if (clients->orders < world->knobs.orders)
         sim_at(world->now_us + (int64_t)sim_below((uint64_t)world->knobs.spread_us / 8 + 1), go_on,
                NULL, 0);

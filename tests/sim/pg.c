@@ -176,6 +176,7 @@ static void write_order(struct writing *writing, const struct order_change *orde
     if (order->row.mode == ROW_INSERT) {
         writing->violated |= state->version != 0;
         *state = (struct order){.total_minor = order->total_minor,
+                                .payment_row = order->payment_row,
                                 .currency = order->currency,
                                 .customer_id = sim_text(order->customer_id),
                                 .groups_asked = order->groups_asked};
@@ -251,6 +252,7 @@ static void write_account(struct writing *writing, const struct account_change *
     state->version = account->version;
     state->balance_minor += account->balance_minor;
     state->held_minor += account->held_minor;
+    state->spent_minor += account->spent_minor;
     changed(writing, row);
     if (account->row.mode == ROW_INSERT)
         write_command(writing, account->partition, account->row.id, &account->origin, ACCEPTED);
@@ -270,7 +272,8 @@ static void write_payment(struct writing *writing, const struct payment_change *
     if (payment->amount_minor >= 0)
         state->amount_minor = payment->amount_minor;
     state->refunded_minor += payment->refunded_minor;
-    if (payment->refunded_minor && state->refunded_minor == state->amount_minor)
+    if (payment->refunded_minor && state->refunded_minor == state->amount_minor &&
+        payment->status != PAYMENT_IS_REVERSED)
         state->status = PAYMENT_IS_REFUNDED;
     changed(writing, row);
 }

@@ -10,6 +10,7 @@ struct text sim_id_of_step(struct ol_arena *arena, struct text stem, int64_t ver
                            size_t number);
 int64_t sim_input_next_offset(const struct core_input *input);
 uint64_t sim_order_groups_to_release(const struct order *state);
+enum payment_row sim_order_payment_row(struct text order_id);
 void sim_overlay_clear(struct overlay *overlay);
 
 /* An id that is new whenever the step is decided. */
@@ -30,6 +31,12 @@ uint64_t sim_order_groups_to_release(const struct order *state)
 {
     uint64_t groups = order_groups_to_release(state);
     return PROTECTED(undo_unanswered) ? groups : groups & state->groups_reserved;
+}
+
+/* No protection: every run has orders on all rows of the saga. */
+enum payment_row sim_order_payment_row(struct text order_id)
+{
+    return partition_hash(order_id) >> 8 & 1 ? PAYMENT_ROW_CHARGE : PAYMENT_ROW_AUTHORISE;
 }
 
 void sim_overlay_clear(struct overlay *overlay)

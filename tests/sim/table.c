@@ -124,7 +124,7 @@ static uint64_t add_order(uint64_t digest, const struct order *order)
                              (uint64_t)order->saga_state << 8 | (uint64_t)order->payment);
     digest = add(digest, order->groups_asked << 32 | order->groups_reserved << 20 |
                              order->groups_refused << 10 | order->groups_released);
-    digest = add(digest, (uint64_t)order->total_minor);
+    digest = add(digest, (uint64_t)order->total_minor << 2 | (uint64_t)order->payment_row);
     return order_is_open(order) ? add(digest, (uint64_t)order->deadline_us) : digest;
 }
 
@@ -155,6 +155,7 @@ uint64_t table_digest(const struct table_row *row)
     case ENTITY_ACCOUNT:
         digest = add(digest, (uint64_t)entity->account.version);
         digest = add(digest, (uint64_t)entity->account.balance_minor);
+        digest = add(digest, (uint64_t)entity->account.spent_minor);
         return add(digest, (uint64_t)entity->account.held_minor);
     case ENTITY_PAYMENT:
         digest = add(digest, (uint64_t)entity->payment.status);

@@ -59,7 +59,8 @@ struct pipeline_totals {
 };
 
 /* On hand = what commands brought and took; reserved = lines of confirmed orders; held = 0;
- * captured = their totals; deposits - withdrawals = wallets + revenue. Adds to *totals. */
+ * captured or charged = their totals; deposits - withdrawals = wallets + revenue. Adds to
+ * *totals. */
 const char *check_books(const struct pipeline *pipeline, struct pipeline_totals *totals);
 
 #endif

@@ -108,7 +108,7 @@ struct books {
     struct ol_arena scratch; /* of one message */
     struct shelf *shelves;
     size_t shelf_count, shelf_capacity;
-    uint64_t external, captured, refunded;
+    uint64_t external, paid, refunded;
 };
 
 static struct shelf *shelf_of(struct books *books, struct text sku)
@@ -134,7 +134,7 @@ static const struct entity *truth_of(const struct books *books, enum context con
     return projection_find(&books->pipeline->truth[context], &key);
 }
 
-/* A confirmed order's lines are reserved, and its total is captured. */
+/* A confirmed order's lines are reserved, and its total is captured or charged. */
 static const char *book_order(struct books *books, const struct order_command *place)
 {
     static const struct text nothing;
@@ -153,10 +153,11 @@ static const char *book_order(struct books *books, const struct order_command *p
         shelf_of(books, place->lines[i].sku)->reserved += (uint64_t)place->lines[i].quantity;
         total += (uint64_t)place->lines[i].amount_minor;
     }
-    books->captured += total;
+    books->paid += total;
     const struct entity *payment =
         truth_of(books, CONTEXT_PAYMENTS, ENTITY_PAYMENT, place->customer_id, place->order_id);
     bool paid = payment && (payment->payment.status == PAYMENT_IS_CAPTURED ||
+                            payment->payment.status == PAYMENT_IS_CHARGED ||
                             payment->payment.status == PAYMENT_IS_REFUNDED);
     if (paid != (total > 0) || (paid && (uint64_t)payment->payment.amount_minor != total))
         return wrong("order %.*s is confirmed and not paid for", TEXT_ARGS(place->order_id));
@@ -264,7 +265,7 @@ static const char *compare_shelves(struct books *books)
 static const char *compare_wallets(struct books *books)
 {
     const struct projection *truth = &books->pipeline->truth[CONTEXT_PAYMENTS];
-    uint64_t wallets = 0, refunded = 0;
+    uint64_t wallets = 0, spent = 0, refunded = 0, reversed = 0;
     for (size_t i = 0; i < truth->count; i++) {
         const struct projected *state = &truth->states[i];
         const struct account *account = &state->state.account;
@@ -273,19 +274,26 @@ static const char *compare_wallets(struct books *books)
             return wrong("payment %.*s is still held", TEXT_ARGS(state->key.second));
         if (state->key.kind == ENTITY_PAYMENT)
             refunded += (uint64_t)payment->refunded_minor;
+        if (state->key.kind == ENTITY_PAYMENT && payment->status == PAYMENT_IS_REVERSED)
+            reversed += (uint64_t)payment->refunded_minor;
         if (state->key.kind != ENTITY_ACCOUNT)
             continue;
         if (account->held_minor != 0 || account->balance_minor < 0)
             return wrong("wallet %.*s: %lld, of it %lld held", TEXT_ARGS(state->key.id),
                          (long long)account->balance_minor, (long long)account->held_minor);
         wallets += (uint64_t)account->balance_minor;
+        spent += (uint64_t)account->spent_minor;
     }
     if (refunded != books->refunded)
         return wrong("payments were refunded %llu, by the books %llu", (unsigned long long)refunded,
                      (unsigned long long)books->refunded);
-    if (wallets + books->captured - books->refunded != books->external)
+    uint64_t kept = books->paid - (refunded - reversed); /* refunds of confirmed orders */
+    if (spent != kept)
+        return wrong("wallets have spent %llu, by the books %llu", (unsigned long long)spent,
+                     (unsigned long long)kept);
+    if (wallets + kept != books->external)
         return wrong("wallets hold %llu, orders paid %llu, refunds %llu; paid in was %llu",
-                     (unsigned long long)wallets, (unsigned long long)books->captured,
+                     (unsigned long long)wallets, (unsigned long long)books->paid,
                      (unsigned long long)books->refunded, (unsigned long long)books->external);
     return NULL;
 }

@@ -233,10 +233,10 @@ void projection_load(const struct projection *projection, const struct entity_ke
 static bool same_order(const struct order *a, const struct order *b)
 {
     return a->version == b->version && a->status == b->status && a->saga_state == b->saga_state &&
-           a->payment == b->payment && a->groups_asked == b->groups_asked &&
-           a->groups_reserved == b->groups_reserved && a->groups_refused == b->groups_refused &&
-           a->groups_released == b->groups_released && a->total_minor == b->total_minor &&
-           a->deadline_us == b->deadline_us &&
+           a->payment == b->payment && a->payment_row == b->payment_row &&
+           a->groups_asked == b->groups_asked && a->groups_reserved == b->groups_reserved &&
+           a->groups_refused == b->groups_refused && a->groups_released == b->groups_released &&
+           a->total_minor == b->total_minor && a->deadline_us == b->deadline_us &&
            memcmp(&a->currency, &b->currency, sizeof a->currency) == 0 &&
            text_equal(a->customer_id, b->customer_id);
 }
@@ -265,7 +265,8 @@ static bool same_account(const struct account *a, const struct account *b)
 {
     return a->version == b->version &&
            memcmp(&a->currency, &b->currency, sizeof a->currency) == 0 &&
-           a->balance_minor == b->balance_minor && a->held_minor == b->held_minor;
+           a->balance_minor == b->balance_minor && a->held_minor == b->held_minor &&
+           a->spent_minor == b->spent_minor;
 }
 
 bool projection_same(const struct entity *a, const struct entity *b)

@@ -296,11 +296,11 @@ call order show o1 --json
 same 'an order: its state' "$(jq -r '.order | [.status, .saga_state, .total_minor] | join(" ")' <<<"$OUT")" 'CONFIRMED done 30'
 same 'its lines' "$(jq -c '.lines | map([.sku, .quantity, .name])' <<<"$OUT")" '[["A","3","Apple"]]'
 same 'its stock' "$(jq -r '.reservations | map(.status + .units) | join(" ")' <<<"$OUT")" HELD3
-same 'its payment' "$(jq -r '.payment | .status + " " + .amount_minor' <<<"$OUT")" 'CAPTURED 30'
+same 'its payment' "$(jq -r '.payment | .status + " " + .amount_minor' <<<"$OUT")" 'CHARGED 30'
 same 'its history, across contexts, in order' "$(jq -r '.history | map(.event) | join(" ")' <<<"$OUT")" \
-    'OrderPlaced StockReserved OrderStockReserved PaymentAuthorised OrderConfirmed PaymentCaptured'
+    'OrderPlaced StockReserved OrderStockReserved PaymentCharged OrderConfirmed'
 call order show o1
-has 'the same as text' "$OUT" PaymentCaptured
+has 'the same as text' "$OUT" PaymentCharged
 exits 'an order without its topics: not found' 3 order show o1 --topic-prefix "$P-nowhere"
 has 'which are named' "$ERR" "there is no topic $P-nowhere.orders.commands.v1"
 call order show o12 --json
@@ -410,12 +410,12 @@ kill "$PID_worker_1"
 wait "$PID_worker_1"
 same 'a worker ends politely' $? 0
 submit "$(with_id o30 "$(order_lines o30 c1 '{"sku":"A","quantity":"2","amountMinor":"20"}')")"
-waits() { "$BIN" saga list --json | jq -se 'any(.waits_for == "payment authorised")'; } # jq 1.6 -e is content with no input at all
+waits() { "$BIN" saga list --json | jq -se 'any(.waits_for == "payment charged")'; } # jq 1.6 -e is content with no input at all
 wait_for 'an order waits for its payment' waits
 call saga list --json
 same 'the list says where it stands' "$(jq -r '[.order_id, .saga_state, .status, .step] | join(" ")' <<<"$OUT")" 'o30 running RESERVED payment'
 call saga show o30 --json
-same 'and so does its saga' "$(jq -r '.waits_for' <<<"$OUT")" 'payment authorised'
+same 'and so does its saga' "$(jq -r '.waits_for' <<<"$OUT")" 'payment charged'
 has 'with its next attempt' "$(jq -r '.next_attempt' <<<"$OUT")" 'T'
 exits 'it does not settle' 1 verify --wait-settled 1
 has 'and what is open is said' "$ERR" '1 sagas running'

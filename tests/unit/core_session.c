@@ -245,11 +245,15 @@ static struct step_message read_step(const struct words *words)
         {"declined", CONTEXT_ORDERS, ORDER_PAYMENT_DECLINED_REPLY},
         {"voided", CONTEXT_ORDERS, ORDER_PAYMENT_VOIDED_REPLY},
         {"timeout", CONTEXT_ORDERS, ORDER_TIMEOUT},
+        {"charged", CONTEXT_ORDERS, ORDER_PAYMENT_CHARGED_REPLY},
+        {"reversed", CONTEXT_ORDERS, ORDER_PAYMENT_REVERSED_REPLY},
         {"reserve", CONTEXT_INVENTORY, STOCK_RESERVE},
         {"release", CONTEXT_INVENTORY, STOCK_RELEASE},
         {"authorise", CONTEXT_PAYMENTS, PAYMENT_AUTHORISE},
         {"capture", CONTEXT_PAYMENTS, PAYMENT_CAPTURE},
         {"void", CONTEXT_PAYMENTS, PAYMENT_VOID},
+        {"charge", CONTEXT_PAYMENTS, PAYMENT_CHARGE},
+        {"reverse", CONTEXT_PAYMENTS, PAYMENT_REVERSE},
     };
     struct step_message step = {.context = CONTEXT_COUNT};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

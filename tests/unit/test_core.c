@@ -159,9 +159,9 @@ Test(core_run, an_order_that_is_confirmed)
 {
     begin(CONTEXT_ORDERS);
     WALK({"place p o anna s:2:50", "OrderPlaced [ReserveStock o/1/1 inventory/0]"},
-         {"reserved o 0", "OrderStockReserved [AuthorisePayment o/2/1 payments/0]"},
-         {"authorised o", "OrderConfirmed [CapturePayment o/3/1 payments/0]"},
-         {"cancel c o", "no ORDER_IS_CONFIRMED"}, {"reserved o 0", "-"}, {"timeout o 5", "-"});
+         {"reserved o 0", "OrderStockReserved [ChargePayment o/2/1 payments/0]"},
+         {"charged o", "OrderConfirmed"}, {"cancel c o", "no ORDER_IS_CONFIRMED"},
+         {"reserved o 0", "-"}, {"timeout o 5", "-"});
     cr_assert_eq(deadlines_count(core_deadlines(session.core)), 0u);
 }
 
@@ -177,10 +177,10 @@ Test(core_run, a_cancel_undoes_what_was_asked)
 {
     begin(CONTEXT_ORDERS);
     WALK({"place p o anna s:2:50", "OrderPlaced [ReserveStock o/1/1 inventory/0]"},
-         {"reserved o 0", "OrderStockReserved [AuthorisePayment o/2/1 payments/0]"},
+         {"reserved o 0", "OrderStockReserved [ChargePayment o/2/1 payments/0]"},
          {"cancel c o",
-          "OrderCancelled [ReleaseStock o/3/1 inventory/0] [VoidPayment o/3/2 payments/0]"},
-         {"authorised o", "-"}, {"voided o", "OrderPaymentVoided"},
+          "OrderCancelled [ReleaseStock o/3/1 inventory/0] [ReverseCharge o/3/2 payments/0]"},
+         {"charged o", "-"}, {"reversed o", "OrderPaymentReversed"},
          {"released o 0", "OrderStockReleased"}, {"released o 0", "-"});
 }
 
@@ -207,6 +207,30 @@ Test(core_run, wallets_and_payments)
          {"capture o/3/1 o anna 0", "PaymentCaptured"}, {"capture o/3/1 o anna 0", "-"},
          {"refund r2 anna o 10", "PaymentRefunded"}, {"refund r3 anna x 10", "no PAYMENT_UNKNOWN"},
          {"void m/3/1 m anna 0", "PaymentVoided [PaymentVoidedReply m/3/1/r orders/0]"});
+}
+
+Test(core_run, charges_and_reversals)
+{
+    begin(CONTEXT_PAYMENTS);
+    WALK({"open x anna", "AccountOpened"}, {"deposit d anna 70", "FundsDeposited"},
+         {"charge o/2/1 o anna 50", "PaymentCharged [PaymentChargedReply o/2/1/r orders/0]"},
+         {"charge o/2/1 o anna 50", "[PaymentChargedReply o/2/1/r orders/0]"},
+         {"charge n/2/1 n anna 50", "PaymentDeclined [PaymentDeclinedReply n/2/1/r orders/0]"},
+         {"refund r1 anna o 10", "PaymentRefunded"},
+         {"reverse o/3/2 o anna 0", "PaymentReversed [PaymentReversedReply o/3/2/r orders/0]"},
+         {"reverse o/3/2 o anna 0", "[PaymentReversedReply o/3/2/r orders/0]"},
+         {"refund r2 anna o 10", "no PAYMENT_NOT_CAPTURED"},
+         {"reverse m/3/2 m anna 0", "PaymentReversed [PaymentReversedReply m/3/2/r orders/0]"});
+}
+
+/* As a release looks its reservation up, a reversal its payment; a charge is new. */
+Test(core_missing, a_reversal_looks_its_payment_up)
+{
+    begin(CONTEXT_PAYMENTS);
+    struct core_input inputs[] = {read_input("charge o/2/1 o anna 50", 0),
+                                  read_input("reverse p/3/2 p anna 0", 0)};
+    cr_assert_eq(load_missing(inputs, 1), 1u);
+    cr_assert_eq(load_missing(inputs + 1, 1), 1u);
 }
 
 /* ---- commands: once only ---- */

@@ -376,7 +376,7 @@ Test(core_replay, brings_states_and_deadlines_back)
     cr_assert(text_equal(deadlines_first(core_deadlines(session.core))->order_id, TEXT("o")));
     said();
     WALK({"place p o anna s:1:5", "again ACCEPTED"},
-         {"reserved o 0", "OrderStockReserved [AuthorisePayment o/2/1 payments/0]"},
+         {"reserved o 0", "OrderStockReserved [ChargePayment o/2/1 payments/0]"},
          {"cancel c x", "again ORDER_UNKNOWN"}, {"cancel c n", "no ORDER_IS_CONFIRMED"});
 }
 

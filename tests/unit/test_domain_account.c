@@ -1,7 +1,8 @@
 /*
  * tests/unit/test_domain_account.c - sessions of one wallet and one payment.
  *
- * A row: what comes, and then balance, held, the payment's status and the wallet's version.
+ * A row: what comes, and then balance, held, the payment's status and the wallet's version. What is
+ * spent follows: what came in less what went out is balance, held and spent.
  */
 #include "domain/account.h"
 
@@ -38,6 +39,9 @@ static void fold(struct purse *purse, const struct payment_event *event)
     int64_t in = (credit == LEDGER_WALLET ? amount_minor : 0);
     int64_t out = (debit == LEDGER_WALLET ? amount_minor : 0);
     cr_assert_eq(purse->account.balance_minor, before.balance_minor - out + in);
+    int64_t to_revenue = (credit == LEDGER_REVENUE ? amount_minor : 0);
+    int64_t from_revenue = (debit == LEDGER_REVENUE ? amount_minor : 0);
+    cr_assert_eq(purse->account.spent_minor, before.spent_minor + to_revenue - from_revenue);
     cr_assert_eq(moved, event->version != 0 && event->kind != ACCOUNT_OPENED);
 }
 
@@ -64,10 +68,13 @@ static void do_step(struct purse *purse, const struct row *row, size_t number)
     cr_assert_eq(decided ? event.kind : PAYMENT_EVENT_NONE, row->event, "row %zu", number);
     struct order_step reply = payment_reply(&purse->payment, &step, decided ? &event : NULL);
     cr_assert(text_equal(reply.order_id, TEXT("p")));
-    enum order_step_kind wanted = step.kind == PAYMENT_VOID      ? ORDER_PAYMENT_VOIDED_REPLY
-                                  : step.kind == PAYMENT_CAPTURE ? ORDER_STEP_NONE
-                                  : row->code                    ? ORDER_PAYMENT_DECLINED_REPLY
-                                                                 : ORDER_PAYMENT_AUTHORISED_REPLY;
+    static const enum order_step_kind answers[PAYMENT_STEP_KIND_COUNT] = {
+        [PAYMENT_AUTHORISE] = ORDER_PAYMENT_AUTHORISED_REPLY,
+        [PAYMENT_VOID] = ORDER_PAYMENT_VOIDED_REPLY,
+        [PAYMENT_CHARGE] = ORDER_PAYMENT_CHARGED_REPLY,
+        [PAYMENT_REVERSE] = ORDER_PAYMENT_REVERSED_REPLY,
+    };
+    enum order_step_kind wanted = row->code ? ORDER_PAYMENT_DECLINED_REPLY : answers[step.kind];
     cr_assert_eq(reply.kind, wanted, "row %zu", number);
     cr_assert_eq(reply.code, row->code, "row %zu: %s", number, refusal_name(reply.code));
     if (decided)
@@ -101,6 +108,8 @@ static void play(const struct row *rows, size_t count)
 #define AUTHORISE 0, PAYMENT_AUTHORISE
 #define CAPTURE   0, PAYMENT_CAPTURE, 0, ""
 #define VOID      0, PAYMENT_VOID, 0, ""
+#define CHARGE    0, PAYMENT_CHARGE
+#define REVERSE   0, PAYMENT_REVERSE, 0, ""
 #define NONE      PAYMENT_IS_NOTHING
 
 Test(account, opens_pays_in_and_pays_out)
@@ -138,6 +147,7 @@ Test(payment, is_held_captured_and_refunded)
         {REFUND, 1, "", REFUSED_PAYMENT_NOT_CAPTURED, 0, 20, 80, PAYMENT_IS_AUTHORISED, 3},
         {WITHDRAW, 21, "PLN", REFUSED_FUNDS_SHORT, 0, 20, 80, PAYMENT_IS_AUTHORISED, 3},
         {DEPOSIT, MAX - 99, "PLN", REFUSED_AMOUNT_OVERFLOW, 0, 20, 80, PAYMENT_IS_AUTHORISED, 3},
+        {DEPOSIT, MAX, "PLN", REFUSED_AMOUNT_OVERFLOW, 0, 20, 80, PAYMENT_IS_AUTHORISED, 3},
         {CAPTURE, ACCEPTED, PAYMENT_CAPTURED, 20, 0, PAYMENT_IS_CAPTURED, 4},
         {CAPTURE, ACCEPTED, 0, 20, 0, PAYMENT_IS_CAPTURED, 4},
         {AUTHORISE, 80, "PLN", ACCEPTED, 0, 20, 0, PAYMENT_IS_CAPTURED, 4},
@@ -146,9 +156,9 @@ Test(payment, is_held_captured_and_refunded)
         {REFUND, 81, "", REFUSED_REFUND_TOO_LARGE, 0, 20, 0, PAYMENT_IS_CAPTURED, 4},
         {REFUND, 30, "", ACCEPTED, 0, 50, 0, PAYMENT_IS_CAPTURED, 5},
         {REFUND, 51, "", REFUSED_REFUND_TOO_LARGE, 0, 50, 0, PAYMENT_IS_CAPTURED, 5},
-        {DEPOSIT, MAX - 50, "PLN", ACCEPTED, 0, MAX, 0, PAYMENT_IS_CAPTURED, 6},
-        {REFUND, 50, "", REFUSED_AMOUNT_OVERFLOW, 0, MAX, 0, PAYMENT_IS_CAPTURED, 6},
-        {WITHDRAW, MAX, "PLN", ACCEPTED, 0, 0, 0, PAYMENT_IS_CAPTURED, 7},
+        {DEPOSIT, MAX - 99, "PLN", REFUSED_AMOUNT_OVERFLOW, 0, 50, 0, PAYMENT_IS_CAPTURED, 5},
+        {DEPOSIT, MAX - 100, "PLN", ACCEPTED, 0, MAX - 50, 0, PAYMENT_IS_CAPTURED, 6},
+        {WITHDRAW, MAX - 50, "PLN", ACCEPTED, 0, 0, 0, PAYMENT_IS_CAPTURED, 7},
         {REFUND, 50, "", ACCEPTED, 0, 50, 0, PAYMENT_IS_REFUNDED, 8},
         {REFUND, 1, "", REFUSED_REFUND_TOO_LARGE, 0, 50, 0, PAYMENT_IS_REFUNDED, 8},
         {VOID, ACCEPTED, 0, 50, 0, PAYMENT_IS_REFUNDED, 8},
@@ -156,6 +166,95 @@ Test(payment, is_held_captured_and_refunded)
         {AUTHORISE, 80, "PLN", ACCEPTED, 0, 50, 0, PAYMENT_IS_REFUNDED, 8},
     };
     PLAY(rows);
+}
+
+Test(payment, is_charged_and_reversed)
+{
+    static const struct row rows[] = {
+        {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
+        {DEPOSIT, 100, "PLN", ACCEPTED, 0, 100, 0, NONE, 2},
+        {CHARGE, 80, "PLN", ACCEPTED, PAYMENT_CHARGED, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {CHARGE, 80, "PLN", ACCEPTED, 0, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {WITHDRAW, 21, "PLN", REFUSED_FUNDS_SHORT, 0, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {REVERSE, ACCEPTED, PAYMENT_REVERSED, 100, 0, PAYMENT_IS_REVERSED, 4},
+        {REVERSE, ACCEPTED, 0, 100, 0, PAYMENT_IS_REVERSED, 4},
+        {REFUND, 1, "", REFUSED_PAYMENT_NOT_CAPTURED, 0, 100, 0, PAYMENT_IS_REVERSED, 4},
+        {CHARGE, 80, "PLN", REFUSED_PAYMENT_EXISTS,
+         PAYMENT_DECLINED, 100, 0, PAYMENT_IS_REVERSED, 4},
+    };
+    PLAY(rows);
+}
+
+/* Whatever came in between: more would not fit, so that what was spent can come back. */
+Test(payment, that_is_reversed_always_fits_into_the_wallet)
+{
+    static const struct row rows[] = {
+        {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
+        {DEPOSIT, 100, "PLN", ACCEPTED, 0, 100, 0, NONE, 2},
+        {CHARGE, 80, "PLN", ACCEPTED, PAYMENT_CHARGED, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {DEPOSIT, MAX - 20, "PLN", REFUSED_AMOUNT_OVERFLOW, 0, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {DEPOSIT, MAX - 99, "PLN", REFUSED_AMOUNT_OVERFLOW, 0, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {DEPOSIT, MAX - 100, "PLN", ACCEPTED, 0, MAX - 80, 0, PAYMENT_IS_CHARGED, 4},
+        {REVERSE, ACCEPTED, PAYMENT_REVERSED, MAX, 0, PAYMENT_IS_REVERSED, 5},
+    };
+    PLAY(rows);
+}
+
+Test(payment, gives_back_by_its_reversal_what_refunds_have_left)
+{
+    static const struct row part[] = {
+        {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
+        {DEPOSIT, 100, "PLN", ACCEPTED, 0, 100, 0, NONE, 2},
+        {CHARGE, 80, "PLN", ACCEPTED, PAYMENT_CHARGED, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {REFUND, 81, "", REFUSED_REFUND_TOO_LARGE, 0, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {REFUND, 30, "", ACCEPTED, 0, 50, 0, PAYMENT_IS_CHARGED, 4},
+        {REVERSE, ACCEPTED, PAYMENT_REVERSED, 100, 0, PAYMENT_IS_REVERSED, 5},
+    };
+    static const struct row whole[] = {
+        {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
+        {DEPOSIT, 100, "PLN", ACCEPTED, 0, 100, 0, NONE, 2},
+        {CHARGE, 80, "PLN", ACCEPTED, PAYMENT_CHARGED, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {REFUND, 80, "", ACCEPTED, 0, 100, 0, PAYMENT_IS_REFUNDED, 4},
+        {CHARGE, 80, "PLN", ACCEPTED, 0, 100, 0, PAYMENT_IS_REFUNDED, 4},
+        {REVERSE, ACCEPTED, PAYMENT_REVERSED, 100, 0, PAYMENT_IS_REVERSED, 4},
+        {REVERSE, ACCEPTED, 0, 100, 0, PAYMENT_IS_REVERSED, 4},
+    };
+    PLAY(part);
+    PLAY(whole);
+}
+
+Test(payment, that_is_reversed_before_it_comes_is_never_charged)
+{
+    static const struct row rows[] = {
+        {REVERSE, ACCEPTED, PAYMENT_REVERSED, 0, 0, PAYMENT_IS_REVERSED, 0},
+        {OPEN, "PLN", ACCEPTED, 0, 0, 0, PAYMENT_IS_REVERSED, 1},
+        {DEPOSIT, 100, "PLN", ACCEPTED, 0, 100, 0, PAYMENT_IS_REVERSED, 2},
+        {CHARGE, 100, "PLN", REFUSED_PAYMENT_EXISTS,
+         PAYMENT_DECLINED, 100, 0, PAYMENT_IS_REVERSED, 2},
+    };
+    PLAY(rows);
+}
+
+/* Never asked so: an order is paid by one row of the saga. */
+Test(payment, is_not_moved_by_steps_of_another_row_of_the_saga)
+{
+    static const struct row held[] = {
+        {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
+        {DEPOSIT, 100, "PLN", ACCEPTED, 0, 100, 0, NONE, 2},
+        {AUTHORISE, 80, "PLN", ACCEPTED, PAYMENT_AUTHORISED, 20, 80, PAYMENT_IS_AUTHORISED, 3},
+        {CHARGE, 80, "PLN", REFUSED_PAYMENT_EXISTS, 0, 20, 80, PAYMENT_IS_AUTHORISED, 3},
+        {REVERSE, ACCEPTED, 0, 20, 80, PAYMENT_IS_AUTHORISED, 3},
+    };
+    static const struct row charged[] = {
+        {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
+        {DEPOSIT, 100, "PLN", ACCEPTED, 0, 100, 0, NONE, 2},
+        {CHARGE, 80, "PLN", ACCEPTED, PAYMENT_CHARGED, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {AUTHORISE, 80, "PLN", REFUSED_PAYMENT_EXISTS, 0, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {CAPTURE, ACCEPTED, 0, 20, 0, PAYMENT_IS_CHARGED, 3},
+        {VOID, ACCEPTED, 0, 20, 0, PAYMENT_IS_CHARGED, 3},
+    };
+    PLAY(held);
+    PLAY(charged);
 }
 
 Test(payment, is_voided_and_never_held_again)
@@ -208,6 +307,18 @@ Test(payment, is_declined_with_the_most_basic_reason)
         {AUTHORISE, 10, "PLN", REFUSED_FUNDS_SHORT, PAYMENT_DECLINED, 9, 0, PAYMENT_IS_DECLINED, 2},
         {AUTHORISE, 10, "PLN", REFUSED_PAYMENT_EXISTS, 0, 9, 0, PAYMENT_IS_DECLINED, 2},
     };
+    static const struct row charge_unknown[] = {
+        {CHARGE, 1, "PLN", REFUSED_ACCOUNT_UNKNOWN, PAYMENT_DECLINED, 0, 0, PAYMENT_IS_DECLINED, 0},
+        {REVERSE, ACCEPTED, PAYMENT_REVERSED, 0, 0, PAYMENT_IS_REVERSED, 0},
+    };
+    static const struct row charge_short[] = {
+        {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
+        {DEPOSIT, 9, "PLN", ACCEPTED, 0, 9, 0, NONE, 2},
+        {CHARGE, 10, "PLN", REFUSED_FUNDS_SHORT, PAYMENT_DECLINED, 9, 0, PAYMENT_IS_DECLINED, 2},
+        {CHARGE, 10, "PLN", REFUSED_PAYMENT_EXISTS, 0, 9, 0, PAYMENT_IS_DECLINED, 2},
+    };
+    PLAY(charge_unknown);
+    PLAY(charge_short);
     PLAY(unknown);
     PLAY(mismatch);
     PLAY(short_of);
@@ -240,6 +351,8 @@ Test(account_legs, are_there_for_whatever_moves)
         {PAYMENT_CAPTURED, LEDGER_HELD, LEDGER_REVENUE},
         {PAYMENT_VOIDED, LEDGER_HELD, LEDGER_WALLET},
         {PAYMENT_REFUNDED, LEDGER_REVENUE, LEDGER_WALLET},
+        {PAYMENT_CHARGED, LEDGER_WALLET, LEDGER_REVENUE},
+        {PAYMENT_REVERSED, LEDGER_REVENUE, LEDGER_WALLET},
     };
     enum ledger_account debit, credit;
     for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
@@ -250,6 +363,7 @@ Test(account_legs, are_there_for_whatever_moves)
     }
     cr_assert_not(account_legs(&(struct payment_event){.kind = ACCOUNT_OPENED}, &debit, &credit));
     cr_assert_not(account_legs(&(struct payment_event){.kind = PAYMENT_VOIDED}, &debit, &credit));
+    cr_assert_not(account_legs(&(struct payment_event){.kind = PAYMENT_REVERSED}, &debit, &credit));
     cr_assert_not(account_legs(&(struct payment_event){.kind = PAYMENT_DECLINED, .amount_minor = 5},
                                &debit, &credit));
 }
@@ -272,4 +386,11 @@ Test(payment_apply, stops_at_a_capture_of_another_amount, .signal = SIGABRT)
 {
     payment_apply(&(struct payment){PAYMENT_IS_AUTHORISED, 5, 0},
                   &(struct payment_event){.kind = PAYMENT_CAPTURED, .amount_minor = 6});
+}
+
+Test(payment_apply, stops_at_a_reversal_of_another_amount, .signal = SIGABRT)
+{
+    payment_apply(
+        &(struct payment){PAYMENT_IS_CHARGED, 5, 1},
+        &(struct payment_event){.kind = PAYMENT_REVERSED, .amount_minor = 5, .charged_minor = 5});
 }

@@ -20,7 +20,8 @@ static const struct order_event placed = {.kind = ORDER_PLACED,
                                           .currency = TEXT("PLN"),
                                           .lines = lines,
                                           .line_count = LINE_COUNT,
-                                          .total_minor = 150};
+                                          .total_minor = 150,
+                                          .payment_row = PAYMENT_ROW_AUTHORISE};
 
 static struct order placed_order(void)
 {
@@ -35,7 +36,7 @@ static void feed(struct order *state, enum order_step_kind kind, int32_t partiti
 {
     static struct order_events events;
     struct order_step step = {kind, TEXT("o"), partition, REFUSED_STOCK_SHORT, TEXT("s"), 0};
-    struct order_facts facts = {0, 0, 10};
+    struct order_facts facts = {0, 0, 10, PAYMENT_ROW_CHARGE};
     if (kind == ORDER_TIMEOUT)
         step.deadline_us = state->deadline_us;
     order_decide_step(state, &step, &facts, &events);
@@ -123,6 +124,38 @@ Test(checkout_react, asks_payments_by_the_customer_for_the_total)
     cr_assert(text_equal(steps.steps[0].key, TEXT("c")));
 }
 
+static struct order charged_order(void)
+{
+    struct order_event event = placed;
+    struct order state = {0};
+    event.payment_row = PAYMENT_ROW_CHARGE;
+    order_apply(&state, &event);
+    return state;
+}
+
+Test(checkout_react, charges_the_customer_the_total_and_asks_nothing_more)
+{
+    struct order state = charged_order();
+    struct checkout_steps steps;
+    feed(&state, ORDER_STOCK_RESERVED_REPLY, 0, &steps);
+    feed(&state, ORDER_STOCK_RESERVED_REPLY, 9, &steps);
+    cr_assert_eq(steps.count, 0u);
+    feed(&state, ORDER_STOCK_RESERVED_REPLY, 5, &steps);
+    cr_assert_eq(steps.count, 1u);
+    cr_assert_eq(steps.steps[0].target, STEP_TO_PAYMENTS);
+    cr_assert(text_equal(steps.steps[0].key, TEXT("c")));
+    const struct payment_step *payment = &steps.steps[0].payment;
+    cr_assert_eq(payment->kind, PAYMENT_CHARGE);
+    cr_assert(text_equal(payment->payment_id, TEXT("o")));
+    cr_assert(text_equal(payment->customer_id, TEXT("c")));
+    cr_assert_eq(payment->amount_minor, 150);
+    cr_assert(text_equal(payment->currency, PLN));
+    feed(&state, ORDER_TIMEOUT, 0, &steps);
+    cr_assert_eq(steps.count, 0u, "a charge that is waited for is not asked again");
+    feed(&state, ORDER_PAYMENT_CHARGED_REPLY, 0, &steps);
+    cr_assert_eq(steps.count, 0u);
+}
+
 Test(checkout_react, undoes_in_rising_order_and_the_payment_last)
 {
     struct order state = placed_order();
@@ -173,6 +206,20 @@ Test(checkout_waits_for, says_what_is_missing)
     cr_assert_str_eq(waits_for(&state), "payment voided");
     feed(&state, ORDER_PAYMENT_VOIDED_REPLY, 0, &steps);
     cr_assert_str_eq(waits_for(&state), "");
+}
+
+Test(checkout_waits_for, says_that_a_charge_is_missing)
+{
+    struct order state = charged_order();
+    struct checkout_steps steps;
+    feed(&state, ORDER_STOCK_RESERVED_REPLY, 5, &steps);
+    feed(&state, ORDER_STOCK_RESERVED_REPLY, 0, &steps);
+    feed(&state, ORDER_STOCK_RESERVED_REPLY, 9, &steps);
+    cr_assert_str_eq(waits_for(&state), "payment charged");
+    feed(&state, ORDER_TIMEOUT, 0, &steps);
+    cr_assert_str_eq(waits_for(&state), "payment charged");
+    feed(&state, ORDER_TIMEOUT, 0, &steps);
+    cr_assert_str_eq(waits_for(&state), "stock groups 0, 5, 9 released and payment reversed");
 }
 
 Test(checkout_waits_for, writes_groups_of_one_and_two_digits)

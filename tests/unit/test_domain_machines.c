@@ -2,8 +2,8 @@
  * tests/unit/test_domain_machines.c - walks every state that an order can be in.
  *
  * Breadth first from 'no order', every input that could ever come at each state (three groups asked
- * at most, a fourth never): orders of total 0 and 100. What the tables allow must be met, what they
- * leave empty must not.
+ * at most, a fourth never): orders of total 0 and 100, paid in each way. What the tables allow must
+ * be met, what they leave empty must not.
  */
 #include "domain/machines.h"
 
@@ -20,7 +20,7 @@ struct visit {
     size_t count;
     bool status_met[ORDER_STATUS_COUNT][SAGA_STATE_COUNT];
     bool payment_met[ORDER_PAYMENT_COUNT];
-    bool rule_fired[ORDER_RULE_COUNT];
+    bool rule_fired[ORDER_RULE_COUNT], rule_fired_other[ORDER_RULE_COUNT];
     bool rule_silent[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT];
     bool rule_spoke[SAGA_STATE_COUNT][ORDER_STEP_KIND_COUNT];
     bool status_cell[ORDER_STATUS_COUNT][ORDER_EVENT_KIND_COUNT][ORDER_STATUS_COUNT];
@@ -29,15 +29,15 @@ struct visit {
 };
 
 static struct visit *visit;
-static const struct order_facts facts = {1000, 100, GROUPS};
+static struct order_facts facts = {1000, 100, GROUPS, PAYMENT_ROW_CHARGE};
 
 static bool same(const struct order *a, const struct order *b)
 {
     return a->version == b->version && a->status == b->status && a->saga_state == b->saga_state &&
-           a->payment == b->payment && a->groups_asked == b->groups_asked &&
-           a->groups_reserved == b->groups_reserved && a->groups_refused == b->groups_refused &&
-           a->groups_released == b->groups_released && a->total_minor == b->total_minor &&
-           a->deadline_us == b->deadline_us;
+           a->payment == b->payment && a->payment_row == b->payment_row &&
+           a->groups_asked == b->groups_asked && a->groups_reserved == b->groups_reserved &&
+           a->groups_refused == b->groups_refused && a->groups_released == b->groups_released &&
+           a->total_minor == b->total_minor && a->deadline_us == b->deadline_us;
 }
 
 static void remember(const struct order *state)
@@ -94,8 +94,10 @@ static void try_step(const struct order *state, struct order_step step)
     if (rule == ORDER_RULE_IGNORE)
         cr_assert_eq(events.count, 0u);
     if (events.count) {
-        cr_assert_eq(events.events[0].kind, order_rule_event(rule));
-        visit->rule_fired[rule] = true;
+        bool other = events.events[0].kind == order_rule_other_event(rule);
+        cr_assert(other || events.events[0].kind == order_rule_event(rule));
+        visit->rule_fired[rule] |= !other;
+        visit->rule_fired_other[rule] |= other;
         visit->rule_spoke[state->saga_state][step.kind] = true;
     } else {
         visit->rule_silent[state->saga_state][step.kind] = true;
@@ -126,8 +128,9 @@ static void try_commands(const struct order *state)
 
     struct order_line lines[3];
     command = (struct order_command){ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), lines, 0};
-    for (size_t i = 0; i < 6; i++) {
-        command.line_count = 1 + i / 2;
+    for (size_t i = 0; i < 12; i++) {
+        command.line_count = 1 + i / 4;
+        facts.payment_row = i & 2 ? PAYMENT_ROW_AUTHORISE : PAYMENT_ROW_CHARGE;
         for (size_t k = 0; k < command.line_count; k++)
             lines[k] = (struct order_line){skus[k], 1, (int64_t)(i % 2) * 100, 0};
         code = order_decide_command(state, &command, &facts, &events).code;
@@ -205,6 +208,10 @@ Test(order_machine, fires_every_rule_from_every_cell_that_names_it)
 {
     for (int rule = ORDER_RULE_IGNORE + 1; rule < ORDER_RULE_COUNT; rule++)
         cr_assert(visit->rule_fired[rule], "rule %d", rule);
+    for (int rule = ORDER_RULE_IGNORE; rule < ORDER_RULE_COUNT; rule++)
+        cr_assert_eq(visit->rule_fired_other[rule],
+                     order_rule_other_event((enum order_rule)rule) != ORDER_EVENT_NONE, "rule %d",
+                     rule);
     for (int saga = 0; saga < SAGA_STATE_COUNT; saga++)
         for (int kind = 1; kind < ORDER_STEP_KIND_COUNT; kind++) {
             bool rule = order_rules[saga][kind] != ORDER_RULE_IGNORE;
@@ -233,11 +240,11 @@ Test(order_machine, uses_every_cell_and_no_empty_one)
             }
 }
 
-/* No payment is void-asked when an order is rejected: that move stands for completeness. */
+/* No payment is asked back when an order is rejected: that move stands for completeness. */
 Test(order_machine, makes_every_move_of_the_saga)
 {
     for (size_t i = 0; i < CHECKOUT_MOVE_COUNT; i++) {
-        bool never = checkout_moves[i].event == ORDER_REJECTED && checkout_moves[i].part == 1;
+        bool never = checkout_moves[i].event == ORDER_REJECTED && checkout_moves[i].part > 0;
         cr_assert_eq(visit->move_made[i], !never, "move %zu", i);
     }
 }
@@ -271,9 +278,10 @@ Test(order_machine, goes_on_with_every_answer_that_it_waits_for)
             order_decide_step(state, &step, &facts, &events);
             cr_assert_geq(events.count, 1u);
         }
-        if (state->payment == ORDER_PAYMENT_ASKED || state->payment == ORDER_PAYMENT_VOID_ASKED) {
-            struct order_step step = {.kind = running ? checkout_parts[1].done
-                                                      : checkout_parts[1].undone};
+        if (order_awaits_payment(state) || state->payment == ORDER_PAYMENT_ASKED_BACK) {
+            const struct checkout_part *part =
+                &checkout_parts[state->payment_row == checkout_parts[1].row ? 1 : 2];
+            struct order_step step = {.kind = running ? part->done : part->undone};
             order_decide_step(state, &step, &facts, &events);
             cr_assert_geq(events.count, 1u);
         }
@@ -342,7 +350,7 @@ Test(stock_cells, produce_every_reply_that_the_saga_waits_for)
 
 Test(payment_cells, produce_every_reply_that_the_saga_waits_for)
 {
-    struct account rich = {5, {"PLN"}, 100, 100}, poor = {5, {"PLN"}, 0, 100};
+    struct account rich = {5, {"PLN"}, 100, 100, 100}, poor = {5, {"PLN"}, 0, 100, 100};
     bool produced[ORDER_STEP_KIND_COUNT] = {false};
     for (int status = 0; status < PAYMENT_STATUS_COUNT; status++)
         for (int kind = 1; kind < PAYMENT_STEP_KIND_COUNT; kind++)
@@ -354,8 +362,9 @@ Test(payment_cells, produce_every_reply_that_the_saga_waits_for)
                 bool decided = account_decide_step(i ? &poor : &rich, &payment, &step, &event);
                 enum order_step_kind reply =
                     payment_reply(&payment, &step, decided ? &event : NULL).kind;
-                cr_assert_eq(reply == ORDER_STEP_NONE, kind == checkout_parts[1].complete);
+                cr_assert_eq(reply == ORDER_STEP_NONE, kind == checkout_parts[2].complete);
                 produced[reply] = true;
             }
     check_part(&checkout_parts[1], produced);
+    check_part(&checkout_parts[2], produced);
 }

@@ -37,7 +37,7 @@ struct session {
 
 static struct session session_begin(void)
 {
-    return (struct session){.facts = {START_US, AFTER_US, 4}};
+    return (struct session){.facts = {START_US, AFTER_US, 4, PAYMENT_ROW_AUTHORISE}};
 }
 
 __attribute__((format(printf, 2, 3))) static void say(struct session *session, const char *format,
@@ -157,6 +157,8 @@ static const struct {
     {"authorised", ORDER_PAYMENT_AUTHORISED_REPLY, ACCEPTED},
     {"declined", ORDER_PAYMENT_DECLINED_REPLY, REFUSED_FUNDS_SHORT},
     {"voided", ORDER_PAYMENT_VOIDED_REPLY, ACCEPTED},
+    {"charged", ORDER_PAYMENT_CHARGED_REPLY, ACCEPTED},
+    {"reversed", ORDER_PAYMENT_REVERSED_REPLY, ACCEPTED},
 };
 
 static void do_reply(struct session *session, const char *words)
@@ -181,8 +183,10 @@ static void play_row(struct session *session, const struct row *row)
     struct order_command command = {.order_id = TEXT("order-1"), .customer_id = TEXT("customer-1")};
     session->used = 0;
     session->said[0] = '\0';
-    if (strncmp(row->when, "place", 5) == 0) {
-        read_basket(session, row->when + 5);
+    bool charges = strncmp(row->when, "charge ", 7) == 0;
+    if (charges || strncmp(row->when, "place", 5) == 0) {
+        session->facts.payment_row = charges ? PAYMENT_ROW_CHARGE : PAYMENT_ROW_AUTHORISE;
+        read_basket(session, strchr(row->when, ' '));
         command.kind = ORDER_PLACE;
         command.currency = TEXT("PLN");
         command.lines = session->lines;
@@ -220,6 +224,100 @@ Test(order, is_reserved_paid_and_confirmed)
          {"reserved 3", "OrderStockReserved PLACED/running"},
          {"reserved 0", "OrderStockReserved RESERVED/running [AuthorisePayment]"},
          {"authorised", "OrderConfirmed CONFIRMED/done [CapturePayment]"});
+}
+
+Test(order, is_reserved_charged_and_confirmed)
+{
+    PLAY({"charge p0=60 p3=40", "OrderPlaced PLACED/running [ReserveStock 0 ReserveStock 3]"},
+         {"charged", "-"},
+         {"reserved 3", "OrderStockReserved PLACED/running"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [ChargePayment]"},
+         {"charged", "OrderConfirmed CONFIRMED/done"},
+         {"charged", "-"},
+         {"reversed", "-"},
+         {"cancel", "no ORDER_IS_CONFIRMED"});
+}
+
+Test(order, declined_by_the_charge_releases_all_groups)
+{
+    PLAY({"charge p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [ChargePayment]"},
+         {"declined", "OrderRejected REJECTED/undoing FUNDS_SHORT [ReleaseStock 0]"},
+         {"charged", "-"},
+         {"reversed", "-"},
+         {"released 0", "OrderStockReleased REJECTED/undone"});
+}
+
+Test(order, cancelled_while_a_charge_is_in_flight_asks_it_back)
+{
+    PLAY({"charge p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [ChargePayment]"},
+         {"cancel", "OrderCancelled CANCELLED/undoing CANCELLED_BY_CUSTOMER"
+                    " [ReleaseStock 0 ReverseCharge]"},
+         {"charged", "-"},
+         {"declined", "-"},
+         {"released 0", "OrderStockReleased CANCELLED/undoing"},
+         {"reversed", "OrderPaymentReversed CANCELLED/undone"},
+         {"reversed", "-"});
+}
+
+/* The charge may have come in time: its answer is waited for as long again, and once. */
+Test(order, past_its_deadline_waits_for_a_charge_that_is_in_flight)
+{
+    PLAY({"charge p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [ChargePayment]"},
+         {"timeout early", "-"},
+         {"timeout", "OrderPaymentOverdue RESERVED/running"},
+         {"timeout stale", "-"},
+         {"charged", "OrderConfirmed CONFIRMED/done"},
+         {"timeout", "-"});
+    PLAY({"charge p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [ChargePayment]"},
+         {"timeout", "OrderPaymentOverdue RESERVED/running"},
+         {"declined", "OrderRejected REJECTED/undoing FUNDS_SHORT [ReleaseStock 0]"});
+    PLAY({"charge p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [ChargePayment]"},
+         {"timeout", "OrderPaymentOverdue RESERVED/running"},
+         {"timeout early", "-"},
+         {"timeout", "OrderCancelled CANCELLED/undoing DEADLINE_PASSED"
+                     " [ReleaseStock 0 ReverseCharge]"},
+         {"charged", "-"},
+         {"timeout", "OrderUndoOverdue CANCELLED/stuck"},
+         {"reversed", "OrderPaymentReversed CANCELLED/stuck"},
+         {"released 0", "OrderStockReleased CANCELLED/undone"});
+}
+
+Test(order, awaiting_a_charge_past_its_deadline_may_be_cancelled)
+{
+    PLAY({"charge p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [ChargePayment]"},
+         {"timeout", "OrderPaymentOverdue RESERVED/running"},
+         {"cancel", "OrderCancelled CANCELLED/undoing CANCELLED_BY_CUSTOMER"
+                    " [ReleaseStock 0 ReverseCharge]"});
+}
+
+Test(order, past_its_deadline_waits_for_no_stock)
+{
+    PLAY({"charge p0=1 p1=1", "OrderPlaced PLACED/running [ReserveStock 0 ReserveStock 1]"},
+         {"reserved 0", "OrderStockReserved PLACED/running"},
+         {"timeout", "OrderCancelled CANCELLED/undoing DEADLINE_PASSED"
+                     " [ReleaseStock 0 ReleaseStock 1]"});
+}
+
+Test(order, takes_no_answer_of_another_row_of_the_saga)
+{
+    PLAY({"charge p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [ChargePayment]"},
+         {"authorised", "-"},
+         {"cancel", "OrderCancelled CANCELLED/undoing CANCELLED_BY_CUSTOMER"
+                    " [ReleaseStock 0 ReverseCharge]"},
+         {"voided", "-"});
+    PLAY({"place p0=1", "OrderPlaced PLACED/running [ReserveStock 0]"},
+         {"reserved 0", "OrderStockReserved RESERVED/running [AuthorisePayment]"},
+         {"charged", "-"},
+         {"cancel", "OrderCancelled CANCELLED/undoing CANCELLED_BY_CUSTOMER"
+                    " [ReleaseStock 0 VoidPayment]"},
+         {"reversed", "-"});
 }
 
 Test(order, of_total_0_needs_no_payment)
@@ -480,7 +578,7 @@ Test(order_decide_command, judges_baskets_from_the_most_basic_fault)
                                         .lines = baskets[i].lines,
                                         .line_count = baskets[i].line_count};
         struct order state = {.version = baskets[i].version};
-        struct order_facts facts = {START_US, AFTER_US, 4};
+        struct order_facts facts = {START_US, AFTER_US, 4, PAYMENT_ROW_CHARGE};
         struct order_events events;
         struct refusal refusal = order_decide_command(&state, &command, &facts, &events);
         cr_assert_eq(refusal.code, baskets[i].code, "%s: %s", baskets[i].claim,
@@ -493,16 +591,17 @@ Test(order_decide_command, judges_baskets_from_the_most_basic_fault)
     }
 }
 
-Test(order_decide_command, records_partitions_total_and_deadline)
+Test(order_decide_command, records_partitions_total_payment_and_deadline)
 {
     struct order_command command = {ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(two)};
-    struct order_facts facts = {START_US, AFTER_US, 64};
+    struct order_facts facts = {START_US, AFTER_US, 64, PAYMENT_ROW_AUTHORISE};
     struct order state = {0};
     struct order_events events;
     order_decide_command(&state, &command, &facts, &events);
     const struct order_event *event = &events.events[0];
     cr_assert_eq(event->version, 1);
     cr_assert_eq(event->total_minor, 150);
+    cr_assert_eq(event->payment_row, PAYMENT_ROW_AUTHORISE);
     cr_assert_eq(event->deadline_us, START_US + AFTER_US);
     cr_assert_eq(event->line_count, 2u);
     cr_assert_eq(event->lines, events.lines);
@@ -517,13 +616,19 @@ Test(order_decide_command, records_partitions_total_and_deadline)
                                          UINT64_C(1) << partition_of(TEXT("b"), 64));
     cr_assert(text_equal(state.customer_id, TEXT("c")));
     cr_assert(currency_is(state.currency, TEXT("PLN")));
+    cr_assert_eq(state.payment_row, PAYMENT_ROW_AUTHORISE);
     cr_assert(order_is_open(&state));
+}
+
+Test(order_payment_row, is_the_charge_for_every_order)
+{
+    cr_assert_eq(order_payment_row(TEXT("o")), PAYMENT_ROW_CHARGE);
 }
 
 Test(order_decide_command, gives_a_deadline_past_the_end_of_time_the_end_of_time)
 {
     struct order_command command = {ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(two)};
-    struct order_facts facts = {INT64_MAX - 5, 6, 1};
+    struct order_facts facts = {INT64_MAX - 5, 6, 1, PAYMENT_ROW_CHARGE};
     struct order_events events;
     order_decide_command(&(struct order){0}, &command, &facts, &events);
     cr_assert_eq(events.events[0].deadline_us, INT64_MAX);
@@ -542,7 +647,7 @@ Test(order_decide_command, finds_a_sku_twice_among_256_long_ones)
         lines[i] = (struct order_line){{skus[i], ID_BYTES_MAX}, 1, 1, 0};
     }
     struct order_command command = {ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(lines)};
-    struct order_facts facts = {START_US, AFTER_US, 8};
+    struct order_facts facts = {START_US, AFTER_US, 8, PAYMENT_ROW_CHARGE};
     struct order state = {0};
     cr_assert_eq(order_decide_command(&state, &command, &facts, &events).code, ACCEPTED);
     for (size_t first = 0; first < ORDER_LINES_MAX - 1; first++) {
@@ -558,7 +663,7 @@ Test(order_decide_command, tells_skus_of_the_same_hash_apart)
     static const struct order_line lines[] = {{TEXT("sku-aaaa"), 1, 1, 0},
                                               {TEXT("-ke74tzc"), 1, 1, 0}};
     struct order_command command = {ORDER_PLACE, TEXT("o"), TEXT("c"), TEXT("PLN"), LINES(lines)};
-    struct order_facts facts = {START_US, AFTER_US, 8};
+    struct order_facts facts = {START_US, AFTER_US, 8, PAYMENT_ROW_CHARGE};
     struct order_events events;
     cr_assert_eq(partition_hash(lines[0].sku), partition_hash(lines[1].sku));
     cr_assert_eq(order_decide_command(&(struct order){0}, &command, &facts, &events).code,
@@ -576,7 +681,8 @@ static const struct order_event placed = {.kind = ORDER_PLACED,
                                           .currency = TEXT("PLN"),
                                           .lines = two,
                                           .line_count = 2,
-                                          .total_minor = 150};
+                                          .total_minor = 150,
+                                          .payment_row = PAYMENT_ROW_CHARGE};
 
 Test(order_apply, stops_at_a_gap_in_the_versions, .signal = SIGABRT)
 {

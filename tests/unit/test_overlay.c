@@ -315,7 +315,8 @@ Test(overlay_apply, owns_what_a_new_order_points_to)
                                        .currency = TEXT("PLN"),
                                        .lines = &line,
                                        .line_count = 1,
-                                       .total_minor = 5};
+                                       .total_minor = 5,
+                                       .payment_row = PAYMENT_ROW_CHARGE};
     cr_assert(overlay_apply(overlay, &event, 0, OVERLAY_NOW));
     spoil(&batch);
     cr_assert(text_equal(get(ENTITY_ORDER, 0, "order-1")->order.customer_id, TEXT("anna")));

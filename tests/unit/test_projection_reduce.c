@@ -78,17 +78,19 @@ static const struct order_line free_line[] = {{TEXT("A"), 1, 0, 0}};
 
 static struct event_message placed(const char *order)
 {
-    return (struct event_message){BY_COMMAND("basket/1"), .order = {.kind = ORDER_PLACED,
-                                                                    .order_id = text_of(order),
-                                                                    .version = 1,
-                                                                    .status = ORDER_IS_PLACED,
-                                                                    .saga_state = SAGA_IS_RUNNING,
-                                                                    .customer_id = TEXT("c-1"),
-                                                                    .currency = TEXT("USD"),
-                                                                    .lines = two_groups,
-                                                                    .line_count = 2,
-                                                                    .total_minor = 350,
-                                                                    .deadline_us = NOW_US + 900}};
+    return (struct event_message){BY_COMMAND("basket/1"),
+                                  .order = {.kind = ORDER_PLACED,
+                                            .order_id = text_of(order),
+                                            .version = 1,
+                                            .status = ORDER_IS_PLACED,
+                                            .saga_state = SAGA_IS_RUNNING,
+                                            .customer_id = TEXT("c-1"),
+                                            .currency = TEXT("USD"),
+                                            .lines = two_groups,
+                                            .line_count = 2,
+                                            .total_minor = 350,
+                                            .payment_row = PAYMENT_ROW_CHARGE,
+                                            .deadline_us = NOW_US + 900}};
 }
 
 static struct event_message order_event(int64_t version, enum order_event_kind kind,
@@ -137,6 +139,7 @@ Test(reduce_orders, makes_one_row_of_all_that_one_batch_says, .fini = done)
     cr_assert_eq(order->saga_state, SAGA_IS_DONE);
     cr_assert_eq(order->settled_us, NOW_US);
     cr_assert_eq(order->groups_asked, 0x21);
+    cr_assert_eq(order->payment_row, PAYMENT_ROW_CHARGE);
     cr_assert_eq(order->groups_reserved, 0x21);
     cr_assert_eq(order->payment, ORDER_PAYMENT_AUTHORISED);
     cr_assert_eq(order->placed_us, NOW_US, "the publisher said nothing");
@@ -161,6 +164,20 @@ Test(reduce_orders, makes_a_difference_of_what_came_after_an_older_batch, .fini 
     cr_assert_eq(order->payment, ORDER_PAYMENT_AUTHORISED);
 }
 
+Test(reduce_orders, move_the_deadline_where_a_charge_is_waited_for, .fini = done)
+{
+    start(CONTEXT_ORDERS);
+    struct event_message overdue =
+        order_event(3, ORDER_PAYMENT_OVERDUE, ORDER_IS_RESERVED, SAGA_IS_RUNNING, 0);
+    overdue.order.deadline_us = NOW_US + 8;
+    given(paying(overdue, ORDER_PAYMENT_AWAITED));
+    cr_assert_eq(order_change("o-1")->deadline_us, NOW_US + 8);
+    cr_assert_eq(order_change("o-1")->payment, ORDER_PAYMENT_AWAITED);
+    given(paying(order_event(4, ORDER_CONFIRMED, ORDER_IS_CONFIRMED, SAGA_IS_DONE, 0),
+                 ORDER_PAYMENT_CHARGED));
+    cr_assert_eq(order_change("o-1")->deadline_us, NOW_US + 8);
+}
+
 /* The row, which the batch does not see, need not be asked what it was before. */
 Test(reduce_orders, takes_the_payment_that_the_last_event_says, .fini = done)
 {
@@ -169,9 +186,9 @@ Test(reduce_orders, takes_the_payment_that_the_last_event_says, .fini = done)
         order_event(3, ORDER_CANCELLED, ORDER_IS_CANCELLED, SAGA_IS_UNDOING, 0);
     cancelled.order.code = REFUSED_CANCELLED_BY_CUSTOMER;
     cancelled.order.deadline_us = NOW_US + 7;
-    given(paying(cancelled, ORDER_PAYMENT_VOID_ASKED));
+    given(paying(cancelled, ORDER_PAYMENT_ASKED_BACK));
     const struct order_change *order = order_change("o-1");
-    cr_assert_eq(order->payment, ORDER_PAYMENT_VOID_ASKED);
+    cr_assert_eq(order->payment, ORDER_PAYMENT_ASKED_BACK);
     cr_assert_eq(order->reason, REFUSED_CANCELLED_BY_CUSTOMER);
     cr_assert_eq(order->deadline_us, NOW_US + 7);
     given(paying(order_event(4, ORDER_PAYMENT_VOIDED, ORDER_IS_CANCELLED, SAGA_IS_UNDOING, 0),
@@ -234,6 +251,11 @@ Test(reduce_orders, refuses_what_can_not_follow, .fini = done)
     poison(order_event(2, ORDER_EVENT_NONE, ORDER_IS_PLACED, SAGA_IS_RUNNING, 0), "no kind");
     poison(order_event(2, ORDER_EVENT_KIND_COUNT, ORDER_IS_PLACED, SAGA_IS_RUNNING, 0), "no kind");
     poison(placed(""), "without an order id");
+    struct event_message unpaid = placed("o-3");
+    unpaid.order.payment_row = PAYMENT_ROW_NONE;
+    poison(unpaid, "paid in no way");
+    unpaid.order.payment_row = PAYMENT_ROW_COUNT;
+    poison(unpaid, "paid in no way");
     struct event_message reserved = RESERVED(2, 0, ORDER_IS_PLACED);
     reserved.cause_source = CAUSE_COMMANDS;
     poison(reserved, "a command can't be its cause");
@@ -549,6 +571,13 @@ static struct event_message payment_event(enum payment_event_kind kind, int64_t 
                                                        .amount_minor = amount_minor}};
 }
 
+static struct event_message reversed(int64_t version, int64_t amount_minor, int64_t charged_minor)
+{
+    struct event_message event = payment_event(PAYMENT_REVERSED, version, amount_minor);
+    event.payment.charged_minor = charged_minor;
+    return event;
+}
+
 static struct account_change *account_change(void)
 {
     return (struct account_change *)row_of(&batch.aggregates, "c-1", (struct text){0});
@@ -604,6 +633,51 @@ Test(reduce_payments, leave_a_voided_payment_as_it_is_when_it_is_asked_for_again
     cr_assert_eq(payment_change()->voided_version, 4);
 }
 
+Test(reduce_payments, move_money_between_wallet_and_revenue, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    given(payment_event(PAYMENT_CHARGED, 5, 70));
+    cr_assert_eq(account_change()->balance_minor, -70);
+    cr_assert_eq(account_change()->held_minor, 0);
+    cr_assert_eq(account_change()->spent_minor, 70);
+    cr_assert_eq(payment_change()->row.mode, ROW_INSERT);
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_CHARGED);
+    cr_assert_eq(payment_change()->charged_version, 5);
+    given(payment_event(PAYMENT_REFUNDED, 6, 30));
+    given(reversed(7, 40, 70));
+    cr_assert_eq(account_change()->balance_minor, 0);
+    cr_assert_eq(account_change()->spent_minor, 0);
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_REVERSED);
+    cr_assert_eq(payment_change()->amount_minor, 70);
+    cr_assert_eq(payment_change()->refunded_minor, 30);
+    cr_assert_eq(payment_change()->reversed_version, 7);
+    cr_assert_neq(payment_change()->reversed_us, TIME_NONE);
+}
+
+Test(reduce_payments, know_a_payment_that_was_refunded_whole, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    given(payment_event(PAYMENT_CHARGED, 5, 70));
+    given(payment_event(PAYMENT_REFUNDED, 6, 30));
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_CHARGED);
+    given(payment_event(PAYMENT_REFUNDED, 7, 40));
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_REFUNDED);
+    given(reversed(0, 0, 70));
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_REVERSED);
+}
+
+Test(reduce_payments, close_a_charge_of_which_nothing_is_left, .fini = done)
+{
+    start(CONTEXT_PAYMENTS);
+    given(payment_event(PAYMENT_REFUNDED, 6, 70));
+    given(reversed(0, 0, 70));
+    cr_assert_eq(payment_change()->row.mode, ROW_UPDATE);
+    cr_assert_eq(payment_change()->status, PAYMENT_IS_REVERSED);
+    cr_assert_eq(payment_change()->amount_minor, 70);
+    cr_assert_eq(payment_change()->reversed_version, 0);
+    poison(reversed(7, 71, 70), "more comes back than was charged");
+}
+
 Test(reduce_payments, know_whether_a_payment_has_a_row, .fini = done)
 {
     static const struct {
@@ -618,6 +692,8 @@ Test(reduce_payments, know_whether_a_payment_has_a_row, .fini = done)
         {PAYMENT_CAPTURED, 3, 9, ACCEPTED, ROW_UPDATE},
         {PAYMENT_VOIDED, 3, 9, ACCEPTED, ROW_UPDATE},
         {PAYMENT_VOIDED, 0, 0, ACCEPTED, ROW_UPSERT},
+        {PAYMENT_CHARGED, 3, 9, ACCEPTED, ROW_INSERT},
+        {PAYMENT_REVERSED, 0, 0, ACCEPTED, ROW_UPSERT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         start(CONTEXT_PAYMENTS);
@@ -665,15 +741,16 @@ Test(reduce_payments, refuse_what_is_no_event, .fini = done)
 Test(reduce_payments, stop_where_amounts_do_not_fit, .fini = done)
 {
     static const struct {
-        enum payment_event_kind kinds[3];
+        enum payment_event_kind kinds[4];
         const char *words;
     } cases[] = {
         {{FUNDS_DEPOSITED, FUNDS_DEPOSITED}, "the amounts of wallet c-1 do not fit"},
         {{FUNDS_WITHDRAWN, FUNDS_WITHDRAWN}, "the amounts of wallet c-1 do not fit"},
-        {{PAYMENT_REFUNDED, FUNDS_WITHDRAWN, PAYMENT_REFUNDED}, "the refunds of o-1 do not fit"},
+        {{PAYMENT_REFUNDED, FUNDS_WITHDRAWN, PAYMENT_CAPTURED, PAYMENT_REFUNDED},
+         "the refunds of o-1 do not fit"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        size_t last = cases[i].kinds[2] ? 2 : 1; /* the one that is too much */
+        size_t last = cases[i].kinds[3] ? 3 : 1; /* the one that is too much */
         if (i)
             done();
         start(CONTEXT_PAYMENTS);

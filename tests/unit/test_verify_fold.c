@@ -341,7 +341,8 @@ Test(fold_event, notices_a_total_that_is_not_the_lines)
                                         .currency = TEXT("USD"),
                                         .lines = &line,
                                         .line_count = 1,
-                                        .total_minor = 21};
+                                        .total_minor = 21,
+                                        .payment_row = PAYMENT_ROW_CHARGE};
     take("o", &placed);
     expect_only(CHECK_EVENTS, 1);
     const struct fold_entity *entity = fold_find(&fold, ENTITY_ORDER, TEXT("o"), (struct text){0});

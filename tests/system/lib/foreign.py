@@ -147,8 +147,8 @@ class Fold:
         self.versions = Counter()     # (context, aggregate) -> last
         self.orders = {}              # id -> [status, saga state, payment]
         self.stock = {}               # sku -> [on hand, reserved]
-        self.wallets = {}             # customer -> [balance, held]
-        self.captured = {}            # payment -> minor units
+        self.wallets = {}             # customer -> [balance, held, spent]
+        self.charged = {}             # payment -> minor units, of those that were not reversed
         self.outcomes = defaultdict(list)  # (context, aggregate, command id) -> [kind or code]
         self.kinds = Counter()        # of events
         self.receipts = Counter()     # sums over all
@@ -195,24 +195,27 @@ class Fold:
             self.odd(f"{where}: {sku} has {level[0]} on hand and {level[1]} reserved")
 
     def apply_wallet(self, event, name, body, partition, where):
-        moved = {"account_opened": (0, 0), "funds_deposited": (1, 0), "funds_withdrawn": (-1, 0),
-                 "payment_authorised": (-1, 1), "payment_captured": (0, -1),
-                 "payment_voided": (1, -1), "payment_refunded": (1, 0)}.get(name)
-        if moved is None or (name == "payment_voided" and body.amount_minor == 0):
+        moved = {"account_opened": (0, 0, 0), "funds_deposited": (1, 0, 0), "funds_withdrawn": (-1, 0, 0),
+                 "payment_charged": (-1, 0, 1), "payment_reversed": (1, 0, -1),
+                 "payment_authorised": (-1, 1, 0), "payment_captured": (0, -1, 1),
+                 "payment_voided": (1, -1, 0), "payment_refunded": (1, 0, -1)}.get(name)
+        if name == "payment_charged":
+            if body.payment_id in self.charged:
+                self.odd(f"{where}: payment {body.payment_id} is charged twice")
+            self.charged[body.payment_id] = body.amount_minor
+        if name == "payment_reversed" and self.charged.pop(body.payment_id, 0) != body.charged_minor:
+            self.odd(f"{where}: payment {body.payment_id} is reversed, of another charge")
+        if moved is None or (name in ("payment_voided", "payment_reversed") and body.amount_minor == 0):
             if event.version != 0:
                 self.odd(f"{where}: {name} moves nothing and has version {event.version}")
             return
         self.version("payments", body.customer_id, partition, event.version, where)
         amount = 0 if name == "account_opened" else body.amount_minor
-        wallet = self.wallets.setdefault(body.customer_id, [0, 0])
-        wallet[0] += moved[0] * amount
-        wallet[1] += moved[1] * amount
+        wallet = self.wallets.setdefault(body.customer_id, [0, 0, 0])
+        for i, sign in enumerate(moved):
+            wallet[i] += sign * amount
         if min(wallet) < 0:
-            self.odd(f"{where}: wallet {body.customer_id} has {wallet[0]} and holds {wallet[1]}")
-        if name == "payment_captured":
-            if body.payment_id in self.captured:
-                self.odd(f"{where}: payment {body.payment_id} is captured twice")
-            self.captured[body.payment_id] = amount
+            self.odd(f"{where}: wallet {body.customer_id} has {wallet[0]}, holds {wallet[1]} and has spent {wallet[2]}")
 
 
 class Inputs:
@@ -369,10 +372,11 @@ def compare_rows(fold, pipeline):
                    "SELECT order_id, status, saga_state, payment, version FROM orderlog.orders"),
         "stock": ({k: [str(v[0]), str(v[1]), version("inventory", k)] for k, v in fold.stock.items()},
                   "SELECT sku, on_hand, reserved, version FROM orderlog.stock"),
-        "accounts": ({k: [str(v[0]), str(v[1]), version("payments", k)] for k, v in fold.wallets.items()},
-                     "SELECT customer_id, balance_minor, held_minor, version FROM orderlog.accounts"),
-        "payments": ({k: [str(v)] for k, v in fold.captured.items()},
-                     "SELECT payment_id, amount_minor FROM orderlog.payments WHERE captured_version IS NOT NULL"),
+        "accounts": ({k: [*map(str, v), version("payments", k)] for k, v in fold.wallets.items()},
+                     "SELECT customer_id, balance_minor, held_minor, spent_minor, version FROM orderlog.accounts"),
+        "payments": ({k: [str(v)] for k, v in fold.charged.items()},
+                     "SELECT payment_id, amount_minor FROM orderlog.payments "
+                     "WHERE charged_version IS NOT NULL AND reversed_at IS NULL"),
     }
     for table, (expected, query) in tables.items():
         found = {row[0]: row[1:] for row in pipeline.sql(query)}
