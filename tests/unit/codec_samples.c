@@ -35,6 +35,7 @@
             .recorded_at_us = 1700000000123000,                                                    \
             .cause_source = CAUSE_STEPS,                                                           \
             .cause_offset = 5000000000,                                                            \
+            .cause_place = 7,                                                                      \
             .cause_index = 1,                                                                      \
             .asker = {5000000005, 64},                                                             \
             .body_digest = UINT64_C(0xfedcba9876543210),                                           \

@@ -315,6 +315,10 @@ static void offset_negative(struct sample *sample)
 {
     sample->event.cause_offset = -1;
 }
+static void place_too_large(struct sample *sample)
+{
+    sample->event.cause_place = BUNDLE_STEPS_MAX;
+}
 static void asker_negative(struct sample *sample)
 {
     sample->event.asker.version = -1;
@@ -384,6 +388,7 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
         {"no cause", "OrderConfirmed", no_cause, OL_POISON},
         {"a cause that does not exist", "OrderConfirmed", cause_unknown, OL_POISON},
         {"an offset below zero", "OrderConfirmed", offset_negative, OL_POISON},
+        {"a place that no bundle has", "OrderConfirmed", place_too_large, OL_POISON},
         {"an asker below 0", "OrderConfirmed", asker_negative, OL_POISON},
         {"no time", "OrderConfirmed", no_recorded_at, OL_POISON},
         {"no lines", "OrderPlaced", no_lines, OL_POISON},
