@@ -182,6 +182,8 @@ bool core_put(struct core *core, const struct entity_key *key, const struct enti
 
 bool core_step_is_misplaced(const struct core *core, const struct core_input *input)
 {
+    if (input->misplaced)
+        return true;
     if (input->step.context == CONTEXT_INVENTORY)
         return input->step.inventory.partition != input->partition;
     return partition_of(step_aggregate(&input->step), core->settings.partitions) !=
@@ -252,9 +254,15 @@ static void advance_receipt(struct core *core, const struct core_input *input)
     struct core_partition *partition = owned_partition(core, input->partition);
     int64_t *next = input->source == CAUSE_COMMANDS ? &partition->open.commands_next
                                                     : &partition->open.steps_next;
+    bool in_turn = input->place == 0
+                       ? input->offset >= *next
+                       : input->offset == partition->place.offset &&
+                             input->place == partition->place.number + 1;
     domain_assert(input->source == CAUSE_COMMANDS || input->source == CAUSE_STEPS);
-    domain_assert(input->offset >= *next);
+    domain_assert(in_turn);
     *next = input_next_offset(input);
+    if (input->source == CAUSE_STEPS)
+        partition->place = (struct core_place){input->offset, input->place};
     partition->touched = true;
     partition->inputs++;
     partition->recorded_at_us = input->at_us;
@@ -296,7 +304,7 @@ static bool propose_timeout(const struct deadline *deadline, struct ol_arena *ar
                   .order_id = deadline->order_id,
                   .deadline_us = deadline->deadline_us},
     };
-    return id.data && sink->step(sink->self, deadline->partition, deadline->order_id, &step);
+    return id.data && sink->step(sink->self, deadline->partition, &step);
 }
 
 bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,

@@ -25,16 +25,21 @@ enum input_kind {
     INPUT_UNREADABLE, /* for the dead letters */
 };
 
-/* One record of a commands or steps topic. Everything lives as long as the batch. */
+/* A record of a commands topic, or a step of one of a steps topic. Everything lives as long as the
+ * batch. A record's inputs are run all in one batch, in the order of their places. */
 struct core_input {
     enum input_kind kind;
     enum cause_source source;
     int32_t partition;
     int64_t offset;
+    int32_t place;        /* of a step in its bundle; else 0 */
     int64_t at_us;        /* the broker's time: 'now' */
+    bool misplaced;       /* the bundle says that it belongs on another partition */
     bool passed_on;       /* carries the header of a command that was passed on once */
     bool fills_topic;     /* with the header of one that is passed on its topic does not take it */
     const void *record;   /* the shell's own: what pass_on and dead_letter need */
+    const void *step_wire; /* of a step in its bundle: the shell's own; NULL: the record's */
+    size_t step_bytes;
     const char *reason;   /* UNREADABLE: a sentence */
     const char *outgrows; /* a sentence, if a topic does not take what may follow; NULL: all fits */
     union {
@@ -44,12 +49,13 @@ struct core_input {
 };
 
 /* Where records go. Each returns false when memory or the budget is spent: the batch is lost then.
- * Messages are read before the call returns. `key` of a receipt is empty: no key. */
+ * Messages are read before the call returns. `key` of a receipt is empty: no key. Steps to one
+ * partition of a context stay in the order of the calls. */
 struct core_sink {
     void *self;
     bool (*event)(void *self, int32_t partition, struct text key,
                   const struct event_message *event);
-    bool (*step)(void *self, int32_t partition, struct text key, const struct step_message *step);
+    bool (*step)(void *self, int32_t partition, const struct step_message *step);
     bool (*pass_on)(void *self, int32_t partition, const struct core_input *input);
     bool (*dead_letter)(void *self, const struct core_input *input, const char *code,
                         const char *reason);

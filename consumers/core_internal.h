@@ -15,12 +15,19 @@
 
 #define NAMED_AT_ONCE 64 /* keys that are looked up together */
 
+/* A step: the record that it came in, and where in it. */
+struct core_place {
+    int64_t offset;
+    int32_t number;
+};
+
 /* What one partition's open batch has taken so far. */
 struct core_partition {
     bool owned, touched, has_gap; /* has_gap: it is closed by this batch */
     uint32_t inputs;
     struct receipt last; /* of the batch before, or of the take-over */
     struct receipt open;
+    struct core_place place; /* of its last step */
     int64_t recorded_at_us; /* of its last input or event; TIME_NONE: none is known */
 };
 

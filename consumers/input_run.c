@@ -120,6 +120,7 @@ struct event_message input_run_begin_event(struct input_run *run, enum event_bod
         .recorded_at_us = input->at_us,
         .cause_source = input->source,
         .cause_offset = input->offset,
+        .cause_place = input->place,
         .cause_index = run->index++,
         .body = body,
         .body_digest = input->kind == INPUT_COMMAND ? input->command.body_digest : 0,
@@ -155,7 +156,7 @@ bool input_run_send_step(struct input_run *run, int32_t partition, struct text k
     };
     if (partition < 0)
         partition = partition_of(key, run->core->settings.partitions);
-    return id.data && run->sink->step(run->sink->self, partition, key, step);
+    return id.data && run->sink->step(run->sink->self, partition, step);
 }
 
 bool input_run_reply(struct input_run *run, const struct order_step *answer)

@@ -116,14 +116,12 @@ static bool sink_event(void *self, int32_t partition, struct text key,
     return codec_encode_event(event, &world->arena, &record->value);
 }
 
-static bool sink_step(void *self, int32_t partition, struct text key,
-                      const struct step_message *step)
+static bool sink_step(void *self, int32_t partition, const struct step_message *step)
 {
     struct history_world *world = self;
     struct core_input input = {.kind = INPUT_STEP, .partition = partition};
     struct bytes wire;
     struct ol_error error;
-    (void)key;
     if (!codec_encode_step(step, &world->arena, &wire) ||
         codec_decode_step(step->context, wire, &world->arena, &input.step, &error))
         return false;

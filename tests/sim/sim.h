@@ -138,7 +138,6 @@ struct slot {
     uint32_t key_bytes, value_bytes;
     const struct ol_header *headers;
     uint32_t header_count;
-    uint32_t seen; /* the checker's: decided how often */
 };
 
 #define SLOTS_CHUNK 64

@@ -45,11 +45,9 @@ static bool sink_event(void *self, int32_t partition, struct text key,
     return true;
 }
 
-static bool sink_step(void *self, int32_t partition, struct text key,
-                      const struct step_message *step)
+static bool sink_step(void *self, int32_t partition, const struct step_message *step)
 {
     (void)self;
-    (void)key;
     if (session.full)
         return false;
     session.steps[session.step_count++ % KEPT_MAX] = *step;

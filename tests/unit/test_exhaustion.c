@@ -325,10 +325,14 @@ static void exhaust_worker(enum context context, const struct given *given, size
     struct working working = {context, given, count, {{0}}};
     struct ol_arena arena;
     ol_arena_init(&arena, 4096, 0);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        struct bytes step;
+        const struct step_bundle bundle = {.steps = &step, .count = 1};
         cr_assert(given[i].is_step
-                      ? codec_encode_step(&given[i].step, &arena, &working.wires[i])
+                      ? codec_encode_step(&given[i].step, &arena, &step) &&
+                            codec_encode_bundle(&bundle, &arena, &working.wires[i])
                       : codec_encode_command(&given[i].command, &arena, &working.wires[i]));
+    }
     cr_expect_gt(exhaust(work, &working), 5 * count);
     ol_arena_release(&arena);
 }
@@ -435,12 +439,10 @@ static bool keep_event(void *self, int32_t partition, struct text key,
     return true;
 }
 
-static bool drop_step(void *self, int32_t partition, struct text key,
-                      const struct step_message *step)
+static bool drop_step(void *self, int32_t partition, const struct step_message *step)
 {
     (void)self;
     (void)partition;
-    (void)key;
     (void)step;
     return true;
 }
