@@ -7,6 +7,7 @@
 #include "domain/assert.h"
 #include "lib/base/ol_hash.h"
 #include "lib/base/ol_id.h"
+#include "lib/guard/protected.h"
 #include "proto/codec.h"
 
 #define TRACE_HEADER "traceparent"
@@ -154,8 +155,8 @@ static bool take_nothing(struct batch *batch, struct core_input *input)
     return settle(batch, ol_fail(&error, OL_POISON, "the record has no value"), &error, input);
 }
 
-static bool take_command(struct batch *batch, const struct ol_message *message,
-                         int32_t partitions, struct core_input *input)
+static bool take_command(struct batch *batch, const struct ol_message *message, int32_t partitions,
+                         struct core_input *input)
 {
     struct bytes wire = {message->value, message->value_bytes};
     struct ol_error error;
@@ -169,15 +170,13 @@ static bool take_command(struct batch *batch, const struct ol_message *message,
     return look_what_follows(batch, input, message);
 }
 
-static bool take_step(struct batch *batch, struct bytes wire, struct core_input *input)
+/* A transaction commits offsets, not places in them: a bundle is taken whole, beyond the limit. */
+static size_t steps_to_take(const struct batch *batch, const struct step_bundle *bundle)
 {
-    struct ol_error error;
-    input->kind = INPUT_STEP;
-    input->step_wire = wire.data;
-    input->step_bytes = wire.size;
-    enum ol_class class =
-        codec_decode_step(batch->context, wire, &batch->arena, &input->step, &error);
-    return settle(batch, class, &error, input);
+    size_t room = batch->limits.inputs - batch->count;
+    if (PROTECTED(bundle_whole) && room < bundle->count)
+        room = bundle->count;
+    return room < bundle->count ? room : bundle->count;
 }
 
 /* Each step by itself: what one holds is no other's fault. *ret_count: inputs made. */
@@ -185,21 +184,30 @@ static bool take_bundle(struct batch *batch, const struct ol_message *message,
                         struct core_input *inputs, size_t *ret_count)
 {
     struct bytes wire = {message->value, message->value_bytes};
-    struct core_input blank = inputs[0];
+    const struct core_input whole = inputs[0];
+    struct ol_header header;
     struct step_bundle bundle;
     struct ol_error error;
     enum ol_class class = codec_decode_bundle(wire, &batch->arena, &bundle, &error);
-    if (class)
-        return settle(batch, class, &error, inputs);
-    blank.misplaced = bundle.partition != message->partition;
-    for (size_t i = 0; i < bundle.count; i++) {
-        inputs[i] = blank;
-        inputs[i].place = (int32_t)i;
-        if (!take_step(batch, bundle.steps[i], &inputs[i]))
-            return false;
+    size_t count = class ? 0 : steps_to_take(batch, &bundle);
+    for (size_t i = 0; i < count && !class; i++) {
+        struct core_input *input = &inputs[i];
+        *input = whole;
+        input->kind = INPUT_STEP;
+        input->place = (int32_t)i;
+        input->misplaced = bundle.partition != message->partition;
+        input->redriven = ol_message_header(message, 0, &header); /* workers write none */
+        input->step_wire = bundle.steps[i].data;
+        input->step_bytes = bundle.steps[i].size;
+        class =
+            codec_decode_step(batch->context, bundle.steps[i], &batch->arena, &input->step, &error);
+        if (PROTECTED(poison_alone) && class == OL_POISON)
+            class = settle(batch, class, &error, input) ? OL_OK : OL_RETRY;
     }
-    *ret_count = bundle.count;
-    return true;
+    *ret_count = class ? 1 : count;
+    if (class)
+        inputs[0] = whole;
+    return !class || settle(batch, class, &error, inputs);
 }
 
 bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,

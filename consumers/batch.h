@@ -101,8 +101,8 @@ bool batch_full(const struct batch *batch);
 bool batch_empty(const struct batch *batch);
 
 /* Adds a message (the batch owns it from here) and decodes it into the next inputs, up to
- * BUNDLE_STEPS_MAX - 1 above the limit; a command gets the trace of its header. source: the topic it
- * is from; partitions: how many there are. Never fails because of what the message holds: what
+ * BUNDLE_STEPS_MAX - 1 above the limit; a command gets the trace of its header. source: the topic
+ * it is from; partitions: how many there are. Never fails because of what the message holds: what
  * can't be read becomes INPUT_UNREADABLE, and of a bundle only that. False: the arena is spent, the
  * message was not taken. */
 bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,

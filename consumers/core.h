@@ -32,12 +32,13 @@ struct core_input {
     enum cause_source source;
     int32_t partition;
     int64_t offset;
-    int32_t place;        /* of a step in its bundle; else 0 */
-    int64_t at_us;        /* the broker's time: 'now' */
-    bool misplaced;       /* the bundle says that it belongs on another partition */
-    bool passed_on;       /* carries the header of a command that was passed on once */
-    bool fills_topic;     /* with the header of one that is passed on its topic does not take it */
-    const void *record;   /* the shell's own: what pass_on and dead_letter need */
+    int32_t place;         /* of a step in its bundle; else 0 */
+    int64_t at_us;         /* the broker's time: 'now' */
+    bool redriven;         /* a step that may have been here before: published again, later */
+    bool misplaced;        /* the bundle says that it belongs on another partition */
+    bool passed_on;        /* carries the header of a command that was passed on once */
+    bool fills_topic;      /* with the header of one that is passed on its topic does not take it */
+    const void *record;    /* the shell's own: what pass_on and dead_letter need */
     const void *step_wire; /* of a step in its bundle: the shell's own; NULL: the record's */
     size_t step_bytes;
     const char *reason;   /* UNREADABLE: a sentence */

@@ -28,7 +28,7 @@ struct core_partition {
     struct receipt last; /* of the batch before, or of the take-over */
     struct receipt open;
     struct core_place place; /* of its last step */
-    int64_t recorded_at_us; /* of its last input or event; TIME_NONE: none is known */
+    int64_t recorded_at_us;  /* of its last input or event; TIME_NONE: none is known */
 };
 
 struct core {

@@ -120,12 +120,13 @@ struct event_message input_run_begin_event(struct input_run *run, enum event_bod
         .recorded_at_us = input->at_us,
         .cause_source = input->source,
         .cause_offset = input->offset,
-        .cause_place = input->place,
         .cause_index = run->index++,
         .body = body,
         .body_digest = input->kind == INPUT_COMMAND ? input->command.body_digest : 0,
     };
     event.metadata.causation_id = no_text; /* command_id is the cause */
+    if (PROTECTED(place_told) && input->kind == INPUT_STEP)
+        event.cause_place = input->place;
     if (PROTECTED(asker_told) && input->kind == INPUT_STEP)
         event.asker = input->step.asker;
     return event;

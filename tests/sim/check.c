@@ -23,9 +23,9 @@ struct commanded {
 struct account_book {
     bool has_receipt;
     struct receipt receipt;
-    int64_t outcomes; /* since the last receipt */
+    int64_t outcomes;      /* since the last receipt */
     int64_t last_cause[3]; /* place after the last, counted through all bundles */
-    int64_t *digests; /* after each offset */
+    int64_t *digests;      /* after each offset */
     uint64_t digest;
     int64_t capacity;
     int64_t last_event; /* offset of the last event; -1 */
@@ -37,6 +37,7 @@ struct checks {
     struct commanded *commands;
     int64_t command_count, command_capacity;
     int64_t commands_open, orders_open;
+    int64_t bad_steps, dead_letters;
     int64_t received, on_hand, captured, deposited, wallets, held, reserved;
 };
 
@@ -209,28 +210,34 @@ static void check_cause(const struct part *part, const struct event_message *eve
         note_outcome(event, aggregate);
 }
 
-/* How many inputs a record is. */
-static int64_t inputs_in(const struct part *part, const struct slot *slot)
+/* Inputs, and those among them that can't be read. */
+struct taken {
+    int64_t inputs, bad;
+};
+
+static void take_record(const struct part *part, const struct slot *slot, struct taken *taken)
 {
     struct ol_arena arena;
-    if (part->stream != STREAM_STEPS)
-        return 1;
+    if (part->stream != STREAM_STEPS) {
+        taken->inputs++;
+        return;
+    }
     ol_arena_init(&arena, 4096, 0);
-    int64_t steps = (int64_t)bundle_in(slot, &arena).count;
+    struct step_bundle bundle = bundle_in(slot, &arena);
+    for (size_t i = 0; i < bundle.count; i++)
+        taken->bad += bundle.steps[i].size == BAD_STEP_BYTES;
+    taken->inputs += (int64_t)bundle.count;
     ol_arena_release(&arena);
-    return steps;
 }
 
-/* How many inputs lie there that a worker takes. */
-static int64_t inputs_between(struct part *part, int64_t first, int64_t next)
+/* What lies there that a worker takes. */
+static void take_between(struct part *part, int64_t first, int64_t next, struct taken *taken)
 {
-    int64_t found = 0;
     if (next > part->stable)
         sim_fail(nothing, "P4: a receipt beyond what could be read");
     for (int64_t i = first; i < next; i++)
         if (i >= part->acknowledged && broker_committed(part_slot(part, i))) /* else lost */
-            found += inputs_in(part, part_slot(part, i));
-    return found;
+            take_record(part, part_slot(part, i), taken);
 }
 
 static void check_receipt(const struct part *part, const struct receipt *receipt)
@@ -244,23 +251,25 @@ static void check_receipt(const struct part *part, const struct receipt *receipt
                  context_name(part->context), part->number, (long long)receipt->commands_first,
                  (long long)last->commands_next, (long long)receipt->steps_first,
                  (long long)last->steps_next);
-    int64_t taken = inputs_between(inputs_of(part->context, CAUSE_COMMANDS, part->number),
-                                   receipt->commands_first, receipt->commands_next) +
-                    inputs_between(inputs_of(part->context, CAUSE_STEPS, part->number),
-                                   receipt->steps_first, receipt->steps_next);
+    struct taken taken = {0};
+    take_between(inputs_of(part->context, CAUSE_COMMANDS, part->number), receipt->commands_first,
+                 receipt->commands_next, &taken);
+    take_between(inputs_of(part->context, CAUSE_STEPS, part->number), receipt->steps_first,
+                 receipt->steps_next, &taken);
     int64_t told = receipt_inputs(receipt);
     int32_t outcomes = receipt->counts[RECEIPT_DECIDED] + receipt->counts[RECEIPT_REFUSED] +
                        receipt->counts[RECEIPT_REPEATED];
-    if (taken != told)
+    if (taken.inputs != told)
         sim_fail(nothing, "P4: %lld inputs between the receipts' offsets, %lld told",
-                 (long long)taken, (long long)told);
+                 (long long)taken.inputs, (long long)told);
+    if (taken.bad != receipt->counts[RECEIPT_DEAD_LETTERED])
+        sim_fail(nothing, "P4: %lld steps that can't be read, %d put aside", (long long)taken.bad,
+                 receipt->counts[RECEIPT_DEAD_LETTERED]);
     if (book->outcomes != outcomes)
         sim_fail(nothing, "P4: a receipt of %d outcomes behind %lld", outcomes,
                  (long long)book->outcomes);
     if (!told)
         count(COUNT_GAPS);
-    if (receipt->counts[RECEIPT_DEAD_LETTERED])
-        sim_fail(nothing, "a dead letter that nobody caused");
     counters[COUNT_PASSED_ON] += (uint64_t)receipt->counts[RECEIPT_PASSED_ON];
     book->receipt = *receipt;
     book->has_receipt = true;
@@ -429,6 +438,23 @@ static void check_derived(const struct part *part, const struct step_message *st
         sim_fail(order, "the id %.*s does not follow from its event", (int)id.bytes, id.data);
 }
 
+/* An ask that comes again where its undo is done already: the rare state that must not act. */
+static bool is_undone(const struct part *part, const struct step_message *step)
+{
+    const struct entity_key reservation = {
+        ENTITY_RESERVATION, part->number, step->inventory.order_id, {0}};
+    const struct entity_key payment = {ENTITY_PAYMENT, part->number, step->payment.customer_id,
+                                       step->payment.payment_id};
+    bool is_reserve = part->context == CONTEXT_INVENTORY && step->inventory.kind == STOCK_RESERVE;
+    bool is_hold = part->context == CONTEXT_PAYMENTS && step->payment.kind == PAYMENT_AUTHORISE;
+    if (!is_reserve && !is_hold)
+        return false;
+    const struct table_row *row =
+        table_find(&world->checks->tables[part->context], is_reserve ? &reservation : &payment);
+    return row && (is_reserve ? row->entity.reservation.status == RESERVATION_IS_RELEASED
+                              : row->entity.payment.status == PAYMENT_IS_VOIDED);
+}
+
 static void check_step(const struct part *part, const struct slot *slot, struct bytes wire,
                        struct ol_arena *arena)
 {
@@ -437,6 +463,8 @@ static void check_step(const struct part *part, const struct slot *slot, struct 
     if (sim_decode_step(part->context, wire, arena, &step, &error))
         sim_fail(nothing, "a step that can't be read: %s", error.text);
     bool is_timeout = part->context == CONTEXT_ORDERS && step.order.kind == ORDER_TIMEOUT;
+    if (slot->header_count && is_undone(part, &step))
+        count(COUNT_REDRIVEN_UNDONE);
     if (!is_timeout)
         check_derived(part, &step);
     if (is_timeout) {
@@ -449,6 +477,19 @@ static void check_step(const struct part *part, const struct slot *slot, struct 
     }
 }
 
+/* A step is put aside alone. */
+static void check_dead_letter(const struct slot *slot)
+{
+    struct ol_arena arena;
+    ol_arena_init(&arena, 4096, 0);
+    struct step_bundle bundle = bundle_in(slot, &arena);
+    if (bundle.count != 1 || bundle.steps[0].size != BAD_STEP_BYTES)
+        sim_fail(nothing, "P4: a dead letter of %zu steps, or of a good one", bundle.count);
+    count(COUNT_BAD_STEPS);
+    world->checks->dead_letters++;
+    ol_arena_release(&arena);
+}
+
 static void check_bundle(const struct part *part, const struct slot *slot)
 {
     struct ol_arena arena;
@@ -458,7 +499,10 @@ static void check_bundle(const struct part *part, const struct slot *slot)
         sim_fail(nothing, "a bundle for %d lies on partition %d", bundle.partition, part->number);
     count(bundle.count > 1 ? COUNT_BUNDLES : COUNT_SINGLE_STEPS);
     for (size_t i = 0; i < bundle.count; i++)
-        check_step(part, slot, bundle.steps[i], &arena);
+        if (slot->txn || bundle.steps[i].size != BAD_STEP_BYTES)
+            check_step(part, slot, bundle.steps[i], &arena);
+        else
+            world->checks->bad_steps++;
     ol_arena_release(&arena);
 }
 
@@ -475,6 +519,10 @@ void check_stable(struct part *part)
         for (; part->checked < part->stable; part->checked++)
             if (broker_committed(part_slot(part, part->checked)))
                 check_bundle(part, part_slot(part, part->checked));
+    } else if (part->stream == STREAM_DEAD_LETTERS) {
+        for (; part->checked < part->stable; part->checked++)
+            if (broker_committed(part_slot(part, part->checked)))
+                check_dead_letter(part_slot(part, part->checked));
     }
 }
 
@@ -618,6 +666,9 @@ void check_rest(void)
                      "P1: command k%lld, published %d times, has %d outcomes, %d again",
                      (long long)i, of->copies, of->outcomes, of->again);
     }
+    if (checks->bad_steps != checks->dead_letters)
+        sim_fail(nothing, "P4: %lld steps that can't be read, %lld dead letters",
+                 (long long)checks->bad_steps, (long long)checks->dead_letters);
     if (checks->held)
         sim_fail(nothing, "P7: %lld held at rest", (long long)checks->held);
     const struct table *orders = &checks->tables[CONTEXT_ORDERS];

@@ -212,8 +212,8 @@ static const char *note_events(const struct broker_partition *log, enum context 
         struct event_message event = decode_event(&log->slots[offset], context, arena);
         if (event.body == EVENT_BODY_RECEIPT)
             continue;
-        struct outcome *outcome = outcome_of(outcomes, event.cause_source, event.cause_offset,
-                                             event.cause_place);
+        struct outcome *outcome =
+            outcome_of(outcomes, event.cause_source, event.cause_offset, event.cause_place);
         if (!outcome || outcome < last[event.cause_source])
             return wrong("%s event at %lld: its cause is behind one that was decided before",
                          context_name(context), (long long)offset);
@@ -420,9 +420,9 @@ static const char *check_partition_outcomes(const struct pipeline *pipeline, enu
         outcomes.count[source] =
             broker_partition(broker, context, stream_of((enum cause_source)source), partition)
                 ->count;
-        outcomes.of[source] = calloc(
-            outcomes.count[source] * places_of((enum cause_source)source) + 1,
-            sizeof(struct outcome));
+        outcomes.of[source] =
+            calloc(outcomes.count[source] * places_of((enum cause_source)source) + 1,
+                   sizeof(struct outcome));
         domain_assert(outcomes.of[source]);
     }
     const char *fault = note_events(broker_partition(broker, context, STREAM_EVENTS, partition),

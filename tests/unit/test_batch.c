@@ -99,8 +99,8 @@ static struct bytes reply_of(const char *order_id)
     };
     struct bytes wire, bundle;
     cr_assert(codec_encode_step(&step, &arena, &wire));
-    cr_assert(codec_encode_bundle(&(struct step_bundle){home_of(order_id), &wire, 1}, &arena,
-                                  &bundle));
+    cr_assert(
+        codec_encode_bundle(&(struct step_bundle){home_of(order_id), &wire, 1}, &arena, &bundle));
     return bundle;
 }
 

@@ -53,8 +53,7 @@ static struct step_message release_of(int number, int32_t partition)
         .context = CONTEXT_INVENTORY,
         .metadata = {.command_id = text_of(id), .occurred_at_us = TIME_NONE},
         .asker = {2, 1},
-        .inventory = {
-            .kind = STOCK_RELEASE, .order_id = text_of(order), .partition = partition}};
+        .inventory = {.kind = STOCK_RELEASE, .order_id = text_of(order), .partition = partition}};
 }
 
 static struct bytes step_of(int number, int32_t partition)
@@ -86,7 +85,8 @@ static struct bytes bundle_of_many(int32_t partition, size_t count)
     return bundle_of(partition, steps, count);
 }
 
-static struct ol_message message_of(struct bytes wire, int32_t partition)
+static struct ol_message marked_message(struct bytes wire, int32_t partition,
+                                        const struct ol_header *headers, size_t header_count)
 {
     static int64_t offset = 70;
     const struct ol_message source = {.topic = "o.inventory.steps.v1",
@@ -95,7 +95,12 @@ static struct ol_message message_of(struct bytes wire, int32_t partition)
                                       .timestamp_ms = 5000,
                                       .value = wire.data,
                                       .value_bytes = wire.size};
-    return pipeline_message(&source, NULL, 0);
+    return pipeline_message(&source, headers, header_count);
+}
+
+static struct ol_message message_of(struct bytes wire, int32_t partition)
+{
+    return marked_message(wire, partition, NULL, 0);
 }
 
 static bool take(struct bytes wire, int32_t partition)
@@ -185,6 +190,19 @@ Test(bundles_in, a_bundle_of_another_partition_is_misplaced)
     cr_assert(take(bundle_of_many(2, 2), 3));
     cr_assert(batch.inputs[0].misplaced);
     cr_assert(batch.inputs[1].misplaced);
+}
+
+/* Workers write no headers; a dead letter has some, and keeps them when it is published again. */
+Test(bundles_in, a_record_with_a_header_is_redriven)
+{
+    static const struct ol_header mark = {"any", "", 0};
+    struct bytes wire = bundle_of_many(2, 2);
+    struct ol_message marked = marked_message(wire, 2, &mark, 1);
+    cr_assert(batch_take(&batch, &marked, CAUSE_STEPS, PARTITIONS));
+    cr_assert(take(wire, 2));
+    static const bool redriven[] = {true, true, false, false};
+    for (size_t i = 0; i < 4; i++)
+        cr_expect_eq(batch.inputs[i].redriven, redriven[i], "input %zu", i);
 }
 
 /* ---- dead letters ---- */

@@ -41,8 +41,7 @@ static struct step_bundle decoded(struct bytes wire)
 static struct bytes encoded(int32_t partition, const struct bytes *steps, size_t count)
 {
     struct bytes wire;
-    cr_assert(
-        codec_encode_bundle(&(struct step_bundle){partition, steps, count}, &arena, &wire));
+    cr_assert(codec_encode_bundle(&(struct step_bundle){partition, steps, count}, &arena, &wire));
     return wire;
 }
 
@@ -144,9 +143,8 @@ Test(codec_bundle, holds_so_many_steps_and_no_more)
     uint8_t *more = ol_arena_alloc(&arena, wire.size + 3);
     memcpy(more, wire.data, wire.size);
     memcpy(more + wire.size, "\x12\x01x", 3);
-    cr_assert_eq(
-        codec_decode_bundle((struct bytes){more, wire.size + 3}, &arena, &bundle, &error),
-        OL_POISON);
+    cr_assert_eq(codec_decode_bundle((struct bytes){more, wire.size + 3}, &arena, &bundle, &error),
+                 OL_POISON);
     cr_assert(strstr(error.text, "more than a bundle holds"), "%s", error.text);
 }
 

@@ -630,6 +630,89 @@ Test(core_run, fails_when_the_sink_does)
     }
 }
 
+/* ---- bundles ---- */
+
+/* The next steps of a record are at its offset, behind the first. */
+static struct core_input place_of(struct core_input first, int32_t place)
+{
+    first.place = place;
+    return first;
+}
+
+Test(core_run, an_event_names_the_place_of_its_step)
+{
+    begin(CONTEXT_INVENTORY);
+    struct core_input first = read_input("release o/2/1 o", 0);
+    struct core_input second = place_of(first, 1), third = place_of(first, 2);
+    second.step.inventory.order_id = TEXT("p");
+    third.step.inventory.order_id = TEXT("q");
+    run_input(&first);
+    cr_assert_eq(last_event()->cause_place, 0);
+    run_input(&second);
+    run_input(&third);
+    cr_assert_eq(last_event()->cause_offset, first.offset);
+    cr_assert_eq(last_event()->cause_place, 2);
+    cr_assert_eq(last_event()->cause_index, 0);
+    said();
+    close_batch();
+    cr_assert_eq(last_event()->receipt.steps_next, first.offset + 1, "receipts chain by offset");
+    cr_assert_eq(last_event()->receipt.counts[RECEIPT_DECIDED], 3, "and count steps");
+}
+
+Test(core_run, asserts_that_no_place_is_left_out, .signal = SIGABRT)
+{
+    begin(CONTEXT_INVENTORY);
+    struct core_input first = read_input("release o/2/1 o", 0), third = place_of(first, 2);
+    run_input(&first);
+    run_input(&third);
+}
+
+Test(core_run, asserts_that_places_belong_to_one_record, .signal = SIGABRT)
+{
+    begin(CONTEXT_INVENTORY);
+    struct core_input first = read_input("release o/2/1 o", 0), other = place_of(first, 1);
+    other.offset++;
+    run_input(&first);
+    run_input(&other);
+}
+
+Test(core_run, a_step_of_a_misplaced_bundle_is_put_aside)
+{
+    begin(CONTEXT_INVENTORY);
+    struct core_input input = read_input("release o/2/1 o", 0);
+    input.misplaced = true;
+    run_input(&input);
+    cr_assert_str_eq(said(), "dead STEP_MISPLACED");
+}
+
+static bool names_kind(const struct core_input *input, enum entity_kind kind)
+{
+    struct entity_key *keys;
+    size_t count;
+    bool named = false;
+    cr_assert(core_missing(session.core, input, 1, &session.arena, &keys, &count));
+    for (size_t i = 0; i < count; i++)
+        named |= keys[i].kind == kind;
+    return named;
+}
+
+/* What is new by construction the first time is not so when it is published again. */
+Test(core_missing, looks_up_what_a_redriven_step_may_have_done)
+{
+    begin(CONTEXT_INVENTORY);
+    struct core_input reserve = read_input("reserve o/1/1 o s:1", 0);
+    cr_assert_not(names_kind(&reserve, ENTITY_RESERVATION));
+    reserve.redriven = true;
+    cr_assert(names_kind(&reserve, ENTITY_RESERVATION));
+    cr_assert(names_kind(&reserve, ENTITY_PRODUCT));
+
+    begin(CONTEXT_PAYMENTS);
+    struct core_input authorise = read_input("authorise o/2/1 o anna 5", 0);
+    cr_assert_not(names_kind(&authorise, ENTITY_PAYMENT));
+    authorise.redriven = true;
+    cr_assert(names_kind(&authorise, ENTITY_PAYMENT));
+}
+
 Test(core_run, asserts_that_offsets_rise, .signal = SIGABRT)
 {
     begin(CONTEXT_ORDERS);

@@ -145,7 +145,8 @@ Test(dead_letter_explain, cuts_the_reason_between_characters)
         for (size_t i = shift; i + 3 < sizeof reason; i += 3)
             memcpy(reason + i, "\xe2\x82\xac", 4);
         make(NULL, 0);
-        cr_assert(dead_letter_explain(&message, "t", DEAD_LETTER_WHOLE, "C", reason, &arena, &headers, &count));
+        cr_assert(dead_letter_explain(&message, "t", DEAD_LETTER_WHOLE, "C", reason, &arena,
+                                      &headers, &count));
         const struct ol_header *cut = &headers[count - 2];
         cr_assert_str_eq(cut->name, "__connect.errors.exception.message");
         cr_assert_leq(cut->value_bytes, (size_t)DEAD_LETTER_REASON_BYTES);
