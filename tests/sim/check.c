@@ -602,8 +602,9 @@ bool check_at_rest(bool say)
     for (int i = 0; i < CONTEXT_COUNT; i++)
         for (int32_t j = 0; j < world->knobs.partitions; j++) {
             const struct part *events = &world->parts[i][STREAM_EVENTS][j];
-            bool whole = events->stable == events->count && is_taken((enum context)i, j) &&
-                         !world->groups[0][i].pending[j];
+            const struct part *dead = &world->parts[i][STREAM_DEAD_LETTERS][j];
+            bool whole = events->stable == events->count && dead->stable == dead->count &&
+                         is_taken((enum context)i, j) && !world->groups[0][i].pending[j];
             bool projected = store_next((enum context)i, j) > checks->books[i][j].last_event;
             if (whole && projected)
                 continue;
