@@ -220,7 +220,8 @@ static enum ol_class decide(struct bench *bench, struct ol_error *reterr)
         if (!core_run(bench->core, input, &batch->arena, &sink))
             return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
     }
-    if (!core_close(bench->core, &sink, batch->offsets, &batch->offset_count, &batch->total) ||
+    if (!core_answer(bench->core, &sink) ||
+        !core_close(bench->core, &sink, batch->offsets, &batch->offset_count, &batch->total) ||
         !batch_close(batch))
         return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
     return OL_OK;

@@ -29,6 +29,7 @@ void core_free(struct core *core)
         return;
     overlay_free(core->overlay);
     deadlines_free(core->deadlines);
+    replies_release(&core->replies);
     free(core);
 }
 
@@ -36,6 +37,7 @@ void core_clear(struct core *core)
 {
     overlay_clear(core->overlay); /* protection states_dropped */
     deadlines_clear(core->deadlines);
+    replies_clear(&core->replies);
     memset(core->partitions, 0, sizeof core->partitions);
 }
 
@@ -346,6 +348,18 @@ bool core_close_gap(struct core *core, int32_t number, int64_t commands_next, in
     return true;
 }
 
+bool core_answer(struct core *core, const struct core_sink *sink)
+{
+    for (size_t i = 0; i < core->replies.count; i++) {
+        const struct step_message *reply = &core->replies.items[i];
+        int32_t partition = partition_of(reply->order.order_id, core->settings.partitions);
+        if (!sink->step(sink->self, partition, reply))
+            return false;
+    }
+    replies_clear(&core->replies);
+    return true;
+}
+
 static void receipt_add(struct receipt *total, const struct receipt *receipt)
 {
     for (int i = 0; i < RECEIPT_COUNTS; i++)
@@ -370,6 +384,7 @@ static bool write_receipt(struct core *core, int32_t number, const struct core_s
 bool core_close(struct core *core, const struct core_sink *sink, struct core_offset *ret_offsets,
                 size_t *ret_count, struct receipt *ret_total)
 {
+    domain_assert(core->replies.count == 0);
     *ret_count = 0;
     *ret_total = (struct receipt){0};
     for (int32_t i = 0; i < core->settings.partitions; i++) {

@@ -2,7 +2,7 @@
  * consumers/core.h - what one context's worker decides, without any I/O.
  *
  *   partition_begin, missing_for_event / replay ...     take-over: states follow the log to its end
- *   missing -> (load) -> put -> run, run, run -> close  a batch: inputs in, records, offsets out
+ *   missing -> (load) -> put -> run, run, run -> answer -> close   a batch: inputs in, records out
  *
  * Decoded inputs and the states they name go in; records to produce go to a sink, one by one, and
  * offsets to commit come out. The same core runs in production, tests and simulation. Whatever it
@@ -132,8 +132,9 @@ bool core_missing(struct core *core, const struct core_input *inputs, size_t cou
 bool core_put(struct core *core, const struct entity_key *key, const struct entity *state,
               int64_t base_offset);
 
-/* Decides one input; all that core_missing() named must be here. Ids it makes live in the arena.
- * False: the sink, the arena or malloc had nothing left. */
+/* Decides one input; all that core_missing() named must be here. Ids it makes live in the arena;
+ * arena and input live until core_answer(). False: the sink, the arena or malloc had nothing
+ * left. */
 bool core_run(struct core *core, const struct core_input *input, struct ol_arena *arena,
               const struct core_sink *sink);
 
@@ -151,6 +152,10 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
 #define CORE_NO_GAP INT64_C(-1)
 bool core_close_gap(struct core *core, int32_t partition, int64_t commands_next, int64_t steps_next,
                     int64_t now_us);
+
+/* Sends the answers that were still waiting for equal ones: after the last input, before the close.
+ * False: the sink had nothing left. */
+bool core_answer(struct core *core, const struct core_sink *sink);
 
 /* Ends the batch: a receipt for each partition that had inputs or a gap, and where to go on for
  * each that had inputs, a gap or timeouts. ret_offsets has room for PARTITIONS_MAX. *ret_total sums

@@ -91,6 +91,7 @@ static void decide(struct core *core, struct ol_arena *arena, int round)
         must(core_put(core, &keys[i], &absent, 0), "put");
     }
     must(core_run(core, &input, arena, &sink), "run");
+    must(core_answer(core, &sink), "answer");
     must(core_close(core, &sink, &offset, &count, &total), "close");
 }
 

@@ -218,7 +218,9 @@ static void run_batch(struct history_world *world, enum context context, size_t 
     struct core_offset offsets[PARTITIONS_MAX];
     struct receipt total;
     size_t offset_count;
-    must(core_close(core, &sink, offsets, &offset_count, &total) ? core : NULL);
+    must(core_answer(core, &sink) && core_close(core, &sink, offsets, &offset_count, &total)
+             ? core
+             : NULL);
     free(batch);
     ol_arena_release(&arena);
 }

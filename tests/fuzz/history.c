@@ -108,7 +108,7 @@ static struct command choose_command(struct run *run)
 
 static struct order_step choose_order_step(struct run *run)
 {
-    return (struct order_step){
+    struct order_step step = {
         .kind = 1 + fuzz_below(run->input, ORDER_STEP_KIND_COUNT - 1),
         .order_id = CHOOSE(run, orders),
         .partition = (int32_t)fuzz_below(run->input, (unsigned)run->history->partitions),
@@ -116,6 +116,8 @@ static struct order_step choose_order_step(struct run *run)
         .sku = CHOOSE(run, skus),
         .deadline_us = HISTORY_START_US + choose_number(run) % DEADLINE_US,
     };
+    step.groups = UINT64_C(1) << step.partition;
+    return step;
 }
 
 static struct inventory_step choose_inventory_step(struct run *run)
@@ -328,6 +330,7 @@ static void close_batch(struct run *run)
     struct core_offset offsets[PARTITIONS_MAX];
     struct receipt total;
     size_t count;
+    fuzz_check(core_answer(run->history->core, &run->sink));
     fuzz_check(core_close(run->history->core, &run->sink, offsets, &count, &total));
     for (size_t i = 0; i < count; i++) {
         const int64_t *next = run->inputs_next[offsets[i].partition];

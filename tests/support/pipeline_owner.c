@@ -506,7 +506,8 @@ static void start_commit(struct owner *owner)
 {
     struct batch *batch = owner->building;
     const struct core_sink sink = batch_sink(batch);
-    must(core_close(owner->core, &sink, batch->offsets, &batch->offset_count, &batch->total) &&
+    must(core_answer(owner->core, &sink) &&
+             core_close(owner->core, &sink, batch->offsets, &batch->offset_count, &batch->total) &&
              batch_close(batch),
          "memory for receipts");
     owner->committing = batch;

@@ -339,9 +339,17 @@ static void no_code(struct sample *sample)
 {
     sample->event.order.code = ACCEPTED;
 }
+static void no_groups(struct sample *sample)
+{
+    sample->event.order.groups = 0;
+}
 static void group_64(struct sample *sample)
 {
     sample->event.order.partition = 64;
+}
+static void group_below(struct sample *sample)
+{
+    sample->event.order.partition = -2;
 }
 static void group_negative(struct sample *sample)
 {
@@ -400,8 +408,9 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
         {"no code", "OrderRejected", no_code, OL_POISON},
         {"group -1: the payment", "OrderRejected", group_negative, OL_OK},
         {"group -2", "OrderRejected", group_very_negative, OL_POISON},
-        {"group -1", "OrderStockReserved", group_negative, OL_POISON},
-        {"group 64", "OrderStockReserved", group_64, OL_POISON},
+        {"no group", "OrderStockReserved", no_groups, OL_POISON},
+        {"group -2", "OrderRejected", group_below, OL_POISON},
+        {"group 64", "OrderRejected", group_64, OL_POISON},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sample sample = sample_copy(sample_named(rows[i].message, CONTEXT_ORDERS), &arena),

@@ -194,10 +194,10 @@ static const struct given orders[] = {
     COMMAND(CONTEXT_ORDERS, "k-1",
             .order = {ORDER_PLACE, ORDER, WALLET, PLN, .lines = basket, .line_count = 2}),
     COMMAND(CONTEXT_ORDERS, "k-1", .order = {ORDER_CANCEL, ORDER}),
-    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RESERVED_REPLY, ORDER}),
+    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RESERVED_REPLY, ORDER, .groups = 1}),
     STEP(CONTEXT_ORDERS,
          .order = {ORDER_PAYMENT_DECLINED_REPLY, ORDER, .code = REFUSED_FUNDS_SHORT}),
-    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RELEASED_REPLY, ORDER}),
+    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RELEASED_REPLY, ORDER, .groups = 1}),
     COMMAND(CONTEXT_ORDERS, "k-2", .order = {ORDER_CANCEL, .order_id = TEXT("o-2")}),
     COMMAND(CONTEXT_ORDERS, "k-3",
             .order = {ORDER_PLACE, SHORT, WALLET, PLN, .lines = basket, .line_count = 2}),
@@ -291,7 +291,9 @@ static bool decide(struct core *core, struct batch *batch, const struct working 
             return false;
     }
     return core_propose_timeouts(core, START_US + 2, 1, 9, &batch->arena, &sink, &proposed) &&
-           core_close(core, &sink, batch->offsets, &batch->offset_count, &batch->total);
+           core_answer(core, &sink) &&
+           core_close(core, &sink, batch->offsets, &batch->offset_count, &batch->total) &&
+           batch_close(batch);
 }
 
 static bool work(void *self)
@@ -473,6 +475,7 @@ static void decide_events(struct projecting *projecting, const struct given *giv
         cr_assert(load(core, &input, &projecting->arena));
         cr_assert(core_run(core, &input, &projecting->arena, &sink));
     }
+    cr_assert(core_answer(core, &sink));
     cr_assert(core_close(core, &sink, &offset, &offsets, &total));
     core_free(core);
 }

@@ -384,23 +384,44 @@ def check_partition(fold, context, partition, events, commands, steps):
     fold.receipts.update(sums)
 
 
+def is_question(context, message):
+    return context != "orders" and message.WhichOneof("body") is not None
+
+
+def answered_by(message):
+    """What a step to an order answers: groups of lines, or an ask by its id."""
+    name, body = body_of(message)
+    if name in ("stock_reserved_reply", "stock_released_reply"):
+        return [(body.order_id, p) for p in range(64) if body.groups >> p & 1]
+    if name == "stock_refused_reply":
+        return [(body.order_id, body.partition)]
+    return [] if name in (None, "order_timeout") else [message.metadata.command_id.removesuffix("/r")]
+
+
 def check_steps(fold, inputs):
-    """Each step is asked once and answered once, and once more whenever somebody published it again."""
-    asked, answered, again = Counter(), Counter(), Counter()
+    """Each step is asked once and answered once, and perhaps once more whenever somebody published it again."""
+    ids, asked, answered, again, unawaited = Counter(), Counter(), Counter(), Counter(), set()
     for (context, _), (_, steps) in inputs.items():
-        again.update(steps.messages[place].metadata.command_id for place in steps.again & steps.messages.keys())
-        for message in steps.first_time():
-            name = message.WhichOneof("body")
-            if context == "orders" and name != "order_timeout":
-                answered[message.metadata.command_id] += 1
-            elif context != "orders":
-                asked[message.metadata.command_id] += 1 if name != "capture_payment" else 1000
-    for name, times in asked.items():
-        replies = answered.pop(f"{name}/r", 0)
-        if (times, replies) not in ((1, 1 + again[name]), (1000, 0)):
-            fold.odd(f"step {name} was asked {times} times and answered {replies} times")
-    for name, times in answered.items():
-        fold.odd(f"{name} answers nothing that was asked, {times} times")
+        for place, message in steps.messages.items():
+            if not is_question(context, message):
+                if context == "orders" and place not in steps.again:
+                    answered.update(answered_by(message))
+                continue
+            name, body = body_of(message)
+            ask = (body.order_id, body.partition) if context == "inventory" else message.metadata.command_id
+            (again if place in steps.again else asked)[ask] += 1
+            ids[message.metadata.command_id] += place not in steps.again
+            if name == "capture_payment":
+                unawaited.add(ask)
+    for name, times in ids.items():
+        if times > 1:
+            fold.odd(f"step {name} was asked {times} times")
+    for ask, times in asked.items():
+        replies, most = answered.pop(ask, 0), times + again[ask]
+        if replies != 0 if ask in unawaited else not times <= replies <= most:
+            fold.odd(f"{ask} was asked {times} times and answered {replies} times")
+    for ask, times in answered.items():
+        fold.odd(f"{ask} was answered and never asked, {times} times")
 
 
 def check_outcomes(fold, inputs):
