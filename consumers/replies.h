@@ -1,9 +1,9 @@
 /*
  * consumers/replies.h - answers to orders that wait for the end of their batch: equal ones are one.
  *
- * add, add ... -> (taken one by one) -> clear. An order asks several groups at once, and most answer
- * in one transaction: they become one step with all their groups, which is one input there and one
- * event. Pure but for malloc; one thread. Texts stay the batch's.
+ * add, add ... -> (taken one by one) -> clear. An order asks several groups at once, and most
+ * answer in one transaction: they become one step with all their groups, which is one input there
+ * and one event. Pure but for malloc; one thread. Texts stay the batch's.
  */
 #ifndef CONSUMERS_REPLIES_H
 #define CONSUMERS_REPLIES_H
@@ -25,8 +25,8 @@ void replies_clear(struct replies *replies);
 /* Stock answered, and equal answers may be one. */
 bool replies_may_wait(const struct order_step *answer);
 
-/* One more: its groups go to the one that waits for the same order with the same answer, or it waits
- * itself. False: out of memory. */
+/* One more: its groups go to the one that waits for the same order with the same answer, or it
+ * waits itself. False: out of memory. */
 bool replies_add(struct replies *replies, const struct step_message *reply);
 
 #endif
