@@ -220,7 +220,9 @@ static enum ol_class decide(struct bench *bench, struct ol_error *reterr)
         if (!core_run(bench->core, input, &batch->arena, &sink))
             return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
     }
-    if (!core_close(bench->core, &sink, batch->offsets, &batch->offset_count, &batch->total))
+    if (!core_answer(bench->core, &sink) ||
+        !core_close(bench->core, &sink, batch->offsets, &batch->offset_count, &batch->total) ||
+        !batch_close(batch))
         return ol_fail(reterr, OL_FATAL, "out of memory for a batch");
     return OL_OK;
 }
@@ -271,15 +273,6 @@ static enum ol_class run_batch(struct bench *bench, const struct taken *taken, s
     return OL_OK;
 }
 
-static uint64_t inputs_between(const struct inputs *inputs, int64_t next_offset)
-{
-    uint64_t count = 0;
-    for (size_t i = inputs->next; i < inputs->count; i++, count++)
-        if (inputs->messages[i].offset >= next_offset)
-            break;
-    return count;
-}
-
 /* How many receipts make the next batch: as many as fit into its limit of inputs. At most one of
  * each partition: then it is what one transaction has taken, or less. */
 static size_t next_batch(const struct bench *bench, size_t from)
@@ -289,10 +282,8 @@ static size_t next_batch(const struct bench *bench, size_t from)
     for (size_t i = from; i < bench->taken_count; i++, count++) {
         const struct taken *taken = &bench->taken[i];
         uint64_t bit = UINT64_C(1) << taken->partition;
-        inputs +=
-            inputs_between(&bench->inputs[0][taken->partition], taken->receipt.commands_next) +
-            inputs_between(&bench->inputs[1][taken->partition], taken->receipt.steps_next);
-        if (count && (partitions & bit || inputs > bench->batch.limits.inputs ||
+        inputs += (uint64_t)receipt_inputs(&taken->receipt);
+        if (count && (partitions & bit || inputs > (uint64_t)bench->options->batch_inputs ||
                       is_measured(bench, taken) != is_measured(bench, &bench->taken[from])))
             break;
         partitions |= bit;
@@ -310,7 +301,9 @@ static enum ol_class init(struct bench *bench, struct ol_error *reterr)
         .order_deadline_us = bench->options->order_deadline_ms * 1000,
         .overlay = {.bytes = PLENTY, .bytes_max = PLENTY},
     };
-    const struct batch_limits limits = {.inputs = (size_t)bench->options->batch_inputs,
+    /* Its last bundle may have come first: there is room for a command behind it. */
+    const struct batch_limits limits = {.inputs =
+                                            (size_t)bench->options->batch_inputs + BUNDLE_STEPS_MAX,
                                         .output_bytes = (size_t)bench->options->batch_output_bytes};
     bench->core = core_new(&settings);
     if (!bench->core || !batch_init(&bench->batch, bench->context, limits, &bench->topics))

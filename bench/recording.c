@@ -178,8 +178,8 @@ enum ol_class recording_mark(struct recording *recording, const struct ol_kafka_
 
 /* ---- who wrote what ---- */
 
-/* Steps to inventory and payments come from orders; for those to orders, the kind says from
- * where. */
+/* Steps to inventory and payments come from orders; for those to orders, the kind of the first
+ * says from where: a bundle is of one transaction. */
 static enum ol_class writer_of(struct recording *recording, const struct recorded_place *place,
                                const struct ol_message *message, enum context *ret_writer,
                                struct ol_error *reterr)
@@ -188,11 +188,14 @@ static enum ol_class writer_of(struct recording *recording, const struct recorde
     if (place->context != CONTEXT_ORDERS)
         return OL_OK;
     struct ol_arena arena;
+    struct step_bundle bundle;
     struct step_message step;
     struct bytes wire = {message->value, message->value_bytes};
     (void)recording;
     ol_arena_init(&arena, 4096, 0);
-    enum ol_class class = codec_decode_step(place->context, wire, &arena, &step, reterr);
+    enum ol_class class = codec_decode_bundle(wire, &arena, &bundle, reterr);
+    if (!class)
+        class = codec_decode_step(place->context, bundle.steps[0], &arena, &step, reterr);
     if (!class) {
         switch (step.order.kind) {
         case ORDER_STOCK_RESERVED_REPLY:

@@ -239,6 +239,7 @@ static void add_letter(struct ol_text *text, enum context context, const struct 
     if (headers_dead_letter(message, &origin))
         ol_text_addf(text, "  from      %s[%d]@%" PRId64 "\n", origin.topic, origin.partition,
                      origin.offset);
+    add_header_line(text, message, "orderlog-original-place", "place");
     add_header_line(text, message, HEADERS_CONNECT "exception.class.name", "cause");
     add_header_line(text, message, HEADERS_CONNECT "exception.message", "reason");
     add_key(text, message);
@@ -264,7 +265,8 @@ static bool show_letter(void *argument, size_t range, const struct ol_message *m
     ol_text_clear(&letters->text);
     record_topic(options->topic_prefix, message->topic, &context, &stream);
     if (options->json)
-        record_add_json(&letters->text, context, stream, message,
+        record_add_json(&letters->text, context, stream,
+                        &(struct record_part){*message, RECORD_WHOLE},
                         record_type(context, stream, message, &letters->arena));
     else
         add_letter(&letters->text, context, message);

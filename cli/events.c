@@ -183,15 +183,18 @@ static bool is_asked_for(const struct events *events, const struct ol_message *m
            (events->until_ms == ALL_TIME || message->timestamp_ms < events->until_ms);
 }
 
-static void add_line(struct events *events, size_t range, const struct ol_message *message,
+static void add_line(struct events *events, size_t range, const struct record_part *part,
                      const char *type)
 {
-    char time[OL_CLOCK_TEXT_BYTES] = "-", where[200];
+    const struct ol_message *message = &part->message;
+    char time[OL_CLOCK_TEXT_BYTES] = "-", where[200], place[16] = "";
     struct ol_text *text = &events->text;
     if (message->timestamp_ms >= 0)
         ol_clock_format(message->timestamp_ms * 1000, time);
-    snprintf(where, sizeof where, "%s[%d]@%" PRId64, message->topic, message->partition,
-             message->offset);
+    if (part->place != RECORD_WHOLE)
+        snprintf(place, sizeof place, "/%d", part->place);
+    snprintf(where, sizeof where, "%s[%d]@%" PRId64 "%s", message->topic, message->partition,
+             message->offset, place);
     ol_text_addf(text, "%-24s  %-40s  %-22s  ", time, where, *type ? type : "-");
     if (message->key)
         ol_text_add_json_bytes(text, message->key, message->key_bytes);
@@ -278,22 +281,20 @@ static void print_lines(struct events *events)
 
 /* ---- reading ---- */
 
-static bool show_record(void *context, size_t range, const struct ol_message *message)
+static bool show_part(struct events *events, size_t range, const struct record_part *part)
 {
-    struct events *events = context;
+    const struct ol_message *message = &part->message;
     if (!is_asked_for(events, message))
         return true;
-    ol_arena_clear(&events->arena);
     const char *type =
         record_type(events->contexts[range], events->streams[range], message, &events->arena);
     if (!type_is_wanted(&events->options->type, type))
         return true;
     ol_text_clear(&events->text);
     if (events->json)
-        record_add_json(&events->text, events->contexts[range], events->streams[range], message,
-                        type);
+        record_add_json(&events->text, events->contexts[range], events->streams[range], part, type);
     else
-        add_line(events, range, message, type);
+        add_line(events, range, part, type);
     if (events->text.failed)
         return false;
     events->passed++;
@@ -301,6 +302,19 @@ static bool show_record(void *context, size_t range, const struct ol_message *me
         return keep_line(events, message->timestamp_ms);
     fwrite(events->text.bytes, 1, events->text.size_bytes, stdout);
     return !ferror(stdout) && --events->left != 0;
+}
+
+static bool show_record(void *context, size_t range, const struct ol_message *message)
+{
+    struct events *events = context;
+    size_t count;
+    ol_arena_clear(&events->arena);
+    const struct record_part *parts = record_parts(events->contexts[range], events->streams[range],
+                                                   message, &events->arena, &count);
+    for (size_t i = 0; parts && i < count; i++)
+        if (!show_part(events, range, &parts[i]))
+            return false;
+    return parts;
 }
 
 static bool idle(void *context)

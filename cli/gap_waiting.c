@@ -8,7 +8,7 @@
 struct candidates {
     struct gap_waiting *waiting;
     enum context context;
-    struct ol_arena arena; /* one step */
+    struct ol_arena arena; /* one bundle */
     bool failed;           /* no memory */
 };
 
@@ -92,19 +92,30 @@ static void strike_out(struct gap_waiting *waiting, struct text id)
         }
 }
 
-static bool take_step(void *context, size_t range, const struct ol_message *message)
+/* What can't be read is nobody's undo. False: no memory. */
+static bool take_step(struct candidates *candidates, struct bytes wire)
+{
+    struct step_message step;
+    struct ol_error error;
+    enum ol_class class =
+        codec_decode_step(candidates->context, wire, &candidates->arena, &step, &error);
+    if (!class)
+        strike_out(candidates->waiting, undone_by(&step));
+    return !class || class == OL_POISON;
+}
+
+static bool take_bundle(void *context, size_t range, const struct ol_message *message)
 {
     struct candidates *candidates = context;
     struct bytes wire = {message->value, message->value_bytes};
-    struct step_message step;
+    struct step_bundle bundle = {.count = 0};
     struct ol_error error;
     (void)range;
     ol_arena_clear(&candidates->arena);
-    enum ol_class class =
-        codec_decode_step(candidates->context, wire, &candidates->arena, &step, &error);
+    enum ol_class class = codec_decode_bundle(wire, &candidates->arena, &bundle, &error);
     candidates->failed = class && class != OL_POISON;
-    if (!class)
-        strike_out(candidates->waiting, undone_by(&step));
+    for (size_t i = 0; i < bundle.count && !candidates->failed; i++)
+        candidates->failed = !take_step(candidates, bundle.steps[i]);
     return !candidates->failed && candidates->waiting->count > 0;
 }
 
@@ -121,7 +132,7 @@ enum ol_class gap_waiting_find(struct session *session, enum context context, in
     if (class || ret_waiting->count == 0 || kept.from >= kept.until)
         return class;
     ol_arena_init(&candidates.arena, ARENA_BLOCK_BYTES, CODEC_ARENA_BYTES);
-    class = scan_run(session, &kept, 1, take_step, &candidates, NULL, reterr);
+    class = scan_run(session, &kept, 1, take_bundle, &candidates, NULL, reterr);
     ol_arena_release(&candidates.arena);
     if (!class && candidates.failed)
         class = ol_fail(reterr, OL_FATAL, "out of memory");

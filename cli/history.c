@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/records.h"
+#include "domain/partition.h"
 #include "lib/base/ol_text.h"
 #include "proto/codec.h"
 #include "verify/scan.h"
@@ -43,6 +44,17 @@ static void say_reason(enum refusal_code code, struct text sku, struct ol_text *
     ol_text_addf(text, "; %s%s%.*s", refusal_name(code), sku.bytes ? " " : "", SHOWN(sku));
 }
 
+/* "; groups 0, 2" */
+static void say_groups(uint64_t groups, struct ol_text *text)
+{
+    const char *before = groups & (groups - 1) ? "; groups " : "; group ";
+    for (int32_t i = 0; i < PARTITIONS_MAX; i++)
+        if (groups >> i & 1) {
+            ol_text_addf(text, "%s%d", before, i);
+            before = ", ";
+        }
+}
+
 static void say_order(const struct order_event *event, struct ol_text *text)
 {
     ol_text_addf(text, "%s, %s", order_status_name(event->status),
@@ -51,7 +63,7 @@ static void say_order(const struct order_event *event, struct ol_text *text)
         ol_text_addf(text, "; %zu lines, %" PRId64 " %.*s, customer %.*s", event->line_count,
                      event->total_minor, SHOWN(event->currency), SHOWN(event->customer_id));
     if (event->kind == ORDER_STOCK_RESERVED || event->kind == ORDER_STOCK_RELEASED)
-        ol_text_addf(text, "; group %d", event->partition);
+        say_groups(event->groups, text);
     if (event->kind == ORDER_REJECTED || event->kind == ORDER_CANCELLED)
         say_reason(event->code, event->sku, text);
 }

@@ -8,18 +8,23 @@
 #include "lib/base/ol_clock.h"
 #include "lib/program/ol_run.h"
 #include "lib/program/ol_table.h"
+#include "proto/codec.h"
+#include "verify/scan.h"
 #include "verify/tail.h"
 
 #define SAMPLE_MS     400 /* between two looks at the positions, for the rate */
 #define WATCH_MS      1000
 #define INTERRUPT_MS  2000 /* from Ctrl-C to the exit */
 #define POSITIONS_MAX (CONTEXT_COUNT * 3 * PARTITIONS_MAX)
+#define BUNDLES_MAX   1000 /* of one partition, that are read to count their steps */
+#define ARENA_BYTES   (16 * 1024)
 
 /* How far a group is in a partition. */
 struct lag_position {
     const char *group;
     const char *owner; /* NULL: nobody's */
     int64_t before;    /* the position at the sample before; -1: none */
+    int64_t steps;     /* in the bundles that it is behind; -1: no bundles, or too many to look */
 };
 
 struct lag {
@@ -29,6 +34,7 @@ struct lag {
     struct ol_group_handle *handles[CONTEXT_COUNT];
     struct topic_name topics[CONTEXT_COUNT][STREAM_COUNT];
     struct ol_arena arena; /* owners of one look */
+    struct ol_arena frame; /* of one bundle */
     struct tail tails[POSITIONS_MAX];
     struct lag_position positions[POSITIONS_MAX];
     size_t count;
@@ -36,9 +42,11 @@ struct lag {
 };
 
 static const struct ol_table_column columns[] = {
-    {"group", OL_TABLE_TEXT},         {"topic", OL_TABLE_TEXT}, {"partition", OL_TABLE_SMALL},
-    {"position", OL_TABLE_NUMBER},    {"end", OL_TABLE_NUMBER}, {"lag_records", OL_TABLE_NUMBER},
-    {"lag_seconds", OL_TABLE_SMALL},  {"rate", OL_TABLE_SMALL}, {"drain_seconds", OL_TABLE_SMALL},
+    {"group", OL_TABLE_TEXT},         {"topic", OL_TABLE_TEXT},
+    {"partition", OL_TABLE_SMALL},    {"position", OL_TABLE_NUMBER},
+    {"end", OL_TABLE_NUMBER},         {"lag_records", OL_TABLE_NUMBER},
+    {"lag_steps", OL_TABLE_NUMBER},   {"lag_seconds", OL_TABLE_SMALL},
+    {"rate", OL_TABLE_SMALL},         {"drain_seconds", OL_TABLE_SMALL},
     {"uncommitted", OL_TABLE_NUMBER}, {"owner", OL_TABLE_TEXT},
 };
 
@@ -47,7 +55,8 @@ static const struct ol_table_column columns[] = {
 static void add_positions(struct lag *lag, const char *group, const char *topic)
 {
     for (int32_t partition = 0; partition < lag->partitions; partition++) {
-        lag->positions[lag->count] = (struct lag_position){.group = group, .before = -1};
+        lag->positions[lag->count] =
+            (struct lag_position){.group = group, .before = -1, .steps = -1};
         lag->tails[lag->count++] =
             (struct tail){.topic = topic, .partition = partition, .position = -1};
     }
@@ -146,6 +155,51 @@ static enum ol_class read_owners(struct lag *lag, struct ol_error *reterr)
     return OL_OK;
 }
 
+/* ---- steps ---- */
+
+struct counting {
+    struct lag *lag;
+    size_t of[POSITIONS_MAX]; /* ranges -> positions */
+};
+
+/* A frame that can't be read is put aside as one. */
+static bool count_steps(void *context, size_t range, const struct ol_message *message)
+{
+    struct counting *counting = context;
+    struct bytes wire = {message->value, message->value_bytes};
+    struct step_bundle bundle = {.count = 1};
+    struct ol_error error;
+    ol_arena_clear(&counting->lag->frame);
+    (void)codec_decode_bundle(wire, &counting->lag->frame, &bundle, &error);
+    counting->lag->positions[counting->of[range]].steps += (int64_t)bundle.count;
+    return true;
+}
+
+/* A record of steps is a bundle of up to BUNDLE_STEPS_MAX: where few lie ahead they are counted. */
+static enum ol_class read_steps(struct lag *lag, struct ol_error *reterr)
+{
+    struct scan_range ranges[CONTEXT_COUNT * PARTITIONS_MAX];
+    struct counting counting = {.lag = lag};
+    size_t count = 0;
+    for (size_t i = 0; i < lag->count; i++) {
+        const struct tail *tail = &lag->tails[i];
+        int64_t records = tail_lag(tail);
+        bool steps = false;
+        for (int context = 0; context < CONTEXT_COUNT; context++)
+            steps |= tail->topic == lag->topics[context][STREAM_STEPS].text;
+        lag->positions[i].steps = steps && records <= BUNDLES_MAX ? 0 : -1;
+        if (lag->positions[i].steps < 0 || records == 0)
+            continue;
+        counting.of[count] = i;
+        ranges[count++] = (struct scan_range){.topic = tail->topic,
+                                              .partition = tail->partition,
+                                              .from = tail->next,
+                                              .until = tail->stable};
+    }
+    return count ? scan_run(&lag->session, ranges, count, count_steps, &counting, NULL, reterr)
+                 : OL_OK;
+}
+
 static enum ol_class sample(struct lag *lag, struct ol_error *reterr)
 {
     for (size_t i = 0; i < lag->count; i++)
@@ -216,6 +270,10 @@ static void add_row(struct ol_table *table, const struct lag *lag, size_t index)
         ol_table_int(table, tail->position);
     ol_table_int(table, tail->high);
     ol_table_int(table, tail_lag(tail));
+    if (lag->positions[index].steps < 0)
+        ol_table_null(table);
+    else
+        ol_table_int(table, lag->positions[index].steps);
     add_seconds(table, tail);
     add_rate(table, lag, index);
     ol_table_int(table, tail->high - tail->stable);
@@ -268,6 +326,8 @@ static enum ol_class once(struct lag *lag, struct ol_error *reterr)
         usleep(SAMPLE_MS * 1000);
         class = sample(lag, reterr);
     }
+    if (!class)
+        class = read_steps(lag, reterr);
     return class ? class : print(lag, reterr);
 }
 
@@ -278,6 +338,8 @@ static enum ol_class watch(struct lag *lag, struct ol_error *reterr)
         return class;
     do {
         class = sample(lag, reterr);
+        if (!class)
+            class = read_steps(lag, reterr);
         if (!class)
             class = print(lag, reterr);
     } while (!class && !ferror(stdout) && !ol_run_sleep(WATCH_MS));
@@ -291,7 +353,8 @@ enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr)
     struct lag *lag = calloc(1, sizeof *lag);
     if (!lag)
         return ol_fail(reterr, OL_FATAL, "out of memory");
-    ol_arena_init(&lag->arena, 16 * 1024, 0);
+    ol_arena_init(&lag->arena, ARENA_BYTES, 0);
+    ol_arena_init(&lag->frame, ARENA_BYTES, 0);
     enum ol_class class = session_init(&lag->session, options, SESSION_KAFKA | SESSION_PG, reterr);
     if (!class) {
         class = session_partitions(&lag->session, &lag->partitions, reterr);
@@ -304,6 +367,7 @@ enum ol_class lag_run(const struct ol_options *options, struct ol_error *reterr)
         session_release(&lag->session);
     }
     ol_arena_release(&lag->arena);
+    ol_arena_release(&lag->frame);
     free(lag);
     return class;
 }

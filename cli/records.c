@@ -33,6 +33,61 @@ static enum stream stream_of(enum stream stream, const struct ol_message *messag
     return strstr(topic, ".steps.") ? STREAM_STEPS : STREAM_COMMANDS;
 }
 
+/* ---- bundles ---- */
+
+static struct record_part part_of(enum context context, const struct ol_message *message,
+                                  struct bytes wire, int32_t place, struct ol_arena *arena)
+{
+    struct record_part part = {*message, place};
+    struct step_message step;
+    struct ol_error error;
+    part.message.value = wire.data;
+    part.message.value_bytes = wire.size;
+    if (codec_decode_step(context, wire, arena, &step, &error))
+        return part;
+    struct text aggregate = step_aggregate(&step);
+    part.message.key = aggregate.data;
+    part.message.key_bytes = aggregate.bytes;
+    return part;
+}
+
+struct record_part *record_parts(enum context context, enum stream stream,
+                                 const struct ol_message *message, struct ol_arena *arena,
+                                 size_t *ret_count)
+{
+    struct bytes wire = {message->value, message->value_bytes};
+    struct step_bundle bundle;
+    struct ol_error error;
+    bool steps = stream == STREAM_STEPS && message->value &&
+                 codec_decode_bundle(wire, arena, &bundle, &error) == OL_OK;
+    *ret_count = steps ? bundle.count : 1;
+    struct record_part *parts = ol_arena_alloc(arena, *ret_count * sizeof *parts);
+    if (!parts)
+        return NULL;
+    parts[0] = (struct record_part){*message, RECORD_WHOLE};
+    for (size_t i = 0; i < *ret_count && steps; i++)
+        parts[i] = part_of(context, message, bundle.steps[i], (int32_t)i, arena);
+    return parts;
+}
+
+/* What its type and its JSON are read from: of a dead letter that is a bundle of one, the step. */
+static struct bytes read_as(enum stream stream, const struct ol_message *message)
+{
+    struct bytes wire = {message->value, message->value_bytes};
+    struct step_bundle bundle;
+    struct ol_error error;
+    struct ol_arena arena;
+    if (stream != STREAM_DEAD_LETTERS || stream_of(stream, message) != STREAM_STEPS)
+        return wire;
+    ol_arena_init(&arena, BUNDLE_STEPS_MAX * sizeof wire, 0);
+    if (!codec_decode_bundle(wire, &arena, &bundle, &error) && bundle.count == 1)
+        wire = bundle.steps[0];
+    ol_arena_release(&arena);
+    return wire;
+}
+
+/* ---- what it is ---- */
+
 const char *record_type(enum context context, enum stream stream, const struct ol_message *message,
                         struct ol_arena *arena)
 {
@@ -41,7 +96,7 @@ const char *record_type(enum context context, enum stream stream, const struct o
         struct step_message step;
         struct event_message event;
     } body;
-    struct bytes wire = {message->value, message->value_bytes};
+    struct bytes wire = read_as(stream, message);
     struct ol_error error;
     if (!message->value)
         return "";
@@ -64,7 +119,7 @@ const char *record_type(enum context context, enum stream stream, const struct o
 void record_add_decoded(struct ol_text *text, enum context context, enum stream stream,
                         const struct ol_message *message)
 {
-    struct bytes wire = {message->value, message->value_bytes};
+    struct bytes wire = read_as(stream, message);
     struct ol_error error;
     if (!message->value || json_from_wire(context, stream_of(stream, message), wire, text, &error))
         ol_text_add(text, "null");
@@ -130,12 +185,16 @@ static void add_payload(struct ol_text *text, const struct ol_message *message)
 }
 
 void record_add_json(struct ol_text *text, enum context context, enum stream stream,
-                     const struct ol_message *message, const char *type)
+                     const struct record_part *part, const char *type)
 {
+    const struct ol_message *message = &part->message;
     ol_text_add(text, "{\"topic\":");
     ol_text_add_json(text, message->topic);
-    ol_text_addf(text, ",\"partition\":%d,\"offset\":%" PRId64 ",\"tstype\":\"%s\",\"ts\":%" PRId64,
-                 message->partition, message->offset,
+    ol_text_addf(text, ",\"partition\":%d,\"offset\":%" PRId64, message->partition,
+                 message->offset);
+    if (part->place != RECORD_WHOLE)
+        ol_text_addf(text, ",\"place\":%d", part->place);
+    ol_text_addf(text, ",\"tstype\":\"%s\",\"ts\":%" PRId64,
                  message->timestamp_ms < 0 ? "unknown" : "logappend", message->timestamp_ms);
     add_headers(text, message);
     ol_text_add(text, ",\"key\":");

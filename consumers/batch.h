@@ -1,7 +1,11 @@
 /*
  * consumers/batch.h - one transaction's inputs, and the records that they became.
  *
- * take messages -> decode -> (core_run through the sink: records) -> produce -> clear.
+ *   take messages -> decode -> (core_run through the sink: records) -> close -> produce -> clear.
+ *
+ * A commands record is one input, a steps record as many as its bundle has steps: all of them or
+ * none are taken. What the inputs say to one partition of a steps topic is collected in a bundle,
+ * which becomes a record when it is full, and at the close.
  * Owns the messages and one arena: everything that inputs and records point to lives until clear,
  * which comes after the transaction's end. One thread.
  */
@@ -11,6 +15,7 @@
 #include "consumers/core.h"
 #include "domain/topic.h"
 #include "lib/kafka/ol_kafka_producer.h"
+#include "proto/codec.h"
 
 /* Room for one batch's decoded inputs and encoded records beyond what it is meant to hold: the
  * largest message still fits after the last small one. */
@@ -47,6 +52,13 @@ struct batch_misfit {
     size_t bytes, bytes_max;
 };
 
+/* What the batch says to one partition and no record holds yet. */
+struct batch_bundle {
+    struct bytes *steps; /* in the arena */
+    size_t count, capacity;
+    size_t bytes; /* of the record that they would be */
+};
+
 struct batch_limits {
     size_t inputs, output_bytes;
 };
@@ -58,11 +70,13 @@ struct batch {
     struct ol_arena arena;
     struct ol_message *messages;
     struct core_input *inputs;
-    size_t count, decided; /* messages taken; of them run through the core */
+    size_t message_count;
+    size_t count, decided; /* inputs taken; of them run through the core */
     size_t input_bytes;
     struct ol_record *records;
     size_t record_count, record_capacity, output_bytes;
-    uint32_t events, steps; /* among the records */
+    struct batch_bundle bundles[CONTEXT_COUNT][PARTITIONS_MAX];
+    uint32_t events, steps; /* sent: steps in open bundles too */
     int32_t dead_steps;     /* inputs from the steps topic that were put aside */
     struct core_offset offsets[PARTITIONS_MAX];
     size_t offset_count;
@@ -83,18 +97,22 @@ void batch_clear(struct batch *batch);
 /* Nothing more should be taken: a limit is reached. */
 bool batch_full(const struct batch *batch);
 
-/* Nothing to commit: neither inputs nor timeouts nor a gap. */
+/* Nothing to commit: neither inputs nor timeouts, in a record or not, nor a gap. */
 bool batch_empty(const struct batch *batch);
 
-/* Adds a message (the batch owns it from here) and decodes it into the next input; a command gets
- * the trace of its header. source: the topic it is from; partitions: how many there are. Never
- * fails because of what the message holds: what can't be read becomes INPUT_UNREADABLE. False: the
- * arena is spent, the message was not taken. */
+/* Adds a message (the batch owns it from here) and decodes it into the next inputs, up to
+ * BUNDLE_STEPS_MAX - 1 above the limit; a command gets the trace of its header. source: the topic
+ * it is from; partitions: how many there are. Never fails because of what the message holds: what
+ * can't be read becomes INPUT_UNREADABLE, and of a bundle only that. False: the arena is spent, the
+ * message was not taken. */
 bool batch_take(struct batch *batch, struct ol_message *message, enum cause_source source,
                 int32_t partitions);
 
 /* The sink that turns the core's messages into records; valid as long as the batch. It fails, with
  * a misfit, at one that its topic does not take. */
 struct core_sink batch_sink(struct batch *batch);
+
+/* Makes records of the bundles that are open, after core_close(). False: out of memory. */
+bool batch_close(struct batch *batch);
 
 #endif

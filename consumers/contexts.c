@@ -2,6 +2,7 @@
 
 #include "domain/assert.h"
 #include "domain/check.h"
+#include "lib/guard/protected.h"
 
 static void orders_missing_for_step(struct missing *missing, const struct core_input *input);
 static bool orders_command(struct input_run *run, const struct command *command);
@@ -114,13 +115,16 @@ static bool orders_step(struct input_run *run, const struct step_message *step)
 
 /* ---- inventory ---- */
 
-/* A reserve is new by construction: its own reservation is not looked up. */
+/* A reserve is new by construction: its own reservation is not looked up. One that is published
+ * again may have been undone meanwhile, and acts no second time. */
 static void inventory_missing_for_step(struct missing *missing, const struct core_input *input)
 {
     const struct inventory_step *step = &input->step.inventory;
     if (step->kind == STOCK_RESERVE) {
         for (size_t i = 0; i < step->line_count; i++)
             missing_add(missing, ENTITY_PRODUCT, input->partition, step->lines[i].sku, no_text);
+        if (PROTECTED(redriven) && input->redriven)
+            missing_add(missing, ENTITY_RESERVATION, input->partition, step->order_id, no_text);
         return;
     }
     struct entity_key key = {
@@ -210,12 +214,16 @@ static void payments_missing_for_command(struct missing *missing, const struct c
                     asked->payment_id);
 }
 
-/* What asks for money is new as well: its own payment is not looked up. */
+/* What asks for money is new as well, unless it is published again: its own payment is not looked
+ * up. */
 static void payments_missing_for_step(struct missing *missing, const struct core_input *input)
 {
     const struct payment_step *step = &input->step.payment;
     missing_add(missing, ENTITY_ACCOUNT, input->partition, step->customer_id, no_text);
-    if (step->kind != PAYMENT_CHARGE && step->kind != PAYMENT_AUTHORISE)
+    bool is_new = step->kind == PAYMENT_CHARGE || step->kind == PAYMENT_AUTHORISE;
+    if (PROTECTED(redriven) && input->redriven)
+        is_new = false;
+    if (!is_new)
         missing_add(missing, ENTITY_PAYMENT, input->partition, step->customer_id, step->payment_id);
 }
 

@@ -29,6 +29,7 @@ void core_free(struct core *core)
         return;
     overlay_free(core->overlay);
     deadlines_free(core->deadlines);
+    replies_release(&core->replies);
     free(core);
 }
 
@@ -36,6 +37,7 @@ void core_clear(struct core *core)
 {
     overlay_clear(core->overlay); /* protection states_dropped */
     deadlines_clear(core->deadlines);
+    replies_clear(&core->replies);
     memset(core->partitions, 0, sizeof core->partitions);
 }
 
@@ -182,6 +184,8 @@ bool core_put(struct core *core, const struct entity_key *key, const struct enti
 
 bool core_step_is_misplaced(const struct core *core, const struct core_input *input)
 {
+    if (input->misplaced)
+        return true;
     if (input->step.context == CONTEXT_INVENTORY)
         return input->step.inventory.partition != input->partition;
     return partition_of(step_aggregate(&input->step), core->settings.partitions) !=
@@ -252,9 +256,14 @@ static void advance_receipt(struct core *core, const struct core_input *input)
     struct core_partition *partition = owned_partition(core, input->partition);
     int64_t *next = input->source == CAUSE_COMMANDS ? &partition->open.commands_next
                                                     : &partition->open.steps_next;
+    bool in_turn = input->place == 0 ? input->offset >= *next
+                                     : input->offset == partition->place.offset &&
+                                           input->place == partition->place.number + 1;
     domain_assert(input->source == CAUSE_COMMANDS || input->source == CAUSE_STEPS);
-    domain_assert(input->offset >= *next);
+    domain_assert(in_turn);
     *next = input_next_offset(input);
+    if (input->source == CAUSE_STEPS)
+        partition->place = (struct core_place){input->offset, input->place};
     partition->touched = true;
     partition->inputs++;
     partition->recorded_at_us = input->at_us;
@@ -296,7 +305,7 @@ static bool propose_timeout(const struct deadline *deadline, struct ol_arena *ar
                   .order_id = deadline->order_id,
                   .deadline_us = deadline->deadline_us},
     };
-    return id.data && sink->step(sink->self, deadline->partition, deadline->order_id, &step);
+    return id.data && sink->step(sink->self, deadline->partition, &step);
 }
 
 bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,
@@ -339,6 +348,18 @@ bool core_close_gap(struct core *core, int32_t number, int64_t commands_next, in
     return true;
 }
 
+bool core_answer(struct core *core, const struct core_sink *sink)
+{
+    for (size_t i = 0; i < core->replies.count; i++) {
+        const struct step_message *reply = &core->replies.items[i];
+        int32_t partition = partition_of(reply->order.order_id, core->settings.partitions);
+        if (!sink->step(sink->self, partition, reply))
+            return false;
+    }
+    replies_clear(&core->replies);
+    return true;
+}
+
 static void receipt_add(struct receipt *total, const struct receipt *receipt)
 {
     for (int i = 0; i < RECEIPT_COUNTS; i++)
@@ -363,6 +384,7 @@ static bool write_receipt(struct core *core, int32_t number, const struct core_s
 bool core_close(struct core *core, const struct core_sink *sink, struct core_offset *ret_offsets,
                 size_t *ret_count, struct receipt *ret_total)
 {
+    domain_assert(core->replies.count == 0);
     *ret_count = 0;
     *ret_total = (struct receipt){0};
     for (int32_t i = 0; i < core->settings.partitions; i++) {

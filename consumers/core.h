@@ -2,7 +2,7 @@
  * consumers/core.h - what one context's worker decides, without any I/O.
  *
  *   partition_begin, missing_for_event / replay ...     take-over: states follow the log to its end
- *   missing -> (load) -> put -> run, run, run -> close  a batch: inputs in, records, offsets out
+ *   missing -> (load) -> put -> run, run, run -> answer -> close   a batch: inputs in, records out
  *
  * Decoded inputs and the states they name go in; records to produce go to a sink, one by one, and
  * offsets to commit come out. The same core runs in production, tests and simulation. Whatever it
@@ -25,16 +25,22 @@ enum input_kind {
     INPUT_UNREADABLE, /* for the dead letters */
 };
 
-/* One record of a commands or steps topic. Everything lives as long as the batch. */
+/* A record of a commands topic, or a step of one of a steps topic. Everything lives as long as the
+ * batch. A record's inputs are run all in one batch, in the order of their places. */
 struct core_input {
     enum input_kind kind;
     enum cause_source source;
     int32_t partition;
     int64_t offset;
-    int64_t at_us;        /* the broker's time: 'now' */
-    bool passed_on;       /* carries the header of a command that was passed on once */
-    bool fills_topic;     /* with the header of one that is passed on its topic does not take it */
-    const void *record;   /* the shell's own: what pass_on and dead_letter need */
+    int32_t place;         /* of a step in its bundle; else 0 */
+    int64_t at_us;         /* the broker's time: 'now' */
+    bool redriven;         /* a step that may have been here before: published again, later */
+    bool misplaced;        /* the bundle says that it belongs on another partition */
+    bool passed_on;        /* carries the header of a command that was passed on once */
+    bool fills_topic;      /* with the header of one that is passed on its topic does not take it */
+    const void *record;    /* the shell's own: what pass_on and dead_letter need */
+    const void *step_wire; /* of a step in its bundle: the shell's own; NULL: the record's */
+    size_t step_bytes;
     const char *reason;   /* UNREADABLE: a sentence */
     const char *outgrows; /* a sentence, if a topic does not take what may follow; NULL: all fits */
     union {
@@ -44,12 +50,13 @@ struct core_input {
 };
 
 /* Where records go. Each returns false when memory or the budget is spent: the batch is lost then.
- * Messages are read before the call returns. `key` of a receipt is empty: no key. */
+ * Messages are read before the call returns. `key` of a receipt is empty: no key. Steps to one
+ * partition of a context stay in the order of the calls. */
 struct core_sink {
     void *self;
     bool (*event)(void *self, int32_t partition, struct text key,
                   const struct event_message *event);
-    bool (*step)(void *self, int32_t partition, struct text key, const struct step_message *step);
+    bool (*step)(void *self, int32_t partition, const struct step_message *step);
     bool (*pass_on)(void *self, int32_t partition, const struct core_input *input);
     bool (*dead_letter)(void *self, const struct core_input *input, const char *code,
                         const char *reason);
@@ -125,8 +132,9 @@ bool core_missing(struct core *core, const struct core_input *inputs, size_t cou
 bool core_put(struct core *core, const struct entity_key *key, const struct entity *state,
               int64_t base_offset);
 
-/* Decides one input; all that core_missing() named must be here. Ids it makes live in the arena.
- * False: the sink, the arena or malloc had nothing left. */
+/* Decides one input; all that core_missing() named must be here. Ids it makes live in the arena;
+ * arena and input live until core_answer(). False: the sink, the arena or malloc had nothing
+ * left. */
 bool core_run(struct core *core, const struct core_input *input, struct ol_arena *arena,
               const struct core_sink *sink);
 
@@ -144,6 +152,10 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
 #define CORE_NO_GAP INT64_C(-1)
 bool core_close_gap(struct core *core, int32_t partition, int64_t commands_next, int64_t steps_next,
                     int64_t now_us);
+
+/* Sends the answers that were still waiting for equal ones: after the last input, before the close.
+ * False: the sink had nothing left. */
+bool core_answer(struct core *core, const struct core_sink *sink);
 
 /* Ends the batch: a receipt for each partition that had inputs or a gap, and where to go on for
  * each that had inputs, a gap or timeouts. ret_offsets has room for PARTITIONS_MAX. *ret_total sums

@@ -5,6 +5,7 @@
  *   core_missing.c  which states the inputs need that are not here
  *   contexts.c      which of them a context needs, and what it decides: one row each
  *   input_run.c     what one input leaves: events, steps, its mark in the receipt, derived ids
+ *   replies.c       answers that wait for the end of the batch
  *
  * Whatever returns false had no memory or budget left: the batch is lost then.
  */
@@ -12,8 +13,15 @@
 #define CONSUMERS_CORE_INTERNAL_H
 
 #include "consumers/core.h"
+#include "consumers/replies.h"
 
 #define NAMED_AT_ONCE 64 /* keys that are looked up together */
+
+/* A step: the record that it came in, and where in it. */
+struct core_place {
+    int64_t offset;
+    int32_t number;
+};
 
 /* What one partition's open batch has taken so far. */
 struct core_partition {
@@ -21,7 +29,8 @@ struct core_partition {
     uint32_t inputs;
     struct receipt last; /* of the batch before, or of the take-over */
     struct receipt open;
-    int64_t recorded_at_us; /* of its last input or event; TIME_NONE: none is known */
+    struct core_place place; /* of its last step */
+    int64_t recorded_at_us;  /* of its last input or event; TIME_NONE: none is known */
 };
 
 struct core {
@@ -29,6 +38,7 @@ struct core {
     struct overlay *overlay;
     struct deadlines *deadlines;
     struct core_partition partitions[PARTITIONS_MAX];
+    struct replies replies; /* of the open batch */
     /* Scratch of one decision: too large for the stack of a deep call. */
     struct order_events order_events;
     struct checkout_steps checkout_steps;
@@ -110,8 +120,8 @@ bool input_run_decided(struct input_run *run, struct text key, const struct even
 bool input_run_send_step(struct input_run *run, int32_t partition, struct text key,
                          struct step_message *step, struct text id);
 
-/* An answer to the step that is being handled, for the order's saga; it echoes who asked.
- * ORDER_STEP_NONE: no answer. */
+/* An answer to the step that is being handled, for the order's saga; it echoes who asked. It may
+ * wait for others of the batch that are equal to it. ORDER_STEP_NONE: no answer. */
 bool input_run_reply(struct input_run *run, const struct order_step *answer);
 
 /* Answers a command with a refusal, or with the outcome that it had before. */

@@ -58,14 +58,15 @@ static struct ol_header text_header(const char *name, const char *value)
     return (struct ol_header){name, value, bytes};
 }
 
-bool dead_letter_explain(const struct ol_message *message, const char *topic, const char *code,
-                         const char *reason, struct ol_arena *arena, struct ol_header **ret_headers,
-                         size_t *ret_count)
+bool dead_letter_explain(const struct ol_message *message, const char *topic, int32_t place,
+                         const char *code, const char *reason, struct ol_arena *arena,
+                         struct ol_header **ret_headers, size_t *ret_count)
 {
-    char partition[16], offset[24], time[24];
+    char partition[16], offset[24], time[24], place_text[16];
     snprintf(partition, sizeof partition, "%d", message->partition);
     snprintf(offset, sizeof offset, "%lld", (long long)message->offset);
     snprintf(time, sizeof time, "%lld", (long long)message->timestamp_ms);
+    snprintf(place_text, sizeof place_text, "%d", place);
     const struct ol_header more[] = {
         text_header("__connect.errors.topic", topic),
         text_header("__connect.errors.partition", partition),
@@ -75,7 +76,8 @@ bool dead_letter_explain(const struct ol_message *message, const char *topic, co
         text_header("__connect.errors.exception.class.name", code),
         text_header("__connect.errors.exception.message", reason),
         text_header("orderlog-original-timestamp", time),
+        text_header("orderlog-original-place", place_text), /* stays the last */
     };
-    return dead_letter_headers(message, more, sizeof more / sizeof *more, arena, ret_headers,
-                               ret_count);
+    size_t more_count = sizeof more / sizeof *more - (place == DEAD_LETTER_WHOLE);
+    return dead_letter_headers(message, more, more_count, arena, ret_headers, ret_count);
 }

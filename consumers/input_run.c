@@ -125,6 +125,8 @@ struct event_message input_run_begin_event(struct input_run *run, enum event_bod
         .body_digest = input->kind == INPUT_COMMAND ? input->command.body_digest : 0,
     };
     event.metadata.causation_id = no_text; /* command_id is the cause */
+    if (PROTECTED(place_told) && input->kind == INPUT_STEP)
+        event.cause_place = input->place;
     if (PROTECTED(asker_told) && input->kind == INPUT_STEP)
         event.asker = input->step.asker;
     return event;
@@ -143,29 +145,37 @@ bool input_run_decided(struct input_run *run, struct text key, const struct even
     return input_run_emit(run, key, event);
 }
 
-bool input_run_send_step(struct input_run *run, int32_t partition, struct text key,
-                         struct step_message *step, struct text id)
+static struct metadata step_metadata(const struct input_run *run, struct text id)
 {
-    step->metadata = (struct metadata){
+    return (struct metadata){
         .command_id = id,
         .correlation_id = correlation_of(run->metadata),
         .causation_id = run->metadata->command_id,
         .occurred_at_us = TIME_NONE,
         .traceparent = run->metadata->traceparent,
     };
+}
+
+bool input_run_send_step(struct input_run *run, int32_t partition, struct text key,
+                         struct step_message *step, struct text id)
+{
+    step->metadata = step_metadata(run, id);
     if (partition < 0)
         partition = partition_of(key, run->core->settings.partitions);
-    return id.data && run->sink->step(run->sink->self, partition, key, step);
+    return id.data && run->sink->step(run->sink->self, partition, step);
 }
 
 bool input_run_reply(struct input_run *run, const struct order_step *answer)
 {
     if (answer->kind == ORDER_STEP_NONE)
         return true;
+    struct text id = id_of_reply(run->arena, run->metadata->command_id);
     struct step_message step = {
         .context = CONTEXT_ORDERS, .asker = run->input->step.asker, .order = *answer};
-    return input_run_send_step(run, -1, answer->order_id, &step,
-                               id_of_reply(run->arena, run->metadata->command_id));
+    if (!replies_may_wait(answer))
+        return input_run_send_step(run, -1, answer->order_id, &step, id);
+    step.metadata = step_metadata(run, id);
+    return id.data && replies_add(&run->core->replies, &step);
 }
 
 /* "line 3 (SKU-1): a quantity must be 1 or more" */

@@ -6,7 +6,7 @@
 
 #include "lib/guard/protected.h"
 
-#define MERGE_RUN_MAX 64
+#define MERGE_RUN_MAX 64 /* inputs of one inbox in turn: the last record's may be more */
 
 /* A message that found no room waits in `held`: nothing is taken before it. */
 static bool take_message(struct loop *loop, struct ol_message *message, enum cause_source source)
@@ -18,11 +18,12 @@ static bool take_message(struct loop *loop, struct ol_message *message, enum cau
     return false;
 }
 
-/* Up to `max` of one inbox. False: the batch has no more room. */
+/* From one inbox, until there are `max` inputs more. False: the batch has no more room. */
 static bool take_from(struct loop *loop, struct ol_inbox *inbox, size_t max)
 {
     struct ol_message message;
-    for (size_t i = 0; i < max; i++) {
+    size_t before = loop->building->count;
+    while (loop->building->count - before < max) {
         if (batch_full(loop->building))
             return false;
         if (!ol_inbox_take(inbox, &message))
@@ -81,12 +82,12 @@ static void take_by_time(struct loop *loop, struct ol_inbox *inboxes, size_t cou
     int64_t until_ms;
     for (struct ol_inbox *inbox; (inbox = oldest_inbox(inboxes, count, &until_ms));) {
         const struct ol_message *head;
-        size_t run = 0;
+        size_t before = loop->building->count, run = 0;
         while ((head = ol_inbox_peek(inbox)) && (run == 0 || head->timestamp_ms <= until_ms) &&
                run < MERGE_RUN_MAX) {
             if (!take_from(loop, inbox, 1))
                 return;
-            run++;
+            run = loop->building->count - before;
         }
         if (batch_full(loop->building))
             return;

@@ -373,7 +373,9 @@ static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
     struct ol_producer *producer = loop->producers[loop->building_with];
     const struct core_sink sink = batch_sink(batch);
     domain_assert(batch->decided == batch->count); /* what is taken and not decided would be lost */
-    if (!core_close(loop->core, &sink, batch->offsets, &batch->offset_count, &batch->total))
+    if (!core_answer(loop->core, &sink) ||
+        !core_close(loop->core, &sink, batch->offsets, &batch->offset_count, &batch->total) ||
+        !batch_close(batch))
         return fail_batch(loop, NULL, reterr);
 
     struct ol_offset offsets[2 * PARTITIONS_MAX];

@@ -48,6 +48,9 @@ struct asker {
     int32_t number;
 };
 
+/* Steps that one record of a steps topic may hold. */
+#define BUNDLE_STEPS_MAX 256
+
 struct step_message {
     enum context context; /* whose steps topic */
     struct metadata metadata;
@@ -111,6 +114,7 @@ struct event_message {
     int64_t recorded_at_us;
     enum cause_source cause_source;
     int64_t cause_offset;
+    int32_t cause_place; /* of a step: in the bundle at that offset */
     int32_t cause_index;
     struct asker asker;   /* as the causing step says; of the order that the body names */
     uint64_t body_digest; /* of the causing command; 0 where a step caused it */

@@ -140,8 +140,8 @@ static const struct {
     [ORDER_RULE_IGNORE] = {NULL, ORDER_EVENT_NONE, ORDER_EVENT_NONE,
         "the step comes twice or late: nothing changes"},
     [ORDER_RULE_RECORD_RESERVED] = {record_reserved, ORDER_STOCK_RESERVED, ORDER_EVENT_NONE,
-        "a group that has not answered yet has its stock; after the last one the payment is asked, "
-        "or an order of total 0 is confirmed"},
+        "groups that have not answered yet have their stock; after the last one the payment is "
+        "asked, or an order of total 0 is confirmed"},
     [ORDER_RULE_REJECT_STOCK] = {reject_stock, ORDER_REJECTED, ORDER_EVENT_NONE,
         "a group that has not answered yet refuses: the order is rejected, the others released"},
     [ORDER_RULE_CONFIRM] = {confirm, ORDER_CONFIRMED, ORDER_EVENT_NONE,
@@ -153,7 +153,7 @@ static const struct {
         "the saga's deadline has come: the order is cancelled, all that was asked is undone; but a "
         "charge that has not answered is waited for once more, as long"},
     [ORDER_RULE_RECORD_RELEASED] = {record_released, ORDER_STOCK_RELEASED, ORDER_EVENT_NONE,
-        "a group that had to be released is released; the last undo ends the saga"},
+        "groups that had to be released are released; the last undo ends the saga"},
     [ORDER_RULE_RECORD_VOIDED] = {record_voided, ORDER_PAYMENT_VOIDED, ORDER_EVENT_NONE,
         "the payment that had to be voided is voided; the last undo ends the saga"},
     [ORDER_RULE_RECORD_REVERSED] = {record_reversed, ORDER_PAYMENT_REVERSED, ORDER_EVENT_NONE,
@@ -419,10 +419,10 @@ static void cancel(struct judging *judging, enum refusal_code code)
 /* The last group leads on to the payment; an order of total 0 needs none. */
 static void record_reserved(struct judging *judging, const struct order_step *step)
 {
-    if (!(group_bit(step->partition) & order_groups_unanswered(&judging->next)))
+    uint64_t groups = step->groups & order_groups_unanswered(&judging->next);
+    if (!groups)
         return;
-    emit(judging,
-         &(struct order_event){.kind = ORDER_STOCK_RESERVED, .partition = step->partition});
+    emit(judging, &(struct order_event){.kind = ORDER_STOCK_RESERVED, .groups = groups});
     if (judging->next.status == ORDER_IS_RESERVED && judging->next.total_minor == 0)
         emit(judging, &(struct order_event){.kind = ORDER_CONFIRMED});
 }
@@ -497,9 +497,9 @@ static void expire(struct judging *judging, const struct order_step *step)
 
 static void record_released(struct judging *judging, const struct order_step *step)
 {
-    if (group_bit(step->partition) & order_groups_to_release(&judging->next))
-        emit(judging,
-             &(struct order_event){.kind = ORDER_STOCK_RELEASED, .partition = step->partition});
+    uint64_t groups = step->groups & order_groups_to_release(&judging->next);
+    if (groups)
+        emit(judging, &(struct order_event){.kind = ORDER_STOCK_RELEASED, .groups = groups});
 }
 
 static void record_given_back(struct judging *judging, const struct order_step *step,
@@ -550,9 +550,8 @@ static void apply_placed(struct order *state, const struct order_event *event)
 
 static void apply_reserved(struct order *state, const struct order_event *event)
 {
-    uint64_t bit = group_bit(event->partition);
-    domain_assert(bit & order_groups_unanswered(state));
-    state->groups_reserved |= bit;
+    domain_assert(event->groups && !(event->groups & ~order_groups_unanswered(state)));
+    state->groups_reserved |= event->groups;
     if (order_groups_unanswered(state) == 0 && state->total_minor > 0)
         state->payment = ORDER_PAYMENT_ASKED;
 }
@@ -595,9 +594,8 @@ static void apply_cancelled(struct order *state, const struct order_event *event
 
 static void apply_released(struct order *state, const struct order_event *event)
 {
-    uint64_t bit = group_bit(event->partition);
-    domain_assert(bit & order_groups_to_release(state));
-    state->groups_released |= bit;
+    domain_assert(event->groups && !(event->groups & ~order_groups_to_release(state)));
+    state->groups_released |= event->groups;
 }
 
 static void apply_given_back(struct order *state, enum payment_row row)

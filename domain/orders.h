@@ -50,7 +50,8 @@ enum order_step_kind {
 struct order_step {
     enum order_step_kind kind;
     struct text order_id;
-    int32_t partition;      /* STOCK_*_REPLY: the group */
+    uint64_t groups;        /* STOCK_RESERVED_REPLY, STOCK_RELEASED_REPLY: bit p is partition p's */
+    int32_t partition;      /* STOCK_REFUSED_REPLY: the group */
     enum refusal_code code; /* STOCK_REFUSED_REPLY, PAYMENT_DECLINED_REPLY */
     struct text sku;        /* STOCK_REFUSED_REPLY */
     int64_t deadline_us;    /* TIMEOUT: the deadline that is meant */
@@ -121,7 +122,8 @@ struct order_event {
     int64_t total_minor;            /* PLACED */
     enum payment_row payment_row;   /* PLACED */
     int64_t deadline_us;            /* PLACED, REJECTED, CANCELLED, PAYMENT_OVERDUE */
-    int32_t partition;              /* STOCK_RESERVED, STOCK_RELEASED; REJECTED: group or -1 */
+    uint64_t groups;                /* STOCK_RESERVED, STOCK_RELEASED: bit p is partition p's */
+    int32_t partition;              /* REJECTED: group or -1 */
     enum refusal_code code;         /* REJECTED, CANCELLED */
     struct text sku;                /* REJECTED */
 };

@@ -127,20 +127,24 @@ void reservation_apply(struct reservation *state, const struct inventory_event *
 struct order_step stock_reply(const struct reservation *state, const struct inventory_step *step,
                               const struct inventory_event *event)
 {
-    struct order_step reply = {.order_id = step->order_id, .partition = step->partition};
+    struct order_step reply = {.order_id = step->order_id};
+    domain_assert(step->partition >= 0 && step->partition < PARTITIONS_MAX);
     if (step->kind == STOCK_RELEASE) {
         domain_assert(!event || event->kind == STOCK_RELEASED);
         reply.kind = ORDER_STOCK_RELEASED_REPLY;
+        reply.groups = UINT64_C(1) << step->partition;
         return reply;
     }
     domain_assert(step->kind == STOCK_RESERVE);
     enum reservation_status status = event ? status_after[event->kind] : state->status;
     if (status == RESERVATION_IS_HELD) {
         reply.kind = ORDER_STOCK_RESERVED_REPLY;
+        reply.groups = UINT64_C(1) << step->partition;
         return reply;
     }
     domain_assert(status == RESERVATION_IS_REFUSED);
     reply.kind = ORDER_STOCK_REFUSED_REPLY;
+    reply.partition = step->partition;
     reply.code = event ? event->code : REFUSED_RESERVATION_EXISTS;
     reply.sku = event ? event->sku : (struct text){0};
     return reply;

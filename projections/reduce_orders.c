@@ -28,7 +28,8 @@ static enum ol_class check_event(const struct order_event *event, struct ol_erro
             class = check_group(event->lines[i].partition, reterr);
         return class;
     case ORDER_STOCK_RESERVED:
-    case ORDER_STOCK_RELEASED: return check_group(event->partition, reterr);
+    case ORDER_STOCK_RELEASED:
+        return event->groups ? OL_OK : ol_fail(reterr, OL_POISON, "it is about no group");
     case ORDER_REJECTED:
         return event->partition < 0 ? OL_OK : check_group(event->partition, reterr);
     case ORDER_CONFIRMED:
@@ -124,9 +125,9 @@ static enum ol_class fold_order(const struct reduce_input *input, struct order_c
         event->kind == ORDER_CANCELLED || event->kind == ORDER_PAYMENT_OVERDUE)
         change->deadline_us = event->deadline_us;
     if (event->kind == ORDER_STOCK_RESERVED)
-        change->groups_reserved |= group_bit(event);
+        change->groups_reserved |= event->groups;
     if (event->kind == ORDER_STOCK_RELEASED)
-        change->groups_released |= group_bit(event);
+        change->groups_released |= event->groups;
     if (event->kind == ORDER_REJECTED)
         change->groups_refused |= group_bit(event);
     if (event->kind == ORDER_REJECTED || event->kind == ORDER_CANCELLED) {

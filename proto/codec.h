@@ -57,7 +57,30 @@ struct bytes {
 enum ol_class codec_decode_command(enum context context, struct bytes wire, struct ol_arena *arena,
                                    struct command *ret_command, struct ol_error *reterr);
 
-/* Decodes a step. OL_POISON for anything that a worker would not have written. */
+/* What one transaction says to one partition: the value of a steps record. Place 0 comes first. */
+struct step_bundle {
+    int32_t partition;         /* that all of its steps belong on */
+    const struct bytes *steps; /* a Step each, as codec_decode_step() takes it */
+    size_t count;              /* 1 to BUNDLE_STEPS_MAX */
+};
+
+#define BUNDLE_BYTES_MAX   (64 * 1024)
+#define BUNDLE_FRAME_BYTES 2 /* at most, beside what its steps take */
+
+/* Decodes the frame alone, so that a step that can't be read takes no other along: the steps' bytes
+ * point into `wire`. OL_POISON: cut off, no step or too many, too large, a partition that there
+ * can't be. OL_RETRY: the arena's budget is spent. */
+enum ol_class codec_decode_bundle(struct bytes wire, struct ol_arena *arena,
+                                  struct step_bundle *ret_bundle, struct ol_error *reterr);
+
+/* False: the arena's budget is spent. Whatever the steps' bytes hold. */
+bool codec_encode_bundle(const struct step_bundle *bundle, struct ol_arena *arena,
+                         struct bytes *ret_wire);
+
+/* What a step of so many bytes takes in a bundle. */
+size_t codec_bundled_bytes(size_t step_bytes);
+
+/* Decodes a step of a bundle. OL_POISON for anything that a worker would not have written. */
 enum ol_class codec_decode_step(enum context context, struct bytes wire, struct ol_arena *arena,
                                 struct step_message *ret_step, struct ol_error *reterr);
 

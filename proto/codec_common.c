@@ -2,7 +2,7 @@
  * proto/codec_common.c - the three envelopes, which look the same in every context.
  *
  *   Command: 1 metadata, 2... body
- *   Step: 1 metadata, 2 asking_version, 3 asking_number, 10... body
+ *   Step, in a bundle (codec_bundle.c): 1 metadata, 2 asking_version, 3 asking_number, 10... body
  *   Event: 1 metadata, 2 recorded_at, 3 cause, 4 version, 5 body_digest,
  *          (orders: 6 status, 7 saga_state, 8 payment,) 10... body
  */
@@ -36,11 +36,13 @@ const struct wire_message codec_metadata =
 static const struct wire_field cause_fields[] = {
     FIELD_ENUM(1, struct event_message, "source", cause_source, CAUSE_NONE, CAUSE_STEPS),
     WIRE_FIELD_(2, WIRE_VARINT, WIRE_INT64, "offset", struct event_message, cause_offset, .min = 0),
-    WIRE_FIELD_(3, WIRE_VARINT, WIRE_INT32, "index", struct event_message, cause_index, .min = 0,
+    WIRE_FIELD_(3, WIRE_VARINT, WIRE_INT32, "place", struct event_message, cause_place, .min = 0,
+                .limit = BUNDLE_STEPS_MAX - 1),
+    WIRE_FIELD_(4, WIRE_VARINT, WIRE_INT32, "index", struct event_message, cause_index, .min = 0,
                 .limit = UINT16_MAX),
-    WIRE_FIELD_(4, WIRE_VARINT, WIRE_INT64, "asking_version", struct event_message, asker.version,
+    WIRE_FIELD_(5, WIRE_VARINT, WIRE_INT64, "asking_version", struct event_message, asker.version,
                 .min = 0),
-    WIRE_FIELD_(5, WIRE_VARINT, WIRE_INT32, "asking_number", struct event_message, asker.number,
+    WIRE_FIELD_(6, WIRE_VARINT, WIRE_INT32, "asking_number", struct event_message, asker.number,
                 .min = 0, .limit = UINT16_MAX),
 };
 const struct wire_message codec_cause =

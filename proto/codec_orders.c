@@ -42,16 +42,17 @@ static const struct wire_body commands[] = {
 
 /* ---- steps ---- */
 
-#define STEP_OF_ORDER FIELD_KEY(1, struct order_step, order_id)
-#define STEP_OF_GROUP STEP_OF_ORDER, GROUP(2, struct order_step)
+#define STEP_OF_ORDER  FIELD_KEY(1, struct order_step, order_id)
+#define STEP_OF_GROUPS STEP_OF_ORDER, FIELD_BITS(2, struct order_step, groups)
 
-static const struct wire_field stock_reserved_reply[] = {STEP_OF_GROUP};
+static const struct wire_field stock_reserved_reply[] = {STEP_OF_GROUPS};
 static const struct wire_field stock_refused_reply[] = {
-    STEP_OF_GROUP,
+    STEP_OF_ORDER,
+    GROUP(2, struct order_step),
     FIELD_CODE(3, struct order_step, code),
     FIELD_REFERENCE(4, struct order_step, sku),
 };
-static const struct wire_field stock_released_reply[] = {STEP_OF_GROUP};
+static const struct wire_field stock_released_reply[] = {STEP_OF_GROUPS};
 static const struct wire_field payment_authorised_reply[] = {STEP_OF_ORDER};
 static const struct wire_field payment_declined_reply[] = {
     STEP_OF_ORDER,
@@ -79,8 +80,8 @@ static const struct wire_field placed_line_fields[] = {
 static const struct wire_message placed_line =
     WIRE_MESSAGE_OF("PlacedLine", struct order_line, placed_line_fields);
 
-#define EVENT_OF_ORDER FIELD_KEY(1, struct order_event, order_id)
-#define EVENT_OF_GROUP EVENT_OF_ORDER, GROUP(2, struct order_event)
+#define EVENT_OF_ORDER  FIELD_KEY(1, struct order_event, order_id)
+#define EVENT_OF_GROUPS EVENT_OF_ORDER, FIELD_BITS(2, struct order_event, groups)
 
 static const struct wire_field order_placed[] = {
     EVENT_OF_ORDER,
@@ -92,7 +93,7 @@ static const struct wire_field order_placed[] = {
     FIELD_ENUM(7, struct order_event, "payment_row", payment_row, PAYMENT_ROW_CHARGE,
                PAYMENT_ROW_COUNT - 1),
 };
-static const struct wire_field order_stock_reserved[] = {EVENT_OF_GROUP};
+static const struct wire_field order_stock_reserved[] = {EVENT_OF_GROUPS};
 static const struct wire_field order_confirmed[] = {EVENT_OF_ORDER};
 static const struct wire_field order_rejected[] = {
     EVENT_OF_ORDER,
@@ -106,7 +107,7 @@ static const struct wire_field order_cancelled[] = {
     FIELD_CODE(2, struct order_event, code),
     DEADLINE(3, struct order_event),
 };
-static const struct wire_field order_stock_released[] = {EVENT_OF_GROUP};
+static const struct wire_field order_stock_released[] = {EVENT_OF_GROUPS};
 static const struct wire_field order_payment_voided[] = {EVENT_OF_ORDER};
 static const struct wire_field order_undo_overdue[] = {EVENT_OF_ORDER};
 static const struct wire_field order_payment_reversed[] = {EVENT_OF_ORDER};

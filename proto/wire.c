@@ -468,7 +468,8 @@ static bool read_number(struct wire_reader *reader, const struct wire_field *fie
         reader->canonical = false;
     if (field->type == WIRE_INT64) {
         int64_t number = (int64_t)value;
-        if (field->min != WIRE_ANY && number < field->min)
+        bool empty = number == 0 && field->flags & WIRE_REQUIRED;
+        if (empty || (field->min != WIRE_ANY && number < field->min))
             return wire_poison(reader, field->name, at, "a number out of its range");
         memcpy(target + field->offset, &number, sizeof number);
         return true;

@@ -124,6 +124,10 @@ struct wire_body {
     WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT64, #member, structure, member, .min = min_,          \
                 .limit = WIRE_IS_(int64_t, structure, member), .flags = WIRE_ABOVE_(min_))
 #define FIELD_INT64(number, structure, member) FIELD_INT64_MIN(number, structure, member, WIRE_ANY)
+/* A set of partitions, which is not empty. */
+#define FIELD_BITS(number, structure, member)                                                      \
+    WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT64, #member, structure, member, .min = WIRE_ANY,      \
+                .limit = WIRE_IS_(uint64_t, structure, member), .flags = WIRE_REQUIRED)
 #define FIELD_INT32(number, structure, member, min_, limit_)                                       \
     WIRE_FIELD_(number, WIRE_VARINT, WIRE_INT32, #member, structure, member, .min = min_,          \
                 .limit = limit_ + WIRE_IS_(int32_t, structure, member))

@@ -429,25 +429,27 @@ static void check_asker(struct fold_input *input)
                    asker->number);
 }
 
-/* Rising offsets; the events of one input are numbered from 0. */
+/* Rising offsets, and places of a bundle; the events of one input are numbered from 0. */
 static bool check_cause(struct fold_input *input, struct fold_partition *log)
 {
     const struct event_message *event = input->event;
     enum cause_source source = event->cause_source;
-    int64_t last = log->last_cause[source].offset;
-    int32_t index = log->last_cause[source].index;
-    bool next = event->cause_offset > last && event->cause_index == 0;
-    bool more = event->cause_offset == last && event->cause_index == index + 1;
+    struct fold_place *last = &log->last_cause[source];
+    const struct fold_place place = {event->cause_offset, event->cause_place, event->cause_index};
+    bool next_place = place.offset == last->offset && place.place > last->place;
+    bool next = (place.offset > last->offset || next_place) && place.index == 0;
+    bool more = place.offset == last->offset && place.place == last->place &&
+                place.index == last->index + 1;
+    bool is_place = source == CAUSE_STEPS || place.place == 0;
     findings_look(input->fold->findings, CHECK_CAUSES);
     check_asker(input);
-    if (!next && !more)
+    if ((!next && !more) || !is_place)
         fold_wrong(input, CHECK_CAUSES,
-                   "its cause is %s offset %" PRId64 " number %d, after offset %" PRId64
-                   " number %d",
-                   source == CAUSE_COMMANDS ? "commands" : "steps", event->cause_offset,
-                   event->cause_index, last, index);
-    log->last_cause[source].offset = event->cause_offset;
-    log->last_cause[source].index = event->cause_index;
+                   "its cause is %s offset %" PRId64 " place %d number %d, after offset %" PRId64
+                   " place %d number %d",
+                   source == CAUSE_COMMANDS ? "commands" : "steps", place.offset, place.place,
+                   place.index, last->offset, last->place, last->index);
+    *last = place;
     if (event->cause_index != 0)
         return true;
     log->open.counts[RECEIPT_DECIDED] += event->body == EVENT_BODY_DOMAIN;
@@ -487,11 +489,13 @@ static void check_counts(struct fold_input *input, const struct receipt *receipt
                        receipt->counts[i], receipt_count_name((enum receipt_count)i),
                        open->counts[i]);
     int64_t inputs = receipt_inputs(receipt);
-    int64_t offsets = receipt->commands_next - receipt->commands_first + receipt->steps_next -
-                      receipt->steps_first;
-    if (inputs > offsets)
-        fold_wrong(input, CHECK_RECEIPTS, "it counts %" PRId64 " inputs on %" PRId64 " offsets",
-                   inputs, offsets);
+    int64_t commands = receipt->commands_next - receipt->commands_first;
+    int64_t bundles = receipt->steps_next - receipt->steps_first;
+    if (inputs > commands + bundles * BUNDLE_STEPS_MAX)
+        fold_wrong(input, CHECK_RECEIPTS,
+                   "it counts %" PRId64 " inputs on %" PRId64 " commands and %" PRId64
+                   " bundles of steps",
+                   inputs, commands, bundles);
 }
 
 static void receipt_event(struct fold_input *input, struct fold_partition *log)

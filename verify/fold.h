@@ -51,13 +51,16 @@ struct fold_cause {
     uint64_t digest;
 };
 
+/* What an event names as its cause. */
+struct fold_place {
+    int64_t offset;
+    int32_t place, index;
+};
+
 struct fold_partition {
     int64_t next_offset, last_offset, last_recorded_us;
     uint64_t last_digest;
-    struct {
-        int64_t offset;
-        int32_t index;
-    } last_cause[CAUSE_STEPS + 1];
+    struct fold_place last_cause[CAUSE_STEPS + 1];
     bool has_receipt;
     struct receipt last, open; /* open: counts since the last */
     int64_t first_open[CAUSE_STEPS + 1], last_open[CAUSE_STEPS + 1]; /* causes since the last; -1 */

@@ -48,13 +48,11 @@ static bool drop_event(void *self, int32_t partition, struct text key,
     return codec_encode_event(event, arena, &wire);
 }
 
-static bool drop_step(void *self, int32_t partition, struct text key,
-                      const struct step_message *step)
+static bool drop_step(void *self, int32_t partition, const struct step_message *step)
 {
     struct ol_arena *arena = self;
     struct bytes wire;
     (void)partition;
-    (void)key;
     return codec_encode_step(step, arena, &wire);
 }
 
@@ -93,6 +91,7 @@ static void decide(struct core *core, struct ol_arena *arena, int round)
         must(core_put(core, &keys[i], &absent, 0), "put");
     }
     must(core_run(core, &input, arena, &sink), "run");
+    must(core_answer(core, &sink), "answer");
     must(core_close(core, &sink, &offset, &count, &total), "close");
 }
 

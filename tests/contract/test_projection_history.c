@@ -116,14 +116,12 @@ static bool sink_event(void *self, int32_t partition, struct text key,
     return codec_encode_event(event, &world->arena, &record->value);
 }
 
-static bool sink_step(void *self, int32_t partition, struct text key,
-                      const struct step_message *step)
+static bool sink_step(void *self, int32_t partition, const struct step_message *step)
 {
     struct history_world *world = self;
     struct core_input input = {.kind = INPUT_STEP, .partition = partition};
     struct bytes wire;
     struct ol_error error;
-    (void)key;
     if (!codec_encode_step(step, &world->arena, &wire) ||
         codec_decode_step(step->context, wire, &world->arena, &input.step, &error))
         return false;
@@ -220,7 +218,9 @@ static void run_batch(struct history_world *world, enum context context, size_t 
     struct core_offset offsets[PARTITIONS_MAX];
     struct receipt total;
     size_t offset_count;
-    must(core_close(core, &sink, offsets, &offset_count, &total) ? core : NULL);
+    must(core_answer(core, &sink) && core_close(core, &sink, offsets, &offset_count, &total)
+             ? core
+             : NULL);
     free(batch);
     ol_arena_release(&arena);
 }

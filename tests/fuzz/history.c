@@ -114,7 +114,7 @@ enum payment_row order_payment_row(struct text order_id)
 
 static struct order_step choose_order_step(struct run *run)
 {
-    return (struct order_step){
+    struct order_step step = {
         .kind = 1 + fuzz_below(run->input, ORDER_STEP_KIND_COUNT - 1),
         .order_id = CHOOSE(run, orders),
         .partition = (int32_t)fuzz_below(run->input, (unsigned)run->history->partitions),
@@ -122,6 +122,8 @@ static struct order_step choose_order_step(struct run *run)
         .sku = CHOOSE(run, skus),
         .deadline_us = HISTORY_START_US + choose_number(run) % DEADLINE_US,
     };
+    step.groups = UINT64_C(1) << step.partition;
+    return step;
 }
 
 static struct inventory_step choose_inventory_step(struct run *run)
@@ -196,14 +198,13 @@ static bool sink_event(void *self, int32_t partition, struct text key,
     return true;
 }
 
-static bool sink_step(void *self, int32_t partition, struct text key,
-                      const struct step_message *step)
+static bool sink_step(void *self, int32_t partition, const struct step_message *step)
 {
     struct run *run = self;
     struct ol_error error;
     struct bytes wire;
     struct step_message again;
-    fuzz_check(key.bytes > 0 && partition >= 0 && partition < run->history->partitions);
+    fuzz_check(partition >= 0 && partition < run->history->partitions);
     fuzz_check(codec_encode_step(step, &run->history->arena, &wire));
     enum ol_class class =
         codec_decode_step(step->context, wire, &run->history->arena, &again, &error);
@@ -336,6 +337,7 @@ static void close_batch(struct run *run)
     struct core_offset offsets[PARTITIONS_MAX];
     struct receipt total;
     size_t count;
+    fuzz_check(core_answer(run->history->core, &run->sink));
     fuzz_check(core_close(run->history->core, &run->sink, offsets, &count, &total));
     for (size_t i = 0; i < count; i++) {
         const int64_t *next = run->inputs_next[offsets[i].partition];

@@ -23,9 +23,9 @@ struct commanded {
 struct account_book {
     bool has_receipt;
     struct receipt receipt;
-    int64_t outcomes; /* since the last receipt */
-    int64_t last_cause[3];
-    int64_t *digests; /* after each offset */
+    int64_t outcomes;      /* since the last receipt */
+    int64_t last_cause[3]; /* place after the last, counted through all bundles */
+    int64_t *digests;      /* after each offset */
     uint64_t digest;
     int64_t capacity;
     int64_t last_event; /* offset of the last event; -1 */
@@ -37,6 +37,7 @@ struct checks {
     struct commanded *commands;
     int64_t command_count, command_capacity;
     int64_t commands_open, orders_open;
+    int64_t bad_steps, dead_letters;
     int64_t received, on_hand, reserved;
     uint64_t paid_in, wallets, held, spent, revenue; /* money may be near the end of 64 bits */
     uint64_t confirmed, paid; /* orders' totals; payments that were taken and not undone */
@@ -150,6 +151,16 @@ static struct part *inputs_of(enum context context, enum cause_source source, in
                         [partition];
 }
 
+static struct step_bundle bundle_in(const struct slot *slot, struct ol_arena *arena)
+{
+    struct step_bundle bundle;
+    struct ol_error error;
+    struct bytes wire = {slot->value, slot->value_bytes};
+    if (sim_decode_bundle(wire, arena, &bundle, &error))
+        sim_fail(nothing, "a bundle that can't be read: %s", error.text);
+    return bundle;
+}
+
 /* The event names who asked, as its step does; only timeouts are asked for by nobody. */
 static void check_asker(const struct part *inputs, const struct event_message *event)
 {
@@ -161,8 +172,11 @@ static void check_asker(const struct part *inputs, const struct event_message *e
         struct ol_arena arena;
         struct ol_error error;
         ol_arena_init(&arena, 4096, 0);
-        if (sim_decode_step(inputs->context, (struct bytes){slot->value, slot->value_bytes}, &arena,
-                            &step, &error))
+        struct step_bundle bundle = bundle_in(slot, &arena);
+        if (event->cause_place < 0 || (size_t)event->cause_place >= bundle.count)
+            sim_fail(aggregate_of(event), "P10: an event of a place that its bundle does not have");
+        if (sim_decode_step(inputs->context, bundle.steps[event->cause_place], &arena, &step,
+                            &error))
             sim_fail(nothing, "the cause of an event can't be read");
         asker = step.asker;
         is_asked = step.context != CONTEXT_ORDERS || step.order.kind != ORDER_TIMEOUT;
@@ -181,33 +195,51 @@ static void check_cause(const struct part *part, const struct event_message *eve
     struct part *inputs = inputs_of(part->context, event->cause_source, part->number);
     if (event->cause_offset < 0 || event->cause_offset >= inputs->stable)
         sim_fail(aggregate, "P10: an event of an input that nobody could read");
-    struct slot *slot = part_slot(inputs, event->cause_offset);
-    if (!broker_committed(slot))
+    if (!broker_committed(part_slot(inputs, event->cause_offset)))
         sim_fail(aggregate, "P10: an event of an aborted input");
     check_asker(inputs, event);
+    int64_t place = event->cause_offset * BUNDLE_STEPS_MAX + event->cause_place;
+    int64_t *last = &book->last_cause[event->cause_source];
+    if (event->cause_index > 0 ? place != *last - 1 : place < *last)
+        sim_fail(aggregate, "P4: input %lld, %d of %s was decided twice or out of order",
+                 (long long)event->cause_offset, event->cause_place,
+                 event->cause_source == CAUSE_COMMANDS ? "commands" : "steps");
     if (event->cause_index > 0)
         return;
-    if (slot->seen++)
-        sim_fail(aggregate, "P4: input %lld of %s was decided twice",
-                 (long long)event->cause_offset,
-                 event->cause_source == CAUSE_COMMANDS ? "commands" : "steps");
-    if (event->cause_offset <= book->last_cause[event->cause_source] - 1)
-        sim_fail(aggregate, "P4: inputs were decided out of order");
-    book->last_cause[event->cause_source] = event->cause_offset + 1;
+    *last = place + 1;
     book->outcomes++;
     if (event->cause_source == CAUSE_COMMANDS)
         note_outcome(event, aggregate);
 }
 
-/* How many records lie there that a worker takes. */
-static int64_t inputs_between(struct part *part, int64_t first, int64_t next)
+/* Inputs, and those among them that can't be read. */
+struct taken {
+    int64_t inputs, bad;
+};
+
+static void take_record(const struct part *part, const struct slot *slot, struct taken *taken)
 {
-    int64_t found = 0;
+    struct ol_arena arena;
+    if (part->stream != STREAM_STEPS) {
+        taken->inputs++;
+        return;
+    }
+    ol_arena_init(&arena, 4096, 0);
+    struct step_bundle bundle = bundle_in(slot, &arena);
+    for (size_t i = 0; i < bundle.count; i++)
+        taken->bad += bundle.steps[i].size == BAD_STEP_BYTES;
+    taken->inputs += (int64_t)bundle.count;
+    ol_arena_release(&arena);
+}
+
+/* What lies there that a worker takes. */
+static void take_between(struct part *part, int64_t first, int64_t next, struct taken *taken)
+{
     if (next > part->stable)
         sim_fail(nothing, "P4: a receipt beyond what could be read");
     for (int64_t i = first; i < next; i++)
-        found += i >= part->acknowledged && broker_committed(part_slot(part, i)); /* else lost */
-    return found;
+        if (i >= part->acknowledged && broker_committed(part_slot(part, i))) /* else lost */
+            take_record(part, part_slot(part, i), taken);
 }
 
 static void check_receipt(const struct part *part, const struct receipt *receipt)
@@ -221,23 +253,25 @@ static void check_receipt(const struct part *part, const struct receipt *receipt
                  context_name(part->context), part->number, (long long)receipt->commands_first,
                  (long long)last->commands_next, (long long)receipt->steps_first,
                  (long long)last->steps_next);
-    int64_t taken = inputs_between(inputs_of(part->context, CAUSE_COMMANDS, part->number),
-                                   receipt->commands_first, receipt->commands_next) +
-                    inputs_between(inputs_of(part->context, CAUSE_STEPS, part->number),
-                                   receipt->steps_first, receipt->steps_next);
+    struct taken taken = {0};
+    take_between(inputs_of(part->context, CAUSE_COMMANDS, part->number), receipt->commands_first,
+                 receipt->commands_next, &taken);
+    take_between(inputs_of(part->context, CAUSE_STEPS, part->number), receipt->steps_first,
+                 receipt->steps_next, &taken);
     int64_t told = receipt_inputs(receipt);
     int32_t outcomes = receipt->counts[RECEIPT_DECIDED] + receipt->counts[RECEIPT_REFUSED] +
                        receipt->counts[RECEIPT_REPEATED];
-    if (taken != told)
+    if (taken.inputs != told)
         sim_fail(nothing, "P4: %lld inputs between the receipts' offsets, %lld told",
-                 (long long)taken, (long long)told);
+                 (long long)taken.inputs, (long long)told);
+    if (taken.bad != receipt->counts[RECEIPT_DEAD_LETTERED])
+        sim_fail(nothing, "P4: %lld steps that can't be read, %d put aside", (long long)taken.bad,
+                 receipt->counts[RECEIPT_DEAD_LETTERED]);
     if (book->outcomes != outcomes)
         sim_fail(nothing, "P4: a receipt of %d outcomes behind %lld", outcomes,
                  (long long)book->outcomes);
     if (!told)
         count(COUNT_GAPS);
-    if (receipt->counts[RECEIPT_DEAD_LETTERED])
-        sim_fail(nothing, "a dead letter that nobody caused");
     counters[COUNT_PASSED_ON] += (uint64_t)receipt->counts[RECEIPT_PASSED_ON];
     book->receipt = *receipt;
     book->has_receipt = true;
@@ -451,16 +485,33 @@ static void check_derived(const struct part *part, const struct step_message *st
         sim_fail(order, "the id %.*s does not follow from its event", (int)id.bytes, id.data);
 }
 
-static void check_step(const struct part *part, const struct slot *slot)
+/* An ask that comes again where its undo is done already: the rare state that must not act. */
+static bool is_undone(const struct part *part, const struct step_message *step)
+{
+    const struct entity_key reservation = {
+        ENTITY_RESERVATION, part->number, step->inventory.order_id, {0}};
+    const struct entity_key payment = {ENTITY_PAYMENT, part->number, step->payment.customer_id,
+                                       step->payment.payment_id};
+    bool is_reserve = part->context == CONTEXT_INVENTORY && step->inventory.kind == STOCK_RESERVE;
+    bool is_hold = part->context == CONTEXT_PAYMENTS && step->payment.kind == PAYMENT_AUTHORISE;
+    if (!is_reserve && !is_hold)
+        return false;
+    const struct table_row *row =
+        table_find(&world->checks->tables[part->context], is_reserve ? &reservation : &payment);
+    return row && (is_reserve ? row->entity.reservation.status == RESERVATION_IS_RELEASED
+                              : row->entity.payment.status == PAYMENT_IS_VOIDED);
+}
+
+static void check_step(const struct part *part, const struct slot *slot, struct bytes wire,
+                       struct ol_arena *arena)
 {
     struct step_message step;
-    struct ol_arena arena;
     struct ol_error error;
-    ol_arena_init(&arena, 4096, 0);
-    struct bytes wire = {slot->value, slot->value_bytes};
-    if (sim_decode_step(part->context, wire, &arena, &step, &error))
+    if (sim_decode_step(part->context, wire, arena, &step, &error))
         sim_fail(nothing, "a step that can't be read: %s", error.text);
     bool is_timeout = part->context == CONTEXT_ORDERS && step.order.kind == ORDER_TIMEOUT;
+    if (slot->header_count && is_undone(part, &step))
+        count(COUNT_REDRIVEN_UNDONE);
     if (!is_timeout)
         check_derived(part, &step);
     if (is_timeout) {
@@ -471,6 +522,34 @@ static void check_step(const struct part *part, const struct slot *slot)
         if (row && row->entity.order.deadline_us != step.order.deadline_us)
             count(COUNT_STALE_TIMEOUT);
     }
+}
+
+/* A step is put aside alone. */
+static void check_dead_letter(const struct slot *slot)
+{
+    struct ol_arena arena;
+    ol_arena_init(&arena, 4096, 0);
+    struct step_bundle bundle = bundle_in(slot, &arena);
+    if (bundle.count != 1 || bundle.steps[0].size != BAD_STEP_BYTES)
+        sim_fail(nothing, "P4: a dead letter of %zu steps, or of a good one", bundle.count);
+    count(COUNT_BAD_STEPS);
+    world->checks->dead_letters++;
+    ol_arena_release(&arena);
+}
+
+static void check_bundle(const struct part *part, const struct slot *slot)
+{
+    struct ol_arena arena;
+    ol_arena_init(&arena, 4096, 0);
+    struct step_bundle bundle = bundle_in(slot, &arena);
+    if (bundle.partition != part->number)
+        sim_fail(nothing, "a bundle for %d lies on partition %d", bundle.partition, part->number);
+    count(bundle.count > 1 ? COUNT_BUNDLES : COUNT_SINGLE_STEPS);
+    for (size_t i = 0; i < bundle.count; i++)
+        if (slot->txn || bundle.steps[i].size != BAD_STEP_BYTES)
+            check_step(part, slot, bundle.steps[i], &arena);
+        else
+            world->checks->bad_steps++;
     ol_arena_release(&arena);
 }
 
@@ -486,7 +565,11 @@ void check_stable(struct part *part)
     } else if (part->stream == STREAM_STEPS) {
         for (; part->checked < part->stable; part->checked++)
             if (broker_committed(part_slot(part, part->checked)))
-                check_step(part, part_slot(part, part->checked));
+                check_bundle(part, part_slot(part, part->checked));
+    } else if (part->stream == STREAM_DEAD_LETTERS) {
+        for (; part->checked < part->stable; part->checked++)
+            if (broker_committed(part_slot(part, part->checked)))
+                check_dead_letter(part_slot(part, part->checked));
     }
 }
 
@@ -566,8 +649,9 @@ bool check_at_rest(bool say)
     for (int i = 0; i < CONTEXT_COUNT; i++)
         for (int32_t j = 0; j < world->knobs.partitions; j++) {
             const struct part *events = &world->parts[i][STREAM_EVENTS][j];
-            bool whole = events->stable == events->count && is_taken((enum context)i, j) &&
-                         !world->groups[0][i].pending[j];
+            const struct part *dead = &world->parts[i][STREAM_DEAD_LETTERS][j];
+            bool whole = events->stable == events->count && dead->stable == dead->count &&
+                         is_taken((enum context)i, j) && !world->groups[0][i].pending[j];
             bool projected = store_next((enum context)i, j) > checks->books[i][j].last_event;
             if (whole && projected)
                 continue;
@@ -657,6 +741,9 @@ void check_rest(void)
                      "P1: command k%lld, published %d times, has %d outcomes, %d again",
                      (long long)i, of->copies, of->outcomes, of->again);
     }
+    if (checks->bad_steps != checks->dead_letters)
+        sim_fail(nothing, "P4: %lld steps that can't be read, %lld dead letters",
+                 (long long)checks->bad_steps, (long long)checks->dead_letters);
     if (checks->held)
         sim_fail(nothing, "P7: %lld held at rest", (long long)checks->held);
     if (checks->paid != checks->confirmed)
@@ -670,34 +757,64 @@ void check_rest(void)
 
 #define LAST_TOLD 6
 
-static bool names(const struct slot *slot, struct text id)
+/* Of what names a customer's payment, the order counts too. */
+static bool step_names(const struct part *part, struct bytes wire, struct text id,
+                       struct ol_arena *arena, const char **ret_kind)
 {
+    struct step_message step;
+    struct ol_error error;
+    *ret_kind = "?";
+    if (sim_decode_step(part->context, wire, arena, &step, &error))
+        return !id.bytes;
+    *ret_kind = step_kind_name(&step);
+    return !id.bytes || text_equal(step_aggregate(&step), id) || text_equal(order_of(&step), id);
+}
+
+/* Of a bundle, the first step that names it; place -1: none, or no bundle. */
+static int32_t place_of(const struct part *part, const struct slot *slot, struct text id,
+                        const char **ret_kind)
+{
+    struct ol_arena arena;
+    if (part->stream != STREAM_STEPS)
+        return -1;
+    ol_arena_init(&arena, 4096, 0);
+    struct step_bundle bundle = bundle_in(slot, &arena);
+    int32_t place = 0;
+    while ((size_t)place < bundle.count &&
+           !step_names(part, bundle.steps[place], id, &arena, ret_kind))
+        place++;
+    ol_arena_release(&arena);
+    return (size_t)place < bundle.count ? place : -1;
+}
+
+static bool names(const struct part *part, const struct slot *slot, struct text id)
+{
+    const char *kind;
+    if (part->stream == STREAM_STEPS)
+        return place_of(part, slot, id, &kind) >= 0;
     return !id.bytes || (slot->key_bytes == id.bytes && memcmp(slot->key, id.data, id.bytes) == 0);
 }
 
-static void tell_slot(const struct part *part, int64_t offset)
+static void tell_slot(const struct part *part, int64_t offset, struct text id)
 {
     const struct slot *slot = part_slot(part, offset);
     struct ol_arena arena;
     struct ol_error error;
     struct bytes wire = {slot->value, slot->value_bytes};
     struct event_message event;
-    struct step_message step;
     struct command command;
     const char *kind = "?";
+    int32_t place = place_of(part, slot, id, &kind);
     ol_arena_init(&arena, 4096, 0);
     if (part->stream == STREAM_EVENTS &&
         !sim_decode_event(part->context, wire, &arena, &event, &error))
         kind = event_kind_name(&event);
-    else if (part->stream == STREAM_STEPS &&
-             !sim_decode_step(part->context, wire, &arena, &step, &error))
-        kind = step_kind_name(&step);
     else if (part->stream == STREAM_COMMANDS &&
              !sim_decode_command(part->context, wire, &arena, &command, &error))
         kind = command_kind_name(&command);
-    printf("    %12.6f  %-9s %-8s %d/%-5lld %-22s txn %u %s\n",
+    printf("    %12.6f  %-9s %-8s %d/%-5lld %-3d %-22s txn %u %s\n",
            (double)(slot->at_us - world->wall_us) / 1e6, context_name(part->context),
-           stream_name(part->stream), part->number, (long long)offset, kind, slot->txn,
+           stream_name(part->stream), part->number, (long long)offset, place, kind, slot->txn,
            slot->txn == 0                                ? ""
            : world->txns[slot->txn].state == TXN_ONGOING ? "open"
            : world->txns[slot->txn].committed            ? "committed"
@@ -726,7 +843,7 @@ void check_timeline(const char *aggregate)
                     struct part *part = &world->parts[i][j][k];
                     int64_t *at = &next[i][j][k];
                     while (*at < part->count && (part_slot(part, *at)->kind != SLOT_RECORD ||
-                                                 !names(part_slot(part, *at), id)))
+                                                 !names(part, part_slot(part, *at), id)))
                         ++*at;
                     if (*at < part->count && part_slot(part, *at)->at_us < first_us) {
                         first = part;
@@ -735,6 +852,6 @@ void check_timeline(const char *aggregate)
                 }
         if (!first)
             return;
-        tell_slot(first, next[first->context][first->stream][first->number]++);
+        tell_slot(first, next[first->context][first->stream][first->number]++, id);
     }
 }

@@ -137,6 +137,17 @@ bool sim_encode_step(const struct step_message *step, struct ol_arena *arena,
     return true;
 }
 
+bool sim_encode_bundle(const struct step_bundle *bundle, struct ol_arena *arena,
+                       struct bytes *ret_wire)
+{
+    if (world->knobs.codec)
+        return codec_encode_bundle(bundle, arena, ret_wire);
+    struct step_bundle *kept = sim_copy(bundle, sizeof *bundle);
+    kept->steps = sim_copy(bundle->steps, bundle->count * sizeof *bundle->steps);
+    *ret_wire = (struct bytes){(const uint8_t *)kept, sizeof *kept};
+    return true;
+}
+
 bool sim_encode_command(const struct command *command, struct ol_arena *arena,
                         struct bytes *ret_wire)
 {
@@ -156,11 +167,22 @@ enum ol_class sim_decode_command(enum context context, struct bytes wire, struct
     return OL_OK;
 }
 
+enum ol_class sim_decode_bundle(struct bytes wire, struct ol_arena *arena,
+                                struct step_bundle *ret_bundle, struct ol_error *reterr)
+{
+    if (world->knobs.codec)
+        return codec_decode_bundle(wire, arena, ret_bundle, reterr);
+    memcpy(ret_bundle, wire.data, sizeof *ret_bundle);
+    return OL_OK;
+}
+
 enum ol_class sim_decode_step(enum context context, struct bytes wire, struct ol_arena *arena,
                               struct step_message *ret_step, struct ol_error *reterr)
 {
     if (world->knobs.codec)
         return codec_decode_step(context, wire, arena, ret_step, reterr);
+    if (wire.size != sizeof *ret_step)
+        return ol_fail(reterr, OL_POISON, "no step");
     memcpy(ret_step, wire.data, sizeof *ret_step);
     return OL_OK;
 }

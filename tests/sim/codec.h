@@ -12,10 +12,14 @@ bool sim_encode_event(const struct event_message *event, struct ol_arena *arena,
                       struct bytes *ret_wire);
 bool sim_encode_step(const struct step_message *step, struct ol_arena *arena,
                      struct bytes *ret_wire);
+bool sim_encode_bundle(const struct step_bundle *bundle, struct ol_arena *arena,
+                       struct bytes *ret_wire);
 bool sim_encode_command(const struct command *command, struct ol_arena *arena,
                         struct bytes *ret_wire);
 enum ol_class sim_decode_command(enum context context, struct bytes wire, struct ol_arena *arena,
                                  struct command *ret_command, struct ol_error *reterr);
+enum ol_class sim_decode_bundle(struct bytes wire, struct ol_arena *arena,
+                                struct step_bundle *ret_bundle, struct ol_error *reterr);
 enum ol_class sim_decode_step(enum context context, struct bytes wire, struct ol_arena *arena,
                               struct step_message *ret_step, struct ol_error *reterr);
 enum ol_class sim_decode_event(enum context context, struct bytes wire, struct ol_arena *arena,

@@ -2,6 +2,11 @@
  * suffers on its way, the models draw themselves. */
 #include "tests/sim/run.h"
 
+#include <string.h>
+
+#include "domain/assert.h"
+#include "tests/sim/codec.h"
+
 static void fault_crash(void)
 {
     struct actor *actor = actors_any();
@@ -84,12 +89,57 @@ static void fault_trim(void)
         broker_trim(context, i == 0 ? STREAM_COMMANDS : STREAM_STEPS, partition, committed[i]);
 }
 
+static struct slot copy_with_bad_step(const struct slot *slot)
+{
+    static const uint8_t bad_step[BAD_STEP_BYTES] = {0xff};
+    struct bytes steps[BUNDLE_STEPS_MAX], wire = {slot->value, slot->value_bytes};
+    struct step_bundle bundle;
+    struct ol_arena arena;
+    struct ol_error error;
+    struct slot copy = *slot;
+    ol_arena_init(&arena, 4096, 0);
+    domain_assert(!sim_decode_bundle(wire, &arena, &bundle, &error));
+    size_t count = bundle.count < BUNDLE_STEPS_MAX ? bundle.count : BUNDLE_STEPS_MAX - 1;
+    size_t middle = count / 2;
+    memcpy(steps, bundle.steps, middle * sizeof *steps);
+    steps[middle] = (struct bytes){bad_step, sizeof bad_step};
+    memcpy(steps + middle + 1, bundle.steps + middle, (count - middle) * sizeof *steps);
+    bundle = (struct step_bundle){bundle.partition, steps, count + 1};
+    domain_assert(sim_encode_bundle(&bundle, &arena, &wire));
+    copy.value = sim_copy(wire.data, wire.size);
+    copy.value_bytes = (uint32_t)wire.size;
+    ol_arena_release(&arena);
+    return copy;
+}
+
+/* Somebody publishes a bundle again that was read, some time: with a header, as dead letters have,
+ * and perhaps with a step in its middle that can't be read. */
+static void fault_redrive(void)
+{
+    static const struct ol_header mark = {"orderlog-original-place", "0", 1};
+    enum context context = (enum context)sim_below(CONTEXT_COUNT);
+    int32_t partition = (int32_t)sim_below((uint64_t)world->knobs.partitions);
+    struct part *part = &world->parts[context][STREAM_STEPS][partition];
+    int64_t there = part->stable - part->first;
+    if (there <= 0)
+        return;
+    const struct slot *slot = part_slot(part, part->first + (int64_t)sim_below((uint64_t)there));
+    if (!broker_committed(slot))
+        return;
+    struct slot copy = sim_chance(500000) ? copy_with_bad_step(slot) : *slot;
+    copy.txn = 0;
+    copy.headers = &mark;
+    copy.header_count = 1;
+    count(COUNT_REDRIVEN);
+    broker_append(part, &copy);
+}
+
 static void (*const fault_events[FAULTS])(void) = {
     [FAULT_CRASH] = fault_crash,         [FAULT_PAUSE] = fault_pause,
     [FAULT_ZOMBIE] = fault_zombie,       [FAULT_REBALANCE] = fault_rebalance,
     [FAULT_BROKER] = fault_broker,       [FAULT_PG_RESTART] = fault_pg_restart,
     [FAULT_PG_CRASH] = fault_pg_restart, [FAULT_CLOCK] = fault_clock,
-    [FAULT_TRIM] = fault_trim,
+    [FAULT_TRIM] = fault_trim,           [FAULT_REDRIVE] = fault_redrive,
 };
 
 static void happen(void *self, uint64_t fault)

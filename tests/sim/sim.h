@@ -138,7 +138,6 @@ struct slot {
     uint32_t key_bytes, value_bytes;
     const struct ol_header *headers;
     uint32_t header_count;
-    uint32_t seen; /* the checker's: decided how often */
 };
 
 #define SLOTS_CHUNK 64
@@ -334,6 +333,7 @@ int64_t part_last_record(const struct part *part);
 /* The partition's last records are gone; its last record is another. False: it has none. */
 bool broker_cut(enum context context, int32_t partition);
 bool broker_change(enum context context, int32_t partition);
+#define BAD_STEP_BYTES 1 /* a step that can't be read is of so many; no other is */
 /* The partition begins there now, if it did not begin later; a record that nobody reads goes
  * too. */
 void broker_trim(enum context context, enum stream stream, int32_t partition, int64_t first);

@@ -138,7 +138,8 @@ static void note_decided(struct broker *broker, enum context context,
     struct broker_decided *decided = &broker->decided[context][input->partition];
     decided->inputs =
         grow(decided->inputs, &decided->capacity, decided->count, sizeof *decided->inputs);
-    decided->inputs[decided->count++] = (struct broker_input){input->source, input->offset};
+    decided->inputs[decided->count++] =
+        (struct broker_input){input->source, input->offset, input->place};
 }
 
 bool broker_commit(struct broker *broker, const struct broker_transaction *transaction)

@@ -44,6 +44,7 @@ struct broker_partition {
 struct broker_input {
     enum cause_source source;
     int64_t offset;
+    int32_t place;
 };
 
 struct broker_decided {

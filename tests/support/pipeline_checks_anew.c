@@ -32,6 +32,51 @@ static uint64_t digest_of(int32_t topic, int32_t partition, const struct ol_reco
     return ol_hash(parts, sizeof parts);
 }
 
+/* Which answers a batch made one is the batch's: here each group's stands for itself. Who asked,
+ * and the id that follows, are the first one's. */
+static uint64_t digest_groups(int32_t partition, const struct order_step *step)
+{
+    uint64_t digest = 0;
+    for (uint64_t groups = step->groups; groups; groups &= groups - 1) {
+        uint64_t parts[] = {ol_hash(step->order_id.data, step->order_id.bytes),
+                            (uint64_t)step->kind, groups & -groups, (uint64_t)partition};
+        digest += ol_hash(parts, sizeof parts);
+    }
+    return digest;
+}
+
+/* Each step by itself, wherever its bundle began: what a batch took decides that. */
+static uint64_t digest_steps(int32_t topic, int32_t partition, struct bytes wire)
+{
+    struct ol_arena arena;
+    struct step_bundle bundle;
+    struct step_message step;
+    struct ol_error error;
+    uint64_t digest = 0;
+    enum context context = (enum context)(topic / STREAM_COUNT);
+    ol_arena_init(&arena, 4096, 0);
+    domain_assert(!codec_decode_bundle(wire, &arena, &bundle, &error));
+    for (size_t i = 0; i < bundle.count; i++) {
+        domain_assert(!codec_decode_step(context, bundle.steps[i], &arena, &step, &error));
+        if (context == CONTEXT_ORDERS && step.order.groups)
+            digest += digest_groups(partition, &step.order);
+        else
+            digest += digest_of(topic, partition,
+                                &(struct ol_record){.value = bundle.steps[i].data,
+                                                    .value_bytes = bundle.steps[i].size});
+    }
+    ol_arena_release(&arena);
+    return digest;
+}
+
+static uint64_t digest_written_record(int32_t topic, int32_t partition,
+                                      const struct ol_record *record)
+{
+    if (topic % STREAM_COUNT != STREAM_STEPS)
+        return digest_of(topic, partition, record);
+    return digest_steps(topic, partition, (struct bytes){record->value, record->value_bytes});
+}
+
 static bool slot_is(const struct broker_slot *slot, const struct ol_record *record)
 {
     if (!same_bytes(slot->key, slot->key_bytes, record->key, record->key_bytes) ||
@@ -66,7 +111,7 @@ static const char *compare_records(struct rerun *rerun)
     for (size_t i = 0; i < rerun->batch.record_count; i++) {
         const struct ol_record *record = &rerun->batch.records[i];
         if (record->topic != rerun->topics.events) {
-            rerun->written += digest_of(record->topic, record->partition, record);
+            rerun->written += digest_written_record(record->topic, record->partition, record);
             continue;
         }
         int64_t at = next_event(rerun, log, &rerun->batch.arena);
@@ -117,12 +162,13 @@ static const char *run_anew(struct rerun *rerun, const struct broker_input *at)
     struct ol_message message = owner_message(rerun->pipeline->broker, rerun->context, at->source,
                                               rerun->partition, at->offset);
     domain_assert(batch_take(batch, &message, at->source, rerun->pipeline->broker->partitions));
-    const struct core_input *input = &batch->inputs[0];
+    const struct core_input *input = &batch->inputs[at->place];
     struct entity before[RERUN_STATES_MAX], after[RERUN_STATES_MAX];
     struct entity_key *keys;
     put_missing(rerun, input);
     size_t count = name_states(rerun, input, &keys, before);
     domain_assert(core_run(rerun->core, input, &batch->arena, &sink));
+    domain_assert(core_answer(rerun->core, &sink) && batch_close(batch));
     name_states(rerun, input, &keys, after);
     for (size_t i = 0; i < count && batch->events == 0; i++)
         if (!projection_same(&before[i], &after[i]))
@@ -174,7 +220,7 @@ static uint64_t digest_written(const struct broker *broker, enum context writer)
                                                  .headers = slot->headers,
                                                  .header_count = slot->header_count};
                 if (slot->writer == (int)writer)
-                    written += digest_of(topic, i, &record);
+                    written += digest_written_record(topic, i, &record);
             }
         }
     return written;

@@ -4,6 +4,7 @@
 #ifndef SUPPORT_PIPELINE_CHECKS_INTERNAL_H
 #define SUPPORT_PIPELINE_CHECKS_INTERNAL_H
 
+#include "proto/codec.h"
 #include "tests/support/pipeline_checks.h"
 
 /* The sentence of a check, one for all: an argument may be the one before. */
@@ -26,6 +27,9 @@ bool decode_command(const struct broker_slot *slot, enum context context, struct
     for (int64_t offset = broker_next(log, 0, (int64_t)(log)->count);                              \
          offset < (int64_t)(log)->count;                                                           \
          offset = broker_next(log, offset + 1, (int64_t)(log)->count))
+
+/* The frame of a steps record. */
+struct step_bundle decode_bundle(const struct broker_slot *slot, struct ol_arena *arena);
 
 /* Committed records from `from` to before `end`. */
 int64_t count_records(const struct broker_partition *log, int64_t from, int64_t end);

@@ -45,6 +45,16 @@ bool decode_command(const struct broker_slot *slot, enum context context, struct
     return slot->value && codec_decode_command(context, wire, arena, ret_command, &error) == OL_OK;
 }
 
+struct step_bundle decode_bundle(const struct broker_slot *slot, struct ol_arena *arena)
+{
+    struct step_bundle bundle;
+    struct ol_error error;
+    struct bytes wire = {slot->value, slot->value_bytes};
+    if (codec_decode_bundle(wire, arena, &bundle, &error))
+        domain_assert_failed(error.text, __FILE__, __LINE__);
+    return bundle;
+}
+
 int64_t count_records(const struct broker_partition *log, int64_t from, int64_t end)
 {
     int64_t count = 0;
@@ -75,6 +85,20 @@ static const char *check_each(const struct pipeline *pipeline,
 
 /* ---- receipts ---- */
 
+/* Steps of committed records from `from` to before `end`. */
+static int64_t count_steps(const struct broker_partition *log, int64_t from, int64_t end)
+{
+    struct ol_arena arena;
+    int64_t count = 0;
+    ol_arena_init(&arena, 1 << 14, 0);
+    for (int64_t at = broker_next(log, from, end); at < end; at = broker_next(log, at + 1, end)) {
+        ol_arena_clear(&arena);
+        count += (int64_t)decode_bundle(&log->slots[at], &arena).count;
+    }
+    ol_arena_release(&arena);
+    return count;
+}
+
 /* What the records between two receipts became, by the records themselves. */
 struct span {
     int64_t next[2]; /* of commands, of steps */
@@ -93,8 +117,8 @@ static const char *check_receipt(const struct pipeline *pipeline, enum context c
                      (long long)span->next[1]);
     int64_t inputs = count_records(broker_partition(broker, context, STREAM_COMMANDS, partition),
                                    receipt->commands_first, receipt->commands_next) +
-                     count_records(broker_partition(broker, context, STREAM_STEPS, partition),
-                                   receipt->steps_first, receipt->steps_next);
+                     count_steps(broker_partition(broker, context, STREAM_STEPS, partition),
+                                 receipt->steps_first, receipt->steps_next);
     int64_t counted = receipt_inputs(receipt);
     if (inputs != counted || inputs == 0)
         return wrong("%s partition %d: a receipt spans %lld inputs and counts %lld",
@@ -157,35 +181,43 @@ struct outcome {
     enum refusal_code code;
 };
 
-/* The outcomes of one partition's inputs, by offset. */
+/* The outcomes of one partition's inputs, by offset; a step's by its place too. */
 struct outcomes {
     struct outcome *of[CAUSE_STEPS + 1];
     size_t count[CAUSE_STEPS + 1];
 };
 
-static struct outcome *outcome_of(struct outcomes *outcomes, enum cause_source source,
-                                  int64_t offset)
+/* Steps have room for a full bundle at each offset. */
+static size_t places_of(enum cause_source source)
 {
-    if (source == CAUSE_NONE || offset < 0 || (size_t)offset >= outcomes->count[source])
+    return source == CAUSE_STEPS ? BUNDLE_STEPS_MAX : 1;
+}
+
+static struct outcome *outcome_of(struct outcomes *outcomes, enum cause_source source,
+                                  int64_t offset, int32_t place)
+{
+    if (source == CAUSE_NONE || offset < 0 || (size_t)offset >= outcomes->count[source] ||
+        place < 0 || (size_t)place >= places_of(source))
         return NULL;
-    return &outcomes->of[source][offset];
+    return &outcomes->of[source][(size_t)offset * places_of(source) + (size_t)place];
 }
 
 static const char *note_events(const struct broker_partition *log, enum context context,
                                struct outcomes *outcomes, struct ol_arena *arena)
 {
-    int64_t last[CAUSE_STEPS + 1] = {-1, -1, -1};
+    const struct outcome *last[CAUSE_STEPS + 1] = {NULL};
     FOR_RECORDS(offset, log)
     {
         ol_arena_clear(arena);
         struct event_message event = decode_event(&log->slots[offset], context, arena);
         if (event.body == EVENT_BODY_RECEIPT)
             continue;
-        struct outcome *outcome = outcome_of(outcomes, event.cause_source, event.cause_offset);
-        if (!outcome || event.cause_offset < last[event.cause_source])
+        struct outcome *outcome =
+            outcome_of(outcomes, event.cause_source, event.cause_offset, event.cause_place);
+        if (!outcome || outcome < last[event.cause_source])
             return wrong("%s event at %lld: its cause is behind one that was decided before",
                          context_name(context), (long long)offset);
-        last[event.cause_source] = event.cause_offset;
+        last[event.cause_source] = outcome;
         if (event.cause_index != (int32_t)outcome->events ||
             (outcome->events && outcome->body != EVENT_BODY_DOMAIN))
             return wrong("%s event at %lld: its input had another outcome before",
@@ -250,7 +282,7 @@ static const char *note_dead_letters(const struct broker *broker, enum context c
                 : CAUSE_COMMANDS;
         struct ol_header at = header_of(slot, "__connect.errors.offset");
         int64_t from = at.name ? strtoll(at.value, NULL, 10) : -1;
-        struct outcome *outcome = outcome_of(outcomes, source, from);
+        struct outcome *outcome = outcome_of(outcomes, source, from, 0);
         if (!outcome)
             return wrong("%s dead letter %d/%lld: its record is not there", context_name(context),
                          partition, (long long)offset);
@@ -280,7 +312,7 @@ static const char *note_passed_on(const struct broker *broker, enum context cont
             if (!place || strtol(place + 1, NULL, 10) != partition)
                 continue;
             int64_t at = strtoll(strrchr(place, '/') + 1, NULL, 10);
-            struct outcome *outcome = outcome_of(outcomes, CAUSE_COMMANDS, at);
+            struct outcome *outcome = outcome_of(outcomes, CAUSE_COMMANDS, at, 0);
             if (!outcome || to == partition ||
                 !is_kept(&broker_partition(broker, context, STREAM_COMMANDS, partition)->slots[at],
                          slot, false))
@@ -388,7 +420,9 @@ static const char *check_partition_outcomes(const struct pipeline *pipeline, enu
         outcomes.count[source] =
             broker_partition(broker, context, stream_of((enum cause_source)source), partition)
                 ->count;
-        outcomes.of[source] = calloc(outcomes.count[source] + 1, sizeof(struct outcome));
+        outcomes.of[source] =
+            calloc(outcomes.count[source] * places_of((enum cause_source)source) + 1,
+                   sizeof(struct outcome));
         domain_assert(outcomes.of[source]);
     }
     const char *fault = note_events(broker_partition(broker, context, STREAM_EVENTS, partition),
@@ -411,48 +445,57 @@ const char *check_outcomes(const struct pipeline *pipeline)
 
 /* ---- keys ---- */
 
-/* The id that a command or step is about, and the partition where it belongs. */
-static void home_of(const struct broker *broker, enum context context, enum stream stream,
-                    const struct broker_slot *slot, struct ol_arena *arena, struct text *ret_id,
-                    int32_t *ret_partition)
+static const char *check_command_keys(const struct broker *broker, enum context context,
+                                      int32_t partition, struct ol_arena *arena)
 {
-    struct bytes wire = {slot->value, slot->value_bytes};
-    struct ol_error error;
-    struct command command;
-    struct step_message step;
-    *ret_partition = -1;
-    if (stream == STREAM_COMMANDS) {
-        domain_assert(decode_command(slot, context, arena, &command));
-        *ret_id = command_aggregate(&command);
-    } else {
-        if (codec_decode_step(context, wire, arena, &step, &error))
-            domain_assert_failed(error.text, __FILE__, __LINE__);
-        *ret_id = step_aggregate(&step);
-        if (context == CONTEXT_INVENTORY)
-            *ret_partition = step.inventory.partition;
-    }
-    if (*ret_partition < 0)
-        *ret_partition = partition_of(*ret_id, broker->partitions);
-}
-
-static const char *check_partition_keys(const struct broker *broker, enum context context,
-                                        enum stream stream, int32_t partition,
-                                        struct ol_arena *arena)
-{
-    const struct broker_partition *log = broker_partition(broker, context, stream, partition);
+    const struct broker_partition *log =
+        broker_partition(broker, context, STREAM_COMMANDS, partition);
     FOR_RECORDS(offset, log)
     {
         const struct broker_slot *slot = &log->slots[offset];
-        struct text id;
-        int32_t home;
+        struct command command;
         if (slot->writer == WRITER_OUTSIDE)
             continue;
         ol_arena_clear(arena);
-        home_of(broker, context, stream, slot, arena, &id, &home);
-        if (home != partition || !same_bytes(slot->key, slot->key_bytes, id.data, id.bytes))
-            return wrong("%s %s %d/%lld has another key or place than its id %.*s",
-                         context_name(context), stream_name(stream), partition, (long long)offset,
-                         TEXT_ARGS(id));
+        domain_assert(decode_command(slot, context, arena, &command));
+        struct text id = command_aggregate(&command);
+        if (partition_of(id, broker->partitions) != partition ||
+            !same_bytes(slot->key, slot->key_bytes, id.data, id.bytes))
+            return wrong("%s command %d/%lld has another key or place than its id %.*s",
+                         context_name(context), partition, (long long)offset, TEXT_ARGS(id));
+    }
+    return NULL;
+}
+
+static bool is_at_home(const struct broker *broker, const struct step_message *step,
+                       int32_t partition)
+{
+    return step->context == CONTEXT_INVENTORY
+               ? step->inventory.partition == partition
+               : partition_of(step_aggregate(step), broker->partitions) == partition;
+}
+
+static const char *check_step_places(const struct broker *broker, enum context context,
+                                     int32_t partition, struct ol_arena *arena)
+{
+    const struct broker_partition *log = broker_partition(broker, context, STREAM_STEPS, partition);
+    FOR_RECORDS(offset, log)
+    {
+        ol_arena_clear(arena);
+        struct step_bundle bundle = decode_bundle(&log->slots[offset], arena);
+        if (bundle.partition != partition || log->slots[offset].key)
+            return wrong("%s bundle %d/%lld has a key, or is for partition %d",
+                         context_name(context), partition, (long long)offset, bundle.partition);
+        for (size_t i = 0; i < bundle.count; i++) {
+            struct step_message step;
+            struct ol_error error;
+            if (codec_decode_step(context, bundle.steps[i], arena, &step, &error))
+                domain_assert_failed(error.text, __FILE__, __LINE__);
+            if (!is_at_home(broker, &step, partition))
+                return wrong("%s step %d/%lld/%zu of %.*s lies on the wrong partition",
+                             context_name(context), partition, (long long)offset, i,
+                             TEXT_ARGS(step_aggregate(&step)));
+        }
     }
     return NULL;
 }
@@ -463,10 +506,11 @@ const char *check_keys(const struct pipeline *pipeline)
     const char *fault = NULL;
     ol_arena_init(&arena, 1 << 16, 0);
     for (int context = 0; context < CONTEXT_COUNT; context++)
-        for (int stream = STREAM_COMMANDS; stream <= STREAM_STEPS; stream++)
-            for (int32_t i = 0; i < pipeline->broker->partitions && !fault; i++)
-                fault = check_partition_keys(pipeline->broker, (enum context)context,
-                                             (enum stream)stream, i, &arena);
+        for (int32_t i = 0; i < pipeline->broker->partitions && !fault; i++) {
+            fault = check_command_keys(pipeline->broker, (enum context)context, i, &arena);
+            if (!fault)
+                fault = check_step_places(pipeline->broker, (enum context)context, i, &arena);
+        }
     ol_arena_release(&arena);
     return fault;
 }

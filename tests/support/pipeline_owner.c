@@ -357,10 +357,11 @@ struct ol_message owner_message(const struct broker *broker, enum context contex
     return pipeline_message(&source_message, slot->headers, slot->header_count);
 }
 
-/* Up to `max` of one inbox. False: the batch has no more room. */
+/* From one inbox, until there are `max` inputs more. False: the batch has no more room. */
 static bool take_from(struct owner *owner, struct owner_inbox *inbox, size_t max)
 {
-    for (size_t i = 0; i < max; i++) {
+    size_t before = owner->building->count;
+    while (owner->building->count - before < max) {
         if (batch_full(owner->building))
             return false;
         int64_t offset = inbox_head(owner, inbox);
@@ -511,7 +512,9 @@ static void start_commit(struct owner *owner)
 {
     struct batch *batch = owner->building;
     const struct core_sink sink = batch_sink(batch);
-    must(core_close(owner->core, &sink, batch->offsets, &batch->offset_count, &batch->total),
+    must(core_answer(owner->core, &sink) &&
+             core_close(owner->core, &sink, batch->offsets, &batch->offset_count, &batch->total) &&
+             batch_close(batch),
          "memory for receipts");
     owner->committing = batch;
     owner->building = batch == &owner->batches[0] ? &owner->batches[1] : &owner->batches[0];

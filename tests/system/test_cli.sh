@@ -424,6 +424,11 @@ same 'what always holds holds' "$RC" 0
 has 'only that was checked' "$OUT" 'not checked'
 behind() { "$BIN" lag --json | jq -se 'map(select(.lag_records != "0") | .topic) == ["'"$P"'.payments.steps.v1"]'; }
 wait_for 'the lag is where the worker is missing' behind
+call lag --json
+same 'and how many steps its record holds' \
+    "$(jq -rs 'map(select(.lag_records != "0") | .lag_steps) | join(" ")' <<<"$OUT")" 1
+same 'only steps come in bundles' \
+    "$(jq -rs 'map(select(.lag_steps != null) | .topic | split(".")[-2]) | unique | join(" ")' <<<"$OUT")" steps
 role worker-2 worker --slot 2 --context payments
 wait_for 'with a worker it settles' "$BIN" verify --wait-settled 5
 silent 'no saga waits any more' 'no open sagas' saga list

@@ -86,7 +86,9 @@ static void fill_field(struct rng *rng, struct ol_arena *arena, const struct wir
             (enum refusal_code)rng_between(rng, 1, REFUSAL_CODE_COUNT - 1);
         break;
     case WIRE_INT64:
-        *(int64_t *)value = random_number(rng, any ? INT64_MIN : field->min, INT64_MAX);
+        do
+            *(int64_t *)value = random_number(rng, any ? INT64_MIN : field->min, INT64_MAX);
+        while (required && *(int64_t *)value == 0);
         break;
     case WIRE_INT32:
         *(int32_t *)value = (int32_t)random_number(rng, any ? INT32_MIN : field->min,

@@ -35,6 +35,7 @@
             .recorded_at_us = 1700000000123000,                                                    \
             .cause_source = CAUSE_STEPS,                                                           \
             .cause_offset = 5000000000,                                                            \
+            .cause_place = 7,                                                                      \
             .cause_index = 1,                                                                      \
             .asker = {5000000005, 64},                                                             \
             .body_digest = UINT64_C(0xfedcba9876543210),                                           \
@@ -109,7 +110,7 @@ const struct sample samples[] = {
             .order = {.kind = ORDER_PLACE, ORDER, CUSTOMER, EUR, .lines = lines, .line_count = 2}),
     COMMAND("CancelOrder", CONTEXT_ORDERS, .order = {.kind = ORDER_CANCEL, ORDER}),
     STEP("StockReservedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_RESERVED_REPLY, ORDER, .partition = 3}),
+         .order = {.kind = ORDER_STOCK_RESERVED_REPLY, ORDER, .groups = 0x8000000000000028}),
     STEP("StockRefusedReply", CONTEXT_ORDERS,
          .order = {.kind = ORDER_STOCK_REFUSED_REPLY,
                    ORDER,
@@ -117,7 +118,7 @@ const struct sample samples[] = {
                    .code = REFUSED_STOCK_SHORT,
                    SKU}),
     STEP("StockReleasedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_RELEASED_REPLY, ORDER, .partition = 1}),
+         .order = {.kind = ORDER_STOCK_RELEASED_REPLY, ORDER, .groups = 6}),
     STEP("PaymentAuthorisedReply", CONTEXT_ORDERS,
          .order = {.kind = ORDER_PAYMENT_AUTHORISED_REPLY, ORDER}),
     STEP("PaymentDeclinedReply", CONTEXT_ORDERS,
@@ -144,7 +145,7 @@ const struct sample samples[] = {
           .order = {.kind = ORDER_STOCK_RESERVED,
                     ORDER,
                     STATE(2, ORDER_IS_RESERVED, SAGA_IS_RUNNING, ASKED),
-                    .partition = 3}),
+                    .groups = 0x28}),
     EVENT("OrderConfirmed", CONTEXT_ORDERS,
           .order = {.kind = ORDER_CONFIRMED,
                     ORDER,
@@ -167,7 +168,7 @@ const struct sample samples[] = {
           .order = {.kind = ORDER_STOCK_RELEASED,
                     ORDER,
                     STATE(6, ORDER_IS_CANCELLED, SAGA_IS_UNDONE, ASKED_BACK),
-                    .partition = 3}),
+                    .groups = 0x8000000000000001}),
     EVENT("OrderPaymentVoided", CONTEXT_ORDERS,
           .order = {.kind = ORDER_PAYMENT_VOIDED,
                     ORDER,

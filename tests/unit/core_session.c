@@ -45,11 +45,9 @@ static bool sink_event(void *self, int32_t partition, struct text key,
     return true;
 }
 
-static bool sink_step(void *self, int32_t partition, struct text key,
-                      const struct step_message *step)
+static bool sink_step(void *self, int32_t partition, const struct step_message *step)
 {
     (void)self;
-    (void)key;
     if (session.full)
         return false;
     session.steps[session.step_count++ % KEPT_MAX] = *step;
@@ -209,6 +207,8 @@ static struct order_step read_order_step(const struct words *words, int kind)
     struct order_step step = {.kind = (enum order_step_kind)kind,
                               .order_id = text_of(words->at[1])};
     step.partition = (int32_t)number(words->at[2]);
+    if (kind == ORDER_STOCK_RESERVED_REPLY || kind == ORDER_STOCK_RELEASED_REPLY)
+        step.groups = UINT64_C(1) << step.partition;
     if (kind == ORDER_STOCK_REFUSED_REPLY || kind == ORDER_PAYMENT_DECLINED_REPLY)
         step.code = REFUSED_STOCK_SHORT;
     if (kind == ORDER_TIMEOUT)
@@ -343,6 +343,7 @@ void run_input(const struct core_input *input)
     size_t before = session.used;
     load_missing(input, 1);
     cr_assert(core_run(session.core, input, &session.arena, &session.sink));
+    cr_assert(core_answer(session.core, &session.sink));
     if (session.used == before)
         say("-");
 }

@@ -1,5 +1,6 @@
 /*
  * tests/unit/test_batch.c - messages in, records out, and what lives as long as the batch.
+ * What it does with bundles of steps: test_batch_bundles.c.
  */
 #include "consumers/batch.h"
 
@@ -84,6 +85,11 @@ static struct bytes cancel_of(const char *order_id)
     return wire;
 }
 
+static int32_t home_of(const char *order_id)
+{
+    return partition_of(text_of(order_id), PARTITIONS);
+}
+
 static struct bytes reply_of(const char *order_id)
 {
     struct step_message step = {
@@ -91,14 +97,11 @@ static struct bytes reply_of(const char *order_id)
         .metadata = {.command_id = TEXT("o/1/1/r"), .occurred_at_us = TIME_NONE},
         .order = {.kind = ORDER_PAYMENT_VOIDED_REPLY, .order_id = text_of(order_id)},
     };
-    struct bytes wire;
+    struct bytes wire, bundle;
     cr_assert(codec_encode_step(&step, &arena, &wire));
-    return wire;
-}
-
-static int32_t home_of(const char *order_id)
-{
-    return partition_of(text_of(order_id), PARTITIONS);
+    cr_assert(
+        codec_encode_bundle(&(struct step_bundle){home_of(order_id), &wire, 1}, &arena, &bundle));
+    return bundle;
 }
 
 /* Takes a cancel of order "o" on its own partition. */
@@ -234,12 +237,6 @@ static const struct event_message cancelled = {
                  .code = REFUSED_ORDER_UNKNOWN},
 };
 
-static const struct step_message release_step = {
-    .context = CONTEXT_INVENTORY,
-    .metadata = {.command_id = TEXT("o/2/1"), .occurred_at_us = TIME_NONE},
-    .inventory = {.kind = STOCK_RELEASE, .order_id = TEXT("o"), .partition = 2},
-};
-
 static void expect_header(const struct ol_record *record, const char *name, const char *value)
 {
     for (size_t i = 0; i < record->header_count; i++) {
@@ -253,30 +250,26 @@ static void expect_header(const struct ol_record *record, const char *name, cons
     cr_assert_fail("no header %s", name);
 }
 
-Test(batch_sink, encodes_events_and_steps_and_owns_their_keys)
+Test(batch_sink, encodes_events_and_owns_their_keys)
 {
     const struct core_sink sink = batch_sink(&batch);
     char key[] = "o";
     cr_assert(sink.event(sink.self, 3, (struct text){key, 1}, &cancelled));
-    cr_assert(sink.step(sink.self, 2, (struct text){key, 1}, &release_step));
     cr_assert(sink.event(sink.self, 1, (struct text){NULL, 0},
                          &(struct event_message){.context = CONTEXT_ORDERS,
                                                  .metadata.occurred_at_us = TIME_NONE,
                                                  .recorded_at_us = 5,
                                                  .body = EVENT_BODY_RECEIPT}));
     *key = 'x';
-    cr_assert_eq(batch.record_count, 3u);
+    cr_assert_eq(batch.record_count, 2u);
     cr_assert_eq(batch.events, 2u);
-    cr_assert_eq(batch.steps, 1u);
-    const struct ol_record *event = &batch.records[0], *step = &batch.records[1];
+    const struct ol_record *event = &batch.records[0];
     cr_assert_eq(event->topic, TO_EVENTS);
     cr_assert_eq(event->partition, 3);
     cr_assert_eq(event->key_bytes, 1u);
     cr_assert_arr_eq(event->key, "o", 1);
     cr_assert_eq(event->header_count, 0u);
-    cr_assert_eq(step->topic, TO_STEPS + CONTEXT_INVENTORY);
-    cr_assert_eq(step->partition, 2);
-    cr_assert_null(batch.records[2].key);
+    cr_assert_null(batch.records[1].key);
 
     struct event_message back;
     struct ol_error error;
@@ -286,7 +279,7 @@ Test(batch_sink, encodes_events_and_steps_and_owns_their_keys)
                  OL_OK);
     cr_assert_eq(back.rejected.code, REFUSED_ORDER_UNKNOWN);
     size_t bytes = 0;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 2; i++)
         bytes += batch.records[i].value_bytes + batch.records[i].key_bytes;
     cr_assert_eq(batch.output_bytes, bytes);
 }
@@ -295,26 +288,12 @@ Test(batch_sink, carries_the_trace_on_in_body_and_header)
 {
     const struct core_sink sink = batch_sink(&batch);
     struct event_message event = cancelled;
-    struct step_message step = release_step;
-    event.metadata.traceparent = step.metadata.traceparent = TEXT(TRACE);
+    event.metadata.traceparent = TEXT(TRACE);
     cr_assert(sink.event(sink.self, 3, TEXT("o"), &event));
-    cr_assert(sink.step(sink.self, 2, TEXT("o"), &step));
     cr_assert(sink.event(sink.self, 3, TEXT("o"), &cancelled));
-    for (size_t i = 0; i < 2; i++) {
-        cr_assert_eq(batch.records[i].header_count, 1u);
-        expect_header(&batch.records[i], "traceparent", TRACE);
-    }
-    cr_assert_eq(batch.records[2].header_count, 0u);
-
-    /* The step's next owner has it from the body. */
-    struct ol_message message = message_of(
-        (struct bytes){batch.records[1].value, batch.records[1].value_bytes}, 2, NULL, 0);
-    struct batch next;
-    cr_assert(batch_init(&next, CONTEXT_INVENTORY, (struct batch_limits){1, 1}, batch.topics));
-    cr_assert(batch_take(&next, &message, CAUSE_STEPS, PARTITIONS));
-    cr_assert_eq(next.inputs[0].kind, INPUT_STEP);
-    cr_assert(text_equal(next.inputs[0].step.metadata.traceparent, TEXT(TRACE)));
-    batch_release(&next);
+    cr_assert_eq(batch.records[0].header_count, 1u);
+    expect_header(&batch.records[0], "traceparent", TRACE);
+    cr_assert_eq(batch.records[1].header_count, 0u);
 }
 
 Test(batch_sink, passes_a_command_on_as_it_came_with_a_mark)
@@ -376,14 +355,13 @@ Test(batch_sink, adds_nothing_when_the_arena_is_spent)
 {
     const struct core_sink sink = batch_sink(&batch);
     const struct core_input *input = take(traced, 2);
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 3; kind++) {
         bool added = false;
         batch.arena.budget_bytes = batch.arena.used_bytes;
         for (size_t i = 0; !added; i++) {
             size_t before = batch.record_count;
             added = kind == 0   ? sink.event(sink.self, 0, TEXT("o"), &cancelled)
-                    : kind == 1 ? sink.step(sink.self, 2, TEXT("o"), &release_step)
-                    : kind == 2 ? sink.pass_on(sink.self, 3, input)
+                    : kind == 1 ? sink.pass_on(sink.self, 3, input)
                                 : sink.dead_letter(sink.self, input, "C", "r");
             cr_assert_eq(batch.record_count, before + added);
             cr_assert(i > 0 || !added, "kind %d", kind);
@@ -410,7 +388,6 @@ static struct batch_topics small_topics(void)
     small.commands_are = (struct batch_topic){"commands", 300};
     small.events_are = (struct batch_topic){"events", 300};
     small.dead_letters_are = (struct batch_topic){"dlq", 300};
-    small.steps_are[CONTEXT_INVENTORY] = (struct batch_topic){"steps", 300};
     return small;
 }
 
@@ -618,8 +595,8 @@ Test(batch_empty, while_nothing_was_decided_or_proposed)
     cr_assert_not(batch_empty(&batch));
     batch_clear(&batch);
     cr_assert(batch_empty(&batch));
-    cr_assert(sink.step(sink.self, 2, TEXT("o"), &release_step));
-    cr_assert_not(batch_empty(&batch), "a timeout alone");
+    cr_assert(sink.event(sink.self, 0, TEXT("o"), &cancelled));
+    cr_assert_not(batch_empty(&batch));
 }
 
 Test(batch_clear, gives_the_messages_back_and_serves_again)

@@ -315,6 +315,10 @@ static void offset_negative(struct sample *sample)
 {
     sample->event.cause_offset = -1;
 }
+static void place_too_large(struct sample *sample)
+{
+    sample->event.cause_place = BUNDLE_STEPS_MAX;
+}
 static void asker_negative(struct sample *sample)
 {
     sample->event.asker.version = -1;
@@ -335,9 +339,17 @@ static void no_code(struct sample *sample)
 {
     sample->event.order.code = ACCEPTED;
 }
+static void no_groups(struct sample *sample)
+{
+    sample->event.order.groups = 0;
+}
 static void group_64(struct sample *sample)
 {
     sample->event.order.partition = 64;
+}
+static void group_below(struct sample *sample)
+{
+    sample->event.order.partition = -2;
 }
 static void group_negative(struct sample *sample)
 {
@@ -384,6 +396,7 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
         {"no cause", "OrderConfirmed", no_cause, OL_POISON},
         {"a cause that does not exist", "OrderConfirmed", cause_unknown, OL_POISON},
         {"an offset below zero", "OrderConfirmed", offset_negative, OL_POISON},
+        {"a place that no bundle has", "OrderConfirmed", place_too_large, OL_POISON},
         {"an asker below 0", "OrderConfirmed", asker_negative, OL_POISON},
         {"no time", "OrderConfirmed", no_recorded_at, OL_POISON},
         {"no lines", "OrderPlaced", no_lines, OL_POISON},
@@ -395,8 +408,9 @@ Test(codec_faults, events_that_no_worker_writes_are_poison)
         {"no code", "OrderRejected", no_code, OL_POISON},
         {"group -1: the payment", "OrderRejected", group_negative, OL_OK},
         {"group -2", "OrderRejected", group_very_negative, OL_POISON},
-        {"group -1", "OrderStockReserved", group_negative, OL_POISON},
-        {"group 64", "OrderStockReserved", group_64, OL_POISON},
+        {"no group", "OrderStockReserved", no_groups, OL_POISON},
+        {"group -2", "OrderRejected", group_below, OL_POISON},
+        {"group 64", "OrderRejected", group_64, OL_POISON},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sample sample = sample_copy(sample_named(rows[i].message, CONTEXT_ORDERS), &arena),

@@ -99,8 +99,9 @@ Test(dead_letter_explain, says_where_from_and_why)
 {
     const struct ol_header own[] = {HEADER("traceparent", "00-1-2-3")};
     make(own, 1);
-    cr_assert(dead_letter_explain(&message, "orderlog.orders.commands.v1", "UNREADABLE",
-                                  "the record has no value", &arena, &headers, &count));
+    cr_assert(dead_letter_explain(&message, "orderlog.orders.commands.v1", DEAD_LETTER_WHOLE,
+                                  "UNREADABLE", "the record has no value", &arena, &headers,
+                                  &count));
     cr_assert_str_eq(words(), "traceparent=00-1-2-3"
                               " __connect.errors.topic=orderlog.orders.commands.v1"
                               " __connect.errors.partition=3"
@@ -112,17 +113,27 @@ Test(dead_letter_explain, says_where_from_and_why)
                               " orderlog-original-timestamp=99");
 }
 
+Test(dead_letter_explain, says_which_step_of_its_record_it_was)
+{
+    make(NULL, 0);
+    cr_assert(dead_letter_explain(&message, "orderlog.orders.steps.v1", 0, "UNREADABLE", "r",
+                                  &arena, &headers, &count));
+    cr_assert(strstr(words(), "__connect.errors.offset=12"));
+    cr_assert(strstr(words(), " orderlog-original-place=0"));
+}
+
 Test(dead_letter_explain, a_second_time_replaces_the_first)
 {
     make(NULL, 0);
     cr_assert(
-        dead_letter_explain(&message, "first", "A", "first reason", &arena, &headers, &count));
+        dead_letter_explain(&message, "first", 4, "A", "first reason", &arena, &headers, &count));
     size_t before = count;
     make(headers, count);
-    cr_assert(dead_letter_explain(&message, "second", "B", "again", &arena, &headers, &count));
+    cr_assert(dead_letter_explain(&message, "second", 5, "B", "again", &arena, &headers, &count));
     cr_assert_eq(count, before);
     cr_assert(strstr(words(), "errors.topic=second"));
     cr_assert(strstr(words(), "exception.message=again"));
+    cr_assert(strstr(words(), "orderlog-original-place=5"));
     cr_assert_null(strstr(words(), "first"));
 }
 
@@ -134,7 +145,8 @@ Test(dead_letter_explain, cuts_the_reason_between_characters)
         for (size_t i = shift; i + 3 < sizeof reason; i += 3)
             memcpy(reason + i, "\xe2\x82\xac", 4);
         make(NULL, 0);
-        cr_assert(dead_letter_explain(&message, "t", "C", reason, &arena, &headers, &count));
+        cr_assert(dead_letter_explain(&message, "t", DEAD_LETTER_WHOLE, "C", reason, &arena,
+                                      &headers, &count));
         const struct ol_header *cut = &headers[count - 2];
         cr_assert_str_eq(cut->name, "__connect.errors.exception.message");
         cr_assert_leq(cut->value_bytes, (size_t)DEAD_LETTER_REASON_BYTES);
@@ -152,9 +164,9 @@ Test(dead_letter_explain, fails_when_the_arena_is_spent)
         ol_arena_init(&small, 4096, budget);
         headers = NULL;
         count = 77;
-        bool fits = dead_letter_explain(&message, "t", "C", "r", &small, &headers, &count);
+        bool fits = dead_letter_explain(&message, "t", 1, "C", "r", &small, &headers, &count);
         cr_assert_eq(fits, headers != NULL);
-        cr_assert_eq(fits, count == 9);
+        cr_assert_eq(fits, count == 10);
         cr_assert(budget > 200 || !fits);
         cr_assert(budget < 900 || fits);
         ol_arena_release(&small);

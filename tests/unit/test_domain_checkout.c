@@ -35,7 +35,12 @@ static void feed(struct order *state, enum order_step_kind kind, int32_t partiti
                  struct checkout_steps *ret_steps)
 {
     static struct order_events events;
-    struct order_step step = {kind, TEXT("o"), partition, REFUSED_STOCK_SHORT, TEXT("s"), 0};
+    struct order_step step = {.kind = kind,
+                              .order_id = TEXT("o"),
+                              .groups = UINT64_C(1) << partition,
+                              .partition = partition,
+                              .code = REFUSED_STOCK_SHORT,
+                              .sku = TEXT("s")};
     struct order_facts facts = {0, 0, 10, PAYMENT_ROW_CHARGE};
     if (kind == ORDER_TIMEOUT)
         step.deadline_us = state->deadline_us;

@@ -109,9 +109,11 @@ static void try_steps(const struct order *state)
 {
     for (int kind = 1; kind < ORDER_STEP_KIND_COUNT; kind++)
         for (int32_t group = -1; group <= GROUPS; group++)
-            try_step(state, (struct order_step){.kind = (enum order_step_kind)kind,
-                                                .partition = group,
-                                                .deadline_us = state->deadline_us});
+            for (uint64_t groups = 0; groups < UINT64_C(2) << GROUPS; groups++)
+                try_step(state, (struct order_step){.kind = (enum order_step_kind)kind,
+                                                    .groups = groups,
+                                                    .partition = group,
+                                                    .deadline_us = state->deadline_us});
     try_step(state, (struct order_step){.kind = ORDER_TIMEOUT, .deadline_us = INT64_MAX});
 }
 
@@ -273,7 +275,7 @@ Test(order_machine, goes_on_with_every_answer_that_it_waits_for)
                           : undoing ? order_groups_to_release(state)
                                     : 0;
         for (; groups; groups &= groups - 1) {
-            struct order_step step = {.partition = __builtin_ctzll(groups)};
+            struct order_step step = {.groups = groups & -groups};
             step.kind = running ? checkout_parts[0].done : checkout_parts[0].undone;
             order_decide_step(state, &step, &facts, &events);
             cr_assert_geq(events.count, 1u);

@@ -3,7 +3,7 @@
  *
  *   place p0=60 p3=40   a basket with a line on inventory partition 0 and one on 3, of these
  *                       amounts
- *   reserved 3          a step: the group of partition 3 answered; so refused, released
+ *   reserved 3          a step: the group of partition 3 answered (3 5: both); so refused, released
  *   timeout             the deadline that is meant, at its own time; `timeout early`: one
  *                       microsecond before; `timeout stale`: another deadline
  *
@@ -161,6 +161,17 @@ static const struct {
     {"reversed", ORDER_PAYMENT_REVERSED_REPLY, ACCEPTED},
 };
 
+/* " 3 5": the groups of partitions 3 and 5. */
+static uint64_t groups_of(const char *words)
+{
+    uint64_t groups = 0;
+    char *rest;
+    for (long partition = strtol(words, &rest, 10); rest != words;
+         words = rest, partition = strtol(words, &rest, 10))
+        groups |= partition >= 0 && partition < 64 ? UINT64_C(1) << partition : 0;
+    return groups;
+}
+
 static void do_reply(struct session *session, const char *words)
 {
     for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
@@ -169,6 +180,7 @@ static void do_reply(struct session *session, const char *words)
             continue;
         struct order_step step = {.kind = replies[i].kind,
                                   .order_id = TEXT("order-1"),
+                                  .groups = groups_of(words + bytes),
                                   .partition = atoi(words + bytes),
                                   .code = replies[i].code,
                                   .sku = TEXT("s")};
@@ -453,6 +465,22 @@ Test(order, stuck_with_a_payment_ends_with_late_answers)
          {"released 0", "OrderStockReleased CANCELLED/undone"});
 }
 
+/* One event for all that had not answered yet. */
+Test(order, takes_several_groups_in_one_reply)
+{
+    PLAY({"place p0=1 p1=1 p2=1 p3=1",
+          "OrderPlaced PLACED/running [ReserveStock 0 ReserveStock 1 ReserveStock 2 "
+          "ReserveStock 3]"},
+         {"reserved 0 2", "OrderStockReserved PLACED/running"},
+         {"reserved 0 2", "-"},
+         {"reserved 1 2 9", "OrderStockReserved PLACED/running"},
+         {"cancel", "OrderCancelled CANCELLED/undoing CANCELLED_BY_CUSTOMER [ReleaseStock 0 "
+                    "ReleaseStock 1 ReleaseStock 2 ReleaseStock 3]"},
+         {"released 0 1 2", "OrderStockReleased CANCELLED/undoing"},
+         {"released 1 2 3", "OrderStockReleased CANCELLED/undone"},
+         {"released 3", "-"});
+}
+
 Test(order, has_nothing_to_say_to_doubled_late_and_foreign_replies)
 {
     PLAY({"reserved 0", "-"},
@@ -717,6 +745,6 @@ Test(order_apply, stops_at_a_group_that_was_not_asked, .signal = SIGABRT)
                                 .version = 2,
                                 .status = ORDER_IS_PLACED,
                                 .saga_state = SAGA_IS_RUNNING,
-                                .partition = 9};
+                                .groups = UINT64_C(1) << 9};
     order_apply(&state, &event);
 }

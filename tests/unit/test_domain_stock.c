@@ -69,7 +69,8 @@ Test(stock_decide_reserve, takes_all_lines_or_none)
         cr_assert_eq(reply.kind,
                      groups[i].code ? ORDER_STOCK_REFUSED_REPLY : ORDER_STOCK_RESERVED_REPLY);
         cr_assert_eq(reply.code, groups[i].code);
-        cr_assert_eq(reply.partition, 6);
+        cr_assert_eq(reply.groups, groups[i].code ? 0 : UINT64_C(1) << 6);
+        cr_assert_eq(reply.partition, groups[i].code ? 6 : 0);
         cr_assert(text_equal(reply.order_id, TEXT("o")));
         cr_assert(text_equal(reply.sku, text_of(groups[i].sku)));
     }

@@ -194,10 +194,10 @@ static const struct given orders[] = {
     COMMAND(CONTEXT_ORDERS, "k-1",
             .order = {ORDER_PLACE, ORDER, WALLET, PLN, .lines = basket, .line_count = 2}),
     COMMAND(CONTEXT_ORDERS, "k-1", .order = {ORDER_CANCEL, ORDER}),
-    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RESERVED_REPLY, ORDER}),
+    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RESERVED_REPLY, ORDER, .groups = 1}),
     STEP(CONTEXT_ORDERS,
          .order = {ORDER_PAYMENT_DECLINED_REPLY, ORDER, .code = REFUSED_FUNDS_SHORT}),
-    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RELEASED_REPLY, ORDER}),
+    STEP(CONTEXT_ORDERS, .order = {ORDER_STOCK_RELEASED_REPLY, ORDER, .groups = 1}),
     COMMAND(CONTEXT_ORDERS, "k-2", .order = {ORDER_CANCEL, .order_id = TEXT("o-2")}),
     COMMAND(CONTEXT_ORDERS, "k-3",
             .order = {ORDER_PLACE, SHORT, WALLET, PLN, .lines = basket, .line_count = 2}),
@@ -291,7 +291,9 @@ static bool decide(struct core *core, struct batch *batch, const struct working 
             return false;
     }
     return core_propose_timeouts(core, START_US + 2, 1, 9, &batch->arena, &sink, &proposed) &&
-           core_close(core, &sink, batch->offsets, &batch->offset_count, &batch->total);
+           core_answer(core, &sink) &&
+           core_close(core, &sink, batch->offsets, &batch->offset_count, &batch->total) &&
+           batch_close(batch);
 }
 
 static bool work(void *self)
@@ -325,10 +327,14 @@ static void exhaust_worker(enum context context, const struct given *given, size
     struct working working = {context, given, count, {{0}}};
     struct ol_arena arena;
     ol_arena_init(&arena, 4096, 0);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        struct bytes step;
+        const struct step_bundle bundle = {.steps = &step, .count = 1};
         cr_assert(given[i].is_step
-                      ? codec_encode_step(&given[i].step, &arena, &working.wires[i])
+                      ? codec_encode_step(&given[i].step, &arena, &step) &&
+                            codec_encode_bundle(&bundle, &arena, &working.wires[i])
                       : codec_encode_command(&given[i].command, &arena, &working.wires[i]));
+    }
     cr_expect_gt(exhaust(work, &working), 5 * count);
     ol_arena_release(&arena);
 }
@@ -435,12 +441,10 @@ static bool keep_event(void *self, int32_t partition, struct text key,
     return true;
 }
 
-static bool drop_step(void *self, int32_t partition, struct text key,
-                      const struct step_message *step)
+static bool drop_step(void *self, int32_t partition, const struct step_message *step)
 {
     (void)self;
     (void)partition;
-    (void)key;
     (void)step;
     return true;
 }
@@ -471,6 +475,7 @@ static void decide_events(struct projecting *projecting, const struct given *giv
         cr_assert(load(core, &input, &projecting->arena));
         cr_assert(core_run(core, &input, &projecting->arena, &sink));
     }
+    cr_assert(core_answer(core, &sink));
     cr_assert(core_close(core, &sink, &offset, &offsets, &total));
     core_free(core);
 }

@@ -102,6 +102,7 @@ static struct event_message order_event(int64_t version, enum order_event_kind k
                                                      .version = version,
                                                      .status = status,
                                                      .saga_state = saga,
+                                                     .groups = UINT64_C(1) << (partition & 63),
                                                      .partition = partition}};
 }
 
@@ -243,8 +244,10 @@ Test(reduce_orders, refuses_what_can_not_follow, .fini = done)
     given(placed("o-1"));
     poison(gap, "version 3 of order o-1 follows version 1");
     poison(placed("o-1"), "version 1 of order o-1 follows version 1");
-    poison(RESERVED(2, 64, ORDER_IS_PLACED), "partition 64");
-    poison(RESERVED(2, -1, ORDER_IS_PLACED), "partition -1");
+    struct event_message of_none = RESERVED(2, 0, ORDER_IS_PLACED);
+    of_none.order.groups = 0;
+    poison(of_none, "about no group");
+    poison(order_event(2, ORDER_REJECTED, ORDER_IS_REJECTED, SAGA_IS_UNDOING, 64), "partition 64");
     poison(RESERVED(2, 0, ORDER_STATUS_COUNT), "no status");
     poison(order_event(2, ORDER_UNDO_OVERDUE, ORDER_IS_PLACED, SAGA_STATE_COUNT, 0), "no status");
     poison(paying(RESERVED(2, 0, ORDER_IS_PLACED), ORDER_PAYMENT_COUNT), "no state");

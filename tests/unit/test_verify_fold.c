@@ -249,6 +249,38 @@ Test(fold_event, notices_causes_that_do_not_rise)
     end();
 }
 
+/* Steps are known by offset and place, and each may have several events. */
+Test(fold_event, lets_causes_rise_through_the_places_of_a_bundle)
+{
+    static const struct {
+        int64_t offset;
+        int32_t place, index;
+        int wrong; /* so far */
+    } rows[] = {{5, 0, 0, 0}, {5, 1, 0, 0}, {5, 3, 0, 0}, {6, 2, 0, 0}, {6, 2, 1, 0},
+                {6, 2, 0, 1}, {6, 1, 0, 2}, {6, 1, 1, 2}, {6, 2, 1, 3}, {5, 9, 0, 4}};
+    begin(CONTEXT_INVENTORY);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct event_message event = group(STOCK_RELEASED, NULL, 0, rows[i].offset);
+        char order[2] = {(char)('a' + i), '\0'};
+        event.inventory.order_id = text_of(order);
+        event.cause_place = rows[i].place;
+        event.cause_index = rows[i].index;
+        take(order, &event);
+        expect(CHECK_CAUSES, rows[i].wrong);
+    }
+    end();
+}
+
+Test(fold_event, notices_a_place_where_there_are_no_bundles)
+{
+    begin(CONTEXT_INVENTORY);
+    struct event_message first = added("A", 5);
+    first.cause_place = 1;
+    take("A", &first);
+    expect_only(CHECK_CAUSES, 1);
+    end();
+}
+
 static struct event_message receipt(int64_t first, int64_t next, int32_t decided)
 {
     struct event_message event = {.context = CONTEXT_INVENTORY,
@@ -312,6 +344,21 @@ Test(fold_event, notices_a_receipt_that_counts_wrong)
     take("A", &first);
     take("", &one);
     expect_only(CHECK_RECEIPTS, 2); /* against the events, and against the offsets */
+    end();
+}
+
+Test(fold_event, lets_a_bundle_count_as_many_inputs_as_it_may_hold)
+{
+    begin(CONTEXT_INVENTORY);
+    struct event_message one = receipt(0, 0, 0), two = receipt(0, 0, 0);
+    one.receipt.steps_next = two.receipt.steps_first = 1;
+    two.receipt.steps_next = 2;
+    one.receipt.counts[RECEIPT_IGNORED] = BUNDLE_STEPS_MAX;
+    two.receipt.counts[RECEIPT_IGNORED] = BUNDLE_STEPS_MAX + 1;
+    take("", &one);
+    expect_only(CHECK_RECEIPTS, 0);
+    take("", &two);
+    expect_only(CHECK_RECEIPTS, 1);
     end();
 }
 

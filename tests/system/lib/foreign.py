@@ -22,7 +22,7 @@ from harness import CONTEXTS, DIR, PATIENCE, ROOT, Hopeless, check, note
 
 
 def generate():
-    """{(context, command|step|event): the envelope's class}"""
+    """{(context, command|step|bundle|event): the message's class}"""
     out = DIR / "proto"
     out.mkdir(exist_ok=True)
     files = sorted(str(path) for path in (ROOT / "proto").glob("orderlog/**/*.proto"))
@@ -31,9 +31,10 @@ def generate():
     if protoc.main(words) != 0:
         raise Hopeless("protoc failed")
     sys.path.insert(0, str(out))
-    return {(context, kind): getattr(importlib.import_module(f"orderlog.{context}.v1.{kind}_pb2"),
-                                     kind.capitalize())
-            for context in CONTEXTS for kind in ("command", "step", "event")}
+    return {(context, kind): getattr(importlib.import_module(f"orderlog.{context}.v1.{module}_pb2"), name)
+            for context in CONTEXTS for kind, module, name in (
+                ("command", "command", "Command"), ("step", "step", "Step"), ("bundle", "step", "StepBundle"),
+                ("event", "event", "Event"))}
 
 
 CLASSES = generate()
@@ -218,19 +219,76 @@ class Fold:
             self.odd(f"{where}: wallet {body.customer_id} has {wallet[0]}, holds {wallet[1]} and has spent {wallet[2]}")
 
 
-class Inputs:
-    """Records of one partition of a commands or steps topic, by offset."""
+def bundle(context, partition, steps):
+    """The value of a steps record: steps are messages, or bytes that are none."""
+    frame = CLASSES[context, "bundle"](partition=partition).SerializeToString()
+    for step in steps:
+        step = step if isinstance(step, bytes) else step.SerializeToString()
+        size, length = len(step), b""
+        while size >= 0x80:
+            length += bytes((size & 0x7F | 0x80,))
+            size >>= 7
+        frame += b"\x12" + length + bytes((size,)) + step
+    return frame
 
-    def __init__(self, records, decode):
-        self.by_offset = {offset: (key, value, headers) for offset, key, value, headers in records}
-        self.messages = {}
-        for offset, _, value, _ in records:
+
+def unbundle(value):
+    """Each step's bytes; a frame that can't be read is a step of its own."""
+    steps, at = [], 0
+
+    def varint():
+        nonlocal at
+        number = shift = 0
+        while True:
+            byte = value[at]
+            at += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return number
+    try:
+        while at < len(value):
+            tag = varint()
+            if tag == 1 << 3:
+                varint()
+                continue
+            size = varint()
+            if tag != 2 << 3 | 2 or at + size > len(value):
+                return [value]
+            steps.append(value[at:at + size])
+            at += size
+    except IndexError:
+        return [value]
+    return steps or [value]
+
+
+def inputs_of(stream, records):
+    """[((offset, place), bytes, headers)]: commands, and the steps of bundles."""
+    return [((offset, place), part, headers) for offset, _, value, headers in records
+            for place, part in enumerate(unbundle(value or b"") if stream == "steps" else [value or b""])]
+
+
+class Inputs:
+    """Inputs of one partition of a commands or steps topic, by (offset, place)."""
+
+    def __init__(self, stream, records, decode):
+        self.places, self.messages, self.again = set(), {}, set()
+        for place, value, headers in inputs_of(stream, records):
+            self.places.add(place)
+            if stream == "steps" and headers:  # workers write none: somebody has published it again
+                self.again.add(place)
             message = decode()
             try:
-                message.ParseFromString(value or b"")
+                message.ParseFromString(value)
             except DecodeError:  # a dead letter, or refused for a text that is not UTF-8
                 continue
-            self.messages[offset] = message
+            self.messages[place] = message
+
+    def last_offset(self):
+        return max((offset for offset, _ in self.places), default=-1)
+
+    def first_time(self):
+        return [message for place, message in self.messages.items() if place not in self.again]
 
 
 def asker_of(message):
@@ -241,7 +299,7 @@ def check_askers(fold, inputs):
     """Each step leads back to the event of its order that asked for it."""
     numbers = Counter()
     for (context, _), (_, steps) in inputs.items():
-        for message in steps.messages.values():
+        for message in steps.first_time():
             name, body = body_of(message)
             version, number = asker_of(message)
             if name in (None, "order_timeout"):
@@ -271,7 +329,7 @@ def check_partition(fold, context, partition, events, commands, steps):
             if first != (last or (0, 0)):
                 fold.odd(f"{where}: the receipt begins at {first}, the one before ended at {last}")
             last = (body.commands_next, body.steps_next)
-            for source, at in open_causes:
+            for source, (at, _) in open_causes:
                 low, high = ((body.commands_first, body.commands_next) if source == COMMANDS
                              else (body.steps_first, body.steps_next))
                 if not low <= at < high:
@@ -280,11 +338,11 @@ def check_partition(fold, context, partition, events, commands, steps):
             for field in ("decided", "refused", "repeated", "ignored", "passed_on", "dead_lettered"):
                 sums[field] += getattr(body, field)
             continue
-        cause = (event.cause.source, event.cause.offset)
+        cause = (event.cause.source, (event.cause.offset, event.cause.place))
         if event.cause.index == 0:
             if cause in causes:
                 fold.odd(f"{where}: the input {cause} has a second outcome")
-            if cause[1] <= furthest.get(cause[0], -1):
+            if cause[1] <= furthest.get(cause[0], (-1, 0)):
                 fold.odd(f"{where}: the input {cause} is decided after {furthest[cause[0]]}")
             furthest[cause[0]] = cause[1]
             open_causes.append(cause)
@@ -293,7 +351,7 @@ def check_partition(fold, context, partition, events, commands, steps):
         causes[cause], last_cause = event.cause.index, cause
         inputs = commands if cause[0] == COMMANDS else steps
         message = inputs.messages.get(cause[1])
-        if cause[1] not in inputs.by_offset:
+        if cause[1] not in inputs.places:
             fold.odd(f"{where}: its cause {cause} is not in the log")
         elif message and message.metadata.command_id != event.metadata.command_id:
             fold.odd(f"{where}: its command id is not its cause's")
@@ -315,36 +373,58 @@ def check_partition(fold, context, partition, events, commands, steps):
             fold.outcomes[context, aggregate, event.metadata.command_id].append(kind)
     if open_causes:
         fold.odd(f"{context} events {partition}: {len(open_causes)} events at the end have no receipt")
-    taken = len(commands.by_offset) + len(steps.by_offset)
+    taken = len(commands.places) + len(steps.places)
     if sum(sums.values()) != taken:
         fold.odd(f"{context} {partition}: {taken} inputs, but the receipts count {dict(sums)}")
     if (sums["refused"], sums["repeated"]) != (refused, repeated):
         fold.odd(f"{context} {partition}: {refused} refusals and {repeated} repeats, receipts count {dict(sums)}")
     if sums["decided"] + refused + repeated != len(causes):
         fold.odd(f"{context} {partition}: {len(causes)} inputs have events, receipts count {dict(sums)}")
-    if last and max(commands.by_offset, default=-1) >= last[0]:
+    if last and commands.last_offset() >= last[0]:
         fold.odd(f"{context} {partition}: commands behind the last receipt, which ends at {last[0]}")
-    if last and max(steps.by_offset, default=-1) >= last[1]:
+    if last and steps.last_offset() >= last[1]:
         fold.odd(f"{context} {partition}: steps behind the last receipt, which ends at {last[1]}")
     fold.receipts.update(sums)
 
 
+def is_question(context, message):
+    return context != "orders" and message.WhichOneof("body") is not None
+
+
+def answered_by(message):
+    """What a step to an order answers: groups of lines, or an ask by its id."""
+    name, body = body_of(message)
+    if name in ("stock_reserved_reply", "stock_released_reply"):
+        return [(body.order_id, p) for p in range(64) if body.groups >> p & 1]
+    if name == "stock_refused_reply":
+        return [(body.order_id, body.partition)]
+    return [] if name in (None, "order_timeout") else [message.metadata.command_id.removesuffix("/r")]
+
+
 def check_steps(fold, inputs):
-    """Each step is asked once and answered once."""
-    asked, answered = Counter(), Counter()
+    """Each step is asked once and answered once, and perhaps once more whenever somebody published it again."""
+    ids, asked, answered, again, unawaited = Counter(), Counter(), Counter(), Counter(), set()
     for (context, _), (_, steps) in inputs.items():
-        for message in steps.messages.values():
-            name = message.WhichOneof("body")
-            if context == "orders" and name != "order_timeout":
-                answered[message.metadata.command_id] += 1
-            elif context != "orders":
-                asked[message.metadata.command_id] += 1 if name != "capture_payment" else 1000
-    for name, times in asked.items():
-        replies = answered.pop(f"{name}/r", 0)
-        if (times, replies) not in ((1, 1), (1000, 0)):
-            fold.odd(f"step {name} was asked {times} times and answered {replies} times")
-    for name, times in answered.items():
-        fold.odd(f"{name} answers nothing that was asked, {times} times")
+        for place, message in steps.messages.items():
+            if not is_question(context, message):
+                if context == "orders" and place not in steps.again:
+                    answered.update(answered_by(message))
+                continue
+            name, body = body_of(message)
+            ask = (body.order_id, body.partition) if context == "inventory" else message.metadata.command_id
+            (again if place in steps.again else asked)[ask] += 1
+            ids[message.metadata.command_id] += place not in steps.again
+            if name == "capture_payment":
+                unawaited.add(ask)
+    for name, times in ids.items():
+        if times > 1:
+            fold.odd(f"step {name} was asked {times} times")
+    for ask, times in asked.items():
+        replies, most = answered.pop(ask, 0), times + again[ask]
+        if replies != 0 if ask in unawaited else not times <= replies <= most:
+            fold.odd(f"{ask} was asked {times} times and answered {replies} times")
+    for ask, times in answered.items():
+        fold.odd(f"{ask} was answered and never asked, {times} times")
 
 
 def check_outcomes(fold, inputs):
@@ -397,8 +477,8 @@ def examine(pipeline, log, unanswered=0):
     inputs = {}
     for context in CONTEXTS:
         for p in range(pipeline.partitions):
-            inputs[context, p] = (Inputs(log[context, "commands"][p], CLASSES[context, "command"]),
-                                  Inputs(log[context, "steps"][p], CLASSES[context, "step"]))
+            inputs[context, p] = tuple(Inputs(stream, log[context, stream][p], CLASSES[context, stream[:-1]])
+                                       for stream in ("commands", "steps"))
             check_partition(fold, context, p, log[context, "events"][p], *inputs[context, p])
     check_steps(fold, inputs)
     check_askers(fold, inputs)
