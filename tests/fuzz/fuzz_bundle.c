@@ -50,8 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!arena.block_bytes)
         ol_arena_init(&arena, 1, 0);
     ol_arena_clear(&arena);
-    enum ol_class class =
-        codec_decode_bundle((struct bytes){data, size}, &arena, &bundle, &error);
+    enum ol_class class = codec_decode_bundle((struct bytes){data, size}, &arena, &bundle, &error);
     fuzz_check(class == OL_OK || (class == OL_POISON && error.class == class && error.text[0]));
     if (class)
         return 0;
@@ -62,8 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_alone(&bundle, i);
         for (int context = 0; context < CONTEXT_COUNT; context++) {
             struct step_message step;
-            class = codec_decode_step((enum context)context, bundle.steps[i], &arena, &step,
-                                      &error);
+            class =
+                codec_decode_step((enum context)context, bundle.steps[i], &arena, &step, &error);
             fuzz_check(class == OL_OK || class == OL_POISON);
         }
     }

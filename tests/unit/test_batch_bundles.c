@@ -66,7 +66,11 @@ static struct bytes step_of(int number, int32_t partition)
 
 static int number_of(const struct step_message *step)
 {
-    return atoi(step->inventory.order_id.data + 1);
+    const struct text *order_id = &step->inventory.order_id; /* without an end */
+    int number = 0;
+    for (uint32_t i = 1; i < order_id->bytes; i++)
+        number = 10 * number + order_id->data[i] - '0';
+    return number;
 }
 
 static struct bytes bundle_of(int32_t partition, const struct bytes *steps, size_t count)
