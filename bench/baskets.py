@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """bench/baskets.py - other orders made of the sample's, by rule: baskets.csv on standard output.
 
-    baskets.py SAMPLE repeat --orders N [--round R]
+    baskets.py SAMPLE repeat --orders N [--round R] [--rate PER_SECOND]
     baskets.py SAMPLE uniform | skewed --orders N
 
 SAMPLE is a folder of deploy/local/convert.py.
 
 repeat    its orders from the first on, as often as it takes for N; those of round 0 keep their ids, those
-          of round 7 are called <id>-7. Products, customers and times stay.
+          of round 7 are called <id>-7. Products, customers and times stay. With a rate each is printed
+          when it is due.
 uniform   its first N orders; each line's SKU is drawn from all products, with a fixed seed, none twice in
           an order
 skewed    the same, but of every 100 orders 80 (drawn too) have the hot SKU in their first line if they
@@ -98,12 +99,16 @@ class Progress:
 # ---- repeat -------------------------------------------------------------------------------------
 
 
-def repeat(folder, orders, first_round):
+def repeat(folder, orders, first_round, rate):
     listed, sums, progress = set(read_products(folder)), Sums(), Progress(orders)
     # Each order's text once, with a mark where its id stands.
     texts = [(basket, lines, "".join(f"\0,{','.join(fields)}\r\n" for fields in lines))
              for basket, lines in read_baskets(folder, orders)]
+    began = time.monotonic()
     for done in range(orders):
+        if rate:
+            sys.stdout.flush()
+            time.sleep(max(0.0, began + done / rate - time.monotonic()))
         turn, place = divmod(done, len(texts))
         basket, lines, text = texts[place]
         turn += first_round
@@ -149,12 +154,13 @@ def main():
     parser.add_argument("rule", choices=("repeat", "uniform", "skewed"))
     parser.add_argument("--orders", type=int, required=True, metavar="N")
     parser.add_argument("--round", type=int, default=0, metavar="R", help="of repeat: the first one")
+    parser.add_argument("--rate", type=int, default=0, metavar="N", help="of repeat: orders a second")
     parser.add_argument("--sums", type=Path, required=True, metavar="FILE")
     arguments = parser.parse_args()
     sys.stdout.reconfigure(encoding="utf-8", newline="")
     sys.stdout.write(HEADER + "\r\n")
     if arguments.rule == "repeat":
-        sums = repeat(arguments.sample, arguments.orders, arguments.round)
+        sums = repeat(arguments.sample, arguments.orders, arguments.round, arguments.rate)
     else:
         sums = rewrite(arguments.sample, arguments.orders, arguments.rule == "skewed")
     sys.stdout.flush()

@@ -11,6 +11,7 @@ in microseconds of CLOCK_MONOTONIC:
     {"killed": 1, "first": 2, "all": 3, "context": "payments"}
 
 first: the first transaction with an input, in whichever context; all: each of the three has had one.
+"ready" on standard error: from here on it looks.
 """
 
 import json
@@ -25,7 +26,7 @@ from pathlib import Path
 
 CONTEXTS = ("orders", "inventory", "payments")
 EVERY_S = 0.002
-PATIENCE_S = 60
+PATIENCE_S = 120
 INPUTS = re.compile(r'^orderlog_inputs_total\{context="(\w+)",kind="(\w+)"\} (\S+)$', re.MULTILINE)
 
 
@@ -39,12 +40,12 @@ def inputs(port):
     return {(context, kind): float(value) for context, kind, value in INPUTS.findall(text)}
 
 
-def until(what, said):
+def until(said, what):
     """What `said` tells, once it is true."""
     deadline = time.monotonic() + PATIENCE_S
     while not (told := said()):
         if time.monotonic() > deadline:
-            sys.exit(f"kill.py: {what} within {PATIENCE_S} s")
+            sys.exit(f"kill.py: not within {PATIENCE_S} s: {what}")
         time.sleep(EVERY_S)
     return told
 
@@ -60,7 +61,8 @@ def process(path):
 
 def main():
     path, port, next_port = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    until("no order was committed", lambda: inputs(port).get(("orders", "command")))
+    print("ready", file=sys.stderr, flush=True)
+    until(lambda: inputs(port).get(("orders", "command")), "the worker's commit of an order")
     pid = process(path)
     moments = {"killed": time.monotonic_ns() // 1000}
     os.kill(pid, signal.SIGKILL)
@@ -69,13 +71,10 @@ def main():
         counted = inputs(next_port)
         return {context for (context, _), value in counted.items() if value}
 
-    def note(name, enough):
-        told = until(f"not committed by {name}", lambda: enough(committed()))
-        moments[name] = time.monotonic_ns() // 1000
-        return told
-
-    first = note("first", lambda contexts: contexts)
-    note("all", lambda contexts: len(contexts) == len(CONTEXTS))
+    first = until(committed, "the next commit")
+    moments["first"] = time.monotonic_ns() // 1000
+    until(lambda: len(committed()) == len(CONTEXTS), "a commit of each context")
+    moments["all"] = time.monotonic_ns() // 1000
     print(json.dumps(moments | {"context": min(first)}))
 
 

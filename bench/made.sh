@@ -32,6 +32,15 @@ take_sizes() {
     fi
 }
 
+# made_at_once: how many orders lie on disk at the same time, at most.
+made_at_once() {
+    case $ONLY in
+        scale) printf '%s\n' $((WARM_UP + LARGE)) ;;
+        # An order makes more events than that; products and customers are fewer.
+        recovery) printf '%s\n' $((RECOVERY_WARM + (SMALL + LARGE) / 8 + 2 * RUNS * KILL_ORDERS)) ;;
+    esac
+}
+
 gib() { awk -v bytes="$1" 'BEGIN { printf "%.1f GiB", bytes / 1073741824 }'; }
 
 # room_for ORDERS: the disk has room for so many at the same time, or nothing is begun.

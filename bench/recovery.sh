@@ -4,12 +4,13 @@
 #
 # warm-up, which tells how many events an order makes -> two installations on the same servers, one with as
 # many events in its log as SMALL, one with LARGE, made by the pipeline from the sample's orders, again and
-# again under new ids -> for each run, in turns: a few orders' commands, the projector, the worker; once it has
-# committed some of them, SIGKILL and a new one (kill.py) -> all rows as they must be -> table.
+# again under new ids -> for each run, in turns: the projector, the worker, a few orders that come one by one;
+# once it has committed the first of them, SIGKILL and a new worker (kill.py) -> all rows as they must be -> table.
 # Sourced by bench/run.
 
 RECOVERY_WARM=500
-KILL_ORDERS=250      # of each kill: enough to be in the middle of them, few beside the small log
+KILL_ORDERS=250      # of each kill: few beside the small log
+KILL_RATE=200        # a second
 KILL_ROUND=100000000 # above all rounds of the logs: new ids
 
 # orders_for EVENTS: how many make the log so long.
@@ -35,19 +36,28 @@ spawn_worker() {
         failed 'the worker could not be started'
 }
 
-# kill_one: the worker of the present installation; the moments are in kill.json.
+# kill_one SAMPLES NAME: the worker of the present installation; the moments are in kill.json.  Orders come
+# from when it is ready, before and after the kill and meanwhile.
 kill_one() {
-    local file=$1 old new watcher
-    rm -f "$ROLES"/{victim,worker}.proc
+    local file=$1 old new watcher publisher
+    rm -f "$ROLES"/{victim,worker}.proc "$LOG/kill.log"
     old=$(free_port) new=$(free_port)
+    printf '%s\n' "$old" >"$ROLES/victim.port"
     printf '%s\n' "$new" >"$ROLES/worker.port"
     "$WATCH" -o "$file" "$(watched worker)" "projector=$(proc_of "$ROLES/projector.proc" "$BIN")" \
         "$(watched broker)" "$(watched postgres)" -- "$HERE/kill.py" "$ROLES/victim.proc" "$old" "$new" \
         8>&- >"$FOLDER/kill.json" 2>"$LOG/kill.log" &
     watcher=$!
     CHILD=$watcher
+    until grep -qs ready "$LOG/kill.log"; do
+        proc_start "$watcher" >/dev/null || failed 'nobody kills' "$LOG/kill.log"
+        sleep 0.02
+    done
     spawn_worker victim "$old"
-    until ! proc_of "$ROLES/victim.proc" "$BIN" >/dev/null; do
+    await_ready victim
+    publish_made "$2" "$KILL_ORDERS" repeat --round $((KILL_ROUND + RUN)) --rate "$KILL_RATE" &
+    publisher=$!
+    while proc_of "$ROLES/victim.proc" '' >/dev/null; do
         proc_start "$watcher" >/dev/null || failed 'nobody kills' "$LOG/kill.log"
         sleep 0.005
     done
@@ -55,18 +65,18 @@ kill_one() {
     wait "$watcher" || failed 'no commit after the kill' "$LOG/kill.log"
     # shellcheck disable=SC2034  # stop_child's
     CHILD=''
+    wait "$publisher" || failed 'not all orders came'
 }
 
-# recovery_kill SIZE
+# recovery_kill NAME
 recovery_kill() {
     local name=$1
     step "a kill with the $name log, run $RUN"
     use "$name" "bench_$name"
-    publish_made "$name" "$KILL_ORDERS" repeat --round $((KILL_ROUND + RUN))
     settle_database "$DATABASE"
     spawn projector
     await_ready projector
-    kill_one "$SAMPLES/$name$RUN.jsonl"
+    kill_one "$SAMPLES/$name$RUN.jsonl" "$name"
     await_made "$name" "$DATABASE"
     check_worker
     stop_roles || failed 'a role does not stop'
@@ -83,7 +93,6 @@ recovery() {
     LIST_EVENTS=$EVENTS_BEFORE
     WARM_EVENTS=$((EVENTS - EVENTS_BEFORE))
     drop_database "$DATABASE"
-    room_for $(($(orders_for "$SMALL") + $(orders_for "$LARGE") + 2 * RUNS * KILL_ORDERS))
     recovery_log small "$SMALL"
     recovery_log large "$LARGE"
     for ((RUN = 1; RUN <= RUNS; RUN++)); do
