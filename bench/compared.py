@@ -151,6 +151,6 @@ def print_compared(results, found):
     if "scale" in found:
         print_end_to_end(results, found["scale"], SCALE,
                          "many orders in turns with few, the same again under new ids;",
-                         (*COLUMNS, ("KiB on disk", disk)))
+                         (*COLUMNS, ("disk KiB", disk)))
     if "recovery" in found:
         print_recovery(results, found["recovery"])
