@@ -44,17 +44,17 @@ class Sums:
     hot_units: int = 0
     hot: str = "-"
 
-    def add(self, lines, listed):
-        """An order: its lines as lists of fields."""
-        self.orders += 1
+    def add(self, lines, listed, times=1):
+        """An order, so often: its lines as lists of fields."""
+        self.orders += times
         if not all(line[SKU] in listed for line in lines):
             return
-        self.confirmed += 1
-        self.units += sum(int(line[QUANTITY]) for line in lines)
-        self.minor += sum(int(line[AMOUNT]) for line in lines)
+        self.confirmed += times
+        self.units += times * sum(int(line[QUANTITY]) for line in lines)
+        self.minor += times * sum(int(line[AMOUNT]) for line in lines)
         hot_units = sum(int(line[QUANTITY]) for line in lines if line[SKU] == self.hot)
-        self.hot_orders += hot_units > 0
-        self.hot_units += hot_units
+        self.hot_orders += times * (hot_units > 0)
+        self.hot_units += times * hot_units
 
     def __str__(self):
         return (f"{self.orders} {self.confirmed} {self.units} {self.minor} "
@@ -102,18 +102,20 @@ class Progress:
 def repeat(folder, orders, first_round, rate):
     listed, sums, progress = set(read_products(folder)), Sums(), Progress(orders)
     # Each order's text once, with a mark where its id stands.
-    texts = [(basket, lines, "".join(f"\0,{','.join(fields)}\r\n" for fields in lines))
-             for basket, lines in read_baskets(folder, orders)]
+    baskets = read_baskets(folder, orders)
+    texts = [(basket, "".join(f"\0,{','.join(fields)}\r\n" for fields in lines))
+             for basket, lines in baskets]
+    for place, (_, lines) in enumerate(baskets):
+        sums.add(lines, listed, len(range(place, orders, len(baskets))))
     began = time.monotonic()
     for done in range(orders):
         if rate:
             sys.stdout.flush()
             time.sleep(max(0.0, began + done / rate - time.monotonic()))
         turn, place = divmod(done, len(texts))
-        basket, lines, text = texts[place]
+        basket, text = texts[place]
         turn += first_round
         sys.stdout.write(text.replace("\0", f"{basket}-{turn}" if turn else basket))
-        sums.add(lines, listed)
         if done % 1024 == 0:
             progress.tell(done)
     return sums

@@ -22,6 +22,8 @@ take_sizes() {
     SMALL=$(number sizes "${sizes[0]}" 1 "$most")
     LARGE=$(number sizes "${sizes[1]}" "$SMALL" 999999999)
     ORDERS=$SMALL
+    # Gasoline is sold by the hundred: for so many orders of it, too.
+    STOCK=$((STOCK * 1000)) FUNDS=$((FUNDS * 1000))
     if [[ $ONLY == recovery ]]; then
         # So few that their products and customers leave room for orders in the small log.
         ORDERS=$((SMALL / 25 < 155518 ? SMALL / 25 : 155518))
