@@ -27,6 +27,19 @@ def found_of(values):
     return {"median": statistics.median(values), "all": values, "interval": interval(values)}
 
 
+def ratio_of_medians(ours, theirs):
+    """Of values that are no pairs; each side is drawn again for the interval."""
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    dice = random.Random(1)
+    drawn = sorted(
+        statistics.median(dice.choices(ours, k=len(ours)))
+        / statistics.median(dice.choices(theirs, k=len(theirs)))
+        for _ in range(2000)
+    )
+    enough = min(len(ours), len(theirs)) >= 3
+    return {"median": ratio, "interval": [drawn[49], drawn[1949]] if enough else None}
+
+
 def pairs(results, ours, theirs, key):
     """Theirs by ours, run by run."""
     return [

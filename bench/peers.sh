@@ -227,3 +227,19 @@ peer_drop() {
     load delete "$1."
     drop_database "bench_${1//-/_}"
 }
+
+# The arms from the first to the last, in every second run from the last to the first.
+one_run_of_peers() {
+    local arm arms=(orderlog "${PEERS[@]}")
+    RUN=$1
+    if ((RUN % 2 == 0)); then
+        mapfile -t arms < <(printf '%s\n' "${arms[@]}" | tac)
+    fi
+    for arm in "${arms[@]}"; do
+        if [[ $arm == orderlog ]]; then
+            end_to_end "$RUN" "$ORDERS"
+        else
+            peer "$arm" "$RUN"
+        fi
+    done
+}

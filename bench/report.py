@@ -17,6 +17,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 import asked  # noqa: E402
 import beside  # noqa: E402
+import compared  # noqa: E402
 import picture  # noqa: E402
 from figures import found_of, median_of, number, of_arm, pairs, spread, verdict  # noqa: E402
 
@@ -162,15 +163,16 @@ def measure_end_to_end(arm, samples, _):
         "worker_s": worker_s,
         "projector_s": (last_move(samples, "projector", "orderlog_projected") - start) / 1e6,
         "start_up_s": (start - samples[0]["t"]) / 1e6,
-        "counts": counts | {"orders": arm["orders"], "rows": arm["rows"]},
+        "counts": counts | {k: arm[k] for k in ("orders", "rows") if k in arm},
         "row_changes": counter(samples[-1], "projector", "orderlog_projected_rows_total"),
         "pg_transactions": counter(samples[-1], "projector", "orderlog_pg_transactions_total"),
         "orders_per_s": arm["orders"] / seconds,
         "commands_per_s": counts["commands"] / worker_s,
         "inputs_per_s": counts["inputs"] / worker_s,
         "events_per_s": counts["events"] / worker_s,
-        "rows_per_s": arm["rows"] / seconds,
-    } | ({"written": arm["written"]} if "written" in arm else {}) | usage(samples, start, end)
+        **({"rows_per_s": arm["rows"] / seconds} if "rows" in arm else {}),
+        **{k: arm[k] for k in ("written", "disk") if k in arm},
+    } | usage(samples, start, end)
 
 
 def measure_worker(arm, samples, _):
@@ -246,6 +248,20 @@ def measure_peer(arm, samples, _):
     } | usage(samples, start, end)
 
 
+def measure_recovery(arm, samples, _):
+    moments = arm["kill"]
+    return {
+        "seconds": (moments["first"] - moments["killed"]) / 1e6,
+        "kill": moments,
+        "events": arm["events"],
+    } | usage(samples, moments["killed"], moments["all"])
+
+
+def measure_size(arm, samples, command):
+    """small and large: of --recovery or of --scale."""
+    return (measure_recovery if "kill" in arm else measure_end_to_end)(arm, samples, command)
+
+
 MEASURES = {
     **{peer: measure_peer for peer in beside.PEERS},
     "end_to_end": measure_end_to_end,
@@ -253,6 +269,10 @@ MEASURES = {
     "relay": measure_relay,
     "rebuild": measure_rebuild,
     "copy": measure_copy,
+    "uniform": measure_end_to_end,
+    "skewed": measure_end_to_end,
+    "small": measure_size,
+    "large": measure_size,
 }
 
 
@@ -311,6 +331,7 @@ def summary(results):
         found["worker_growth"] = {"median": max(m["growth"] for m in memory)}
     if beside.peers_in(results):
         found["peers"] = beside.ratios(results)
+    found |= compared.summary(results)
     return found
 
 
@@ -495,6 +516,7 @@ def main():
         print_end_to_end(results, found)
     print_alone(results, found)
     beside.print_beside(results, found)
+    compared.print_compared(results, found)
     asked.print_asked(results, facts["settings"]["orders"])
     print_bound(results, found, facts["machine"]["cores"])
     quiet = print_quiet(results)
