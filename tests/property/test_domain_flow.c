@@ -400,10 +400,18 @@ static void tend_purse(struct world *world)
     give_purse(world, purse, order, &command);
 }
 
-/* Some of what an order paid, or all; of late ones many are still on their way, or back. */
+/* Some of what an order paid, or all; rather of one that has paid and does not know yet, which may
+ * still ask for it back. */
 static void refund(struct world *world)
 {
     struct booked_order *order = lately(world);
+    for (int i = 0; i < 20; i++) {
+        bool knows = order->payment.status != PAYMENT_IS_CHARGED ||
+                     order->state.payment == ORDER_PAYMENT_CHARGED;
+        if (!knows)
+            break;
+        order = lately(world);
+    }
     if (order->state.version == 0)
         return;
     struct purse *purse = &world->purses[number_of(order->state.customer_id)];
