@@ -1,7 +1,7 @@
 /*
  * bench/chain.h - what the chain of relays (chain.c) writes, for whoever tells its events apart.
  *
- * A value: kind, hop ('1' to '6'), home partition ('0' + number), then the command's key, padded.
+ * A value: kind, hop ('1' to '5'), home partition ('0' + number), then the command's key, padded.
  */
 #ifndef BENCH_CHAIN_H
 #define BENCH_CHAIN_H
