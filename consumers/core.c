@@ -256,11 +256,10 @@ static void advance_receipt(struct core *core, const struct core_input *input)
     struct core_partition *partition = owned_partition(core, input->partition);
     int64_t *next = input->source == CAUSE_COMMANDS ? &partition->open.commands_next
                                                     : &partition->open.steps_next;
-    bool in_turn = input->place == 0 ? input->offset >= *next
-                                     : input->offset == partition->place.offset &&
-                                           input->place == partition->place.number + 1;
     domain_assert(input->source == CAUSE_COMMANDS || input->source == CAUSE_STEPS);
-    domain_assert(in_turn);
+    domain_assert(input->place == 0 ? input->offset >= *next
+                                    : input->offset == partition->place.offset &&
+                                          input->place == partition->place.number + 1);
     *next = input_next_offset(input);
     if (input->source == CAUSE_STEPS)
         partition->place = (struct core_place){input->offset, input->place};

@@ -186,7 +186,7 @@ static struct judging judging_begin(const struct order *state, const struct orde
 
 static uint64_t group_bit(int32_t partition)
 {
-    return partition >= 0 && partition < PARTITIONS_MAX ? UINT64_C(1) << partition : 0;
+    return (uint32_t)partition < PARTITIONS_MAX ? UINT64_C(1) << partition : 0;
 }
 
 /* Now, plus the time that a saga may run or undo. A deadline past the end of time never comes. */

@@ -4,7 +4,7 @@
 
 static enum ol_class check_group(int32_t partition, struct ol_error *reterr)
 {
-    if (partition >= 0 && partition < PARTITIONS_MAX)
+    if ((uint32_t)partition < PARTITIONS_MAX)
         return OL_OK;
     return ol_fail(reterr, OL_POISON, "a group of partition %d", partition);
 }

@@ -494,12 +494,15 @@ Test(codec_faults, a_refusal_is_no_aggregates_event)
     static const struct {
         const char *what;
         uint8_t field[2];
-    } rows[] = {{"version", {0x20, 0x01}}, {"status", {0x30, 0x01}}, {"saga state", {0x38, 0x01}}};
+    } rows[] = {{"version", {0x20, 0x01}},
+                {"status", {0x30, 0x01}},
+                {"saga state", {0x38, 0x01}},
+                {"payment", {0x40, 0x01}}};
     struct sample decoded;
     struct bytes wire;
     for (int i = 0; i < CONTEXT_COUNT; i++) {
         const struct sample *sample = sample_named("CommandRejected", (enum context)i);
-        for (size_t k = 0; k < (i == CONTEXT_ORDERS ? 3 : 1); k++) {
+        for (size_t k = 0; k < (i == CONTEXT_ORDERS ? 4 : 1); k++) {
             cr_assert(sample_encode(sample, &arena, &wire));
             uint8_t *longer = ol_arena_alloc(&arena, wire.size + sizeof rows[k].field);
             memcpy(longer, wire.data, wire.size);

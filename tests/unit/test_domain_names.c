@@ -133,3 +133,12 @@ Test(step_aggregate, is_the_order_or_the_customer)
     cr_assert(text_equal(step_aggregate(&group), TEXT("g")));
     cr_assert(text_equal(step_aggregate(&wallet), TEXT("c")));
 }
+
+Test(receipt_inputs, are_what_it_counts_of_each_kind)
+{
+    struct receipt receipt = {.commands_first = 40, .steps_next = 70};
+    cr_assert_eq(receipt_inputs(&receipt), 0);
+    for (int i = 0; i < RECEIPT_COUNTS; i++)
+        receipt.counts[i] = 1 << i;
+    cr_assert_eq(receipt_inputs(&receipt), (1 << RECEIPT_COUNTS) - 1);
+}

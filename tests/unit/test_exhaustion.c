@@ -254,7 +254,7 @@ static bool take(struct batch *batch, const struct working *working, size_t inde
                                       .offset = (int64_t)index,
                                       .timestamp_ms = START_US / 1000};
     exhaust_pause();
-    struct ol_message message = pipeline_message(&source, trace, 1);
+    struct ol_message message = pipeline_message(&source, trace, is_step ? 0 : 1);
     exhaust_resume();
     if (batch_take(batch, &message, is_step ? CAUSE_STEPS : CAUSE_COMMANDS, 1))
         return true;
