@@ -7,12 +7,13 @@ NAMES = {"end_to_end": "orderlog", "worker": "worker alone"}
 # In the order of a transaction; what else was asked is one line.
 KINDS = ("Fetch", "Produce", "AddPartitionsToTxn", "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn",
          "WriteTxnMarkers")
+PARTS = ("FetchConsumer", "FetchFollower")  # of what Fetch counts
 OTHERS = "all others"
 
 
 def asked(result, kind, what):
     requests = result["requests"]
-    kinds = [kind] if kind != OTHERS else [k for k in requests if k not in KINDS]
+    kinds = [kind] if kind != OTHERS else [k for k in requests if k not in KINDS + PARTS]
     return sum(requests[k][what] for k in kinds if k in requests)
 
 

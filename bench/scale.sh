@@ -19,9 +19,4 @@ one_run_of_scale() {
     done
 }
 
-scale() {
-    ((WARM_UP == 0)) || RUN=0 end_to_end '' "$WARM_UP"
-    for ((run = 1; run <= RUNS; run++)); do
-        one_run_of_scale "$run"
-    done
-}
+scale() { in_runs one_run_of_scale; }

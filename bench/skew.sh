@@ -18,9 +18,4 @@ one_run_of_skew() {
         "$(cut -d' ' -f1-4 "$FOLDER/sums.skewed$RUN")" "$(cut -d' ' -f1-4 "$FOLDER/sums.uniform$RUN")"
 }
 
-skew() {
-    ((WARM_UP == 0)) || RUN=0 end_to_end '' "$WARM_UP"
-    for ((run = 1; run <= RUNS; run++)); do
-        one_run_of_skew "$run"
-    done
-}
+skew() { in_runs one_run_of_skew; }

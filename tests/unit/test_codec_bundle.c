@@ -9,20 +9,8 @@
 #include "orderlog/inventory/v1/step.pb-c.h"
 #include "orderlog/orders/v1/step.pb-c.h"
 #include "orderlog/payments/v1/step.pb-c.h"
+#include "tests/unit/codec_fixture.h"
 #include "tests/unit/codec_samples.h"
-
-static struct ol_arena arena;
-static struct ol_error error;
-
-static void set_up(void)
-{
-    ol_arena_init(&arena, 1, 0);
-}
-
-static void tear_down(void)
-{
-    ol_arena_release(&arena);
-}
 
 TestSuite(codec_bundle, .init = set_up, .fini = tear_down);
 

@@ -1,28 +1,14 @@
 /*
  * tests/unit/test_codec_faults.c - what is wrong is refused or put aside, and never read.
- *
- * The arenas here have blocks of one request each, so that AddressSanitizer sees a read beyond one.
  */
 #include "proto/codec_tables.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "tests/unit/codec_fixture.h"
 #include "tests/unit/codec_random.h"
 #include "tests/unit/codec_samples.h"
-
-static struct ol_arena arena;
-static struct ol_error error;
-
-static void set_up(void)
-{
-    ol_arena_init(&arena, 1, 0);
-}
-
-static void tear_down(void)
-{
-    ol_arena_release(&arena);
-}
 
 TestSuite(codec_faults, .init = set_up, .fini = tear_down);
 
