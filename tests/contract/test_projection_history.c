@@ -417,20 +417,30 @@ static struct text order_name(struct history_world *world, int64_t number)
     return name(world, "%lld", 27601281300LL + 3 * (long long)number);
 }
 
+static const struct entity *state_of(struct history_world *world, enum context context,
+                                     enum entity_kind kind, struct text id)
+{
+    struct entity_key key = {
+        .kind = kind, .partition = partition_of(id, world->history->settings.partitions), .id = id};
+    return history_state(world->history, context, &key);
+}
+
 /* The order before `number` of which that is so; where none of many is so, any. */
 static struct text order_before(struct history_world *world, int64_t number,
                                 bool (*is_so)(const struct order *order))
 {
     for (int64_t last = number - 100; number > 0 && number > last; number--) {
         struct text id = order_name(world, number - 1);
-        struct entity_key key = {.kind = ENTITY_ORDER,
-                                 .partition = partition_of(id, world->history->settings.partitions),
-                                 .id = id};
-        const struct entity *state = history_state(world->history, CONTEXT_ORDERS, &key);
+        const struct entity *state = state_of(world, CONTEXT_ORDERS, ENTITY_ORDER, id);
         if (state && is_so(&state->order))
             return id;
     }
     return order_name(world, number);
+}
+
+static bool awaits_charge(const struct order *order)
+{
+    return order_awaits_payment(order) && order->payment_row == PAYMENT_ROW_CHARGE;
 }
 
 static bool has_paid(const struct order *order)
@@ -471,8 +481,19 @@ static void odd_command(struct history_world *world)
     if (choice < 6) {
         command.context = CONTEXT_ORDERS;
         command.order = (struct order_command){.kind = ORDER_CANCEL, .order_id = order};
-        if (rng_chance(rng, 70))
-            command.order.order_id = order_before(world, world->order_next, order_awaits_payment);
+        bool at_once = rng_chance(rng, 35);
+        for (int i = 0; at_once && i < 3; i++) {
+            enum context context = i == 1 ? CONTEXT_INVENTORY : CONTEXT_ORDERS;
+            run_batch(world, context, 1 + waiting(world, context));
+        }
+        if (at_once || rng_chance(rng, 50))
+            command.order.order_id = order_before(world, world->order_next,
+                                                  at_once ? awaits_charge : order_awaits_payment);
+        if (at_once) { /* before the charge is answered, so that it has to go back */
+            submit(world, command);
+            run_batch(world, CONTEXT_ORDERS, 1 + waiting(world, CONTEXT_ORDERS));
+            return;
+        }
     } else if (choice < 9) {
         command.context = CONTEXT_INVENTORY;
         command.inventory = (struct inventory_command){
@@ -497,16 +518,15 @@ static void odd_command(struct history_world *world)
             .amount_minor = 1 + (int64_t)rng_below(rng, 3000),
             .currency = rng_chance(rng, 90) ? TEXT("USD") : TEXT("EUR"),
             .payment_id = order};
+        if (command.payment.kind == FUNDS_DEPOSIT && customer == 0) /* the poor stays so */
+            command.payment.customer_id = customer_of(world, settings->customers);
         if (command.payment.kind == PAYMENT_REFUND) {
             /* Of a payment that is there, as a rule. */
             if (rng_chance(rng, 70))
                 order = order_before(
                     world, (int64_t)rng_below(rng, (uint64_t)world->order_next + 1), has_paid);
             command.payment.payment_id = order;
-            struct entity_key key = {.kind = ENTITY_ORDER,
-                                     .partition = partition_of(order, settings->partitions),
-                                     .id = order};
-            const struct entity *state = history_state(world->history, CONTEXT_ORDERS, &key);
+            const struct entity *state = state_of(world, CONTEXT_ORDERS, ENTITY_ORDER, order);
             if (state && state->order.version) {
                 command.payment.customer_id = state->order.customer_id;
                 command.payment.amount_minor = rng_chance(rng, 50) && state->order.total_minor
