@@ -155,7 +155,8 @@ peer_prepare() {
     gate 'commands before the clock' "$(counter app peer_commands)" 0
 }
 
-# peer_stage PREFIX ORDERS: its samples are in $SAMPLES/PREFIX.jsonl, what the broker was asked in ASKED.
+# peer_stage PREFIX ORDERS: its samples are in $SAMPLES/PREFIX.jsonl, what the broker was asked in ASKED, what
+# statements took in TOOK.
 peer_stage() {
     local faults watcher before
     DATABASE=bench_${1//-/_}
@@ -165,6 +166,7 @@ peer_stage() {
         -f "$HERE/peers/schema.sql"
     peer_prepare "$1" "$2"
     before=$(requests) || unasked
+    statements_begin
     "$WATCH" -o "$SAMPLES/$1.jsonl" -q "$QUIET_MS" -s $((MOVES_IN * 1000)) \
         -u "app:peer_closed_total>=$2" -u 'sink:peer_taken_total==app:peer_given_total' \
         "$(watched app)" "$(watched sink)" "$(watched broker)" "$(watched postgres)" \
@@ -180,6 +182,8 @@ peer_stage() {
     # shellcheck disable=SC2034  # stop_child's
     CHILD=''
     ASKED=$(requests_since "$before") || unasked
+    # shellcheck disable=SC2034  # one_run's
+    TOOK=$(statements "$DATABASE")
     faults=$(env -C "$SAMPLE" psql -X -q -A -t -F ' ' -d "$DSN_BASE/$DATABASE" -v "orders=$2" \
         -f "$HERE/peers/check.sql" 2>"$LOG/check.log") ||
         failed 'can not be checked' "$LOG/check.log"
@@ -216,7 +220,8 @@ peer() {
     gate "orders confirmed by $1 and by orderlog" "$confirmed" \
         "$(awk '$2 == "done" { sum += $4 } END { print sum + 0 }' <<<"$STATUSES")"
     written=$(written_since "$name." "$WRITTEN") || failed 'the topics can not be read'
-    note "$1" samples "\"samples/$name.jsonl\"" orders "$ORDERS" requests "$ASKED" written "$written"
+    note "$1" samples "\"samples/$name.jsonl\"" orders "$ORDERS" requests "$ASKED" statements "$TOOK" \
+        written "$written"
     peer_drop "$name"
     stop_roles || failed 'a process does not stop'
     rm -rf "$FOLDER/peer-state"

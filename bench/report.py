@@ -19,6 +19,7 @@ import asked  # noqa: E402
 import beside  # noqa: E402
 import compared  # noqa: E402
 import picture  # noqa: E402
+import statements  # noqa: E402
 from figures import found_of, median_of, number, of_arm, pairs, spread, verdict  # noqa: E402
 
 AIMS = {
@@ -518,6 +519,7 @@ def main():
     beside.print_beside(results, found)
     compared.print_compared(results, found)
     asked.print_asked(results, facts["settings"]["orders"])
+    statements.print_statements(results)
     print_bound(results, found, facts["machine"]["cores"])
     quiet = print_quiet(results)
     if arguments.json:

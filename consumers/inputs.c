@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "lib/base/ol_clock.h"
 #include "lib/guard/protected.h"
 
 #define MERGE_RUN_MAX 64 /* inputs of one inbox in turn: the last record's may be more */
@@ -34,25 +35,60 @@ static bool take_from(struct loop *loop, struct ol_inbox *inbox, size_t max)
     return true;
 }
 
-/* A few messages from each inbox of a source, round by round, so that no partition starves. */
+/* A few messages from each inbox of a source, round by round, so that no partition starves, until
+ * there are `max` inputs more. False: the batch has no more room. */
 static bool take_round_robin(struct loop *loop, struct ol_inbox *inboxes, size_t count,
-                             enum cause_source source)
+                             enum cause_source source, size_t max)
 {
+    size_t before = loop->building->count;
     bool taken = true;
     while (taken) {
         taken = false;
         for (size_t i = 0; i < count; i++) {
             struct ol_inbox *inbox = &inboxes[(loop->next_inbox + i) % count];
+            size_t left = max - (loop->building->count - before);
             if (inbox->ignored || loop_source_of(inbox) != source || !ol_inbox_peek(inbox))
                 continue;
-            if (!take_from(loop, inbox, MERGE_RUN_MAX)) {
+            if (!take_from(loop, inbox, left < MERGE_RUN_MAX ? left : MERGE_RUN_MAX)) {
                 loop->next_inbox += (uint32_t)i + 1;
                 return false;
             }
+            if (loop->building->count - before >= max)
+                return true;
             taken = true;
         }
     }
     return true;
+}
+
+/* Commands that are held back wake nobody. */
+static void hold_commands(struct loop *loop, struct ol_inbox *inboxes, size_t count, bool hold)
+{
+    int64_t now_us = ol_clock_monotonic_us();
+    bool wait = false;
+    for (size_t i = 0; i < count; i++) {
+        struct ol_inbox *inbox = &inboxes[i];
+        if (loop_source_of(inbox) != CAUSE_COMMANDS || loop->halted >> inbox->partition & 1)
+            continue;
+        inbox->ignored = hold;
+        wait |= hold && ol_inbox_peek(inbox);
+    }
+    if (loop->held_back_us)
+        ol_series_add(loop->metrics.commands_held, now_us - loop->held_back_us);
+    loop->held_back_us = wait ? now_us : 0;
+}
+
+/* Steps first: they end what is open. Commands begin orders, as many as may be open. */
+static void take_steps_first(struct loop *loop, struct ol_inbox *inboxes, size_t count)
+{
+    if (!take_round_robin(loop, inboxes, count, CAUSE_STEPS, SIZE_MAX))
+        return;
+    size_t open = deadlines_count(core_deadlines(loop->core));
+    size_t room = admission_room(&loop->admission, open, (size_t)loop->options->orders_open_max,
+                                 ol_clock_monotonic_us());
+    hold_commands(loop, inboxes, count, room == 0);
+    if (room > 0)
+        take_round_robin(loop, inboxes, count, CAUSE_COMMANDS, room);
 }
 
 /* The inbox whose oldest message is the oldest of all, by the broker's time; NULL: none has any. */
@@ -169,8 +205,7 @@ enum ol_class loop_take_inputs(struct loop *loop, struct ol_error *reterr)
     if (class)
         return class;
     if (loop->context == CONTEXT_ORDERS)
-        (void)(take_round_robin(loop, inboxes, count, CAUSE_STEPS) &&
-               take_round_robin(loop, inboxes, count, CAUSE_COMMANDS));
+        take_steps_first(loop, inboxes, count);
     else
         take_by_time(loop, inboxes, count);
     return OL_OK;

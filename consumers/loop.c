@@ -10,6 +10,7 @@
 #include "lib/program/ol_run.h"
 
 #define IDLE_WAIT_MS        500
+#define HELD_WAIT_MS        ((int)(ADMISSION_HELD_US / 1000)) /* commands wait, and wake nobody */
 #define CLOSE_MS            5000
 #define LEAVE_ASK_MS        1000           /* is the broker there, for a last commit? */
 #define PROJECTION_STALE_US INT64_C(50000) /* ask again when memory is short */
@@ -65,6 +66,7 @@ static void metrics_init(struct loop_metrics *metrics, const char *context)
         .overlay_entries = ol_metric(OL_METRIC_OVERLAY_ENTRIES, context),
         .overlay_bytes = ol_metric(OL_METRIC_OVERLAY_BYTES, context),
         .overlay_wait = ol_metric(OL_METRIC_OVERLAY_WAIT, context),
+        .commands_held = ol_metric(OL_METRIC_COMMANDS_HELD, context),
     };
 }
 
@@ -194,6 +196,8 @@ static void drop_batches(struct loop *loop)
     loop->news = OL_CONSUMER_NOTHING;
     loop->interrupted = false;
     loop->deciding = false;
+    loop->admission = (struct admission){0};
+    loop->held_back_us = 0;
 }
 
 void loop_disown(struct loop *loop)
@@ -547,7 +551,7 @@ static void wait_for_work(struct loop *loop, bool full)
     }
     int fd =
         loop->committing ? ol_producer_fd(loop->producers[loop->committing_with]) : ol_run_fd();
-    ol_consumer_wait(loop->consumer, fd, IDLE_WAIT_MS);
+    ol_consumer_wait(loop->consumer, fd, loop->held_back_us ? HELD_WAIT_MS : IDLE_WAIT_MS);
 }
 
 /* Positions for the gauges. */

@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "consumers/admission.h"
 #include "consumers/batch.h"
 #include "lib/http/ol_metrics.h"
 #include "lib/kafka/ol_kafka_admin.h"
@@ -41,7 +42,7 @@ struct loop_metrics {
     struct ol_series *steps_decided, *steps_ignored, *steps_dead_lettered;
     struct ol_series *events, *steps;
     struct ol_series *committed, *aborted, *commit_time, *renewed;
-    struct ol_series *takeovers, *overlay_entries, *overlay_bytes, *overlay_wait;
+    struct ol_series *takeovers, *overlay_entries, *overlay_bytes, *overlay_wait, *commands_held;
 };
 
 /* The last receipt of a partition that is in the log for certain: the one that we took over with,
@@ -92,7 +93,9 @@ struct loop {
     struct loop_obstacle obstacles[PARTITIONS_MAX]; /* as long as the process */
     int64_t last_input_us[2][PARTITIONS_MAX];       /* by source: commands, steps */
     int64_t projection_asked_us, timeouts_asked_us, gaps_asked_us;
-    uint32_t next_inbox; /* where the next round over the inboxes begins */
+    struct admission admission;
+    int64_t held_back_us; /* since when waiting commands are held back, or were counted so; 0: no */
+    uint32_t next_inbox;  /* where the next round over the inboxes begins */
 
     struct loop_metrics metrics;
     /* For other threads: what is ours, and per source and partition how far it is taken and since

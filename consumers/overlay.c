@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "domain/assert.h"
+#include "domain/order.h"
 #include "lib/guard/protected.h"
 #include "lib/base/ol_hash.h"
 
 /* Most entities are small compared with an order: an entry is as long as its kind needs, followed
  * by the texts of its key (the id, then the second). */
 struct entry {
-    struct entry *newer; /* put after this one, or had its second chance after it */
+    struct entry *newer, *older; /* neighbours in its queue */
     int64_t base_offset;
     uint64_t batch; /* of its partition: the one of its last event; 0: as it was loaded */
     void *owned;    /* the texts and lines that entity points to, if they aren't in the projection's
@@ -18,7 +19,8 @@ struct entry {
     uint32_t owned_bytes;
     uint32_t hash;
     int16_t partition;
-    bool used; /* since eviction came by */
+    bool used;     /* since eviction came by */
+    uint8_t queue; /* enum queue_name */
     uint16_t id_bytes, second_bytes;
     struct entity entity; /* only entity_bytes() of it are here */
 };
@@ -60,13 +62,14 @@ struct slot {
 #define SLOTS_MIN       1024
 #define SLOTS_PER_ENTRY 4 /* at most, as far as it is for what is here */
 
-/* Entries in the order of eviction. */
+/* Entries in the order of eviction: as they were put, joined, or had their second chance. */
 struct queue {
     struct entry *oldest, *newest;
     size_t bytes;
 };
 
-/* Products and accounts are asked for again and again; of the others each has its time. */
+/* Products and accounts are asked for again and again, and an open order for each answer to it; of
+ * the others each has had its time. */
 enum queue_name { LASTING, PASSING, QUEUE_COUNT };
 
 /* What lasting entries may have of the soft limit at most. */
@@ -179,25 +182,33 @@ static void index_remove(struct overlay *overlay, const struct entry *entry)
 
 /* ---- order of eviction: queues ---- */
 
+static enum queue_name queue_for(const struct entity *entity)
+{
+    switch (entity->kind) {
+    case ENTITY_PRODUCT:
+    case ENTITY_ACCOUNT: return LASTING;
+    case ENTITY_ORDER: return order_is_open(&entity->order) ? LASTING : PASSING;
+    default: return PASSING;
+    }
+}
+
 static struct queue *queue_of(struct overlay *overlay, const struct entry *entry)
 {
-    enum entity_kind kind = entry->entity.kind;
-    bool lasts = kind == ENTITY_PRODUCT || kind == ENTITY_ACCOUNT;
-    return &overlay->queues[lasts ? LASTING : PASSING];
+    return &overlay->queues[entry->queue];
 }
 
 static void queue_append(struct queue *queue, struct entry *entry)
 {
     entry->newer = NULL;
-    *(queue->oldest ? &queue->newest->newer : &queue->oldest) = entry;
+    entry->older = queue->newest;
+    *(queue->newest ? &queue->newest->newer : &queue->oldest) = entry;
     queue->newest = entry;
 }
 
-static struct entry *queue_take(struct queue *queue)
+static void queue_remove(struct queue *queue, struct entry *entry)
 {
-    struct entry *oldest = queue->oldest;
-    queue->oldest = oldest->newer;
-    return oldest;
+    *(entry->older ? &entry->older->newer : &queue->oldest) = entry->newer;
+    *(entry->newer ? &entry->newer->older : &queue->newest) = entry->older;
 }
 
 /* ---- what an entry owns ---- */
@@ -270,9 +281,23 @@ static void count_bytes(struct overlay *overlay, struct queue *queue, size_t gon
     overlay->stats.bytes += come - gone;
 }
 
+/* An order that ends has had its time; one that is placed stays until then. */
+static void queue_change(struct overlay *overlay, struct entry *entry)
+{
+    enum queue_name name = queue_for(&entry->entity);
+    if (name == entry->queue)
+        return;
+    queue_remove(queue_of(overlay, entry), entry);
+    queue_of(overlay, entry)->bytes -= entry_bytes(entry);
+    entry->queue = name;
+    queue_append(queue_of(overlay, entry), entry);
+    queue_of(overlay, entry)->bytes += entry_bytes(entry);
+}
+
 static void remove_oldest(struct overlay *overlay, struct queue *queue)
 {
-    struct entry *entry = queue_take(queue);
+    struct entry *entry = queue->oldest;
+    queue_remove(queue, entry);
     index_remove(overlay, entry);
     overlay->stats.entries--;
     count_bytes(overlay, queue, entry_bytes(entry), 0);
@@ -389,6 +414,7 @@ static struct entity *put_hashed(struct overlay *overlay, const struct hashed_ke
         free(entry);
         return NULL;
     }
+    entry->queue = queue_for(&entry->entity);
     queue_append(queue_of(overlay, entry), entry);
     overlay->stats.entries++;
     count_bytes(overlay, queue_of(overlay, entry), 0, entry_bytes(entry));
@@ -435,6 +461,7 @@ bool overlay_apply(struct overlay *overlay, const struct event_message *event, i
         uint32_t before = entry->owned_bytes;
         bool owned = own(entry);
         count_bytes(overlay, queue_of(overlay, entry), before, entry->owned_bytes);
+        queue_change(overlay, entry);
         if (!owned)
             return false;
     }
@@ -496,7 +523,8 @@ static void evict_from(struct overlay *overlay, struct queue *queue, size_t kept
         struct entry *entry = queue->oldest;
         if (entry->used) {
             entry->used = false;
-            queue_append(queue, queue_take(queue));
+            queue_remove(queue, entry);
+            queue_append(queue, entry);
             continue;
         }
         if (PROTECTED(settled) && entry->batch > overlay->partitions[entry->partition].projected)

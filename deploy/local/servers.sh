@@ -11,6 +11,7 @@
 #
 # ORDERLOG_KAFKA_LINKS="name:port:advertised ..." gives the broker more listeners, each on `port`, and
 # tells its clients to come to `advertised`: where a test has a proxy in between.
+# ORDERLOG_PG_SETTINGS="name=value ..." are further settings of PostgreSQL, of this start only.
 #
 # Can also be sourced: each line above is a function servers_start, servers_stop, ...
 # Loopback only, ports of their own; any number of state folders run side by side. In DIR:
@@ -250,10 +251,13 @@ SQL
 }
 
 pg_launch() {
-    local dir=$1 port=$2 home=$1/pg from
+    local dir=$1 port=$2 home=$1/pg from setting words="-p $2"
+    for setting in ${ORDERLOG_PG_SETTINGS:-}; do
+        words+=" -c $setting"
+    done
     from=$(wc -l <"$home/server.log")
     if pg_as_user "$PG_BIN/pg_ctl" start -w -s -t "$READY_SECONDS" -D "$home/data" \
-        -o "-p $port" >>"$home/server.log" 2>&1 </dev/null; then
+        -o "$words" >>"$home/server.log" 2>&1 </dev/null; then
         printf '%s\n' "$port" >"$home/port"
         return 0
     fi

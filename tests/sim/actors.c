@@ -20,6 +20,7 @@ static void fill_options(struct ol_options *options, const struct actor *actor)
     options->timeout_ms = 30000;
     options->pg_dsn = "";
     options->batch_inputs = knobs->batch_inputs;
+    options->orders_open_max = knobs->orders_open_max;
     options->batch_output_bytes = 1 << 20;
     options->order_deadline_ms = knobs->deadline_ms;
     options->close_gap_ms = knobs->close_gap_ms;

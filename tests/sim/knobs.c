@@ -38,5 +38,6 @@ void knobs_draw(struct knobs *knobs, uint64_t seed, int32_t orders)
     knobs->replayed = sim_chance(100000);
     knobs->trimmed = sim_chance(100000);
     knobs->close_gap_ms = draw_log(10, 10000);
+    knobs->orders_open_max = (int32_t)draw_log(5, 2000);
     knobs->faults_us = knobs->spread_us + SEC + (int64_t)sim_below(10 * SEC);
 }

@@ -472,6 +472,7 @@ static void count_commit(const struct ol_producer *producer)
     uint64_t evictions = overlay_stats(core_overlay(actor->loop->core)).evictions;
     counters[COUNT_EVICTIONS] += evictions - actor->evictions;
     actor->evictions = evictions;
+    counters[COUNT_COMMANDS_HELD] += actor->loop->held_back_us != 0;
 }
 
 static void start_commit(struct ol_producer *producer)

@@ -67,7 +67,7 @@ struct knobs {
     uint64_t seed;
     uint32_t faults; /* bits of enum fault */
     int32_t orders, partitions, workers, projectors, products, customers;
-    int32_t lines_max, stock, batch_inputs, projector_events;
+    int32_t lines_max, stock, batch_inputs, orders_open_max, projector_events;
     int64_t overlay_bytes, overlay_bytes_max, deadline_ms, close_gap_ms;
     int64_t spread_us;           /* orders come within this */
     int64_t faults_from_us;      /* the shrinker's: none before */

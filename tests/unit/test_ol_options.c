@@ -73,7 +73,7 @@ Test(ol_options_init, gives_defaults_that_lie_within_their_bounds)
     cr_expect_str_eq(options.kafka_brokers.items[0], "127.0.0.1:9092");
     cr_expect_eq(options.partitions, 4);
     cr_expect_eq(options.commands_retention_ms, -1);
-    cr_expect_eq(options.batch_output_bytes, 4 << 20);
+    cr_expect_eq(options.batch_output_bytes, 16 << 20);
     cr_expect_eq(options.order_deadline_ms, 900000);
     cr_expect_eq(options.context.count, 3);
     cr_expect_str_eq(options.context.items[2], "payments");

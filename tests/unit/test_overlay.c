@@ -539,6 +539,74 @@ Test(overlay_evict, takes_what_passes_before_what_lasts)
     cr_assert_not(has(ENTITY_PAYMENT, 0, "p"), "the oldest");
 }
 
+/* An order as loaded: settled. */
+static void put_order(const char *id, enum saga_state saga_state)
+{
+    struct entity_key key = key_of(ENTITY_ORDER, 0, id, NULL);
+    struct entity state = {
+        .kind = ENTITY_ORDER,
+        .order = {
+            .version = 1, .status = ORDER_IS_PLACED, .saga_state = saga_state, .groups_asked = 1}};
+    cr_assert(overlay_put(overlay, &key, &state, 0));
+}
+
+static void end_order(const char *id)
+{
+    struct event_message event = event_of(CONTEXT_ORDERS);
+    event.order = (struct order_event){.kind = ORDER_REJECTED,
+                                       .order_id = text_of(id),
+                                       .version = 2,
+                                       .groups = 1,
+                                       .code = REFUSED_STOCK_SHORT,
+                                       .status = ORDER_IS_REJECTED,
+                                       .saga_state = SAGA_IS_UNDONE};
+    cr_assert(overlay_apply(overlay, &event, 0, OVERLAY_NOW));
+}
+
+Test(overlay_evict, takes_orders_that_have_ended_before_open_ones)
+{
+    static const enum saga_state states[] = {SAGA_IS_RUNNING, SAGA_IS_UNDOING, SAGA_IS_DONE,
+                                             SAGA_IS_UNDONE};
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_order("a", SAGA_IS_DONE);
+    size_t one = overlay_stats(overlay).bytes;
+    overlay_free(overlay);
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){3 * one, 1 << 30});
+    for (char name[] = "a"; *name <= 'd'; ++*name)
+        put_order(name, states[*name - 'a']);
+    overlay_evict(overlay);
+    cr_expect(has(ENTITY_ORDER, 0, "a") && has(ENTITY_ORDER, 0, "b"), "both are open");
+    cr_expect_not(has(ENTITY_ORDER, 0, "c"), "the older one of those that have ended");
+}
+
+Test(overlay_evict, takes_an_order_in_its_turn_once_it_has_ended)
+{
+    overlay = overlay_new(PARTITIONS, roomy);
+    put_order("a", SAGA_IS_RUNNING);
+    size_t one = overlay_stats(overlay).bytes;
+    overlay_free(overlay);
+    overlay = overlay_new(PARTITIONS, (struct overlay_limits){3 * one, 1 << 30});
+    put_order("a", SAGA_IS_RUNNING);
+    put_order("b", SAGA_IS_DONE);
+    end_order("a");
+    put_order("c", SAGA_IS_DONE);
+    put_order("d", SAGA_IS_RUNNING);
+    overlay_evict(overlay);
+    cr_expect_not(has(ENTITY_ORDER, 0, "b"), "ended before a did");
+    close_batch(0, 1, 0);
+    settle(0, 1, 0);
+    put_order("e", SAGA_IS_RUNNING);
+    overlay_evict(overlay);
+    cr_expect(has(ENTITY_ORDER, 0, "a"), "used since it came to that queue");
+    cr_expect_not(has(ENTITY_ORDER, 0, "c"));
+    put_order("f", SAGA_IS_DONE);
+    overlay_evict(overlay);
+    cr_expect_not(has(ENTITY_ORDER, 0, "a"));
+    cr_expect(has(ENTITY_ORDER, 0, "d") && has(ENTITY_ORDER, 0, "e") && has(ENTITY_ORDER, 0, "f"));
+    overlay_clear(overlay);
+    cr_expect_eq(overlay_stats(overlay).bytes, 0);
+}
+
 Test(overlay_evict, leaves_an_eighth_to_what_passes)
 {
     size_t one = product_bytes("a");
