@@ -21,8 +21,8 @@ struct admission {
     int64_t held_since_us; /* 0: commands are not held back */
 };
 
-/* How many commands may be taken at `now_us` (above 0, never falling) with `open` orders open and at
- * most `open_max` wanted. 0: they are held back. */
+/* How many commands may be taken at `now_us` (above 0, never falling) with `open` orders open and
+ * at most `open_max` wanted. 0: they are held back. */
 size_t admission_room(struct admission *admission, size_t open, size_t open_max, int64_t now_us);
 
 #endif

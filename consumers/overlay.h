@@ -12,9 +12,9 @@
  * Memory is counted. Eviction begins at the front of a queue, with the oldest entry; an entry used
  * since eviction last reached it moves to the back of the queue instead (a second chance, for which
  * a use writes to its own entry only). It stops at the first entry that the projection has not
- * caught up with. Products, accounts and open orders have a queue of their own and leave only once they
- * take seven eighths of the soft limit: the others have ended and are not asked for again, so they
- * go first.
+ * caught up with. Products, accounts and open orders have a queue of their own and leave only once
+ * they take seven eighths of the soft limit: the others have ended and are not asked for again, so
+ * they go first.
  * Pure but for malloc. One thread.
  */
 #ifndef CONSUMERS_OVERLAY_H
