@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_utf8.h"
 #include "lib/program/ol_run.h"
 
@@ -135,14 +136,9 @@ static enum ol_class make_room(struct line_input *input, struct ol_error *reterr
     memmove(input->bytes, input->bytes + input->start, used);
     input->start = 0;
     input->end = used;
-    if (input->capacity - used >= READ_BYTES)
-        return OL_OK;
-    char *bytes = realloc(input->bytes, input->capacity * 2);
-    if (!bytes)
-        return ol_fail(reterr, OL_FATAL, "out of memory");
-    input->bytes = bytes;
-    input->capacity *= 2;
-    return OL_OK;
+    return OL_GROW(input->bytes, input->capacity, used + READ_BYTES, 0)
+               ? OL_OK
+               : ol_fail(reterr, OL_FATAL, "out of memory");
 }
 
 /* Reads once; false: nothing is there within the time, or somebody asked to stop. */

@@ -9,6 +9,7 @@
 #include "domain/topic.h"
 #include "lib/base/ol_arena.h"
 #include "lib/base/ol_clock.h"
+#include "lib/base/ol_grow.h"
 #include "proto/codec.h"
 
 #define MESSAGES_MAX       512
@@ -161,14 +162,9 @@ static bool lane_make_room(struct lane *lane)
 {
     if (lane->first + lane->count < lane->capacity)
         return true;
-    if (lane->count * 2 > lane->capacity || lane->capacity == 0) {
-        size_t capacity = lane->capacity ? lane->capacity * 2 : EXPECTED_FIRST;
-        struct expected *expected = realloc(lane->expected, capacity * sizeof *expected);
-        if (!expected)
-            return false;
-        lane->expected = expected;
-        lane->capacity = capacity;
-    }
+    size_t wanted = lane->count * 2 > lane->capacity ? lane->capacity + 1 : 1;
+    if (!OL_GROW(lane->expected, lane->capacity, wanted, EXPECTED_FIRST))
+        return false;
     memmove(lane->expected, lane->expected + lane->first, lane->count * sizeof *lane->expected);
     lane->first = 0;
     return true;

@@ -5,7 +5,6 @@
 
 #include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
-#include "lib/base/ol_hash.h"
 #include "lib/program/ol_lives.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
@@ -229,9 +228,8 @@ static void check_last(struct follower *follower, int32_t partition,
     const struct load_progress *progress = &followed->progress;
     char why[256];
     followed->unchecked = false;
-    uint64_t digest =
-        ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
-    bool same = message->offset == progress->last_offset && digest == progress->last_digest;
+    bool same = message->offset == progress->last_offset &&
+                ol_message_digest(message) == progress->last_digest;
     bool exchanged = PROTECTED(projector_digest) && !same;
     if (!exchanged)
         return;
@@ -383,8 +381,7 @@ static void submit(struct follower *follower)
         struct follower_partition *followed = &follower->followed[i];
         if (!state->touched)
             continue;
-        state->now.last_digest = ol_hash_record(followed->last.key, followed->last.key_bytes,
-                                                followed->last.value, followed->last.value_bytes);
+        state->now.last_digest = ol_message_digest(&followed->last);
         ol_message_release(&followed->last);
         followed->progress = state->now;
     }

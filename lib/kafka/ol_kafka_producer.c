@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_grow.h"
 #include "lib/kafka/ol_kafka_internal.h"
 #include "lib/kafka/ol_offsets.h"
 #include "lib/kafka/ol_taint.h"
@@ -141,17 +142,11 @@ struct ol_producer {
     bool done;
     rd_kafka_topic_partition_list_t *offsets;
     const rd_kafka_consumer_group_metadata_t *group;
-    uint64_t started_us, took_us;
+    int64_t started_us;
+    uint64_t took_us;
     struct ol_error result;
     int fd; /* readable: the started commit is over */
 };
-
-static uint64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static rd_kafka_error_t *call_library(struct ol_producer *producer, enum job job, int timeout_ms)
 {
@@ -196,13 +191,13 @@ static int job_timeout_ms(const struct ol_producer *producer, enum job job)
  * the same arguments; it resumes where the call before stopped. */
 static enum ol_class run_call(struct ol_producer *producer, enum job job)
 {
-    int64_t until = ol_kafka_now_ms() + job_timeout_ms(producer, job);
+    int64_t until = ol_clock_monotonic_ms() + job_timeout_ms(producer, job);
     for (;;) {
         rd_kafka_error_t *error = call_library(producer, job, ol_kafka_left_ms(until));
         if (!error)
             return OL_OK;
         bool again = !rd_kafka_error_is_fatal(error) && !rd_kafka_error_txn_requires_abort(error) &&
-                     rd_kafka_error_is_retriable(error) && ol_kafka_now_ms() < until;
+                     rd_kafka_error_is_retriable(error) && ol_clock_monotonic_ms() < until;
         if (!again)
             return ol_kafka_fail_error(producer->rk, error, &producer->result, job_name(job));
         rd_kafka_error_destroy(error);
@@ -216,7 +211,7 @@ static void run_job(struct ol_producer *producer, enum job job)
         run_call(producer, job);
     else if (!run_call(producer, JOB_OFFSETS))
         run_call(producer, JOB_COMMIT);
-    producer->took_us = now_us() - producer->started_us;
+    producer->took_us = (uint64_t)(ol_clock_monotonic_us() - producer->started_us);
 }
 
 static void *producer_main(void *argument)
@@ -247,7 +242,7 @@ static void hand_over(struct ol_producer *producer, enum job job)
     assert(!producer->job);
     producer->job = job;
     producer->done = false;
-    producer->started_us = now_us();
+    producer->started_us = ol_clock_monotonic_us();
     pthread_cond_broadcast(&producer->changed);
     pthread_mutex_unlock(&producer->lock);
 }
@@ -255,9 +250,7 @@ static void hand_over(struct ol_producer *producer, enum job job)
 /* False: the deadline has passed with the job not done. */
 static bool await_job(struct ol_producer *producer, int timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000 + 1;
+    struct timespec until = ol_clock_in(timeout_ms + 1000);
     pthread_mutex_lock(&producer->lock);
     while (!producer->done &&
            pthread_cond_timedwait(&producer->changed, &producer->lock, &until) != ETIMEDOUT)
@@ -374,11 +367,7 @@ static enum ol_class init_transactions(struct ol_producer *producer, struct ol_e
 static enum ol_class start_thread(struct ol_producer *producer, struct ol_error *reterr)
 {
     pthread_mutex_init(&producer->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&producer->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    ol_clock_cond_init(&producer->changed);
     int code = pthread_create(&producer->thread, NULL, producer_main, producer);
     if (!code)
         return OL_OK;
@@ -484,8 +473,7 @@ int32_t ol_producer_topic(struct ol_producer *producer, const char *name)
     for (size_t i = 0; i < producer->topic_count; i++)
         if (!strcmp(producer->topics[i].name, name))
             return (int32_t)i;
-    if (!ol_kafka_grow((void **)&producer->topics, &producer->topic_capacity,
-                       producer->topic_count + 1, sizeof *producer->topics))
+    if (!OL_GROW(producer->topics, producer->topic_capacity, producer->topic_count + 1, 8))
         return -1;
     struct producer_topic topic = {.name = strdup(name)};
     if (!topic.name)
@@ -560,14 +548,14 @@ enum ol_class ol_kafka_produce_one(rd_kafka_t *rk, rd_kafka_topic_t *topic, int 
 static enum ol_class wait_for_room(struct ol_producer *producer, rd_kafka_topic_t *topic,
                                    const struct ol_record *record, struct ol_error *reterr)
 {
-    int64_t until = ol_kafka_now_ms() + producer->settings.message_timeout_ms;
+    int64_t until = ol_clock_monotonic_ms() + producer->settings.message_timeout_ms;
     do {
         rd_kafka_flush(producer->rk, 1);
         reterr->class = OL_OK;
         enum ol_class class = ol_kafka_produce_one(producer->rk, topic, 0, record, reterr);
         if (class != OL_RETRY || reterr->class)
             return class;
-    } while (ol_kafka_now_ms() < until);
+    } while (ol_clock_monotonic_ms() < until);
     return ol_fail(reterr, OL_RETRY, "%s: the queue of %zu KiB stayed full for %d ms", producer->id,
                    producer->settings.send_budget_bytes >> 10,
                    producer->settings.message_timeout_ms);
