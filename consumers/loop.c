@@ -221,8 +221,9 @@ void loop_halt(struct loop *loop, int32_t partition, const char *topic, const ch
 
 /* All that a life has opened. for_good: the group learns that we leave; else the slot comes back
  * and finds its partitions. False: a close hangs; the process should end. */
-static bool close_all(struct loop *loop, bool for_good)
+static bool close_life(void *argument, bool for_good)
 {
+    struct loop *loop = argument;
     bool clean = ol_reader_close(loop->reader);
     for (int i = 0; i < 2; i++) {
         clean &= ol_producer_close(loop->producers[i]);
@@ -639,8 +640,9 @@ static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
     return class ? class : close_gaps_and_leave(loop, reterr);
 }
 
-static enum ol_class live(struct loop *loop, struct ol_error *reterr)
+static enum ol_class live(void *argument, struct ol_error *reterr)
 {
+    struct loop *loop = argument;
     set_status(loop, LOOP_IS_STARTING);
     drop_batches(loop);
     loop->building_with = 0;
@@ -660,33 +662,25 @@ static enum ol_class live(struct loop *loop, struct ol_error *reterr)
     return serve(loop, reterr);
 }
 
+static bool restart(void *argument, enum ol_class class, const char *error)
+{
+    struct loop *loop = argument;
+    (void)error; /* the log has it */
+    set_status(loop, LOOP_IS_RESTARTING);
+    ol_series_add(ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)),
+                  1);
+    return loop->did_commit;
+}
+
 enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
 {
-    struct ol_lives lives = {0};
-    for (;;) {
-        ol_lives_begin(&lives);
-        enum ol_class class = live(loop, reterr);
-        bool stopping = ol_run_stopping();
-        if (!close_all(loop, stopping && !class)) {
-            set_status(loop, LOOP_IS_STOPPED);
-            return stopping ? OL_OK
-                            : ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing");
-        }
-        if (stopping || ol_lives_slot_is_taken(&lives, class)) {
-            set_status(loop, LOOP_IS_STOPPED);
-            return stopping ? OL_OK
-                            : ol_fail_in(reterr, "slot %lld is taken by another process",
-                                         (long long)loop->options->slot);
-        }
-        set_status(loop, LOOP_IS_RESTARTING);
-        ol_log(OL_LOG_WARN, "worker", "starting from scratch",
-               ol_kv("context", context_name(loop->context)), ol_kv("class", ol_class_name(class)),
-               ol_kv("error", reterr->text));
-        ol_series_add(
-            ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)), 1);
-        if (ol_run_sleep(ol_lives_back_off_ms(&lives, loop->did_commit))) {
-            set_status(loop, LOOP_IS_STOPPED);
-            return OL_OK;
-        }
-    }
+    const struct ol_lives lives = {.role = "worker",
+                                   .context = context_name(loop->context),
+                                   .slot = loop->options->slot,
+                                   .live = live,
+                                   .close = close_life,
+                                   .restart = restart};
+    enum ol_class class = ol_lives_run(&lives, loop, reterr);
+    set_status(loop, LOOP_IS_STOPPED);
+    return class;
 }

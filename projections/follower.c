@@ -151,8 +151,9 @@ static void disown(struct follower *follower)
 
 /* All that a life has opened. for_good: the group learns that we leave. False: a close hangs; the
  * process should end. */
-static bool close_all(struct follower *follower, bool for_good)
+static bool close_life(void *argument, bool for_good)
 {
+    struct follower *follower = argument;
     write_thread_stop(follower->thread);
     disown(follower);
     /* Before the consumer: its handle can't be closed while its messages are held. */
@@ -633,8 +634,9 @@ static enum ol_class serve(struct follower *follower, struct ol_error *reterr)
     return drain(follower, reterr);
 }
 
-static enum ol_class live(struct follower *follower, struct ol_error *reterr)
+static enum ol_class live(void *argument, struct ol_error *reterr)
 {
+    struct follower *follower = argument;
     follower->did_commit = false;
     enum ol_class class = open_database(follower, reterr);
     if (!class)
@@ -647,35 +649,25 @@ static enum ol_class live(struct follower *follower, struct ol_error *reterr)
     return serve(follower, reterr);
 }
 
-static enum ol_class stopped(struct follower *follower, enum ol_class class)
+static bool restart(void *argument, enum ol_class class, const char *error)
 {
-    set_status(follower, FOLLOWER_IS_STOPPED, "");
-    return class;
+    struct follower *follower = argument;
+    set_status(follower, FOLLOWER_IS_RESTARTING, error);
+    ol_series_add(
+        ol_metric(OL_METRIC_RESTARTS, context_name(follower->context), ol_class_name(class)), 1);
+    /* A batch that was refused brings us nearer to the event that is looked for. */
+    return follower->did_commit || class == OL_VIOLATED;
 }
 
 enum ol_class follower_run(struct follower *follower, struct ol_error *reterr)
 {
-    struct ol_lives lives = {0};
-    const char *name = context_name(follower->context);
-    for (;;) {
-        ol_lives_begin(&lives);
-        enum ol_class class = live(follower, reterr);
-        bool stopping = ol_run_stopping();
-        bool clean = close_all(follower, stopping && !class);
-        if (stopping)
-            return stopped(follower, OL_OK);
-        if (!clean)
-            return stopped(follower,
-                           ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing"));
-        if (ol_lives_slot_is_taken(&lives, class))
-            return stopped(follower, class);
-        set_status(follower, FOLLOWER_IS_RESTARTING, reterr->text);
-        ol_log(OL_LOG_WARN, "projector", "starting from scratch", ol_kv("context", name),
-               ol_kv("class", ol_class_name(class)), ol_kv("error", reterr->text));
-        ol_series_add(ol_metric(OL_METRIC_RESTARTS, name, ol_class_name(class)), 1);
-        /* A batch that was refused brings us nearer to the event that is looked for. */
-        if (ol_run_sleep(
-                ol_lives_back_off_ms(&lives, follower->did_commit || class == OL_VIOLATED)))
-            return stopped(follower, OL_OK);
-    }
+    const struct ol_lives lives = {.role = "projector",
+                                   .context = context_name(follower->context),
+                                   .slot = follower->options->slot,
+                                   .live = live,
+                                   .close = close_life,
+                                   .restart = restart};
+    enum ol_class class = ol_lives_run(&lives, follower, reterr);
+    set_status(follower, FOLLOWER_IS_STOPPED, "");
+    return class;
 }
