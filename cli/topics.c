@@ -42,8 +42,8 @@ static void want_topic(const struct ol_options *options, enum context context, e
         .partition_count = (int32_t)options->partitions,
         .replication_factor = (int)options->replication_factor,
     };
-    want(wanted, true, "message.timestamp.type", "LogAppendTime");
-    want(wanted, true, "cleanup.policy", "delete");
+    for (int i = 0; i < INSTALLATION_SETTINGS; i++)
+        want(wanted, true, installation_settings[i].name, "%s", installation_settings[i].value);
     want(wanted, true, "retention.ms", "%" PRId64, retention_ms(options, stream));
     want(wanted, true, "retention.bytes", "-1");
     want(wanted, true, "min.insync.replicas", "%" PRId64, options->min_insync);
