@@ -1,5 +1,6 @@
 #include "cli/history.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,7 @@ static bool add_event(struct reading *reading, const struct ol_message *message,
 static bool read_record(void *context, size_t range, const struct ol_message *message)
 {
     struct reading *reading = context;
+    assert(!reading->failed); /* it ended the reading */
     enum context of = reading->ranges[range].context;
     struct text key = {message->key, (uint32_t)message->key_bytes};
     struct bytes wire = {message->value, message->value_bytes};

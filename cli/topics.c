@@ -1,5 +1,6 @@
 #include "cli/topics.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,13 +17,15 @@ static void want(struct topic_wanted *wanted, bool must, const char *name, const
     __attribute__((format(printf, 4, 5)));
 static void want(struct topic_wanted *wanted, bool must, const char *name, const char *format, ...)
 {
+    assert(wanted->setting_count < TOPICS_SETTINGS_MAX);
     struct topic_setting *setting = &wanted->settings[wanted->setting_count++];
     va_list arguments;
     setting->name = name;
     setting->must = must;
     va_start(arguments, format);
-    vsnprintf(setting->value, sizeof setting->value, format, arguments);
+    int bytes = vsnprintf(setting->value, sizeof setting->value, format, arguments);
     va_end(arguments);
+    assert(bytes > 0 && (size_t)bytes < sizeof setting->value); /* cut, it would be another one */
 }
 
 static int64_t retention_ms(const struct ol_options *options, enum stream stream)
