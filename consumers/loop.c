@@ -13,8 +13,8 @@
  * A life: open producers, join, then pass after pass of serve(), which decides what to do next; all
  * below it does what it is told. What holds between the parts:
  *
- *   one transaction at a time    batch n+1 is decided on top of batch n, so it begins only once n is
- *                                known to be in the log
+ *   one transaction at a time    batch n+1 is decided on top of batch n, so it begins only once n
+ *                                is known to be in the log
  *   decided is not written       until its commit has succeeded, a batch may vanish with this life;
  *                                only the messages that it was made from are for ever
  *   inputs move by transactions  an offset is committed with what follows from it, never before

@@ -17,8 +17,8 @@
  *
  *   two batches, two threads   one is filled here while the other is written there; this thread
  *                              touches what is written only after its outcome
- *   progress is in the rows    it is compared and set with each batch, so that a batch whose outcome
- *                              is not known is neither lost nor written twice: the next life asks
+ *   progress is in the rows    it is compared and set with each batch, so that one whose outcome is
+ *                              not known is neither lost nor written twice: the next life asks
  *   order within a partition   a batch is submitted only after the one before has ended well
  *   the last event is known    its digest goes with the rows, for whoever goes on from them
  */

@@ -10,14 +10,14 @@
 #include <stddef.h>
 
 struct fault {
-    const char *name;
     void (*plant)(void);
     const char *asserted; /* a piece of the condition */
+    const char *name;
 };
 
 #define FAULT(plant, asserted)                                                                     \
     {                                                                                              \
-        #plant, plant, asserted                                                                    \
+        plant, asserted, #plant                                                                    \
     }
 
 /* Runs each in a process of its own, with a copy of all that the test has set up. */

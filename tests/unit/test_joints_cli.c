@@ -3,11 +3,11 @@
  * with a fault that trips it.
  */
 #include "cli/history.c" /* NOLINT(bugprone-suspicious-include) */
-#include "cli/topics.c"  /* NOLINT(bugprone-suspicious-include) */
-#include "verify/scan.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include <criterion/criterion.h>
 
+#include "cli/topics.c"  /* NOLINT(bugprone-suspicious-include) */
+#include "verify/scan.c" /* NOLINT(bugprone-suspicious-include) */
 #include "tests/support/fault.h"
 
 static void wants_more_settings_than_there_is_room_for(void)

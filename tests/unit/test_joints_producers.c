@@ -3,11 +3,11 @@
  * a fault that trips it.
  */
 #include "producers/line_input.c" /* NOLINT(bugprone-suspicious-include) */
-#include "producers/outcomes.c"   /* NOLINT(bugprone-suspicious-include) */
-#include "producers/publisher.c"  /* NOLINT(bugprone-suspicious-include) */
 
 #include <criterion/criterion.h>
 
+#include "producers/outcomes.c"  /* NOLINT(bugprone-suspicious-include) */
+#include "producers/publisher.c" /* NOLINT(bugprone-suspicious-include) */
 #include "producers/product_history.h"
 #include "tests/support/fault.h"
 
