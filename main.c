@@ -18,6 +18,7 @@
 #include "consumers/worker.h"
 #include "domain/assert.h"
 #include "lib/base/ol_error.h"
+#include "lib/base/ol_nearest.h"
 #include "lib/base/ol_text.h"
 #include "lib/http/ol_metrics.h"
 #include "lib/kafka/ol_kafka.h"
@@ -150,48 +151,18 @@ static const struct main_command *command_of(const char *noun, const char *verb)
     return NULL;
 }
 
-/* Fewest letters to put in, take out, replace or swap with a neighbour. Longer words: far. */
-static size_t word_distance(const char *left, const char *right)
-{
-    size_t distances[FEW_WORDS + 1][FEW_WORDS + 1];
-    size_t left_size = strlen(left), right_size = strlen(right);
-    if (left_size > FEW_WORDS || right_size > FEW_WORDS)
-        return SIZE_MAX;
-    for (size_t i = 0; i <= left_size; i++)
-        distances[i][0] = i;
-    for (size_t j = 0; j <= right_size; j++)
-        distances[0][j] = j;
-    for (size_t i = 1; i <= left_size; i++)
-        for (size_t j = 1; j <= right_size; j++) {
-            size_t best = distances[i - 1][j - 1] + (left[i - 1] != right[j - 1]);
-            if (distances[i - 1][j] + 1 < best)
-                best = distances[i - 1][j] + 1;
-            if (distances[i][j - 1] + 1 < best)
-                best = distances[i][j - 1] + 1;
-            if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] &&
-                distances[i - 2][j - 2] + 1 < best)
-                best = distances[i - 2][j - 2] + 1;
-            distances[i][j] = best;
-        }
-    return distances[left_size][right_size];
-}
-
 /* The noun (noun NULL) or the noun's verb that was probably meant; NULL: nothing is near. */
 static const char *nearest_word(const char *noun, const char *word)
 {
-    const char *nearest = NULL;
-    size_t best = strlen(word) / 3 + 2;
+    const char *meant = NULL;
+    struct ol_nearest nearest = ol_nearest_to(word);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (noun && (strcmp(commands[i].noun, noun) != 0 || !commands[i].verb))
-            continue;
         const char *candidate = noun ? commands[i].verb : commands[i].noun;
-        size_t distance = word_distance(word, candidate);
-        if (distance < best) {
-            best = distance;
-            nearest = candidate;
-        }
+        bool is_one = !noun || (strcmp(commands[i].noun, noun) == 0 && candidate);
+        if (is_one && ol_nearest_is(&nearest, candidate))
+            meant = candidate;
     }
-    return nearest;
+    return meant;
 }
 
 /* ---- help ---- */

@@ -20,6 +20,7 @@
 
 #include "consumers/batch.h"
 #include "domain/assert.h"
+#include "lib/base/ol_grow.h"
 #include "lib/kafka/ol_kafka_options.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_options.h"
@@ -79,14 +80,8 @@ static enum ol_class keep_input(struct bench *bench, const struct recorded_place
                                 struct ol_message *message, struct ol_error *reterr)
 {
     struct inputs *inputs = &bench->inputs[place->stream == STREAM_STEPS][place->partition];
-    if (inputs->count == inputs->capacity) {
-        size_t capacity = inputs->capacity ? 2 * inputs->capacity : 4096;
-        struct ol_message *messages = realloc(inputs->messages, capacity * sizeof *messages);
-        if (!messages)
-            return ol_fail(reterr, OL_FATAL, "out of memory");
-        inputs->messages = messages;
-        inputs->capacity = capacity;
-    }
+    if (!OL_GROW(inputs->messages, inputs->capacity, inputs->count + 1, 4096))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
     inputs->messages[inputs->count++] = *message;
     return OL_OK;
 }
@@ -105,14 +100,8 @@ static enum ol_class keep_receipt(struct bench *bench, const struct recorded_pla
     ol_arena_release(&arena);
     if (class || event.body != EVENT_BODY_RECEIPT)
         return class ? class : ol_fail(reterr, OL_VIOLATED, "an event without a key");
-    if (bench->taken_count == bench->taken_capacity) {
-        size_t capacity = bench->taken_capacity ? 2 * bench->taken_capacity : 4096;
-        struct taken *taken = realloc(bench->taken, capacity * sizeof *taken);
-        if (!taken)
-            return ol_fail(reterr, OL_FATAL, "out of memory");
-        bench->taken = taken;
-        bench->taken_capacity = capacity;
-    }
+    if (!OL_GROW(bench->taken, bench->taken_capacity, bench->taken_count + 1, 4096))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
     bench->taken[bench->taken_count++] = (struct taken){.receipt = event.receipt,
                                                         .at_ms = message->timestamp_ms,
                                                         .offset = message->offset,

@@ -32,6 +32,7 @@
 #include "domain/partition.h"
 #include "domain/topic.h"
 #include "lib/base/ol_clock.h"
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_int.h"
 #include "lib/kafka/ol_kafka_options.h"
 #include "lib/kafka/ol_kafka_publisher.h"
@@ -118,14 +119,8 @@ static void fail_all(struct bench *bench, enum ol_class class, const struct ol_e
 static enum ol_class keep_order(struct bench *bench, const struct ol_message *message,
                                 struct ol_error *reterr)
 {
-    if (bench->order_count == bench->order_capacity) {
-        size_t capacity = bench->order_capacity ? 2 * bench->order_capacity : 4096;
-        struct order *orders = realloc(bench->orders, capacity * sizeof *orders);
-        if (!orders)
-            return ol_fail(reterr, OL_FATAL, "out of memory");
-        bench->orders = orders;
-        bench->order_capacity = capacity;
-    }
+    if (!OL_GROW(bench->orders, bench->order_capacity, bench->order_count + 1, 4096))
+        return ol_fail(reterr, OL_FATAL, "out of memory");
     struct order *order = &bench->orders[bench->order_count];
     *order = (struct order){.key = malloc(message->key_bytes),
                             .value = malloc(message->value_bytes),
@@ -222,14 +217,8 @@ static enum ol_class moment_of(const struct bench *bench, const struct ol_messag
 
 static bool await_row(struct waiting *waiting, struct awaited awaited)
 {
-    if (waiting->count == waiting->capacity) {
-        size_t capacity = waiting->capacity ? 2 * waiting->capacity : 4096;
-        struct awaited *events = realloc(waiting->events, capacity * sizeof *events);
-        if (!events)
-            return false;
-        waiting->events = events;
-        waiting->capacity = capacity;
-    }
+    if (!OL_GROW(waiting->events, waiting->capacity, waiting->count + 1, 4096))
+        return false;
     waiting->events[waiting->count++] = awaited;
     return true;
 }

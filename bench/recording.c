@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/ol_grow.h"
 #include "proto/codec.h"
 
 #define BLOCK_BYTES   (4u << 20)
@@ -218,14 +219,8 @@ static enum ol_class writer_of(struct recording *recording, const struct recorde
 static bool add_record(struct recording *recording, struct recorded_output *output,
                        const struct ol_message *message)
 {
-    if (output->count == output->capacity) {
-        size_t capacity = output->capacity ? 2 * output->capacity : 1024;
-        struct record *records = realloc(output->records, capacity * sizeof *records);
-        if (!records)
-            return false;
-        output->records = records;
-        output->capacity = capacity;
-    }
+    if (!OL_GROW(output->records, output->capacity, output->count + 1, 1024))
+        return false;
     struct record record = {.key_bytes = (uint32_t)message->key_bytes,
                             .value_bytes = (uint32_t)message->value_bytes};
     record.value = ol_arena_copy(&recording->arena, message->value, message->value_bytes);

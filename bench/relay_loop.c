@@ -9,6 +9,7 @@
 
 #include "domain/assert.h"
 #include "lib/base/ol_clock.h"
+#include "lib/base/ol_grow.h"
 
 #define BATCH_INPUT_BYTES (4 * 1024 * 1024) /* as consumers/batch.h */
 #define MERGE_RUN_MAX     64                /* as consumers/inputs.c */
@@ -45,14 +46,8 @@ static void make_cursors(struct loop *loop)
 static bool add_record(struct relay_batch *batch, const struct cursor *cursor,
                        const struct record *record)
 {
-    if (batch->record_count == batch->record_capacity) {
-        size_t capacity = batch->record_capacity ? 2 * batch->record_capacity : 4096;
-        struct ol_record *records = realloc(batch->records, capacity * sizeof *records);
-        if (!records)
-            return false;
-        batch->records = records;
-        batch->record_capacity = capacity;
-    }
+    if (!OL_GROW(batch->records, batch->record_capacity, batch->record_count + 1, 4096))
+        return false;
     batch->records[batch->record_count++] = (struct ol_record){.topic = cursor->topic,
                                                                .partition = cursor->partition,
                                                                .key = record->key,

@@ -1,5 +1,6 @@
 #include "cli/history.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "cli/records.h"
 #include "domain/partition.h"
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_text.h"
 #include "proto/codec.h"
 #include "verify/scan.h"
@@ -155,14 +157,8 @@ static bool add_event(struct reading *reading, const struct ol_message *message,
                       const struct event_message *event)
 {
     struct history *history = reading->history;
-    if (history->count == history->capacity) {
-        size_t capacity = history->capacity ? 2 * history->capacity : 64;
-        struct history_event *events = realloc(history->events, capacity * sizeof *events);
-        if (!events)
-            return false;
-        history->events = events;
-        history->capacity = capacity;
-    }
+    if (!OL_GROW(history->events, history->capacity, history->count + 1, 64))
+        return false;
     char detail[DETAIL_BYTES];
     struct ol_text words = ol_text_in(detail, sizeof detail);
     OL_AUTO(ol_text) struct ol_text decoded = {0};
@@ -188,6 +184,7 @@ static bool add_event(struct reading *reading, const struct ol_message *message,
 static bool read_record(void *context, size_t range, const struct ol_message *message)
 {
     struct reading *reading = context;
+    assert(!reading->failed); /* it ended the reading */
     enum context of = reading->ranges[range].context;
     struct text key = {message->key, (uint32_t)message->key_bytes};
     struct bytes wire = {message->value, message->value_bytes};

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,7 @@ static const struct ol_table_column columns[] = {
 
 static void add_positions(struct lag *lag, const char *group, const char *topic)
 {
+    assert(lag->count + (size_t)lag->partitions <= POSITIONS_MAX);
     for (int32_t partition = 0; partition < lag->partitions; partition++) {
         lag->positions[lag->count] =
             (struct lag_position){.group = group, .before = -1, .steps = -1};
@@ -85,6 +87,9 @@ static enum ol_class read_worker_positions(struct lag *lag, struct ol_error *ret
     size_t each = 2 * (size_t)lag->partitions;
     for (int context = 0; context < CONTEXT_COUNT; context++) {
         struct tail *tails = &lag->tails[(size_t)context * each];
+        /* The list's order: a group's positions stand together. */
+        assert(strcmp(lag->positions[(size_t)context * each].group, lag->groups[context].text) ==
+               0);
         for (size_t i = 0; i < each; i++)
             offsets[i] = (struct ol_offset){tails[i].topic, tails[i].partition, -1};
         enum ol_class class = ol_admin_group_offsets(lag->session.admin, lag->groups[context].text,

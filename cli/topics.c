@@ -1,5 +1,6 @@
 #include "cli/topics.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,13 +17,15 @@ static void want(struct topic_wanted *wanted, bool must, const char *name, const
     __attribute__((format(printf, 4, 5)));
 static void want(struct topic_wanted *wanted, bool must, const char *name, const char *format, ...)
 {
+    assert(wanted->setting_count < TOPICS_SETTINGS_MAX);
     struct topic_setting *setting = &wanted->settings[wanted->setting_count++];
     va_list arguments;
     setting->name = name;
     setting->must = must;
     va_start(arguments, format);
-    vsnprintf(setting->value, sizeof setting->value, format, arguments);
+    int bytes = vsnprintf(setting->value, sizeof setting->value, format, arguments);
     va_end(arguments);
+    assert(bytes > 0 && (size_t)bytes < sizeof setting->value); /* cut, it would be another one */
 }
 
 static int64_t retention_ms(const struct ol_options *options, enum stream stream)
@@ -42,8 +45,8 @@ static void want_topic(const struct ol_options *options, enum context context, e
         .partition_count = (int32_t)options->partitions,
         .replication_factor = (int)options->replication_factor,
     };
-    want(wanted, true, "message.timestamp.type", "LogAppendTime");
-    want(wanted, true, "cleanup.policy", "delete");
+    for (int i = 0; i < INSTALLATION_SETTINGS; i++)
+        want(wanted, true, installation_settings[i].name, "%s", installation_settings[i].value);
     want(wanted, true, "retention.ms", "%" PRId64, retention_ms(options, stream));
     want(wanted, true, "retention.bytes", "-1");
     want(wanted, true, "min.insync.replicas", "%" PRId64, options->min_insync);

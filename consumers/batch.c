@@ -5,6 +5,7 @@
 
 #include "consumers/dead_letter.h"
 #include "domain/assert.h"
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_hash.h"
 #include "lib/base/ol_id.h"
 #include "lib/guard/protected.h"
@@ -265,14 +266,8 @@ static bool add_record(struct batch *batch, const struct ol_record *record)
 {
     if (is_misfit(batch, record, topic_of(batch->topics, record->topic)))
         return false;
-    if (batch->record_count == batch->record_capacity) {
-        size_t capacity = batch->record_capacity ? 2 * batch->record_capacity : 4096;
-        struct ol_record *records = realloc(batch->records, capacity * sizeof *records);
-        if (!records)
-            return false;
-        batch->records = records;
-        batch->record_capacity = capacity;
-    }
+    if (!OL_GROW(batch->records, batch->record_capacity, batch->record_count + 1, 4096))
+        return false;
     batch->records[batch->record_count++] = *record;
     batch->output_bytes += record->value_bytes + record->key_bytes;
     return true;

@@ -5,6 +5,15 @@
 #include "domain/assert.h"
 #include "lib/guard/protected.h"
 
+/*
+ * What one input becomes, whatever its context; contexts.c has what differs between them.
+ *
+ * Nothing here asks anybody: states, offsets and times come with the inputs. So the same
+ * inputs give the same events again, under the same ids; that is what a worker lives by which drops
+ * all it knows and begins from the log. What is decided here is speculation until its batch is
+ * committed: there is no way to take one input back, only core_clear().
+ */
+
 /* ---- life ---- */
 
 struct core *core_new(const struct core_settings *settings)
@@ -33,6 +42,7 @@ void core_free(struct core *core)
     free(core);
 }
 
+/* All or nothing: what is in the log and what was only decided can't be told apart any more. */
 void core_clear(struct core *core)
 {
     overlay_clear(core->overlay); /* protection states_dropped */
@@ -89,6 +99,8 @@ void core_partition_recorded(struct core *core, int32_t partition, int64_t recor
     owned_partition(core, partition)->recorded_at_us = recorded_at_us;
 }
 
+/* No receipt tells where a new log's inputs begin, so the committed offsets do. Where there is a
+ * receipt, it alone counts: offsets expire. */
 void core_partition_bootstrap(struct core *core, int32_t partition, int64_t commands_next,
                               int64_t steps_next)
 {
@@ -114,6 +126,7 @@ const struct receipt *core_receipt(const struct core *core, int32_t partition)
     return &core->partitions[partition].last;
 }
 
+/* After each event of an order: a deadline that outlives its order would be proposed for ever. */
 bool core_follow_deadline(struct core *core, const struct order *order, struct text order_id,
                           int32_t partition)
 {
@@ -123,6 +136,8 @@ bool core_follow_deadline(struct core *core, const struct order *order, struct t
     return true;
 }
 
+/* It is there: core_missing() has named all that an input may need, and the shell has loaded it. An
+ * absent state taken for a new one would decide as if nothing had ever happened. */
 struct entity *core_get(struct core *core, enum entity_kind kind, int32_t partition, struct text id,
                         struct text second)
 {
@@ -140,6 +155,8 @@ static enum ol_class replay_receipt(struct core *core, const struct receipt *rec
     if (PROTECTED(replay_known) && receipt->commands_next <= partition->last.commands_next &&
         receipt->steps_next <= partition->last.steps_next)
         return OL_OK;
+    /* Receipts chain without a gap. Offsets of events could not show a lost transaction: markers
+     * and aborted records leave holes, too. */
     bool known = partition->last.commands_next >= 0;
     if (known && (receipt->commands_first != partition->last.commands_next ||
                   receipt->steps_first != partition->last.steps_next))
@@ -192,7 +209,8 @@ bool core_step_is_misplaced(const struct core *core, const struct core_input *in
            input->partition;
 }
 
-/* A command on the wrong partition is passed on once; wrong again it is a dead letter. */
+/* A command on the wrong partition is passed on once; wrong again it is a dead letter. Else workers
+ * that count partitions differently would send it to and fro for ever. */
 static bool pass_on(struct input_run *run, int32_t partition)
 {
     if (run->input->passed_on) {
@@ -211,6 +229,13 @@ static bool pass_on(struct input_run *run, int32_t partition)
     return run->sink->pass_on(run->sink->self, partition, run->input);
 }
 
+/*
+ * The order of the questions is part of the contract:
+ *   the right partition?   only there lies the record of what the command did before
+ *   seen before?           then its first outcome again, even where it would be refused today
+ *   refused by its form?   recorded, so that it is refused again
+ *   does what follows fit? asked last, since nothing follows from those above
+ */
 static bool run_command(struct input_run *run)
 {
     const struct command *command = &run->input->command;
@@ -239,6 +264,8 @@ static bool run_command(struct input_run *run)
     return context_rules[core->settings.context].command(run, command);
 }
 
+/* A step has no record of its own: the aggregate's state tells what it did before, and one that
+ * comes again is answered from there and changes nothing. */
 static bool run_step(struct input_run *run)
 {
     if (core_step_is_misplaced(run->core, run->input)) {
@@ -250,7 +277,8 @@ static bool run_step(struct input_run *run)
     return context_rules[run->core->settings.context].step(run, &run->input->step);
 }
 
-/* The open receipt now reaches past this input. */
+/* The open receipt now reaches past this input. Before anything is decided, so that it is counted
+ * whatever becomes of it: an input that no receipt covers would be a loss to the next owner. */
 static void advance_receipt(struct core *core, const struct core_input *input)
 {
     struct core_partition *partition = owned_partition(core, input->partition);
@@ -307,6 +335,8 @@ static bool propose_timeout(const struct deadline *deadline, struct ol_arena *ar
     return id.data && sink->step(sink->self, deadline->partition, &step);
 }
 
+/* Our clock only proposes: the step that comes of it is an input as any other, and is judged by the
+ * broker's time. A deadline is put off and not removed, since the batch with its step may fail. */
 bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partitions, size_t max,
                            struct ol_arena *arena, const struct core_sink *sink, size_t *ret_count)
 {
@@ -318,6 +348,7 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
         bool caught_up = partitions >> first->partition & 1;
         if (caught_up && !propose_timeout(first, arena, sink))
             return false;
+        /* A transaction without offsets would not be fenced: its partition says where it is. */
         if (PROTECTED(empty_offsets) && caught_up)
             owned_partition(core, first->partition)->touched = true;
         *ret_count += caught_up;
@@ -327,6 +358,8 @@ bool core_propose_timeouts(struct core *core, int64_t now_us, uint64_t partition
     return true;
 }
 
+/* Behind the last input lie markers and aborted records. An offset that stays before them shows a
+ * lag that is none, and is lost once retention has taken the input. */
 bool core_close_gap(struct core *core, int32_t number, int64_t commands_next, int64_t steps_next,
                     int64_t now_us)
 {
@@ -347,6 +380,8 @@ bool core_close_gap(struct core *core, int32_t number, int64_t commands_next, in
     return true;
 }
 
+/* Answers to an order wait for the end of the batch, where equal ones have become one: the order
+ * then takes one input for all groups of a partition, and not one for each. */
 bool core_answer(struct core *core, const struct core_sink *sink)
 {
     for (size_t i = 0; i < core->replies.count; i++) {
@@ -375,6 +410,7 @@ static bool write_receipt(struct core *core, int32_t number, const struct core_s
         .body = EVENT_BODY_RECEIPT,
         .receipt = partition->open,
     };
+    /* From here on the next batch builds on it, committed or not; see core_clear(). */
     partition->last = partition->open;
     return overlay_batch_close(core->overlay, number, &partition->open) &&
            sink->event(sink->self, number, no_text, &event);
@@ -383,13 +419,14 @@ static bool write_receipt(struct core *core, int32_t number, const struct core_s
 bool core_close(struct core *core, const struct core_sink *sink, struct core_offset *ret_offsets,
                 size_t *ret_count, struct receipt *ret_total)
 {
-    domain_assert(core->replies.count == 0);
+    domain_assert(core->replies.count == 0); /* an answer that is left would never be sent */
     *ret_count = 0;
     *ret_total = (struct receipt){0};
     for (int32_t i = 0; i < core->settings.partitions; i++) {
         struct core_partition *partition = &core->partitions[i];
         if (!partition->owned || !partition->touched)
             continue;
+        /* Timeouts alone take no input: they need an offset, and there is nothing to say of it. */
         if (partition->inputs || partition->has_gap) {
             receipt_add(ret_total, &partition->open);
             if (!write_receipt(core, i, sink))

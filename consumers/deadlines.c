@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "domain/assert.h"
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_hash.h"
 
 /* Without this, uthash ends the process when memory is out. */
@@ -96,14 +97,8 @@ static struct node *find(const struct deadlines *deadlines, struct text order_id
 
 static struct node *add(struct deadlines *deadlines, struct text order_id)
 {
-    if (deadlines->count == deadlines->capacity) {
-        size_t capacity = deadlines->capacity ? 2 * deadlines->capacity : 1024;
-        struct node **heap = realloc(deadlines->heap, capacity * sizeof *heap);
-        if (!heap)
-            return NULL;
-        deadlines->heap = heap;
-        deadlines->capacity = capacity;
-    }
+    if (!OL_GROW(deadlines->heap, deadlines->capacity, deadlines->count + 1, 1024))
+        return NULL;
     struct node *node = malloc(sizeof *node + order_id.bytes);
     if (!node)
         return NULL;

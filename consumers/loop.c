@@ -9,6 +9,19 @@
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
 
+/*
+ * A life: open producers, join, then pass after pass of serve(), which decides what to do next; all
+ * below it does what it is told. What holds between the parts:
+ *
+ *   one transaction at a time    batch n+1 is decided on top of batch n, so it begins only once n
+ *                                is known to be in the log
+ *   decided is not written       until its commit has succeeded, a batch may vanish with this life;
+ *                                only the messages that it was made from are for ever
+ *   inputs move by transactions  an offset is committed with what follows from it, never before
+ *   the group is never left      every wait below serves it: a member that is late to answer stops
+ *   waiting                      all others
+ */
+
 #define IDLE_WAIT_MS        500
 #define HELD_WAIT_MS        ((int)(ADMISSION_HELD_US / 1000)) /* commands wait, and wake nobody */
 #define CLOSE_MS            5000
@@ -186,6 +199,7 @@ static enum ol_class open_consumer(struct loop *loop, struct ol_error *reterr)
                  : ol_consumer_open(&loop->kafka.settings, &options, &loop->consumer, reterr);
 }
 
+/* Nothing is taken, decided or on its way. What the messages say is still in their topics. */
 static void drop_batches(struct loop *loop)
 {
     for (int i = 0; i < 2; i++)
@@ -213,6 +227,7 @@ void loop_disown(struct loop *loop)
 
 void loop_halt(struct loop *loop, int32_t partition, const char *topic, const char *reason)
 {
+    domain_assert(partition >= 0 && partition < loop->partitions);
     loop->halted |= UINT64_C(1) << partition;
     atomic_store(&loop->halted_now, loop->halted);
     ol_series_set(ol_metrics_partition(OL_METRIC_PARTITION_HALTED,
@@ -225,8 +240,9 @@ void loop_halt(struct loop *loop, int32_t partition, const char *topic, const ch
 
 /* All that a life has opened. for_good: the group learns that we leave; else the slot comes back
  * and finds its partitions. False: a close hangs; the process should end. */
-static bool close_all(struct loop *loop, bool for_good)
+static bool close_life(void *argument, bool for_good)
 {
+    struct loop *loop = argument;
     bool clean = ol_reader_close(loop->reader);
     for (int i = 0; i < 2; i++) {
         clean &= ol_producer_close(loop->producers[i]);
@@ -282,8 +298,10 @@ static enum ol_class fail_batch(struct loop *loop, const struct core_input *inpu
 static enum ol_class decide(struct loop *loop, struct ol_error *reterr)
 {
     struct batch *batch = loop->building;
+    domain_assert(batch != loop->committing); /* its records are the producer's */
     if (batch->decided == batch->count)
         return OL_OK;
+    /* All states at once: a round trip for each input would cost more than the input. */
     enum ol_class class = load_missing(loop, reterr);
     if (class)
         return class;
@@ -377,11 +395,13 @@ static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
     struct ol_producer *producer = loop->producers[loop->building_with];
     const struct core_sink sink = batch_sink(batch);
     domain_assert(batch->decided == batch->count); /* what is taken and not decided would be lost */
+    domain_assert(!loop->committing); /* it would be built on what may yet be aborted */
     if (!core_answer(loop->core, &sink) ||
         !core_close(loop->core, &sink, batch->offsets, &batch->offset_count, &batch->total) ||
         !batch_close(batch))
         return fail_batch(loop, NULL, reterr);
 
+    /* Both inputs' offsets, always: they are what fences an owner that has lost its partitions. */
     struct ol_offset offsets[2 * PARTITIONS_MAX];
     for (size_t i = 0; i < batch->offset_count; i++) {
         const struct core_offset *next = &batch->offsets[i];
@@ -401,6 +421,8 @@ static enum ol_class start_commit(struct loop *loop, struct ol_error *reterr)
     ol_kill_point("worker_committing");
     if (class)
         return class;
+    /* The other pair of batch and producer goes on with what comes: the library works on this one's
+     * records, and its handle is closed to all but the wait. */
     loop->committing = batch;
     loop->committing_with = loop->building_with;
     loop->committing_since_us = ol_clock_monotonic_us();
@@ -461,6 +483,8 @@ static void note_receipts(struct loop *loop, const struct batch *batch)
     for (size_t i = 0; i < batch->offset_count; i++) {
         const struct core_offset *next = &batch->offsets[i];
         struct loop_receipt *last = &loop->receipts[next->partition];
+        domain_assert(next->commands_next >= last->commands_next &&
+                      next->steps_next >= last->steps_next); /* receipts chain */
         if (last->commands_next != next->commands_next || last->steps_next != next->steps_next)
             *last = (struct loop_receipt){next->commands_next, next->steps_next,
                                           batch->receipts[next->partition]};
@@ -471,6 +495,8 @@ enum ol_class loop_finish_commit(struct loop *loop, struct ol_error *reterr)
 {
     if (!loop->committing)
         return OL_OK;
+    domain_assert(loop->committing != loop->building &&
+                  loop->committing_with != loop->building_with);
     enum ol_class class =
         ol_producer_commit_wait(loop->producers[loop->committing_with], NULL, reterr);
     if (PROTECTED(from_scratch) && class) {
@@ -514,6 +540,8 @@ static void ignore_halted(struct loop *loop)
         inboxes[i].ignored = loop->halted >> inboxes[i].partition & 1;
 }
 
+/* Takes over, or gives up. Commits of a lost assignment are fenced, so that there is nothing to
+ * save of it: this life ends. */
 static enum ol_class answer_group(struct loop *loop, enum ol_consumer_event event,
                                   struct ol_error *reterr)
 {
@@ -572,37 +600,6 @@ static void publish_positions(struct loop *loop)
     atomic_store(&loop->owned_now, loop->owned);
 }
 
-/* One pass: decides what is there, and starts its commit once the commit before has finished. */
-static enum ol_class fill_and_commit(struct loop *loop, struct ol_error *reterr)
-{
-    bool full;
-    size_t before = loop->building->count;
-    publish_positions(loop);
-    enum ol_class class = fill(loop, &full, reterr);
-    if (class)
-        return class;
-    bool moved = loop->building->count > before;
-    if (loop->committing) {
-        struct ol_producer *producer = loop->producers[loop->committing_with];
-        bool no_room = batch_full(loop->building) || loop->held.handle;
-        if (ol_producer_commit_done(producer) || no_room)
-            return loop_finish_commit(loop, reterr);
-        /* What is there is decided; what comes meanwhile is taken in one go once the commit is
-         * over, so that a busy loop wakes once a transaction and not once a fetch. */
-        if (!moved && !batch_empty(loop->building))
-            return loop_finish_commit(loop, reterr);
-        if (!moved)
-            wait_for_work(loop, full);
-        return OL_OK;
-    }
-    loop_close_gaps(loop, false);
-    if (!batch_empty(loop->building))
-        return start_commit(loop, reterr);
-    if (!moved)
-        wait_for_work(loop, full);
-    return OL_OK;
-}
-
 /* What is taken and not committed is the next owner's; its offsets are no gap. A broker that is
  * away is not waited for. */
 static enum ol_class close_gaps_and_leave(struct loop *loop, struct ol_error *reterr)
@@ -611,6 +608,7 @@ static enum ol_class close_gaps_and_leave(struct loop *loop, struct ol_error *re
     if (!loop->deciding || loop->news != OL_CONSUMER_NOTHING || loop->held.handle ||
         loop->building->count > 0 || !batch_empty(loop->building))
         return OL_OK;
+    domain_assert(!loop->committing);
     loop_close_gaps(loop, true);
     if (batch_empty(loop->building) ||
         ol_admin_watermarks(loop->admin, loop->topics[STREAM_EVENTS].text, 0, LEAVE_ASK_MS, NULL,
@@ -620,31 +618,76 @@ static enum ol_class close_gaps_and_leave(struct loop *loop, struct ol_error *re
     return class ? class : loop_finish_commit(loop, reterr);
 }
 
-/* Between an assignment and its loss; returns when stopping or on failure. */
+/* Is nothing left to do but to wait for the commit under way? While it runs the next batch is
+ * filled; but once that has something and nothing more comes, what comes meanwhile is taken in one
+ * go after the commit, so that a busy loop wakes once a transaction and not once a fetch. */
+static bool commit_is_awaited(const struct loop *loop, bool moved)
+{
+    if (!loop->committing)
+        return false;
+    bool done = ol_producer_commit_done(loop->producers[loop->committing_with]);
+    bool no_room = batch_full(loop->building) || loop->held.handle;
+    bool ready = !moved && !batch_empty(loop->building);
+    return done || no_room || ready;
+}
+
+/*
+ * From joining to leaving; returns when stopping, or on failure. Each pass does one thing and looks
+ * again. What it sleeps for, in wait_for_work():
+ *
+ *   without partitions       the group's news
+ *   a commit under way       its end, or an input, whichever comes first
+ *   nothing under way        an input
+ *   no memory for states     the projection, which alone lets states leave
+ */
 static enum ol_class serve(struct loop *loop, struct ol_error *reterr)
 {
     while (!ol_run_stopping()) {
         enum ol_consumer_event news;
         enum ol_class class = loop_poll(loop, &news, reterr);
-        if (!class && news != OL_CONSUMER_NOTHING)
+        if (!class && news != OL_CONSUMER_NOTHING) {
+            /* First, since others wait for the answer, and what we hold may not be ours any
+             * more. */
             class = answer_group(loop, news, reterr);
-        else if (!class && loop->owned)
-            class = fill_and_commit(loop, reterr);
-        else if (!class)
+        } else if (!class && !loop->owned) {
             wait_for_work(loop, false);
+        } else if (!class) {
+            bool full;
+            size_t before = loop->building->count;
+            domain_assert(loop->deciding); /* else the states are not those of the log's end */
+            publish_positions(loop);
+            class = fill(loop, &full, reterr);
+            bool moved = loop->building->count > before;
+            /* A receipt that passes a gap must follow the last one, so that one is known first. */
+            if (!class && !loop->committing)
+                loop_close_gaps(loop, false);
+            /* What is decided is begun as soon as it may be: a batch grows while another commits,
+             * and a quiet loop is prompt. */
+            if (!class && commit_is_awaited(loop, moved))
+                class = loop_finish_commit(loop, reterr);
+            else if (!class && !loop->committing && !batch_empty(loop->building))
+                class = start_commit(loop, reterr);
+            else if (!class && !moved)
+                wait_for_work(loop, full);
+        }
         if (loop->interrupted) {
-            loop->interrupted = false; /* stop, or the group has news: look again */
+            /* A leaf gave up a wait, in whatever class: stop, or the group has news. */
+            loop->interrupted = false;
             class = OL_OK;
         }
         if (class)
             return class;
     }
+    /* What was begun is finished: its outcome would else be the next owner's to find out. */
     enum ol_class class = loop_finish_commit(loop, reterr);
     return class ? class : close_gaps_and_leave(loop, reterr);
 }
 
-static enum ol_class live(struct loop *loop, struct ol_error *reterr)
+static enum ol_class live(void *argument, struct ol_error *reterr)
 {
+    struct loop *loop = argument;
+    domain_assert(!loop->consumer && !loop->reader && !loop->db && !loop->load); /* from scratch */
+    domain_assert(!loop->producers[0] && !loop->producers[1] && !loop->owned);
     set_status(loop, LOOP_IS_STARTING);
     drop_batches(loop);
     loop->building_with = 0;
@@ -664,33 +707,25 @@ static enum ol_class live(struct loop *loop, struct ol_error *reterr)
     return serve(loop, reterr);
 }
 
+static bool restart(void *argument, enum ol_class class, const char *error)
+{
+    struct loop *loop = argument;
+    (void)error; /* the log has it */
+    set_status(loop, LOOP_IS_RESTARTING);
+    ol_series_add(ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)),
+                  1);
+    return loop->did_commit;
+}
+
 enum ol_class loop_run(struct loop *loop, struct ol_error *reterr)
 {
-    struct ol_lives lives = {0};
-    for (;;) {
-        ol_lives_begin(&lives);
-        enum ol_class class = live(loop, reterr);
-        bool stopping = ol_run_stopping();
-        if (!close_all(loop, stopping && !class)) {
-            set_status(loop, LOOP_IS_STOPPED);
-            return stopping ? OL_OK
-                            : ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing");
-        }
-        if (stopping || ol_lives_slot_is_taken(&lives, class)) {
-            set_status(loop, LOOP_IS_STOPPED);
-            return stopping ? OL_OK
-                            : ol_fail_in(reterr, "slot %lld is taken by another process",
-                                         (long long)loop->options->slot);
-        }
-        set_status(loop, LOOP_IS_RESTARTING);
-        ol_log(OL_LOG_WARN, "worker", "starting from scratch",
-               ol_kv("context", context_name(loop->context)), ol_kv("class", ol_class_name(class)),
-               ol_kv("error", reterr->text));
-        ol_series_add(
-            ol_metric(OL_METRIC_RESTARTS, context_name(loop->context), ol_class_name(class)), 1);
-        if (ol_run_sleep(ol_lives_back_off_ms(&lives, loop->did_commit))) {
-            set_status(loop, LOOP_IS_STOPPED);
-            return OL_OK;
-        }
-    }
+    const struct ol_lives lives = {.role = "worker",
+                                   .context = context_name(loop->context),
+                                   .slot = loop->options->slot,
+                                   .live = live,
+                                   .close = close_life,
+                                   .restart = restart};
+    enum ol_class class = ol_lives_run(&lives, loop, reterr);
+    set_status(loop, LOOP_IS_STOPPED);
+    return class;
 }

@@ -11,12 +11,12 @@
 #include <stdbool.h>
 
 #include "domain/message.h"
+#include "lib/base/ol_index.h"
 
 struct replies {
     struct step_message *items; /* in the order of the first of each */
     size_t count, capacity;
-    uint32_t *slots; /* by order and kind: an item's number, from 1; 0: free */
-    size_t slot_count;
+    struct ol_index index; /* by order and kind: the place in items */
 };
 
 void replies_release(struct replies *replies);

@@ -5,7 +5,6 @@
 #include "domain/assert.h"
 #include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
-#include "lib/base/ol_hash.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
 #include "proto/codec.h"
@@ -228,11 +227,6 @@ static enum ol_class start_reading(struct takeover *takeover, struct ol_error *r
     return ol_reader_assign(loop->reader, positions, takeover->count, reterr);
 }
 
-static uint64_t digest_of(const struct ol_message *message)
-{
-    return ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
-}
-
 /* The first message read of a partition must be the one that the projection saw last. */
 static bool is_last_projected(struct takeover *takeover, struct takeover_partition *own,
                               const struct ol_message *message)
@@ -241,7 +235,7 @@ static bool is_last_projected(struct takeover *takeover, struct takeover_partiti
         return false;
     own->digest_checked = true;
     bool same = message->offset == own->progress.last_offset &&
-                digest_of(message) == own->progress.last_digest;
+                ol_message_digest(message) == own->progress.last_digest;
     if (PROTECTED(digest_checked) && !same) {
         halt(takeover, own,
              "the last event that the projection saw is not in the log any more, or another is in "
@@ -277,7 +271,7 @@ static enum ol_class decode_chunk(struct takeover *takeover, const struct ol_mes
         if (class)
             return class;
         if (event->body == EVENT_BODY_RECEIPT)
-            takeover->loop->receipts[message->partition].digest = digest_of(message);
+            takeover->loop->receipts[message->partition].digest = ol_message_digest(message);
         ret_events[i] = event;
     }
     return OL_OK;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "domain/assert.h"
 #include "lib/base/ol_arena.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_text.h"
@@ -62,6 +63,7 @@ static void count_receipt(void *context, const struct ol_receipt *receipt)
     struct import *import = context;
     import->moved_us = ol_clock_monotonic_us();
     if (receipt->class == OL_OK) {
+        domain_assert(import->acknowledged < import->published); /* one receipt each */
         import->acknowledged++;
         if (import->outcomes)
             outcomes_expect(import->outcomes, contexts[import->kind], receipt->place.partition,
@@ -280,7 +282,10 @@ static enum ol_class await(struct import *import, struct ol_error *reterr)
 /* Published whole, and was all of it accepted? */
 static enum ol_class judge(const struct import *import, struct ol_error *reterr)
 {
-    if (!import->outcomes || tally_good(&import->tally))
+    if (!import->outcomes)
+        return OL_OK;
+    domain_assert(tally_sum(&import->tally) == import->acknowledged); /* one outcome each */
+    if (tally_good(&import->tally))
         return OL_OK;
     OL_AUTO(ol_text) struct ol_text outcomes = {0};
     tally_text(&import->tally, &outcomes);

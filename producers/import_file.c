@@ -8,14 +8,16 @@
 #include "lib/base/ol_arena.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_csv.h"
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_hash.h"
 #include "lib/base/ol_id.h"
+#include "lib/base/ol_index.h"
 #include "lib/base/ol_unseen.h"
 #include "proto/codec.h"
 
 #define ARENA_BLOCK_BYTES (64 * 1024)
 #define LINES_FIRST       64
-#define SEEN_FIRST        1024 /* a power of two, as all sizes of the table */
+#define SEEN_FIRST        1024
 
 enum {
     PRODUCT_SKU,
@@ -62,13 +64,14 @@ static const struct {
 #undef COLUMNS
 };
 
-/* Digests of the keys seen, and where: open addressing, at most half full. Line 0 is an empty
- * cell; 128 bits make a false alarm a matter of the age of the universe. */
+/* Digests of the keys seen, and where; 128 bits make a false alarm a matter of the age of the
+ * universe. */
 struct seen {
     struct seen_key {
         uint64_t high, low, line;
-    } * cells;
-    size_t size, count;
+    } * keys;
+    size_t capacity, count;
+    struct ol_index index; /* by `high`: the place in keys */
 };
 
 struct import_file {
@@ -82,6 +85,13 @@ struct import_file {
     uint64_t rows, first_line;
     bool ended, split, checking;
 };
+
+static void seen_release(struct seen *seen)
+{
+    free(seen->keys);
+    ol_index_release(&seen->index);
+    *seen = (struct seen){0};
+}
 
 const char *import_kind_name(enum import_kind kind)
 {
@@ -115,8 +125,7 @@ enum ol_class import_file_open(enum import_kind kind, const char *path,
 static enum ol_class begin_again(struct import_file *file, struct ol_error *reterr)
 {
     enum ol_class class = ol_csv_rewind(file->csv, reterr);
-    free(file->seen.cells);
-    file->seen = (struct seen){0};
+    seen_release(&file->seen);
     file->held = NULL;
     file->rows = file->first_line = 0;
     file->ended = file->checking = false;
@@ -142,7 +151,7 @@ void import_file_close(struct import_file *file)
         ol_csv_close(file->csv);
     ol_arena_release(&file->arena);
     free(file->lines);
-    free(file->seen.cells);
+    seen_release(&file->seen);
     free(file);
 }
 
@@ -237,44 +246,24 @@ static struct seen_key key_of(const struct ol_csv_field *id)
                              ol_hash_record("basket", 6, id->text, id->size_bytes), id->line};
 }
 
-/* The key's cell, or the empty one where it belongs. */
-static struct seen_key *seen_cell(const struct seen *seen, struct seen_key key)
-{
-    size_t at = key.high & (seen->size - 1);
-    while (seen->cells[at].line &&
-           (seen->cells[at].high != key.high || seen->cells[at].low != key.low))
-        at = (at + 1) & (seen->size - 1);
-    return &seen->cells[at];
-}
-
-/* Twice the room. False: no memory. */
-static bool seen_grow(struct seen *seen)
-{
-    struct seen grown = {.size = seen->size ? seen->size * 2 : SEEN_FIRST, .count = seen->count};
-    grown.cells = calloc(grown.size, sizeof *grown.cells);
-    if (!grown.cells)
-        return false;
-    for (size_t i = 0; i < seen->size; i++)
-        if (seen->cells[i].line)
-            *seen_cell(&grown, seen->cells[i]) = seen->cells[i];
-    free(seen->cells);
-    *seen = grown;
-    return true;
-}
-
 /* Remembers where the key is, among so many at most; *ret_line: where it was before, 0: nowhere.
  * False: no memory. */
 static bool seen_add(struct seen *seen, const struct ol_csv_field *id, size_t count_max,
                      uint64_t *ret_line)
 {
-    if (seen->count * 2 >= seen->size && seen->count < count_max && !seen_grow(seen))
-        return false;
-    struct seen_key *cell = seen_cell(seen, key_of(id));
-    *ret_line = cell->line;
-    if (!cell->line && seen->count < count_max) {
-        *cell = key_of(id);
-        seen->count++;
+    struct seen_key key = key_of(id);
+    *ret_line = 0;
+    for (struct ol_index_walk walk = ol_index_walk(&seen->index, key.high); ol_index_next(&walk);) {
+        const struct seen_key *other = &seen->keys[walk.number];
+        if (other->high == key.high && other->low == key.low)
+            *ret_line = other->line;
     }
+    if (*ret_line || seen->count >= count_max)
+        return true;
+    if (!OL_GROW(seen->keys, seen->capacity, seen->count + 1, SEEN_FIRST) ||
+        !ol_index_put(&seen->index, key.high, (uint32_t)seen->count))
+        return false;
+    seen->keys[seen->count++] = key;
     return true;
 }
 
@@ -435,17 +424,6 @@ static enum ol_class check_same(const struct import_file *file, const struct bas
     return OL_OK;
 }
 
-static bool lines_grow(struct import_file *file)
-{
-    size_t capacity = file->line_capacity ? file->line_capacity * 2 : LINES_FIRST;
-    struct order_line *lines = realloc(file->lines, capacity * sizeof *lines);
-    if (!lines)
-        return false;
-    file->lines = lines;
-    file->line_capacity = capacity;
-    return true;
-}
-
 /* Takes the row into the basket. */
 static enum ol_class basket_add(struct import_file *file, struct basket *basket,
                                 const struct ol_csv_field *row, struct ol_error *reterr)
@@ -472,7 +450,7 @@ static enum ol_class basket_add(struct import_file *file, struct basket *basket,
                            MESSAGE_BYTES_MAX);
 
     if (!copy(file, &row[BASKET_SKU], &line.sku) ||
-        (basket->line_count == file->line_capacity && !lines_grow(file)))
+        !OL_GROW(file->lines, file->line_capacity, basket->line_count + 1, LINES_FIRST))
         return ol_fail(reterr, OL_FATAL, "out of memory");
     file->lines[basket->line_count++] = line;
     basket->line_no = line_no;

@@ -1,8 +1,8 @@
 /*
  * producers/import_file.h - a CSV file of products, accounts or baskets, as commands.
  *
- * open (-> check) -> next, next, ... -> close. Streams: memory is one row, or one basket, and 24
- * bytes for each basket seen, or each key checked.
+ * open (-> check) -> next, next, ... -> close. Streams: memory is one row, or one basket, and 80
+ * bytes at most for each basket seen, or each key checked.
  *
  *   products.csv  sku,name,category,brand,price_minor,currency,stock
  *                 AddProduct product/<sku>; IncreaseStock stock/<sku> unless stock is 0

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "domain/assert.h"
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_utf8.h"
 #include "lib/program/ol_run.h"
 
@@ -72,6 +74,7 @@ const char *line_input_name(const struct line_input *input)
 static void give(struct line_input *input, size_t line_end, size_t skip, const char **ret_line,
                  size_t *ret_bytes)
 {
+    domain_assert(input->start <= line_end && line_end + skip <= input->end);
     size_t bytes = line_end - input->start;
     *ret_line = input->bytes + input->start;
     if (bytes && (*ret_line)[bytes - 1] == '\r')
@@ -126,6 +129,7 @@ static bool next_buffered(struct line_input *input, const char **ret_line, size_
 /* Room for one more read after what is not taken yet. */
 static enum ol_class make_room(struct line_input *input, struct ol_error *reterr)
 {
+    domain_assert(input->start <= input->end && input->end <= input->capacity);
     size_t used = input->end - input->start;
     if (used > LINE_BYTES_MAX) {
         input->dropping = true;
@@ -135,14 +139,9 @@ static enum ol_class make_room(struct line_input *input, struct ol_error *reterr
     memmove(input->bytes, input->bytes + input->start, used);
     input->start = 0;
     input->end = used;
-    if (input->capacity - used >= READ_BYTES)
-        return OL_OK;
-    char *bytes = realloc(input->bytes, input->capacity * 2);
-    if (!bytes)
-        return ol_fail(reterr, OL_FATAL, "out of memory");
-    input->bytes = bytes;
-    input->capacity *= 2;
-    return OL_OK;
+    return OL_GROW(input->bytes, input->capacity, used + READ_BYTES, 0)
+               ? OL_OK
+               : ol_fail(reterr, OL_FATAL, "out of memory");
 }
 
 /* Reads once; false: nothing is there within the time, or somebody asked to stop. */

@@ -5,10 +5,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "domain/assert.h"
 #include "domain/partition.h"
 #include "domain/topic.h"
 #include "lib/base/ol_arena.h"
 #include "lib/base/ol_clock.h"
+#include "lib/base/ol_grow.h"
 #include "proto/codec.h"
 
 #define MESSAGES_MAX       512
@@ -161,14 +163,9 @@ static bool lane_make_room(struct lane *lane)
 {
     if (lane->first + lane->count < lane->capacity)
         return true;
-    if (lane->count * 2 > lane->capacity || lane->capacity == 0) {
-        size_t capacity = lane->capacity ? lane->capacity * 2 : EXPECTED_FIRST;
-        struct expected *expected = realloc(lane->expected, capacity * sizeof *expected);
-        if (!expected)
-            return false;
-        lane->expected = expected;
-        lane->capacity = capacity;
-    }
+    size_t wanted = lane->count * 2 > lane->capacity ? lane->capacity + 1 : 1;
+    if (!OL_GROW(lane->expected, lane->capacity, wanted, EXPECTED_FIRST))
+        return false;
     memmove(lane->expected, lane->expected + lane->first, lane->count * sizeof *lane->expected);
     lane->first = 0;
     return true;
@@ -221,6 +218,9 @@ static struct expected *lane_find(const struct lane *lane, int64_t offset)
  * one, so that offsets stay sorted. */
 static void lane_answered(struct lane *lane, struct expected *expected)
 {
+    domain_assert(expected >= lane->expected + lane->first &&
+                  expected < lane->expected + lane->first + lane->count);
+    domain_assert(expected->opaque != lane); /* one outcome each */
     free(expected->settle);
     expected->settle = NULL;
     expected->opaque = lane;
@@ -323,6 +323,7 @@ static void answer(struct outcomes *outcomes, struct lane *lane, const struct ev
     if (!expected)
         return;
     struct outcome outcome = outcome_of(event, place);
+    domain_assert(outcomes->expected_count > 0);
     outcome.opaque = expected->opaque;
     char *settle_id = OL_STEAL(expected->settle);
     lane_answered(lane, expected);
@@ -339,6 +340,7 @@ static enum ol_class read_event(struct outcomes *outcomes, const struct ol_messa
 {
     struct lane *lane = &outcomes->lanes[outcomes->lane_of_row[message->topic_index]];
     struct event_message event;
+    domain_assert(outcomes->assigned[lane->context]); /* the reader's rows are those of assign() */
     ol_arena_clear(&outcomes->arena);
     enum ol_class class =
         codec_decode_event(lane->context, (struct bytes){message->value, message->value_bytes},
@@ -476,6 +478,7 @@ void outcomes_give_up(struct outcomes *outcomes)
         outcomes->settling_count--;
         outcomes->handler(outcomes->handler_context, &outcome);
     }
+    domain_assert(outcomes_pending(outcomes) == 0); /* whoever waits has been told */
 }
 
 bool outcomes_overdue(const struct outcomes *outcomes, const void *opaque,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domain/assert.h"
 #include "domain/partition.h"
 #include "domain/product.h"
 #include "domain/topic.h"
@@ -224,6 +225,8 @@ enum ol_class product_history_rewrite(const struct product_history *history,
                                       struct command *commands, size_t *count,
                                       struct ol_arena *arena, struct ol_error *reterr)
 {
+    domain_assert(*count >= 1 && commands[0].inventory.kind == PRODUCT_ADD);
+    domain_assert(*count == 1 || commands[1].inventory.kind == STOCK_INCREASE);
     struct command add = commands[0];
     int64_t stock = *count > 1 ? commands[1].inventory.quantity : 0;
     bool memory;

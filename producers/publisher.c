@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domain/assert.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_id.h"
 #include "lib/base/ol_unseen.h"
@@ -197,6 +198,7 @@ enum ol_class publisher_publish_encoded(struct publisher *publisher, enum contex
                        "message may have",
                        value_bytes, MESSAGE_BYTES_MAX);
 
+    domain_assert(topic->number >= 0 && topic->partitions <= PARTITIONS_MAX); /* as opened */
     struct ol_header header = {.name = "traceparent", .value = traceparent};
     header.value_bytes = traceparent ? strlen(traceparent) : 0;
     struct ol_record record = {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domain/assert.h"
 #include "lib/base/ol_arena.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_text.h"
@@ -167,6 +168,7 @@ static void on_receipt(void *context, const struct ol_receipt *receipt)
 {
     struct submit *submit = context;
     struct item *item = receipt->opaque;
+    domain_assert(item->place.offset < 0); /* one receipt each */
     submit->moved_us = ol_clock_monotonic_us();
     if (receipt->class) {
         submit->unacknowledged++;
@@ -229,6 +231,7 @@ static void on_outcome(void *context, const struct outcome *outcome)
     }
     if (!outcome->last)
         return;
+    domain_assert(item->place.offset >= 0); /* acknowledged before it is answered */
     count_outcome(submit, outcome);
     struct output_row row = {
         .status = outcome->settled ? "ACCEPTED" : statuses[outcome->kind],

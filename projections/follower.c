@@ -3,13 +3,25 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "domain/assert.h"
 #include "lib/guard/protected.h"
 #include "lib/base/ol_clock.h"
-#include "lib/base/ol_hash.h"
 #include "lib/program/ol_lives.h"
 #include "lib/program/ol_log.h"
 #include "lib/program/ol_run.h"
 #include "proto/codec.h"
+
+/*
+ * A life: connect, join, then pass after pass of serve(), which decides what to do next; all below
+ * it does what it is told. What holds between the parts:
+ *
+ *   two batches, two threads   one is filled here while the other is written there; this thread
+ *                              touches what is written only after its outcome
+ *   progress is in the rows    it is compared and set with each batch, so that one whose outcome is
+ *                              not known is neither lost nor written twice: the next life asks
+ *   order within a partition   a batch is submitted only after the one before has ended well
+ *   the last event is known    its digest goes with the rows, for whoever goes on from them
+ */
 
 #define IDLE_WAIT_MS     500
 #define FULL_WAIT_MS     100
@@ -156,8 +168,9 @@ static void disown(struct follower *follower)
 
 /* All that a life has opened. for_good: the group learns that we leave. False: a close hangs; the
  * process should end. */
-static bool close_all(struct follower *follower, bool for_good)
+static bool close_life(void *argument, bool for_good)
 {
+    struct follower *follower = argument;
     write_thread_stop(follower->thread);
     disown(follower);
     /* Before the consumer: its handle can't be closed while its messages are held. */
@@ -236,9 +249,8 @@ static void check_last(struct follower *follower, int32_t partition,
     const struct load_progress *progress = &followed->progress;
     char why[256];
     followed->unchecked = false;
-    uint64_t digest =
-        ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
-    bool same = message->offset == progress->last_offset && digest == progress->last_digest;
+    bool same = message->offset == progress->last_offset &&
+                ol_message_digest(message) == progress->last_digest;
     bool exchanged = PROTECTED(projector_digest) && !same;
     if (!exchanged)
         return;
@@ -257,6 +269,7 @@ static enum ol_class reduce_record(struct follower *follower, int32_t partition,
     struct follower_partition *followed = &follower->followed[partition];
     struct event_message event;
     struct ol_error error = {0};
+    domain_assert(followed->owned && !followed->unchecked && !followed->halted);
     const struct bytes wire = {message->value, message->value_bytes};
     if (!filling->partitions[partition].started) {
         row_batch_start(filling, partition, &followed->progress);
@@ -383,16 +396,19 @@ static int64_t linger_us(const struct follower *follower)
     return is_full(follower) || ol_run_stopping() || left < 0 ? 0 : left;
 }
 
+/* Hands the batch to the writer. From here on this thread counts it as written: should it not be,
+ * this life is over. */
 static void submit(struct follower *follower)
 {
     struct row_batch *batch = follower->filling;
+    domain_assert(batch->event_count > 0 && !write_thread_batch(follower->thread));
     for (int32_t i = 0; i < follower->partitions; i++) {
         struct row_batch_partition *state = &batch->partitions[i];
         struct follower_partition *followed = &follower->followed[i];
         if (!state->touched)
             continue;
-        state->now.last_digest = ol_hash_record(followed->last.key, followed->last.key_bytes,
-                                                followed->last.value, followed->last.value_bytes);
+        domain_assert(followed->owned && followed->last.offset == state->now.last_offset);
+        state->now.last_digest = ol_message_digest(&followed->last);
         ol_message_release(&followed->last);
         followed->progress = state->now;
     }
@@ -431,6 +447,7 @@ static void note_positions(struct follower *follower)
 static void count_batch(struct follower *follower, const struct row_batch *batch,
                         const struct write_outcome *outcome)
 {
+    domain_assert(batch != follower->filling); /* its rows would be cleared with the other's */
     follower->did_commit = true;
     follower->write_us = outcome->duration_us;
     ol_series_add(follower->committed, 1);
@@ -451,6 +468,7 @@ static void count_batch(struct follower *follower, const struct row_batch *batch
 static void isolate(struct follower *follower, const struct row_batch *batch, const char *why)
 {
     int64_t now_us = ol_clock_monotonic_us();
+    domain_assert(batch->event_count > 0);
     if (batch->event_count > 1) {
         follower->isolate_events = batch->event_count / 2;
         follower->isolating = true;
@@ -463,13 +481,15 @@ static void isolate(struct follower *follower, const struct row_batch *batch, co
             halt(follower, i, batch->partitions[i].now.last_offset, why);
 }
 
-/* Handles the outcome of the batch under way; waits for it up to wait_ms. */
+/* Handles the outcome of the batch under way; waits for it up to wait_ms. Any failure ends this
+ * life: after a lost connection a COMMIT's outcome is open, and only the rows tell. */
 static enum ol_class finish_batch(struct follower *follower, int wait_ms, struct ol_error *reterr)
 {
     struct row_batch *batch = write_thread_batch(follower->thread);
     struct write_outcome outcome;
     if (!batch || !write_thread_outcome(follower->thread, wait_ms, &outcome))
         return OL_OK;
+    domain_assert(outcome.class == OL_OK || outcome.error.class == outcome.class);
     if (outcome.class) {
         ol_series_add(follower->rolled_back, 1);
         if (outcome.class == OL_VIOLATED)
@@ -503,6 +523,7 @@ static enum ol_class finish_batches(struct follower *follower, struct ol_error *
  * compare. */
 static enum ol_class begin_partitions(struct follower *follower, struct ol_error *reterr)
 {
+    domain_assert(follower->filling->event_count == 0 && !write_thread_batch(follower->thread));
     struct load_progress progress[PARTITIONS_MAX];
     struct ol_offset positions[PARTITIONS_MAX];
     const struct ol_assignment *assignment = ol_consumer_assignment(follower->consumer);
@@ -534,6 +555,8 @@ static enum ol_class begin_partitions(struct follower *follower, struct ol_error
     return class;
 }
 
+/* What is written ends first, so that its progress is in the rows before another owner, or we as
+ * the new one, read on from there. What is only filled is read again. */
 static enum ol_class answer_group(struct follower *follower, enum ol_consumer_event event,
                                   struct ol_error *reterr)
 {
@@ -588,31 +611,6 @@ static enum ol_class compare_progress(struct follower *follower, struct ol_error
     return class;
 }
 
-static enum ol_class follow_once(struct follower *follower, struct ol_error *reterr)
-{
-    bool moved, full = is_full(follower);
-    /* A full batch can only wait for the one before. */
-    enum ol_class class = finish_batch(follower, full ? FULL_WAIT_MS : 0, reterr);
-    if (!class)
-        class = fill_batch(follower, &moved, reterr);
-    if (class)
-        return class;
-    if (follower->filling->event_count > 0) {
-        if (!write_thread_batch(follower->thread) && linger_us(follower) == 0) {
-            submit(follower);
-            return OL_OK;
-        }
-    } else if (!moved) {
-        note_positions(follower);
-        class = compare_progress(follower, reterr);
-        if (class)
-            return class;
-    }
-    if (!moved && !is_full(follower))
-        wait_for_work(follower);
-    return OL_OK;
-}
-
 /* Writes the events in hand before the loop ends. */
 static enum ol_class drain(struct follower *follower, struct ol_error *reterr)
 {
@@ -624,28 +622,73 @@ static enum ol_class drain(struct follower *follower, struct ol_error *reterr)
     return class;
 }
 
+/* The broker by itself is no reason to begin again: the library goes on, and so do the rows. */
+static enum ol_class poll_group(struct follower *follower, enum ol_consumer_event *ret_event,
+                                struct ol_error *reterr)
+{
+    enum ol_class class = ol_consumer_poll(follower->consumer, ret_event, reterr);
+    if (class != OL_RETRY)
+        return class;
+    ol_log(OL_LOG_WARN, "projector", "the broker is away",
+           ol_kv("context", context_name(follower->context)), ol_kv("error", reterr->text));
+    return OL_OK;
+}
+
+/*
+ * From joining to leaving; returns when stopping, or on failure. Each pass looks at the batch that
+ * is written, fills the other one, and sleeps where nothing came. What it sleeps for, in
+ * finish_batch() and wait_for_work():
+ *
+ *   a full batch             the writer, and nothing else: there is no room for more
+ *   an open batch            an event, the writer's end, or the moment to close it
+ *   nothing in hand          an event, or the group's news
+ */
 static enum ol_class serve(struct follower *follower, struct ol_error *reterr)
 {
     while (!ol_run_stopping()) {
         enum ol_consumer_event event;
-        enum ol_class class = ol_consumer_poll(follower->consumer, &event, reterr);
-        if (class == OL_RETRY) {
-            ol_log(OL_LOG_WARN, "projector", "the broker is away",
-                   ol_kv("context", context_name(follower->context)), ol_kv("error", reterr->text));
-            class = OL_OK;
-        }
-        if (!class && event != OL_CONSUMER_NOTHING)
+        bool moved;
+        enum ol_class class = poll_group(follower, &event, reterr);
+        if (!class && event != OL_CONSUMER_NOTHING) {
+            /* First, since others wait for the answer: it ends what is written, and drops the
+             * rest. */
             class = answer_group(follower, event, reterr);
-        else if (!class)
-            class = follow_once(follower, reterr);
+            if (class)
+                return class;
+            continue;
+        }
+        if (!class)
+            class = finish_batch(follower, is_full(follower) ? FULL_WAIT_MS : 0, reterr);
+        if (!class)
+            class = fill_batch(follower, &moved, reterr);
         if (class)
             return class;
+        bool holds = follower->filling->event_count > 0;
+        bool writing = write_thread_batch(follower->thread);
+        /* One write at a time, in the log's order; and no sooner than it pays to. */
+        if (holds && !writing && linger_us(follower) == 0) {
+            submit(follower);
+            continue;
+        }
+        /* Only who has nothing to write must ask whether the rows are still what they were. */
+        if (!holds && !moved) {
+            note_positions(follower);
+            class = compare_progress(follower, reterr);
+            if (class)
+                return class;
+        }
+        if (!moved && !is_full(follower))
+            wait_for_work(follower);
     }
+    /* What was read is written: the next owner would else have to read it again. */
     return drain(follower, reterr);
 }
 
-static enum ol_class live(struct follower *follower, struct ol_error *reterr)
+static enum ol_class live(void *argument, struct ol_error *reterr)
 {
+    struct follower *follower = argument;
+    domain_assert(!follower->consumer && !follower->db && !follower->writer && !follower->thread);
+    domain_assert(follower->filling->event_count == 0); /* from scratch */
     follower->did_commit = false;
     enum ol_class class = open_database(follower, reterr);
     if (!class)
@@ -658,35 +701,25 @@ static enum ol_class live(struct follower *follower, struct ol_error *reterr)
     return serve(follower, reterr);
 }
 
-static enum ol_class stopped(struct follower *follower, enum ol_class class)
+static bool restart(void *argument, enum ol_class class, const char *error)
 {
-    set_status(follower, FOLLOWER_IS_STOPPED, "");
-    return class;
+    struct follower *follower = argument;
+    set_status(follower, FOLLOWER_IS_RESTARTING, error);
+    ol_series_add(
+        ol_metric(OL_METRIC_RESTARTS, context_name(follower->context), ol_class_name(class)), 1);
+    /* A batch that was refused brings us nearer to the event that is looked for. */
+    return follower->did_commit || class == OL_VIOLATED;
 }
 
 enum ol_class follower_run(struct follower *follower, struct ol_error *reterr)
 {
-    struct ol_lives lives = {0};
-    const char *name = context_name(follower->context);
-    for (;;) {
-        ol_lives_begin(&lives);
-        enum ol_class class = live(follower, reterr);
-        bool stopping = ol_run_stopping();
-        bool clean = close_all(follower, stopping && !class);
-        if (stopping)
-            return stopped(follower, OL_OK);
-        if (!clean)
-            return stopped(follower,
-                           ol_fail(reterr, OL_FATAL, "a Kafka handle hangs while closing"));
-        if (ol_lives_slot_is_taken(&lives, class))
-            return stopped(follower, class);
-        set_status(follower, FOLLOWER_IS_RESTARTING, reterr->text);
-        ol_log(OL_LOG_WARN, "projector", "starting from scratch", ol_kv("context", name),
-               ol_kv("class", ol_class_name(class)), ol_kv("error", reterr->text));
-        ol_series_add(ol_metric(OL_METRIC_RESTARTS, name, ol_class_name(class)), 1);
-        /* A batch that was refused brings us nearer to the event that is looked for. */
-        if (ol_run_sleep(
-                ol_lives_back_off_ms(&lives, follower->did_commit || class == OL_VIOLATED)))
-            return stopped(follower, OL_OK);
-    }
+    const struct ol_lives lives = {.role = "projector",
+                                   .context = context_name(follower->context),
+                                   .slot = follower->options->slot,
+                                   .live = live,
+                                   .close = close_life,
+                                   .restart = restart};
+    enum ol_class class = ol_lives_run(&lives, follower, reterr);
+    set_status(follower, FOLLOWER_IS_STOPPED, "");
+    return class;
 }

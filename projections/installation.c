@@ -128,23 +128,29 @@ enum ol_class installation_topic_exists(const struct ol_topic_state *topic, stru
     return OL_OK;
 }
 
-/* With the publishers' clocks deadlines could be moved, and compaction eats the truth. */
+const struct installation_setting installation_settings[INSTALLATION_SETTINGS] = {
+    {"message.timestamp.type", "LogAppendTime"},
+    {"cleanup.policy", "delete"},
+};
+
 static enum ol_class check_settings(const char *topic, struct ol_admin *admin,
                                     struct ol_error *reterr)
 {
-    static const char *const wanted[] = {"LogAppendTime", "delete"};
-    struct ol_setting settings[] = {{.name = "message.timestamp.type"}, {.name = "cleanup.policy"}};
+    const struct installation_setting *wanted = installation_settings;
+    struct ol_setting settings[INSTALLATION_SETTINGS] = {{0}};
     struct ol_arena arena;
+    for (int i = 0; i < INSTALLATION_SETTINGS; i++)
+        settings[i].name = wanted[i].name;
     ol_arena_init(&arena, 256, 0);
-    enum ol_class class =
-        ol_admin_topic_settings(admin, topic, settings, 2, TOPICS_MS, &arena, reterr);
-    for (int i = 0; i < 2 && !class; i++)
-        if (settings[i].value && strcmp(settings[i].value, wanted[i]) != 0)
+    enum ol_class class = ol_admin_topic_settings(admin, topic, settings, INSTALLATION_SETTINGS,
+                                                  TOPICS_MS, &arena, reterr);
+    for (int i = 0; i < INSTALLATION_SETTINGS && !class; i++)
+        if (settings[i].value && strcmp(settings[i].value, wanted[i].value) != 0)
             class =
                 ol_fail(reterr, OL_VIOLATED,
                         "topic %s has %s=%s, but it must be %s; alter it with Kafka's own tools "
                         "('orderlog topics plan' shows all that differs)",
-                        topic, settings[i].name, settings[i].value, wanted[i]);
+                        topic, settings[i].name, settings[i].value, wanted[i].value);
     ol_arena_release(&arena);
     return class;
 }

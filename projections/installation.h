@@ -24,6 +24,14 @@ struct installation_topics {
     struct ol_topic_state states[INSTALLATION_TOPICS];
 };
 
+/* What a topic must be whatever the options say: roles do not start without it, and `topics` makes
+ * it so. With the publishers' clocks deadlines could be moved, and compaction eats the truth. */
+#define INSTALLATION_SETTINGS 2
+struct installation_setting {
+    const char *name, *value;
+};
+extern const struct installation_setting installation_settings[INSTALLATION_SETTINGS];
+
 /* Asks the broker for them. */
 enum ol_class installation_describe_topics(const char *prefix, struct ol_admin *admin,
                                            int timeout_ms, struct installation_topics *ret_topics,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/base/ol_hash.h"
+#include "lib/base/ol_index.h"
 #include "projections/load_statements.h"
 #include "projections/progress.h"
 
@@ -26,13 +27,12 @@ struct load {
         struct ol_pg_array ids, seconds, partitions;
         size_t count;
     } asked[LOAD_QUERY_COUNT];
-    size_t capacity;    /* of all that follow */
-    uint32_t *indexes;  /* of each key: its row of LOAD_AGGREGATES, or LOAD_CLAIMS */
-    uint32_t *commands; /* of each COMMAND key: its row of LOAD_COMMANDS */
-    int32_t *found;     /* of each asked row: the result's row, -1 none; query by query */
-    uint32_t *slots;    /* open addressing over the aggregates' ids: index + 1, 0 free */
-    struct text *ids;   /* of each aggregate index */
-    size_t slot_mask;
+    size_t capacity;            /* of all that follow */
+    uint32_t *indexes;          /* of each key: its row of LOAD_AGGREGATES, or LOAD_CLAIMS */
+    uint32_t *commands;         /* of each COMMAND key: its row of LOAD_COMMANDS */
+    int32_t *found;             /* of each asked row: the result's row, -1 none; query by query */
+    struct text *ids;           /* of each aggregate index */
+    struct ol_index aggregates; /* by id: the place in ids */
 };
 
 /* ---- making and freeing ---- */
@@ -73,8 +73,8 @@ void load_free(struct load *load)
     free(load->indexes);
     free(load->commands);
     free(load->found);
-    free(load->slots);
     free(load->ids);
+    ol_index_release(&load->aggregates);
     free(load);
 }
 
@@ -101,7 +101,6 @@ enum ol_class load_send(struct load *load, const struct entity_key *keys, size_t
     return class;
 }
 
-/* Rounds the capacity up to a power of two; the slots are twice as many. */
 static bool load_grow(struct load *load, size_t count)
 {
     if (count <= load->capacity && load->capacity)
@@ -112,30 +111,29 @@ static bool load_grow(struct load *load, size_t count)
     free(load->indexes);
     free(load->commands);
     free(load->found);
-    free(load->slots);
     free(load->ids);
     load->indexes = calloc(capacity, sizeof *load->indexes);
     load->commands = calloc(capacity, sizeof *load->commands);
     load->found = calloc(LOAD_QUERY_COUNT * capacity, sizeof *load->found);
-    load->slots = calloc(2 * capacity, sizeof *load->slots);
     load->ids = calloc(capacity, sizeof *load->ids);
-    bool ok = load->indexes && load->commands && load->found && load->slots && load->ids;
+    bool ok = load->indexes && load->commands && load->found && load->ids &&
+              ol_index_reserve(&load->aggregates, capacity);
     load->capacity = ok ? capacity : 0;
-    load->slot_mask = 2 * capacity - 1;
     return ok;
 }
 
 /* The index of an aggregate's id among those that are asked for; asks for it if it is new. */
 static uint32_t aggregate_index(struct load *load, struct text id)
 {
-    size_t slot = ol_hash(id.data, id.bytes) & load->slot_mask;
-    for (; load->slots[slot]; slot = (slot + 1) & load->slot_mask)
-        if (text_equal(load->ids[load->slots[slot] - 1], id))
-            return load->slots[slot] - 1;
+    uint64_t hash = ol_hash(id.data, id.bytes);
+    for (struct ol_index_walk walk = ol_index_walk(&load->aggregates, hash); ol_index_next(&walk);)
+        if (text_equal(load->ids[walk.number], id))
+            return walk.number;
     uint32_t index = (uint32_t)load->asked[LOAD_AGGREGATES].count++;
     ol_pg_array_text(&load->asked[LOAD_AGGREGATES].ids, id.data, id.bytes);
     load->ids[index] = id;
-    load->slots[slot] = index + 1;
+    bool put = ol_index_put(&load->aggregates, hash, index);
+    assert(put); /* load_grow() has made the room */
     return index;
 }
 
@@ -147,7 +145,7 @@ static void sort_out_keys(struct load *load)
         ol_pg_array_clear(&load->asked[query].seconds);
         ol_pg_array_clear(&load->asked[query].partitions);
     }
-    memset(load->slots, 0, (load->slot_mask + 1) * sizeof *load->slots);
+    ol_index_clear(&load->aggregates);
 
     for (size_t i = 0; i < load->key_count; i++) {
         const struct entity_key *key = &load->keys[i];

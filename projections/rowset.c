@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_hash.h"
 
 #define ROWSET_ROWS_MIN 64
@@ -24,14 +25,13 @@ static uint64_t key_prefix(struct text id)
 void rowset_release(struct rowset *set)
 {
     free(set->rows);
-    free(set->slots);
+    ol_index_release(&set->index);
     *set = (struct rowset){0};
 }
 
 void rowset_clear(struct rowset *set)
 {
-    if (set->count)
-        memset(set->slots, 0, set->slot_count * sizeof *set->slots);
+    ol_index_clear(&set->index);
     set->count = 0;
     set->sorted = false;
 }
@@ -39,65 +39,31 @@ void rowset_clear(struct rowset *set)
 struct keyed_row *rowset_find(const struct rowset *set, struct text id, struct text second)
 {
     assert(!set->sorted);
-    if (set->count == 0)
-        return NULL;
     uint64_t hash = key_hash(id, second);
-    size_t mask = set->slot_count - 1, slot = hash & mask;
-    for (; set->slots[slot]; slot = (slot + 1) & mask) {
-        struct keyed_row *row = set->rows[set->slots[slot] - 1];
-        if (row->hash == hash && text_equal(row->id, id) && text_equal(row->second, second))
+    for (struct ol_index_walk walk = ol_index_walk(&set->index, hash); ol_index_next(&walk);) {
+        struct keyed_row *row = set->rows[walk.number];
+        if (text_equal(row->id, id) && text_equal(row->second, second))
             return row;
     }
     return NULL;
-}
-
-static void slot_fill(struct rowset *set, size_t index)
-{
-    size_t mask = set->slot_count - 1, slot = set->rows[index]->hash & mask;
-    while (set->slots[slot])
-        slot = (slot + 1) & mask;
-    set->slots[slot] = (uint32_t)index + 1;
-}
-
-static bool grow(struct rowset *set)
-{
-    if (set->count < set->capacity)
-        return true;
-    size_t capacity = set->capacity ? 2 * set->capacity : ROWSET_ROWS_MIN;
-    uint32_t *slots = calloc(2 * capacity, sizeof *slots);
-    struct keyed_row **rows = slots ? realloc(set->rows, capacity * sizeof(void *)) : NULL;
-    if (!rows) {
-        free(slots);
-        return false;
-    }
-    free(set->slots);
-    set->rows = rows;
-    set->capacity = capacity;
-    set->slots = slots;
-    set->slot_count = 2 * capacity;
-    for (size_t i = 0; i < set->count; i++)
-        slot_fill(set, i);
-    return true;
 }
 
 struct keyed_row *rowset_add(struct rowset *set, struct ol_arena *arena, size_t row_bytes,
                              struct text id, struct text second)
 {
     assert(!set->sorted);
-    if (!grow(set))
+    if (!OL_GROW(set->rows, set->capacity, set->count + 1, ROWSET_ROWS_MIN))
         return NULL;
     struct keyed_row *row = ol_arena_zalloc(arena, row_bytes + id.bytes + second.bytes);
-    if (!row)
+    if (!row || !ol_index_put(&set->index, key_hash(id, second), (uint32_t)set->count))
         return NULL;
     char *key = (char *)row + row_bytes;
     memcpy(key, id.bytes ? id.data : "", id.bytes);
     memcpy(key + id.bytes, second.bytes ? second.data : "", second.bytes);
-    row->hash = key_hash(id, second);
     row->prefix = key_prefix(id);
     row->id = (struct text){key, id.bytes};
     row->second = (struct text){key + id.bytes, second.bytes};
-    set->rows[set->count] = row;
-    slot_fill(set, set->count++);
+    set->rows[set->count++] = row;
     return row;
 }
 

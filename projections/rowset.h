@@ -10,6 +10,7 @@
 
 #include "domain/text.h"
 #include "lib/base/ol_arena.h"
+#include "lib/base/ol_index.h"
 
 enum row_mode {
     ROW_INSERT = 1, /* the batch makes the row */
@@ -18,7 +19,6 @@ enum row_mode {
 };
 
 struct keyed_row {
-    uint64_t hash;
     uint64_t prefix; /* the id's first bytes as a number: decides most comparisons */
     struct text id, second;
     enum row_mode mode; /* the owner's */
@@ -27,8 +27,7 @@ struct keyed_row {
 struct rowset {
     struct keyed_row **rows; /* in the order of adding, until sort */
     size_t count, capacity;
-    uint32_t *slots; /* open addressing: index in rows + 1, 0 free; half full at most */
-    size_t slot_count;
+    struct ol_index index; /* by key: the place in rows */
     bool sorted;
 };
 

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "lib/base/ol_clock.h"
 
@@ -59,11 +58,7 @@ struct write_thread *write_thread_start(struct writer *writer, void (*done)(void
     thread->writer = writer;
     thread->done = done;
     thread->context = context;
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&thread->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    ol_clock_cond_init(&thread->changed);
     pthread_mutex_init(&thread->mutex, NULL);
     if (pthread_create(&thread->thread, NULL, write_batches, thread) == 0)
         return thread;
@@ -103,25 +98,12 @@ struct row_batch *write_thread_batch(const struct write_thread *thread)
     return thread->batch;
 }
 
-static struct timespec deadline_after(int wait_ms)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += wait_ms / 1000;
-    at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 bool write_thread_outcome(struct write_thread *thread, int wait_ms,
                           struct write_outcome *ret_outcome)
 {
     if (!thread->batch)
         return false;
-    struct timespec until = deadline_after(wait_ms);
+    struct timespec until = ol_clock_in(wait_ms);
     pthread_mutex_lock(&thread->mutex);
     while (!thread->finished && wait_ms > 0)
         if (pthread_cond_timedwait(&thread->changed, &thread->mutex, &until) != 0)

@@ -5,16 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_hash.h"
+#include "lib/base/ol_index.h"
 #include "verify/catch.h"
 
-#define BLOCK_BYTES (1 << 20)
-#define SLOTS_MIN   (1 << 12)
-
-struct fold_slot {
-    uint64_t hash;
-    struct fold_entity *entity; /* NULL: free */
-};
+#define BLOCK_BYTES    (1 << 20)
+#define ENTITIES_FIRST (1 << 12)
 
 #define CELLS(type) (sizeof(type) / sizeof(int64_t))
 #define STATE(type) ((sizeof(type) + sizeof(int64_t) - 1) / sizeof(int64_t))
@@ -45,14 +42,12 @@ _Static_assert(sizeof(struct fold_entity) % sizeof(int64_t) == 0, "the state is 
 
 /* ---- life ---- */
 
-bool fold_init(struct fold *fold, enum context context, const char *topic, int32_t partitions,
+void fold_init(struct fold *fold, enum context context, const char *topic, int32_t partitions,
                struct findings *findings)
 {
     *fold = (struct fold){
         .context = context, .partitions = partitions, .topic = topic, .findings = findings};
     ol_arena_init(&fold->arena, BLOCK_BYTES, 0);
-    fold->slots = calloc(SLOTS_MIN, sizeof *fold->slots);
-    fold->slot_count = SLOTS_MIN;
     for (int32_t i = 0; i < PARTITIONS_MAX; i++) {
         struct fold_partition *log = &fold->logs[i];
         log->last_offset = -1;
@@ -60,16 +55,17 @@ bool fold_init(struct fold *fold, enum context context, const char *topic, int32
         for (int source = CAUSE_COMMANDS; source <= CAUSE_STEPS; source++)
             log->last_cause[source].offset = log->first_open[source] = log->last_open[source] = -1;
     }
-    return fold->slots != NULL;
 }
 
 void fold_release(struct fold *fold)
 {
     for (int32_t i = 0; i < PARTITIONS_MAX; i++)
         free(fold->logs[i].causes);
-    free(fold->slots);
+    free(fold->entities);
+    ol_index_release(&fold->index);
     ol_arena_release(&fold->arena);
-    fold->slots = NULL;
+    fold->entities = NULL;
+    fold->entity_count = fold->entity_capacity = 0;
 }
 
 /* ---- entities ---- */
@@ -80,43 +76,22 @@ static uint64_t hash_of(enum entity_kind kind, struct text id, struct text secon
     return second.bytes ? hash ^ (ol_hash(second.data, second.bytes) * 0xff51afd7ed558ccdu) : hash;
 }
 
-static struct fold_slot *slot_of(const struct fold *fold, uint64_t hash, enum entity_kind kind,
-                                 struct text id, struct text second)
+static struct fold_entity *entity_of(const struct fold *fold, uint64_t hash, enum entity_kind kind,
+                                     struct text id, struct text second)
 {
-    size_t mask = fold->slot_count - 1;
-    for (size_t at = hash & mask;; at = (at + 1) & mask) {
-        struct fold_slot *slot = &fold->slots[at];
-        if (!slot->entity || (slot->hash == hash && slot->entity->kind == kind &&
-                              text_equal(fold_id(slot->entity), id) &&
-                              text_equal(fold_second(slot->entity), second)))
-            return slot;
+    for (struct ol_index_walk walk = ol_index_walk(&fold->index, hash); ol_index_next(&walk);) {
+        struct fold_entity *entity = fold->entities[walk.number];
+        if (entity->kind == kind && text_equal(fold_id(entity), id) &&
+            text_equal(fold_second(entity), second))
+            return entity;
     }
-}
-
-static bool grow(struct fold *fold)
-{
-    size_t count = 2 * fold->slot_count;
-    struct fold_slot *slots = calloc(count, sizeof *slots);
-    if (!slots)
-        return false;
-    for (size_t i = 0; i < fold->slot_count; i++) {
-        size_t at = fold->slots[i].hash & (count - 1);
-        if (!fold->slots[i].entity)
-            continue;
-        while (slots[at].entity)
-            at = (at + 1) & (count - 1);
-        slots[at] = fold->slots[i];
-    }
-    free(fold->slots);
-    fold->slots = slots;
-    fold->slot_count = count;
-    return true;
+    return NULL;
 }
 
 struct fold_entity *fold_find(const struct fold *fold, enum entity_kind kind, struct text id,
                               struct text second)
 {
-    return slot_of(fold, hash_of(kind, id, second), kind, id, second)->entity;
+    return entity_of(fold, hash_of(kind, id, second), kind, id, second);
 }
 
 static struct fold_entity *entity_new(struct fold *fold, enum entity_kind kind, int32_t partition,
@@ -146,34 +121,23 @@ struct fold_entity *fold_get(struct fold *fold, enum entity_kind kind, int32_t p
                              struct text id, struct text second)
 {
     uint64_t hash = hash_of(kind, id, second);
-    struct fold_slot *slot = slot_of(fold, hash, kind, id, second);
-    if (slot->entity)
-        return slot->entity;
-    if (4 * (fold->entity_count + 1) > 3 * fold->slot_count) {
-        if (!grow(fold)) {
-            fold->failed = true;
-            return NULL;
-        }
-        slot = slot_of(fold, hash, kind, id, second);
-    }
-    struct fold_entity *entity = entity_new(fold, kind, partition, id, second);
-    if (!entity) {
+    struct fold_entity *entity = entity_of(fold, hash, kind, id, second);
+    if (entity)
+        return entity;
+    entity = entity_new(fold, kind, partition, id, second);
+    if (!entity ||
+        !OL_GROW(fold->entities, fold->entity_capacity, fold->entity_count + 1, ENTITIES_FIRST) ||
+        !ol_index_put(&fold->index, hash, (uint32_t)fold->entity_count)) {
         fold->failed = true;
         return NULL;
     }
-    *slot = (struct fold_slot){hash, entity};
-    fold->entity_count++;
+    fold->entities[fold->entity_count++] = entity;
     return entity;
 }
 
 struct fold_entity *fold_each(const struct fold *fold, size_t *cursor)
 {
-    while (*cursor < fold->slot_count) {
-        struct fold_entity *entity = fold->slots[(*cursor)++].entity;
-        if (entity)
-            return entity;
-    }
-    return NULL;
+    return *cursor < fold->entity_count ? fold->entities[(*cursor)++] : NULL;
 }
 
 void fold_name(const struct fold_entity *entity, char *buffer, size_t buffer_bytes)
@@ -382,14 +346,8 @@ static void repeated_event(struct fold_input *input, struct text aggregate, bool
 
 static bool cause_add(struct fold_partition *log, int64_t offset, uint64_t digest)
 {
-    if (log->cause_count == log->cause_capacity) {
-        size_t capacity = log->cause_capacity ? 2 * log->cause_capacity : 1024;
-        struct fold_cause *causes = realloc(log->causes, capacity * sizeof *causes);
-        if (!causes)
-            return false;
-        log->causes = causes;
-        log->cause_capacity = capacity;
-    }
+    if (!OL_GROW(log->causes, log->cause_capacity, log->cause_count + 1, 1024))
+        return false;
     log->causes[log->cause_count++] = (struct fold_cause){offset, digest};
     return true;
 }

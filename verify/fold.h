@@ -14,6 +14,7 @@
 
 #include "domain/partition.h"
 #include "lib/base/ol_arena.h"
+#include "lib/base/ol_index.h"
 #include "verify/findings.h"
 #include "verify/rows.h"
 
@@ -75,8 +76,9 @@ struct fold {
     const char *topic;
     struct findings *findings;
     struct ol_arena arena;
-    struct fold_slot *slots;
-    size_t slot_count, entity_count;
+    struct fold_entity **entities; /* in the order in which the log names them */
+    size_t entity_count, entity_capacity;
+    struct ol_index index; /* by kind and id: the place in entities */
     /* Sums modulo 2^64: what left and entered each ledger account; units and events by kind. */
     uint64_t ledger_debit[LEDGER_ACCOUNT_COUNT], ledger_credit[LEDGER_ACCOUNT_COUNT];
     uint64_t moved_units[INVENTORY_EVENT_KIND_COUNT], movements[INVENTORY_EVENT_KIND_COUNT];
@@ -93,8 +95,8 @@ struct fold_input {
     char where[192]; /* "orderlog.orders.events.v1[3]@17" */
 };
 
-/* topic: borrowed. False: no memory. */
-bool fold_init(struct fold *fold, enum context context, const char *topic, int32_t partitions,
+/* topic: borrowed. */
+void fold_init(struct fold *fold, enum context context, const char *topic, int32_t partitions,
                struct findings *findings);
 void fold_release(struct fold *fold);
 

@@ -1,5 +1,6 @@
 #include "verify/scan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "lib/base/ol_clock.h"
@@ -25,6 +26,7 @@ struct scan {
 static bool pass_message(struct scan *scan, const struct ol_message *message)
 {
     size_t range = (size_t)message->topic_index;
+    assert(range < scan->count); /* the ranges are what was assigned */
     if (message->offset >= scan->ranges[range].until)
         return true;
     return scan->each(scan->context, range, message);

@@ -72,8 +72,7 @@ static enum ol_class verify_context(struct verify *verify, enum context context,
                                     struct ol_error *reterr)
 {
     const char *topic = verify->topics[context][STREAM_EVENTS].text;
-    if (!fold_init(&verify->fold, context, topic, verify->partitions, &verify->findings))
-        return ol_fail(reterr, OL_FATAL, "no memory to fold");
+    fold_init(&verify->fold, context, topic, verify->partitions, &verify->findings);
     enum ol_class class = verify_log(verify, context, reterr);
     if (!class)
         class = verify_rows(verify, context, reterr);
@@ -93,11 +92,9 @@ static enum ol_class verify_all(struct verify *verify, struct ol_error *reterr)
     class = verify_columns(verify, reterr);
     if (class)
         return class;
-    if (!fold_init(&verify->demands, CONTEXT_INVENTORY, "", verify->partitions, &verify->findings))
-        return ol_fail(reterr, OL_FATAL, "no memory to fold");
-    if (!fold_init(&verify->left, CONTEXT_ORDERS, "", verify->partitions, &verify->findings))
-        class = ol_fail(reterr, OL_FATAL, "no memory to fold");
-    if (!class && verify->settled)
+    fold_init(&verify->demands, CONTEXT_INVENTORY, "", verify->partitions, &verify->findings);
+    fold_init(&verify->left, CONTEXT_ORDERS, "", verify->partitions, &verify->findings);
+    if (verify->settled)
         class = verify_left(verify, reterr);
     for (int context = 0; context < CONTEXT_COUNT && !class; context++)
         class = verify_context(verify, (enum context)context, reterr);

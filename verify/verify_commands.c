@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/ol_grow.h"
 #include "proto/codec.h"
 #include "verify/headers.h"
 #include "verify/scan.h"
@@ -50,14 +51,8 @@ __attribute__((format(printf, 4, 5))) static void wrong(struct matching *matchin
 
 static bool orphan_add(struct matching *matching, int32_t partition, int64_t offset)
 {
-    if (matching->orphan_count == matching->orphan_capacity) {
-        size_t capacity = matching->orphan_capacity ? 2 * matching->orphan_capacity : 256;
-        struct orphan *orphans = realloc(matching->orphans, capacity * sizeof *orphans);
-        if (!orphans)
-            return false;
-        matching->orphans = orphans;
-        matching->orphan_capacity = capacity;
-    }
+    if (!OL_GROW(matching->orphans, matching->orphan_capacity, matching->orphan_count + 1, 256))
+        return false;
     matching->orphans[matching->orphan_count++] = (struct orphan){partition, offset, 0};
     return true;
 }

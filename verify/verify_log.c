@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "lib/base/ol_hash.h"
 #include "proto/codec.h"
 #include "verify/scan.h"
 #include "verify/verify_internal.h"
@@ -40,10 +39,9 @@ static bool fold_record(void *context, size_t range, const struct ol_message *me
         unreadable(reading, message, error.text);
         return true;
     }
-    uint64_t digest =
-        ol_hash_record(message->key, message->key_bytes, message->value, message->value_bytes);
-    reading->failed = class || !fold_event(&reading->verify->fold, message->partition,
-                                           message->offset, key, digest, &event);
+    reading->failed =
+        class || !fold_event(&reading->verify->fold, message->partition, message->offset, key,
+                             ol_message_digest(message), &event);
     return !reading->failed;
 }
 

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
 #define SECOND_US   1000000LL
 #define DAY_SECONDS 86400LL
@@ -23,6 +22,22 @@ int64_t ol_clock_monotonic_us(void)
 int64_t ol_clock_wall_us(void)
 {
     return read_us(CLOCK_REALTIME);
+}
+
+void ol_clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    int failed = pthread_cond_init(cond, &monotonic);
+    assert(!failed);
+    pthread_condattr_destroy(&monotonic);
+}
+
+struct timespec ol_clock_in(int64_t wait_ms)
+{
+    int64_t at_us = ol_clock_monotonic_us() + wait_ms * 1000;
+    return (struct timespec){.tv_sec = at_us / SECOND_US, .tv_nsec = at_us % SECOND_US * 1000};
 }
 
 /*

@@ -8,9 +8,11 @@
 #ifndef OL_CLOCK_H
 #define OL_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define OL_CLOCK_MIN_US (-62135596800000000LL) /* 0001-01-01T00:00:00Z */
 #define OL_CLOCK_MAX_US 253402300799999999LL   /* 9999-12-31T23:59:59.999999Z */
@@ -19,6 +21,16 @@
 
 int64_t ol_clock_monotonic_us(void);
 int64_t ol_clock_wall_us(void);
+
+static inline int64_t ol_clock_monotonic_ms(void)
+{
+    return ol_clock_monotonic_us() / 1000;
+}
+
+/* For waits that end by the monotonic clock: a condition that goes by it, and the moment in so many
+ * ms as pthread_cond_timedwait() takes it. */
+void ol_clock_cond_init(pthread_cond_t *cond);
+struct timespec ol_clock_in(int64_t wait_ms);
 
 /* RFC 3339: 2017-10-02T10:56:33Z, fraction of 1 to 9 digits, Z or +hh:mm; `T` may be a space.
  * Also `2017-10-02 10:56:33`, which is read as UTC (the imported data has no zone); with a `T`

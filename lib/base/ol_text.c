@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_unseen.h"
 #include "lib/base/ol_utf8.h"
 
@@ -46,16 +47,9 @@ static bool reserve(struct ol_text *text, size_t bytes)
     if (text->borrowed || bytes > SIZE_MAX / 4 || text->size_bytes > SIZE_MAX / 4)
         return false;
 
-    size_t capacity = text->capacity_bytes ? text->capacity_bytes : FIRST_CAPACITY_BYTES;
-    while (capacity - text->size_bytes <= bytes)
-        capacity *= 2;
-    char *grown = realloc(text->bytes, capacity);
-    if (!grown)
-        return false;
-    text->bytes = grown;
-    text->capacity_bytes = capacity;
-    text->failed = false;
-    return true;
+    text->failed = !OL_GROW(text->bytes, text->capacity_bytes, text->size_bytes + bytes + 1,
+                            FIRST_CAPACITY_BYTES);
+    return !text->failed;
 }
 
 void ol_text_add_bytes(struct ol_text *text, const void *data, size_t bytes)

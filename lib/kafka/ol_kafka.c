@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/ol_clock.h"
 #include "lib/kafka/ol_kafka_internal.h"
 
 #define PRODUCERS (OL_KIND_PRODUCER | OL_KIND_PUBLISHER)
@@ -528,14 +529,7 @@ static void *bounded_main(void *argument)
 
 static bool bounded_wait(struct bounded *bounded, int timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = ol_clock_in(timeout_ms);
     pthread_mutex_lock(&bounded->lock);
     while (!bounded->done &&
            pthread_cond_timedwait(&bounded->changed, &bounded->lock, &until) != ETIMEDOUT)
@@ -554,11 +548,7 @@ bool ol_kafka_bounded(void (*work)(void *argument), void *argument, int timeout_
     bounded->work = work;
     bounded->argument = argument;
     pthread_mutex_init(&bounded->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&bounded->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    ol_clock_cond_init(&bounded->changed);
 
     pthread_t thread;
     if (pthread_create(&thread, NULL, bounded_main, bounded)) {
@@ -599,39 +589,17 @@ enum ol_class ol_kafka_ping(const struct ol_kafka_settings *settings, int timeou
 
 /* ---- small things ---- */
 
-int64_t ol_kafka_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int ol_kafka_left_ms(int64_t until_ms)
 {
-    int64_t left_ms = until_ms - ol_kafka_now_ms();
+    int64_t left_ms = until_ms - ol_clock_monotonic_ms();
     return left_ms > 1 ? (int)left_ms : 1;
 }
 
 bool ol_kafka_ask_again(int64_t until_ms)
 {
-    if (ol_kafka_now_ms() >= until_ms)
+    if (ol_clock_monotonic_ms() >= until_ms)
         return false;
     nanosleep(&(struct timespec){.tv_nsec = ASK_AGAIN_MS * 1000000L}, NULL);
-    return true;
-}
-
-bool ol_kafka_grow(void **array, size_t *capacity, size_t count, size_t size)
-{
-    if (count <= *capacity)
-        return true;
-    size_t wanted = *capacity ? *capacity * 2 : 8;
-    if (wanted < count)
-        wanted = count;
-    void *grown = reallocarray(*array, wanted, size);
-    if (!grown)
-        return false;
-    *array = grown;
-    *capacity = wanted;
     return true;
 }
 
@@ -684,7 +652,7 @@ enum ol_class ol_kafka_watermarks(rd_kafka_t *rk, const char *topic, int32_t par
                                   int timeout_ms, int64_t *ret_low, int64_t *ret_high,
                                   struct ol_error *reterr)
 {
-    int64_t low = -1, high = -1, until = ol_kafka_now_ms() + timeout_ms;
+    int64_t low = -1, high = -1, until = ol_clock_monotonic_ms() + timeout_ms;
     rd_kafka_resp_err_t code;
     bool leader_comes;
     do {

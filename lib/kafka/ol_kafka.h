@@ -99,6 +99,9 @@ struct ol_message {
 void ol_message_release(struct ol_message *message);
 void ol_messages_release(struct ol_message *messages, size_t count);
 
+/* ol_hash_record() of it: what projection_progress knows the last event by. Pure. */
+uint64_t ol_message_digest(const struct ol_message *message);
+
 /* Header number `index` (in the order sent), or false: there are no more. Valid as the message.
  * Parses the headers at the first call, so ask only where headers matter. */
 bool ol_message_header(const struct ol_message *message, size_t index,

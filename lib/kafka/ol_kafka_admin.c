@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/ol_clock.h"
 #include "lib/kafka/ol_kafka_internal.h"
 #include "lib/kafka/ol_kafka_reader.h"
 
@@ -164,7 +165,7 @@ enum ol_class ol_admin_describe_topics(struct ol_admin *admin, struct ol_topic_s
                                        size_t count, int timeout_ms, struct ol_error *reterr)
 {
     const char *leaderless;
-    int64_t until = ol_kafka_now_ms() + timeout_ms;
+    int64_t until = ol_clock_monotonic_ms() + timeout_ms;
     do {
         enum ol_class class =
             look_at_topics(admin, topics, count, ol_kafka_left_ms(until), &leaderless, reterr);
@@ -259,7 +260,7 @@ static enum ol_class await_topic(struct ol_admin *admin, const char *name, bool 
     const char *leaderless;
     for (long pause_ms = 5;; pause_ms = pause_ms < 200 ? pause_ms * 2 : 200) {
         struct ol_topic_state state = {.name = name};
-        int64_t left_ms = until - ol_kafka_now_ms();
+        int64_t left_ms = until - ol_clock_monotonic_ms();
         if (left_ms <= 0)
             return ol_fail(reterr, OL_RETRY, "topic %s is not %s yet", name,
                            wanted ? "there" : "gone");
@@ -273,7 +274,7 @@ static enum ol_class await_topic(struct ol_admin *admin, const char *name, bool 
 enum ol_class ol_admin_create_topics(struct ol_admin *admin, const struct ol_topic_plan *plans,
                                      size_t count, int timeout_ms, struct ol_error *reterr)
 {
-    int64_t until = ol_kafka_now_ms() + timeout_ms;
+    int64_t until = ol_clock_monotonic_ms() + timeout_ms;
     rd_kafka_NewTopic_t **topics = calloc(count ? count : 1, sizeof(rd_kafka_NewTopic_t *));
     if (!topics)
         return fail_memory(reterr, "create topics");
@@ -295,7 +296,7 @@ enum ol_class ol_admin_create_topics(struct ol_admin *admin, const struct ol_top
 enum ol_class ol_admin_delete_topics(struct ol_admin *admin, const char *const *topics,
                                      size_t count, int timeout_ms, struct ol_error *reterr)
 {
-    int64_t until = ol_kafka_now_ms() + timeout_ms;
+    int64_t until = ol_clock_monotonic_ms() + timeout_ms;
     if (!count)
         return OL_OK;
     rd_kafka_DeleteTopic_t **rows = calloc(count, sizeof(rd_kafka_DeleteTopic_t *));
@@ -425,7 +426,7 @@ enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
 {
     struct ol_error unwanted;
     reterr = reterr ? reterr : &unwanted;
-    int64_t until = ol_kafka_now_ms() + timeout_ms;
+    int64_t until = ol_clock_monotonic_ms() + timeout_ms;
     enum ol_class class;
     bool kept;
     do {
@@ -437,7 +438,7 @@ enum ol_class ol_admin_group_offsets(struct ol_admin *admin, const char *group,
             ol_group_handle_close(*handle);
             *handle = NULL;
         }
-    } while (class && kept && ol_kafka_now_ms() < until);
+    } while (class && kept && ol_clock_monotonic_ms() < until);
     return class;
 }
 
@@ -526,7 +527,7 @@ enum ol_class ol_admin_group_owners(struct ol_admin *admin, const char *group, i
                                     struct ol_arena *arena, struct ol_group_owner **ret_owners,
                                     size_t *ret_count, struct ol_error *reterr)
 {
-    int64_t until = ol_kafka_now_ms() + timeout_ms;
+    int64_t until = ol_clock_monotonic_ms() + timeout_ms;
     rd_kafka_resp_err_t code;
     enum ol_class class;
     do {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/ol_clock.h"
 #include "lib/kafka/ol_kafka_internal.h"
 
 #define LEAVE_GROUP 13   /* ApiKey */
@@ -494,7 +495,7 @@ static bool serve_end(struct ol_consumer *consumer, int64_t until, const atomic_
     enum ol_class class = ol_consumer_poll(consumer, &event, &ignored);
     if (event != OL_CONSUMER_NOTHING)
         ol_consumer_unassign(consumer, &ignored);
-    int64_t left_ms = until - ol_kafka_now_ms();
+    int64_t left_ms = until - ol_clock_monotonic_ms();
     if (left_ms <= 0 || (class && class != OL_RETRY))
         return false;
     ol_wake_arm(&consumer->wake);
@@ -525,11 +526,11 @@ bool ol_consumer_leave(struct ol_consumer *consumer, int timeout_ms)
 {
     if (!consumer)
         return true;
-    int64_t until = ol_kafka_now_ms() + timeout_ms;
+    int64_t until = ol_clock_monotonic_ms() + timeout_ms;
     drop_inboxes(consumer);
     await_joined(consumer, until - timeout_ms + (timeout_ms < JOIN_MS ? timeout_ms : JOIN_MS));
     bool left = !rd_kafka_unsubscribe(consumer->rk) && await_left(consumer, until);
-    int64_t left_ms = until - ol_kafka_now_ms();
+    int64_t left_ms = until - ol_clock_monotonic_ms();
     return close_handle(consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE,
                         left_ms > 500 ? (int)left_ms : 500) &&
            left;

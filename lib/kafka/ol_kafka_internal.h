@@ -83,9 +83,7 @@ enum ol_class ol_kafka_fail_reach(const struct ol_kafka_settings *settings,
                                   struct ol_kafka_voice *voice, rd_kafka_resp_err_t code,
                                   struct ol_error *reterr, const char *what);
 
-int64_t ol_kafka_now_ms(void); /* monotonic */
-
-/* What is left until then, at least 1 ms: for a call's timeout. */
+/* What is left until then, by the monotonic clock, at least 1 ms: for a call's timeout. */
 int ol_kafka_left_ms(int64_t until_ms);
 
 /* For questions to a broker that is coming: waits a moment and is true, until the time is over. */
@@ -112,9 +110,6 @@ struct ol_kafka_shares {
 };
 void ol_kafka_share(const struct ol_kafka_settings *settings, size_t partition_count,
                     struct ol_kafka_shares *shares, struct ol_kafka_value *ret_values);
-
-/* Grows *array (of `size`-byte rows, *capacity of them) to hold `count`. False: no memory. */
-bool ol_kafka_grow(void **array, size_t *capacity, size_t count, size_t size);
 
 /* ol_kafka_inbox.c */
 

@@ -7,12 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_grow.h"
 #include "lib/kafka/ol_kafka_internal.h"
 #include "lib/kafka/ol_offsets.h"
 #include "lib/kafka/ol_taint.h"
+
+/*
+ * One transactional producer. Three things make it longer than its calls:
+ *
+ *   a thread     the library's calls block, and a commit may take as long as a broker's change of
+ *                leader. Each runs on the handle's own thread with a bound; the owner waits for
+ *                that, or, for a commit, goes on and looks at a descriptor
+ *   a failure    ends the transaction and taints the handle, whatever it was: what the broker has
+ *                done is not known here, and the log alone can tell
+ *   taint        a request that went unanswered may still arrive, and under the old protocol it is
+ *                taken for the next transaction's. So a handle that may have such a one is made
+ *                anew, which raises its epoch and fences all it has ever sent
+ *
+ * A call that does not come back in its time leaves the handle stuck: the library still has our
+ * memory, so that nothing is freed, and the process should end.
+ */
 
 /* What a call may take on top of the timeout that the library was given, before we call it
  * stuck. */
@@ -28,6 +45,7 @@ struct taint {
     pthread_mutex_t lock;
 };
 
+/* Gives the lock back. The flag is for readers that have no lock: it comes after the reason. */
 static void taint_publish(struct taint *taint)
 {
     if (taint->seen.tainted)
@@ -42,6 +60,7 @@ static void taint_set(struct taint *taint, const char *words, const char *more)
     taint_publish(taint);
 }
 
+/* Only what could change a transaction counts. The library calls this on its own threads. */
 static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int socket, const char *broker,
                                            int32_t broker_id, int16_t key, int16_t version,
                                            int32_t correlation, size_t size, void *opaque)
@@ -69,6 +88,7 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, cons
     (void)rtt_us;
     struct taint *taint = opaque;
     int request = ol_taint_request_of(key);
+    /* What is destroyed is fenced by whoever comes next. */
     if (request < 0 || code == RD_KAFKA_RESP_ERR__DESTROY)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     pthread_mutex_lock(&taint->lock);
@@ -78,6 +98,7 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int socket, cons
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* Added while the handle is made, so that the first request is seen, too. */
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque,
                                   char *words, size_t words_bytes)
 {
@@ -141,17 +162,11 @@ struct ol_producer {
     bool done;
     rd_kafka_topic_partition_list_t *offsets;
     const rd_kafka_consumer_group_metadata_t *group;
-    uint64_t started_us, took_us;
+    int64_t started_us;
+    uint64_t took_us;
     struct ol_error result;
     int fd; /* readable: the started commit is over */
 };
-
-static uint64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static rd_kafka_error_t *call_library(struct ol_producer *producer, enum job job, int timeout_ms)
 {
@@ -196,13 +211,13 @@ static int job_timeout_ms(const struct ol_producer *producer, enum job job)
  * the same arguments; it resumes where the call before stopped. */
 static enum ol_class run_call(struct ol_producer *producer, enum job job)
 {
-    int64_t until = ol_kafka_now_ms() + job_timeout_ms(producer, job);
+    int64_t until = ol_clock_monotonic_ms() + job_timeout_ms(producer, job);
     for (;;) {
         rd_kafka_error_t *error = call_library(producer, job, ol_kafka_left_ms(until));
         if (!error)
             return OL_OK;
         bool again = !rd_kafka_error_is_fatal(error) && !rd_kafka_error_txn_requires_abort(error) &&
-                     rd_kafka_error_is_retriable(error) && ol_kafka_now_ms() < until;
+                     rd_kafka_error_is_retriable(error) && ol_clock_monotonic_ms() < until;
         if (!again)
             return ol_kafka_fail_error(producer->rk, error, &producer->result, job_name(job));
         rd_kafka_error_destroy(error);
@@ -212,11 +227,13 @@ static enum ol_class run_call(struct ol_producer *producer, enum job job)
 static void run_job(struct ol_producer *producer, enum job job)
 {
     producer->result.class = OL_OK;
+    /* Offsets and commit are one job: between the two there is nothing to decide, and the owner is
+     * woken once. */
     if (job != JOB_OFFSETS_AND_COMMIT)
         run_call(producer, job);
     else if (!run_call(producer, JOB_OFFSETS))
         run_call(producer, JOB_COMMIT);
-    producer->took_us = now_us() - producer->started_us;
+    producer->took_us = (uint64_t)(ol_clock_monotonic_us() - producer->started_us);
 }
 
 static void *producer_main(void *argument)
@@ -230,7 +247,7 @@ static void *producer_main(void *argument)
         pthread_mutex_unlock(&producer->lock);
         if (job == JOB_EXIT)
             return NULL;
-        run_job(producer, job);
+        run_job(producer, job); /* unlocked: who asks whether it is done must not wait */
         pthread_mutex_lock(&producer->lock);
         producer->job = JOB_NONE;
         producer->done = true;
@@ -247,17 +264,16 @@ static void hand_over(struct ol_producer *producer, enum job job)
     assert(!producer->job);
     producer->job = job;
     producer->done = false;
-    producer->started_us = now_us();
+    producer->started_us = ol_clock_monotonic_us();
     pthread_cond_broadcast(&producer->changed);
     pthread_mutex_unlock(&producer->lock);
 }
 
-/* False: the deadline has passed with the job not done. */
+/* False: the deadline has passed with the job not done. It is not taken back: the library is still
+ * in it. */
 static bool await_job(struct ol_producer *producer, int timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000 + 1;
+    struct timespec until = ol_clock_in(timeout_ms + 1000);
     pthread_mutex_lock(&producer->lock);
     while (!producer->done &&
            pthread_cond_timedwait(&producer->changed, &producer->lock, &until) != ETIMEDOUT)
@@ -282,6 +298,7 @@ static enum ol_class finish(struct ol_producer *producer, enum job job, struct o
         return fail_stuck(producer, reterr, job_name(job));
     if (!producer->result.class)
         return OL_OK;
+    /* Whatever failed: the broker may yet get what it was about. */
     if (producer->taint)
         taint_set(producer->taint, job_name(job), " failed");
     return ol_fail(reterr, producer->result.class, "%s: %s", producer->id, producer->result.text);
@@ -319,7 +336,8 @@ static enum ol_class connect_library(struct ol_producer *producer, struct ol_err
     return OL_OK;
 }
 
-/* Makes the topics known before the first record needs them. */
+/* Makes the topics known before the first record needs them: a record of a topic that is not known
+ * yet waits for metadata inside the library, and the commit with it. */
 static bool open_topic(struct ol_producer *producer, struct producer_topic *topic)
 {
     if (!topic->handle)
@@ -336,6 +354,7 @@ static void close_topics(struct ol_producer *producer)
     }
 }
 
+/* False: stuck. What the library may still touch, the taint among it, is then left to it. */
 static bool disconnect_library(struct ol_producer *producer)
 {
     if (!producer->rk)
@@ -374,11 +393,7 @@ static enum ol_class init_transactions(struct ol_producer *producer, struct ol_e
 static enum ol_class start_thread(struct ol_producer *producer, struct ol_error *reterr)
 {
     pthread_mutex_init(&producer->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&producer->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    ol_clock_cond_init(&producer->changed);
     int code = pthread_create(&producer->thread, NULL, producer_main, producer);
     if (!code)
         return OL_OK;
@@ -471,6 +486,7 @@ enum ol_class ol_producer_renew(struct ol_producer *producer, struct ol_error *r
     enum ol_class class = connect_library(producer, reterr);
     if (class)
         return class;
+    /* Their numbers stay: records that are encoded already have them. */
     for (size_t i = 0; i < producer->topic_count; i++)
         open_topic(producer, &producer->topics[i]);
     class = init_transactions(producer, reterr);
@@ -484,8 +500,7 @@ int32_t ol_producer_topic(struct ol_producer *producer, const char *name)
     for (size_t i = 0; i < producer->topic_count; i++)
         if (!strcmp(producer->topics[i].name, name))
             return (int32_t)i;
-    if (!ol_kafka_grow((void **)&producer->topics, &producer->topic_capacity,
-                       producer->topic_count + 1, sizeof *producer->topics))
+    if (!OL_GROW(producer->topics, producer->topic_capacity, producer->topic_count + 1, 8))
         return -1;
     struct producer_topic topic = {.name = strdup(name)};
     if (!topic.name)
@@ -501,6 +516,7 @@ int32_t ol_producer_topic(struct ol_producer *producer, const char *name)
 enum ol_class ol_producer_begin(struct ol_producer *producer, struct ol_error *reterr)
 {
     assert(!producer->in_transaction && !producer->started);
+    /* A late request of the last transaction would be taken for this one's: renew first. */
     assert(producer->stuck || !ol_producer_tainted(producer));
     if (!producer->stuck)
         rd_kafka_poll(producer->rk, 0); /* empties the queue of errors */
@@ -560,14 +576,14 @@ enum ol_class ol_kafka_produce_one(rd_kafka_t *rk, rd_kafka_topic_t *topic, int 
 static enum ol_class wait_for_room(struct ol_producer *producer, rd_kafka_topic_t *topic,
                                    const struct ol_record *record, struct ol_error *reterr)
 {
-    int64_t until = ol_kafka_now_ms() + producer->settings.message_timeout_ms;
+    int64_t until = ol_clock_monotonic_ms() + producer->settings.message_timeout_ms;
     do {
         rd_kafka_flush(producer->rk, 1);
         reterr->class = OL_OK;
         enum ol_class class = ol_kafka_produce_one(producer->rk, topic, 0, record, reterr);
         if (class != OL_RETRY || reterr->class)
             return class;
-    } while (ol_kafka_now_ms() < until);
+    } while (ol_clock_monotonic_ms() < until);
     return ol_fail(reterr, OL_RETRY, "%s: the queue of %zu KiB stayed full for %d ms", producer->id,
                    producer->settings.send_budget_bytes >> 10,
                    producer->settings.message_timeout_ms);
@@ -603,6 +619,9 @@ enum ol_class ol_producer_produce(struct ol_producer *producer, const struct ol_
     return OL_OK;
 }
 
+/* Copied, since the job reads them on another thread after the caller has gone on. The group is the
+ * assignment's that the messages came by; a fresh one would let a member commit that has lost
+ * them. */
 static enum ol_class keep_offsets(struct ol_producer *producer, const struct ol_offset *offsets,
                                   size_t count, const struct ol_group *group,
                                   struct ol_error *reterr)
@@ -678,6 +697,7 @@ enum ol_class ol_producer_commit_wait(struct ol_producer *producer, uint64_t *re
 {
     assert(producer->in_transaction && producer->started);
     enum ol_class class = finish(producer, JOB_OFFSETS_AND_COMMIT, reterr);
+    /* Emptied, or the next commit would seem to be over before it has begun. */
     uint64_t count;
     if (!producer->stuck && read(producer->fd, &count, sizeof count) < 0)
         assert(errno == EAGAIN);

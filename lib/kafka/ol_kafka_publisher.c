@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/ol_clock.h"
+#include "lib/base/ol_grow.h"
 #include "lib/kafka/ol_kafka_internal.h"
 
 #define CLOSE_MS 5000
@@ -70,8 +72,8 @@ bool ol_publisher_close(struct ol_publisher_handle *publisher)
     if (!publisher)
         return true;
     rd_kafka_purge(publisher->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    int64_t until = ol_kafka_now_ms() + CLOSE_MS;
-    while (publisher->pending && ol_kafka_now_ms() < until)
+    int64_t until = ol_clock_monotonic_ms() + CLOSE_MS;
+    while (publisher->pending && ol_clock_monotonic_ms() < until)
         rd_kafka_poll(publisher->rk, 100);
     for (size_t i = 0; i < publisher->topic_count; i++)
         rd_kafka_topic_destroy(publisher->topics[i]);
@@ -87,8 +89,7 @@ int32_t ol_publisher_topic(struct ol_publisher_handle *publisher, const char *na
     for (size_t i = 0; i < publisher->topic_count; i++)
         if (!strcmp(rd_kafka_topic_name(publisher->topics[i]), name))
             return (int32_t)i;
-    if (!ol_kafka_grow((void **)&publisher->topics, &publisher->topic_capacity,
-                       publisher->topic_count + 1, sizeof(rd_kafka_topic_t *)))
+    if (!OL_GROW(publisher->topics, publisher->topic_capacity, publisher->topic_count + 1, 8))
         return -1;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(publisher->rk, name, NULL);
     if (!topic)
@@ -114,7 +115,7 @@ enum ol_class ol_publisher_publish(struct ol_publisher_handle *publisher,
         if (error.class)
             return ol_fail(reterr, error.class, "%s", error.text);
         /* Full: every receipt makes room. */
-        int64_t now_ms = ol_kafka_now_ms();
+        int64_t now_ms = ol_clock_monotonic_ms();
         until = until ? until : now_ms + publisher->settings.message_timeout_ms;
         if (now_ms >= until)
             return ol_fail(reterr, OL_RETRY, "the queue of %zu KiB stayed full for %d ms",

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/ol_clock.h"
 #include "lib/kafka/ol_kafka_admin.h"
 #include "lib/kafka/ol_kafka_producer.h"
 #include "lib/kafka/ol_kafka_reader.h"
@@ -48,14 +49,14 @@ static enum ol_class write_one(struct smoke *smoke, struct ol_producer *producer
 /* Waits until the end of the log, open transactions included, is `high`. */
 static enum ol_class await_high(struct smoke *smoke, int64_t high)
 {
-    int64_t until = ol_kafka_now_ms() + STEP_MS;
+    int64_t until = ol_clock_monotonic_ms() + STEP_MS;
     for (;;) {
         int64_t now_high;
         enum ol_class class = ol_admin_watermarks(smoke->admin, smoke->topic, 0, STEP_MS, NULL,
                                                   &now_high, smoke->reterr);
         if (class || now_high >= high)
             return class;
-        if (ol_kafka_now_ms() > until)
+        if (ol_clock_monotonic_ms() > until)
             return broken(smoke, "a record of an open transaction does not reach the log");
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
     }
@@ -119,9 +120,10 @@ static enum ol_class check_read(struct smoke *smoke)
     const struct ol_offset start = {smoke->topic, 0, 0};
     struct ol_message messages[8];
     size_t count = 0;
-    int64_t until = ol_kafka_now_ms() + STEP_MS;
+    int64_t until = ol_clock_monotonic_ms() + STEP_MS;
     enum ol_class class = ol_reader_assign(smoke->reader, &start, 1, smoke->reterr);
-    while (!class && !ol_reader_at_end(smoke->reader) && count < 8 && ol_kafka_now_ms() < until) {
+    while (!class && !ol_reader_at_end(smoke->reader) && count < 8 &&
+           ol_clock_monotonic_ms() < until) {
         size_t got;
         class =
             ol_reader_poll(smoke->reader, 100, messages + count, 8 - count, &got, smoke->reterr);

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "lib/base/ol_grow.h"
+
 #define FIRST_CAPACITY_BYTES 256
 
 static const struct {
@@ -45,22 +47,13 @@ enum ol_pg_type ol_pg_element_type(enum ol_pg_type type)
 
 bool ol_pg_buffer_grow(struct ol_pg_buffer *buffer, size_t bytes)
 {
-    if (buffer->failed || bytes > 2 * (size_t)OL_PG_VALUE_MAX_BYTES ||
-        buffer->used_bytes + bytes > 2 * (size_t)OL_PG_VALUE_MAX_BYTES) {
+    bool too_much = bytes > 2 * (size_t)OL_PG_VALUE_MAX_BYTES ||
+                    buffer->used_bytes + bytes > 2 * (size_t)OL_PG_VALUE_MAX_BYTES;
+    if (buffer->failed || too_much ||
+        !OL_GROW(buffer->data, buffer->capacity_bytes, buffer->used_bytes + bytes,
+                 FIRST_CAPACITY_BYTES))
         buffer->failed = true;
-        return false;
-    }
-    size_t capacity = buffer->capacity_bytes ? buffer->capacity_bytes : FIRST_CAPACITY_BYTES;
-    while (capacity < buffer->used_bytes + bytes)
-        capacity *= 2;
-    unsigned char *data = realloc(buffer->data, capacity);
-    if (!data) {
-        buffer->failed = true;
-        return false;
-    }
-    buffer->data = data;
-    buffer->capacity_bytes = capacity;
-    return true;
+    return !buffer->failed;
 }
 
 void ol_pg_buffer_release(struct ol_pg_buffer *buffer)

@@ -1,9 +1,14 @@
 /*
- * lib/program/ol_lives.h - the lives of a crash-only loop: may another begin, and when?
+ * lib/program/ol_lives.h - a crash-only loop: life after life, each from scratch.
  *
- *   { begin -> the life -> slot_is_taken? -> wait back_off_ms } ...
+ *     live -> close --asked to stop--> OL_OK
+ *      ^        |  \--a close hangs, or the slot is another's--> the failure
+ *      |        v
+ *     wait <- restart
  *
- * Asks nothing but the monotonic clock. One thread.
+ * There is no other repair: whatever a life can't be sure of ends it, all that it had opened is
+ * closed, and the next one reads again what is so. Between two lives is a wait, so that a server
+ * that is away is not run down. One thread.
  */
 #ifndef OL_LIVES_H
 #define OL_LIVES_H
@@ -16,21 +21,23 @@
 #define OL_LIVES_BACK_OFF_MIN_MS 100
 #define OL_LIVES_BACK_OFF_MAX_MS 5000
 
-/* Zero-initialise. */
+/* What a loop does of its own; `loop` is the caller's. */
 struct ol_lives {
-    int64_t began_us;
-    int64_t fenced_us;   /* when one last ended in OL_CONFLICT; 0: none has */
-    int64_t back_off_ms; /* before the next but one; 0: there was none yet */
+    const char *role, *context; /* for the log */
+    int64_t slot;
+    /* Opens what it needs and goes on until ol_run_stopping(): then OL_OK. Else a failure. */
+    enum ol_class (*live)(void *loop, struct ol_error *reterr);
+    /* Closes all that the life has opened, and forgets what it knew. for_good: others may have our
+     * place at once; else the next life comes back to it. False: a close hangs. */
+    bool (*close)(void *loop, bool for_good);
+    /* Another life will come, after this failure: tells who looks on. True: the last one got
+     * something done, so that there is no need to wait for longer each time. */
+    bool (*restart)(void *loop, enum ol_class class, const char *error);
 };
 
-void ol_lives_begin(struct ol_lives *lives);
-
-/* A life ended in `class`: does another process have our slot? So it is when that is OL_CONFLICT
- * twice in a minute: once may be our own old life. */
-bool ol_lives_slot_is_taken(struct ol_lives *lives, enum ol_class class);
-
-/* How long to wait before the next life: twice as long each time, from the least on again after a
- * life that got something done, or lasted. */
-int64_t ol_lives_back_off_ms(struct ol_lives *lives, bool did_something);
+/* Runs the loop until the process is asked to stop: OL_OK, even where a close hangs then. OL_FATAL:
+ * one hangs before, and the process should end. OL_CONFLICT: another process has the slot. So it is
+ * when a life ends so twice in a minute: once may be our own old life. */
+enum ol_class ol_lives_run(const struct ol_lives *lives, void *loop, struct ol_error *reterr);
 
 #endif

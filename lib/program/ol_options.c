@@ -28,6 +28,7 @@ const struct ol_option_row ol_option_rows[OL_OPTION_COUNT] = {
 /* The longest flag must leave room for "ORDERLOG_" and "_FILE". */
 #define OL_OPTION(type, field, flag, ...)                                                          \
     _Static_assert(sizeof("ORDERLOG_" flag "_FILE") <= OL_OPTION_NAME_BYTES, flag);
+#include "lib/base/ol_nearest.h"
 #include "lib/program/ol_options.def"
 #undef OL_OPTION
 
@@ -140,45 +141,15 @@ void ol_option_env_name(const struct ol_option_row *row, const char *suffix,
 
 /* ---- did you mean ...? ---- */
 
-/* Fewest insertions, deletions and replacements that make one word the other. */
-static size_t edit_distance(const char *left, const char *right)
-{
-    size_t row[OL_OPTION_NAME_BYTES + 1], right_size = strlen(right);
-    if (right_size > OL_OPTION_NAME_BYTES || strlen(left) > OL_OPTION_NAME_BYTES)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= right_size; j++)
-        row[j] = j;
-    for (size_t i = 1; left[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= right_size; j++) {
-            size_t best = diagonal + (left[i - 1] != right[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[right_size];
-}
-
-/* NULL when nothing is near enough to be what was meant: a third of the letters. */
+/* NULL when nothing is near enough to be what was meant. */
 static const struct ol_option_row *nearest_row(const char *flag, unsigned groups)
 {
-    const struct ol_option_row *nearest = NULL;
-    size_t best = strlen(flag) / 3 + 2;
-    for (size_t i = 0; i < OL_OPTION_COUNT; i++) {
-        if (!(ol_option_rows[i].groups & groups))
-            continue;
-        size_t distance = edit_distance(flag, ol_option_rows[i].flag);
-        if (distance < best) {
-            best = distance;
-            nearest = &ol_option_rows[i];
-        }
-    }
-    return nearest;
+    const struct ol_option_row *meant = NULL;
+    struct ol_nearest nearest = ol_nearest_to(flag);
+    for (size_t i = 0; i < OL_OPTION_COUNT; i++)
+        if (ol_option_rows[i].groups & groups && ol_nearest_is(&nearest, ol_option_rows[i].flag))
+            meant = &ol_option_rows[i];
+    return meant;
 }
 
 /* Compares in the flag's spelling: INI names are the same with _ for -. */

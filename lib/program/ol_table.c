@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/ol_clock.h"
+#include "lib/base/ol_grow.h"
 #include "lib/base/ol_utf8.h"
 
 #define GAP "  "
@@ -46,15 +47,9 @@ size_t ol_table_row_count(const struct ol_table *table)
 
 static struct ol_table_cell *cell_add(struct ol_table *table)
 {
-    if (table->cell_count == table->cell_capacity) {
-        size_t capacity = table->cell_capacity ? 2 * table->cell_capacity : 256;
-        struct ol_table_cell *cells = realloc(table->cells, capacity * sizeof *cells);
-        if (!cells) {
-            table->failed = true;
-            return NULL;
-        }
-        table->cells = cells;
-        table->cell_capacity = capacity;
+    if (!OL_GROW(table->cells, table->cell_capacity, table->cell_count + 1, 256)) {
+        table->failed = true;
+        return NULL;
     }
     struct ol_table_cell *cell = &table->cells[table->cell_count++];
     *cell = (struct ol_table_cell){.at = table->texts.size_bytes};

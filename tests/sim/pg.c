@@ -774,7 +774,7 @@ bool write_thread_outcome(struct write_thread *thread, int wait_ms,
            !thread->actor->dead)
         sim_block(until_us);
     if (thread->actor->dead) {
-        *ret_outcome = (struct write_outcome){.class = OL_FATAL};
+        *ret_outcome = (struct write_outcome){.class = OL_FATAL, .error.class = OL_FATAL};
         thread->batch = NULL;
         return true;
     }

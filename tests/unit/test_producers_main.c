@@ -39,16 +39,6 @@ Test(main_table, finds_the_word_that_was_meant)
     cr_expect_null(nearest_word(NULL, "a-word-that-is-longer-than-any-of-the-table-s-words-ever"));
 }
 
-Test(word_distance, counts_letters)
-{
-    cr_expect_eq(word_distance("", ""), 0);
-    cr_expect_eq(word_distance("lag", "lag"), 0);
-    cr_expect_eq(word_distance("lag", "log"), 1);
-    cr_expect_eq(word_distance("submit", "sumbit"), 1);
-    cr_expect_eq(word_distance("", "abc"), 3);
-    cr_expect_eq(word_distance("kitten", "sitting"), 3);
-}
-
 static void redirect(void)
 {
     cr_redirect_stdout();
