@@ -68,8 +68,10 @@ void fold_release(struct fold *fold)
     for (int32_t i = 0; i < PARTITIONS_MAX; i++)
         free(fold->logs[i].causes);
     free(fold->slots);
+    free(fold->ledgers);
     ol_arena_release(&fold->arena);
     fold->slots = NULL;
+    fold->ledgers = NULL;
 }
 
 /* ---- entities ---- */
