@@ -2,18 +2,19 @@
 
 #include "domain/check.h"
 #include "domain/name.h"
+#include "lib/guard/protected.h"
 
 /* ---- tables ---- */
 
 /* Days since 1970-01-01. The year begins in March here, so that a leap day is its last. */
-#define YEAR(y, m)  ((y) - ((m) <= 2))
-#define MONTH(m)    (((m) + 9) % 12)
-#define DAYS(y, d)  (365 * (y) + (y) / 4 - (y) / 100 + (y) / 400 + (d)-719469)
-#define DAY_US      (INT64_C(86400) * 1000 * 1000)
+#define YEAR(y, m)   ((y) - ((m) <= 2))
+#define MONTH(m)     (((m) + 9) % 12)
+#define DAYS(y, d)   (365 * (y) + (y) / 4 - (y) / 100 + (y) / 400 + (d)-719469)
+#define DAY_US       (INT64_C(86400) * 1000 * 1000)
 #define DAY(y, m, d) (DAYS(YEAR(y, m), (153 * MONTH(m) + 2) / 5 + (d)) * DAY_US)
-#define EVER        INT64_MIN
-#define OPEN        INT64_MAX
-#define NO_DIGITS   CURRENCY_NO_DIGITS
+#define EVER         INT64_MIN
+#define OPEN         INT64_MAX
+#define NO_DIGITS    CURRENCY_NO_DIGITS
 
 static const struct currency_row rows[] = {
 #define CURRENCY(code, digits, kind, from, until)                                                  \
@@ -75,7 +76,7 @@ struct refusal currency_check_new(struct text code, int64_t at_us)
     const struct currency_row *row = currency_find(code);
     if (!row || at_us < row->from_us)
         return refused(REFUSED_CURRENCY_UNKNOWN, code);
-    if (at_us >= row->until_us)
+    if (PROTECTED(retired_refused) && at_us >= row->until_us)
         return refused(REFUSED_CURRENCY_RETIRED, code);
     if (row->kind != CURRENCY_IS_MONEY)
         return refused(REFUSED_CURRENCY_NOT_MONEY, code);
