@@ -44,8 +44,8 @@ int32_t currency_digits(struct text code);
 
 /*
  * Whether an order, product or wallet that begins at `at_us` may have this currency. From the most
- * basic: CURRENCY_INVALID (its form), CURRENCY_UNKNOWN (no such code, or not yet), CURRENCY_RETIRED,
- * CURRENCY_NOT_MONEY; else ACCEPTED. The refusal's subject is the code.
+ * basic: CURRENCY_INVALID (its form), CURRENCY_UNKNOWN (no such code, or not yet),
+ * CURRENCY_RETIRED, CURRENCY_NOT_MONEY; else ACCEPTED. The refusal's subject is the code.
  */
 struct refusal currency_check_new(struct text code, int64_t at_us);
 
