@@ -112,6 +112,7 @@ Test(amount_parse, says_what_is_wrong)
         {"-9223372036854775809", 0, AMOUNT_TOO_LARGE, 42},
         {"92233720368547758.08", 2, AMOUNT_TOO_LARGE, 42},
         {"92233720368547759", 2, AMOUNT_TOO_LARGE, 42},
+        {"922337203685477581", 2, AMOUNT_TOO_LARGE, 42},
         {"99999999999999999999999", 0, AMOUNT_TOO_LARGE, 42},
     };
     int64_t minor;
