@@ -118,6 +118,10 @@ static const struct main_command commands[] = {
      "orderlog events export --key 31198570044 | jq .decoded\n"},
     {"limits", NULL, limits_run, OL_FOR_PRINT, "", 0, 0,
      "the largest and smallest of everything, and what happens there", "orderlog limits --json\n"},
+    {"currencies", NULL, currencies_run, OL_FOR_PRINT, "[CODE]", 0, 1,
+     "the codes of ISO 4217: digits of an amount, and what new orders may have",
+     "orderlog currencies\n"
+     "orderlog currencies KWD --json\n"},
     {"config", "show", config_show_run, OL_FOR_EVERYTHING, "", 0, 0,
      "every setting and where it came from", "orderlog config show\n"},
 };

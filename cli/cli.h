@@ -42,6 +42,7 @@ enum ol_class events_tail_run(const struct ol_options *options, struct ol_error 
 enum ol_class events_export_run(const struct ol_options *options, struct ol_error *reterr);
 
 enum ol_class limits_run(const struct ol_options *options, struct ol_error *reterr);
+enum ol_class currencies_run(const struct ol_options *options, struct ol_error *reterr);
 enum ol_class config_show_run(const struct ol_options *options, struct ol_error *reterr);
 
 #endif

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "cli/records.h"
+#include "domain/currency.h"
+#include "domain/money.h"
 #include "domain/partition.h"
 #include "lib/base/ol_grow.h"
 #include "lib/base/ol_text.h"
@@ -21,6 +23,7 @@
 struct reading {
     struct session *session;
     struct text order_id;
+    struct currency currency;
     const struct history_range *ranges;
     struct history *history;
     struct ol_arena arena;
@@ -57,13 +60,26 @@ static void say_groups(uint64_t groups, struct ol_text *text)
         }
 }
 
+/* "12.34 USD"; "1234 minor units of ABC", which was taken before there was a table of codes. */
+static void say_amount(int64_t amount_minor, struct text currency, struct ol_text *text)
+{
+    char buffer[AMOUNT_TEXT_BYTES];
+    int32_t digits = currency_digits(currency);
+    if (digits == CURRENCY_NO_DIGITS)
+        ol_text_addf(text, "%" PRId64 " minor units of %.*s", amount_minor, SHOWN(currency));
+    else
+        ol_text_addf(text, "%s %.*s", amount_print(amount_minor, digits, buffer), SHOWN(currency));
+}
+
 static void say_order(const struct order_event *event, struct ol_text *text)
 {
     ol_text_addf(text, "%s, %s", order_status_name(event->status),
                  saga_state_name(event->saga_state));
-    if (event->kind == ORDER_PLACED)
-        ol_text_addf(text, "; %zu lines, %" PRId64 " %.*s, customer %.*s", event->line_count,
-                     event->total_minor, SHOWN(event->currency), SHOWN(event->customer_id));
+    if (event->kind == ORDER_PLACED) {
+        ol_text_addf(text, "; %zu lines, ", event->line_count);
+        say_amount(event->total_minor, event->currency, text);
+        ol_text_addf(text, ", customer %.*s", SHOWN(event->customer_id));
+    }
     if (event->kind == ORDER_STOCK_RESERVED || event->kind == ORDER_STOCK_RELEASED)
         say_groups(event->groups, text);
     if (event->kind == ORDER_REJECTED || event->kind == ORDER_CANCELLED)
@@ -79,15 +95,17 @@ static void say_inventory(const struct inventory_event *event, struct ol_text *t
         ol_text_addf(text, "; %zu lines", event->line_count);
 }
 
-static void say_payment(const struct payment_event *event, struct ol_text *text)
+/* An event of a payment names no currency: it is the wallet's, which is the order's. */
+static void say_payment(const struct payment_event *event, struct text currency,
+                        struct ol_text *text)
 {
-    ol_text_addf(text, "%" PRId64 " of customer %.*s", event->amount_minor,
-                 SHOWN(event->customer_id));
+    say_amount(event->amount_minor, currency, text);
+    ol_text_addf(text, " of customer %.*s", SHOWN(event->customer_id));
     if (event->kind == PAYMENT_DECLINED)
         ol_text_addf(text, "; %s", refusal_name(event->code));
 }
 
-static void say_event(const struct event_message *event, struct ol_text *text)
+static void say_event(const struct event_message *event, struct text currency, struct ol_text *text)
 {
     if (event->body == EVENT_BODY_REJECTED)
         ol_text_addf(text, "%s: %.*s", refusal_name(event->rejected.code),
@@ -100,7 +118,7 @@ static void say_event(const struct event_message *event, struct ol_text *text)
     else if (event->context == CONTEXT_INVENTORY)
         say_inventory(&event->inventory, text);
     else
-        say_payment(&event->payment, text);
+        say_payment(&event->payment, currency, text);
 }
 
 /* ---- which, and where in the order ---- */
@@ -163,7 +181,7 @@ static bool add_event(struct reading *reading, const struct ol_message *message,
     struct ol_text words = ol_text_in(detail, sizeof detail);
     OL_AUTO(ol_text) struct ol_text decoded = {0};
     detail[0] = '\0';
-    say_event(event, &words);
+    say_event(event, (struct text){reading->currency.code, 3}, &words);
     record_add_decoded(&decoded, event->context, STREAM_EVENTS, message);
     history->events[history->count] = (struct history_event){
         .at_ms = message->timestamp_ms,
@@ -214,14 +232,17 @@ static enum ol_class find_start(struct session *session, struct scan_range *rang
     return class;
 }
 
-enum ol_class history_read(struct session *session, struct text order_id, int64_t recorded_at_us,
-                           const struct history_range *ranges, size_t count,
+enum ol_class history_read(struct session *session, struct text order_id, struct currency currency,
+                           int64_t recorded_at_us, const struct history_range *ranges, size_t count,
                            struct history *ret_history, struct ol_error *reterr)
 {
     struct scan_range scanned[RANGES_MAX];
     struct topic_name topics[CONTEXT_COUNT];
-    struct reading reading = {
-        .session = session, .order_id = order_id, .ranges = ranges, .history = ret_history};
+    struct reading reading = {.session = session,
+                              .order_id = order_id,
+                              .currency = currency,
+                              .ranges = ranges,
+                              .history = ret_history};
     for (int i = 0; i < CONTEXT_COUNT; i++)
         topics[i] = topic_name(session->options->topic_prefix, (enum context)i, STREAM_EVENTS);
     for (size_t i = 0; i < count; i++)

@@ -32,9 +32,9 @@ struct history {
 
 void history_release(struct history *history);
 
-/* recorded_at_us: of the placing command. */
-enum ol_class history_read(struct session *session, struct text order_id, int64_t recorded_at_us,
-                           const struct history_range *ranges, size_t count,
+/* currency: the order's, in which its payment was asked; recorded_at_us: of the placing command. */
+enum ol_class history_read(struct session *session, struct text order_id, struct currency currency,
+                           int64_t recorded_at_us, const struct history_range *ranges, size_t count,
                            struct history *ret_history, struct ol_error *reterr);
 
 #endif

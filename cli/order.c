@@ -5,11 +5,16 @@
 
 #include "cli/cli.h"
 #include "cli/history.h"
+#include "domain/currency.h"
 #include "lib/program/ol_table.h"
 
 #define ISO         "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'"
 #define UTC(column) "to_char(" column " AT TIME ZONE 'UTC', " ISO ")"
 #define RANGES_MAX  (2 + PARTITIONS_MAX)
+
+/* Minor units with the digits of the order's currency; null where nobody knows them. $2: digits. */
+#define DECIMAL(column) "round(" column " * (ARRAY[1, .1, .01, .001, .0001])[$2 + 1], $2)"
+_Static_assert(CURRENCY_DIGITS_MAX == 4 && CURRENCY_NO_DIGITS + 1 == 0, "as above");
 
 /* A column of the page, and what is selected for it; sql NULL: the column of that name. */
 struct field {
@@ -44,6 +49,7 @@ static const struct field order_fields[] = {
     {"saga_state", OL_TABLE_TEXT, NULL},
     {"currency", OL_TABLE_TEXT, NULL},
     {"total_minor", OL_TABLE_NUMBER, NULL},
+    {"total", OL_TABLE_NUMBER, DECIMAL("total_minor")},
     {"placed_at", OL_TABLE_TEXT, UTC("placed_at")},
     {"recorded_at", OL_TABLE_TEXT, UTC("recorded_at")},
     {"settled_at", OL_TABLE_TEXT, UTC("settled_at")},
@@ -61,6 +67,7 @@ static const struct field lines_fields[] = {
     {"sku", OL_TABLE_TEXT, "l.sku"},
     {"quantity", OL_TABLE_NUMBER, "l.quantity"},
     {"amount_minor", OL_TABLE_NUMBER, "l.amount_minor"},
+    {"amount", OL_TABLE_NUMBER, DECIMAL("l.amount_minor")},
     {"name", OL_TABLE_TEXT, "p.name"},
 };
 
@@ -82,7 +89,9 @@ static const struct field payment_fields[] = {
     {"status", OL_TABLE_TEXT, NULL},
     {"reason", OL_TABLE_TEXT, NULL},
     {"amount_minor", OL_TABLE_NUMBER, NULL},
+    {"amount", OL_TABLE_NUMBER, DECIMAL("amount_minor")},
     {"refunded_minor", OL_TABLE_NUMBER, NULL},
+    {"refunded", OL_TABLE_NUMBER, DECIMAL("refunded_minor")},
     {"recorded_at", OL_TABLE_TEXT, UTC("recorded_at")},
     {"captured_at", OL_TABLE_TEXT, UTC("captured_at")},
     {"voided_at", OL_TABLE_TEXT, UTC("voided_at")},
@@ -127,6 +136,9 @@ static const struct ol_pg_statement ranges_statement = {
 };
 _Static_assert(CONTEXT_ORDERS == 0 && CONTEXT_INVENTORY == 1 && CONTEXT_PAYMENTS == 2, "as above");
 
+static const char currency_sql[] =
+    "SELECT currency FROM orderlog.orders WHERE order_id = $1 COLLATE \"C\"";
+
 /* Why there is no order, where commands name one. */
 static const char refused_sql[] =
     "SELECT command_id, code, message FROM orderlog.order_commands "
@@ -135,6 +147,7 @@ static const char refused_sql[] =
 struct page {
     struct session *session;
     const char *id;
+    struct currency currency; /* the order's */
     struct ol_table_column columns[SECTION_COUNT][FIELDS_MAX];
     struct ol_table tables[SECTION_COUNT];
     struct history history;
@@ -169,10 +182,24 @@ static enum ol_class read_section(struct page *page, int number, struct ol_error
     if (sql.failed)
         return ol_fail(reterr, OL_FATAL, "no memory for the page");
     ol_pg_param_text(&params, page->id, strlen(page->id));
+    ol_pg_param_int32(&params, currency_digits((struct text){page->currency.code, 3}));
     enum ol_class class = ol_pg_select(page->session->db, section->name, ol_text_string(&sql),
                                        &params, &rows, reterr);
     if (!class)
         ol_table_rows(&page->tables[number], &rows);
+    return class;
+}
+
+/* None where there is no such order: then nothing else is found either. */
+static enum ol_class read_currency(struct page *page, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    struct ol_pg_params params = {0};
+    ol_pg_param_text(&params, page->id, strlen(page->id));
+    enum ol_class class =
+        ol_pg_select(page->session->db, "order/currency", currency_sql, &params, &rows, reterr);
+    if (!class && rows.count)
+        page->currency = currency_of(text_of(ol_pg_string(&rows, 0, 0)));
     return class;
 }
 
@@ -220,6 +247,8 @@ static enum ol_class read_once(struct page *page, struct ol_error *reterr)
         ol_table_clear(&page->tables[i]);
     page->range_count = 0;
     enum ol_class class = ol_pg_begin_snapshot(page->session->db, reterr);
+    if (!class)
+        class = read_currency(page, reterr);
     for (int i = 0; i < SECTION_COUNT && !class; i++)
         class = read_section(page, i, reterr);
     if (!class && ol_table_row_count(&page->tables[SECTION_ORDER]) == 0)
@@ -340,8 +369,8 @@ enum ol_class order_show_run(const struct ol_options *options, struct ol_error *
         init_table(page, i);
     class = read_rows(page, reterr);
     if (!class)
-        class = history_read(&session, text_of(page->id), page->recorded_at_us, page->ranges,
-                             page->range_count, &page->history, reterr);
+        class = history_read(&session, text_of(page->id), page->currency, page->recorded_at_us,
+                             page->ranges, page->range_count, &page->history, reterr);
     if (!class)
         class = options->json ? print_json(page, reterr) : print_text(page, reterr);
     for (int i = 0; i < SECTION_COUNT; i++)

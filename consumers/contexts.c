@@ -145,7 +145,8 @@ static bool inventory_command(struct input_run *run, const struct command *comma
     const struct entity *product =
         core_get(run->core, ENTITY_PRODUCT, run->input->partition, sku, no_text);
     struct inventory_event decided;
-    struct refusal refusal = product_decide(&product->product, &command->inventory, &decided);
+    struct refusal refusal =
+        product_decide(&product->product, &command->inventory, run->input->at_us, &decided);
     if (refusal.code != ACCEPTED)
         return input_run_reject(run, command, &refusal);
 
@@ -240,7 +241,7 @@ static bool payments_command(struct input_run *run, const struct command *comman
 
     struct payment_event decided;
     struct refusal refusal = account_decide_command(
-        &account->account, payment ? &payment->payment : NULL, asked, &decided);
+        &account->account, payment ? &payment->payment : NULL, asked, run->input->at_us, &decided);
     if (refusal.code != ACCEPTED)
         return input_run_reject(run, command, &refusal);
 

@@ -2,6 +2,7 @@
 
 #include "domain/assert.h"
 #include "domain/check.h"
+#include "domain/currency.h"
 #include "domain/machines.h"
 #include "domain/money.h"
 #include "domain/name.h"
@@ -128,10 +129,10 @@ static account_judge open_wallet, deposit, withdraw, refund;
 static const struct {
     const char *sentence;
     account_judge *judge;
-    bool has_currency, has_amount, has_payment;
+    bool is_new, has_currency, has_amount, has_payment;
 } rules[PAYMENT_COMMAND_KIND_COUNT] = {
     [ACCOUNT_OPEN] = {"a customer gets one wallet, in one currency, for ever",
-                      open_wallet, .has_currency = true},
+                      open_wallet, .is_new = true},
     [FUNDS_DEPOSIT] = {"money enters the wallet; balance, held and spent must fit in 64 bits",
                        deposit, .has_currency = true, .has_amount = true},
     [FUNDS_WITHDRAW] = {"money leaves the wallet; what is held for payments stays",
@@ -141,7 +142,7 @@ static const struct {
 };
 /* clang-format on */
 
-static struct refusal check_command(const struct payment_command *command);
+static struct refusal check_command(const struct payment_command *command, int64_t now_us);
 static int64_t left(const struct payment *payment);
 static bool asks_for_money(const struct payment_step *step);
 static int64_t step_amount(const struct payment *payment, const struct payment_step *step);
@@ -155,14 +156,14 @@ static void assert_sound(const struct account *account);
 /* ---- exported ---- */
 
 struct refusal account_decide_command(const struct account *account, const struct payment *payment,
-                                      const struct payment_command *command,
+                                      const struct payment_command *command, int64_t now_us,
                                       struct payment_event *ret_event)
 {
     assert_sound(account);
     domain_assert(command->kind < PAYMENT_COMMAND_KIND_COUNT);
     domain_assert(rules[command->kind].judge != NULL);
 
-    struct refusal refusal = check_command(command);
+    struct refusal refusal = check_command(command, now_us);
     if (refusal.code)
         return refusal;
     struct payment_event event = {.version = account->version + 1,
@@ -324,15 +325,19 @@ static int64_t left(const struct payment *payment)
     return payment->amount_minor - payment->refunded_minor;
 }
 
-static struct refusal check_command(const struct payment_command *command)
+static struct refusal check_command(const struct payment_command *command, int64_t now_us)
 {
     struct refusal refusal = check_id(command->customer_id);
     if (!refusal.code && rules[command->kind].has_payment)
         refusal = check_id(command->payment_id);
     if (refusal.code)
         return refusal;
-    if (rules[command->kind].has_currency && !currency_valid(command->currency))
-        return refused(REFUSED_CURRENCY_INVALID, command->customer_id);
+    if (rules[command->kind].is_new)
+        refusal = currency_check_new(command->currency, now_us);
+    else if (rules[command->kind].has_currency)
+        refusal = currency_check_form(command->currency);
+    if (refusal.code)
+        return refusal;
     if (rules[command->kind].has_amount && command->amount_minor < 1)
         return refused(REFUSED_AMOUNT_NOT_POSITIVE, command->customer_id);
     return accepted();

@@ -52,10 +52,10 @@ struct payment {
     int64_t amount_minor, refunded_minor;
 };
 
-/* Judges one command (payment: of PAYMENT_REFUND's payment_id, else ignored; may be NULL then).
- * Either refuses, or accepts and fills *ret_event. */
+/* Judges one command (payment: of PAYMENT_REFUND's payment_id, else ignored; may be NULL then);
+ * now_us: its broker time. Either refuses, or accepts and fills *ret_event. */
 struct refusal account_decide_command(const struct account *account, const struct payment *payment,
-                                      const struct payment_command *command,
+                                      const struct payment_command *command, int64_t now_us,
                                       struct payment_event *ret_event);
 
 /*

@@ -2,6 +2,7 @@
 
 #include "domain/assert.h"
 #include "domain/check.h"
+#include "domain/currency.h"
 #include "domain/machines.h"
 #include "domain/money.h"
 #include "lib/guard/protected.h"
@@ -165,8 +166,8 @@ static const struct {
 
 /* ---- small helpers ---- */
 
-static struct refusal check_place(const struct order_command *command, int64_t *ret_total_minor,
-                                  uint32_t *ret_hashes);
+static struct refusal check_place(const struct order_command *command, int64_t now_us,
+                                  int64_t *ret_total_minor, uint32_t *ret_hashes);
 static void place(struct judging *judging, const struct order_command *command, int64_t total_minor,
                   const uint32_t *hashes);
 static void cancel(struct judging *judging, enum refusal_code code);
@@ -233,7 +234,7 @@ struct refusal order_decide_command(const struct order *state, const struct orde
         domain_assert(command->kind == ORDER_PLACE);
         int64_t total_minor;
         uint32_t hashes[ORDER_LINES_MAX];
-        refusal = check_place(command, &total_minor, hashes);
+        refusal = check_place(command, facts->now_us, &total_minor, hashes);
         if (refusal.code)
             return refusal;
         if (state->version != 0)
@@ -370,12 +371,12 @@ static struct refusal check_total(const struct order_command *command, int64_t *
 }
 
 /* From the most basic to the most specific. */
-static struct refusal check_place(const struct order_command *command, int64_t *ret_total_minor,
-                                  uint32_t *ret_hashes)
+static struct refusal check_place(const struct order_command *command, int64_t now_us,
+                                  int64_t *ret_total_minor, uint32_t *ret_hashes)
 {
     struct refusal refusal = check_id(command->customer_id);
-    if (!refusal.code && !currency_valid(command->currency))
-        refusal = refused(REFUSED_CURRENCY_INVALID, command->currency);
+    if (!refusal.code)
+        refusal = currency_check_new(command->currency, now_us);
     if (!refusal.code)
         refusal = check_lines(command);
     if (!refusal.code)

@@ -2,6 +2,7 @@
 
 #include "domain/assert.h"
 #include "domain/check.h"
+#include "domain/currency.h"
 #include "domain/machines.h"
 #include "domain/money.h"
 
@@ -15,11 +16,11 @@ static product_judge add, modify, take_off_list, increase, decrease, count;
 static const struct {
     const char *sentence;
     product_judge *judge;
-    bool has_details, has_quantity;
+    bool has_details, is_new, has_quantity;
     int64_t quantity_min;
 } rules[INVENTORY_COMMAND_KIND_COUNT] = {
     [PRODUCT_ADD] = {"a product that is not in the list enters it, without stock",
-                     add, .has_details = true},
+                     add, .has_details = true, .is_new = true},
     [PRODUCT_MODIFY] = {"all details are replaced; the currency stays what it was",
                         modify, .has_details = true},
     [PRODUCT_DELETE] = {"a product without units on hand leaves the list; it may be added again",
@@ -32,17 +33,17 @@ static const struct {
 };
 /* clang-format on */
 
-static struct refusal check_command(const struct inventory_command *command);
+static struct refusal check_command(const struct inventory_command *command, int64_t now_us);
 static void assert_sound(const struct product *state);
 
 struct refusal product_decide(const struct product *state, const struct inventory_command *command,
-                              struct inventory_event *ret_event)
+                              int64_t now_us, struct inventory_event *ret_event)
 {
     assert_sound(state);
     domain_assert(command->kind < INVENTORY_COMMAND_KIND_COUNT);
     domain_assert(rules[command->kind].judge != NULL);
 
-    struct refusal refusal = check_command(command);
+    struct refusal refusal = check_command(command, now_us);
     if (refusal.code)
         return refusal;
     struct inventory_event event = {.version = state->version + 1, .sku = command->sku};
@@ -153,7 +154,7 @@ static bool details_fit(const struct product_details *details)
            details->brand.bytes <= DETAIL_BYTES_MAX;
 }
 
-static struct refusal check_command(const struct inventory_command *command)
+static struct refusal check_command(const struct inventory_command *command, int64_t now_us)
 {
     struct refusal refusal = check_id(command->sku);
     if (refusal.code)
@@ -162,8 +163,10 @@ static struct refusal check_command(const struct inventory_command *command)
         const struct product_details *details = &command->details;
         if (!details_fit(details))
             return refused(REFUSED_TEXT_TOO_LONG, command->sku);
-        if (!currency_valid(details->currency))
-            return refused(REFUSED_CURRENCY_INVALID, command->sku);
+        refusal = rules[command->kind].is_new ? currency_check_new(details->currency, now_us)
+                                              : currency_check_form(details->currency);
+        if (refusal.code)
+            return refusal;
         if (details->price_minor < 0)
             return refused(REFUSED_AMOUNT_NEGATIVE, command->sku);
     }

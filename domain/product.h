@@ -21,9 +21,10 @@ struct product {
     uint64_t details_hash; /* FNV-1a over all details: shows when a modify changes nothing */
 };
 
-/* Judges one command. Either refuses, or accepts and fills *ret_event (texts are the command's). */
+/* Judges one command; now_us: its broker time. Either refuses, or accepts and fills *ret_event
+ * (texts are the command's). */
 struct refusal product_decide(const struct product *state, const struct inventory_command *command,
-                              struct inventory_event *ret_event);
+                              int64_t now_us, struct inventory_event *ret_event);
 
 /* Folds PRODUCT_* and STOCK_INCREASED/DECREASED. Cannot refuse; asserts the version. */
 void product_apply(struct product *state, const struct inventory_event *event);

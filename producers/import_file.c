@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "domain/currency.h"
+#include "domain/money.h"
 #include "lib/base/ol_arena.h"
 #include "lib/base/ol_clock.h"
 #include "lib/base/ol_csv.h"
@@ -238,6 +240,35 @@ static enum ol_class any_int(const struct import_file *file, const struct ol_csv
     return ol_csv_int(file->csv, field, INT64_MIN, INT64_MAX, ret_value, reterr);
 }
 
+/* An amount in minor units. One with a point is refused as any text is, for 12 would else be 12.00
+ * here and 0.12 there; but it shows what was meant. */
+static enum ol_class amount(const struct import_file *file, const struct ol_csv_field *field,
+                            const struct ol_csv_field *currency, int64_t *ret_minor,
+                            struct ol_error *reterr)
+{
+    enum ol_class class = any_int(file, field, ret_minor, reterr);
+    int32_t digits = currency_digits((struct text){currency->text, (uint32_t)currency->size_bytes});
+    if (class != OL_POISON || digits == CURRENCY_NO_DIGITS || !strchr(field->text, '.'))
+        return class;
+    int64_t meant_minor;
+    switch (amount_parse((struct text){field->text, (uint32_t)field->size_bytes}, digits,
+                         &meant_minor)) {
+    case AMOUNT_READ:
+        return ol_csv_fail(file->csv, field, reterr,
+                           "'%.60s' is not in minor units; %s has %d digits behind the point, so "
+                           "write %" PRId64,
+                           field->text, currency->text, (int)digits, meant_minor);
+    case AMOUNT_TOO_EXACT:
+        return ol_csv_fail(file->csv, field, reterr,
+                           "'%.60s' is more exact than %s, which has %d digits behind the point; "
+                           "round it, and write whole minor units",
+                           field->text, currency->text, (int)digits);
+    case AMOUNT_UNREADABLE:
+    case AMOUNT_TOO_LARGE: break;
+    }
+    return class;
+}
+
 /* ---- keys that were here before ---- */
 
 static struct seen_key key_of(const struct ol_csv_field *id)
@@ -308,7 +339,8 @@ static enum ol_class next_product(struct import_file *file, struct command *ret_
                      &increase->inventory.sku, reterr);
     if (class != OL_OK)
         return class;
-    class = any_int(file, &row[PRODUCT_PRICE], &details->price_minor, reterr);
+    class =
+        amount(file, &row[PRODUCT_PRICE], &row[PRODUCT_CURRENCY], &details->price_minor, reterr);
     if (class != OL_OK)
         return class;
     class = any_int(file, &row[PRODUCT_STOCK], &stock, reterr);
@@ -356,7 +388,8 @@ static enum ol_class next_account(struct import_file *file, struct command *ret_
                      &deposit->payment.customer_id, reterr);
     if (class != OL_OK)
         return class;
-    class = any_int(file, &row[ACCOUNT_FUNDS], &deposit->payment.amount_minor, reterr);
+    class = amount(file, &row[ACCOUNT_FUNDS], &row[ACCOUNT_CURRENCY],
+                   &deposit->payment.amount_minor, reterr);
     if (class != OL_OK)
         return class;
     if (!copy(file, &row[ACCOUNT_CURRENCY], &open->payment.currency))
@@ -436,7 +469,7 @@ static enum ol_class basket_add(struct import_file *file, struct basket *basket,
     class = any_int(file, &row[BASKET_QUANTITY], &line.quantity, reterr);
     if (class != OL_OK)
         return class;
-    class = any_int(file, &row[BASKET_AMOUNT], &line.amount_minor, reterr);
+    class = amount(file, &row[BASKET_AMOUNT], &row[BASKET_CURRENCY], &line.amount_minor, reterr);
     if (class != OL_OK)
         return class;
     class = basket->line_count ? check_same(file, basket, row, line_no, reterr) : OL_OK;

@@ -55,7 +55,7 @@ struct orderlog_position {
 struct orderlog_line {
     const char *sku;
     int64_t quantity;     /* 1 or more */
-    int64_t amount_minor; /* of the whole line, in minor units: 0 or more */
+    int64_t amount_minor; /* of the whole line, in minor units of the currency: 0 or more */
 };
 
 /* "0.1.0" of the library that is running. */

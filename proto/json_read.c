@@ -251,6 +251,22 @@ static bool put_message(struct walk *walk, const ProtobufCFieldDescriptor *field
     return true;
 }
 
+/* Of an amount with a point, the unit is what is wrong. */
+static bool bad_integer(const struct walk *walk, const ProtobufCFieldDescriptor *field,
+                        const json_t *value)
+{
+    static const char suffix[] = "_minor";
+    size_t bytes = strlen(field->name), end = sizeof suffix - 1;
+    bool is_amount = bytes > end && strcmp(field->name + bytes - end, suffix) == 0;
+    bool has_point = json_is_string(value)
+                         ? strchr(json_string_value(value), '.') != NULL
+                         : json_is_real(value) && fabs(json_real_value(value)) < JSON_NUMBER_BEYOND;
+    if (is_amount && has_point)
+        fault(walk, "must be whole minor units, as many digits as the currency has: 1234 for 12.34 "
+                    "USD, 1234 for 1.234 KWD, 1234 for 1234 JPY");
+    return false;
+}
+
 static bool put_value(struct walk *walk, const ProtobufCFieldDescriptor *field, const json_t *value)
 {
     int64_t number = 0;
@@ -264,7 +280,7 @@ static bool put_value(struct walk *walk, const ProtobufCFieldDescriptor *field, 
         bool wide = field->type == PROTOBUF_C_TYPE_INT64;
         if (!read_integer(walk, value, wide ? INT64_MIN : INT32_MIN, wide ? INT64_MAX : INT32_MAX,
                           &number))
-            return false;
+            return bad_integer(walk, field, value);
         wire_put_int(&walk->writer, field->id, number);
         return true;
     }

@@ -62,9 +62,11 @@ void fold_release(struct fold *fold)
     for (int32_t i = 0; i < PARTITIONS_MAX; i++)
         free(fold->logs[i].causes);
     free(fold->entities);
+    free(fold->ledgers);
     ol_index_release(&fold->index);
     ol_arena_release(&fold->arena);
     fold->entities = NULL;
+    fold->ledgers = NULL;
     fold->entity_count = fold->entity_capacity = 0;
 }
 

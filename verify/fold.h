@@ -70,6 +70,12 @@ struct fold_partition {
     size_t cause_count, cause_capacity;
 };
 
+/* What left and entered each ledger account in one currency, modulo 2^64. */
+struct fold_ledger {
+    struct currency currency;
+    uint64_t debit[LEDGER_ACCOUNT_COUNT], credit[LEDGER_ACCOUNT_COUNT];
+};
+
 struct fold {
     enum context context;
     int32_t partitions;
@@ -78,9 +84,10 @@ struct fold {
     struct ol_arena arena;
     struct fold_entity **entities; /* in the order in which the log names them */
     size_t entity_count, entity_capacity;
-    struct ol_index index; /* by kind and id: the place in entities */
-    /* Sums modulo 2^64: what left and entered each ledger account; units and events by kind. */
-    uint64_t ledger_debit[LEDGER_ACCOUNT_COUNT], ledger_credit[LEDGER_ACCOUNT_COUNT];
+    struct ol_index index;       /* by kind and id: the place in entities */
+    struct fold_ledger *ledgers; /* one for each currency that moved */
+    size_t ledger_count;
+    /* Units and events by kind, modulo 2^64. */
     uint64_t moved_units[INVENTORY_EVENT_KIND_COUNT], movements[INVENTORY_EVENT_KIND_COUNT];
     bool failed; /* no memory */
     struct fold_partition logs[PARTITIONS_MAX];
@@ -107,6 +114,9 @@ bool fold_event(struct fold *fold, int32_t partition, int64_t offset, struct tex
 /* NULL: the log knows no such entity. */
 struct fold_entity *fold_find(const struct fold *fold, enum entity_kind kind, struct text id,
                               struct text second);
+
+/* The currency's sums, made anew where there are none. NULL: no memory. */
+struct fold_ledger *fold_ledger(struct fold *fold, struct currency currency);
 
 /* Walks all entities: start with *cursor 0; NULL at the end. */
 struct fold_entity *fold_each(const struct fold *fold, size_t *cursor);

@@ -1,5 +1,7 @@
 #include "verify/fold.h"
 
+#include <stdlib.h>
+
 static const struct text no_text;
 
 /* ---- accounts ---- */
@@ -20,13 +22,34 @@ static void make_account(struct fold_input *input, struct row_accounts *row)
     row->command_id = cell_text(input->event->metadata.command_id);
 }
 
-static void count_legs(struct fold *fold, const struct payment_event *event)
+struct fold_ledger *fold_ledger(struct fold *fold, struct currency currency)
+{
+    for (size_t i = 0; i < fold->ledger_count; i++)
+        if (currency_is(fold->ledgers[i].currency, (struct text){currency.code, 3}))
+            return &fold->ledgers[i];
+    struct fold_ledger *ledgers =
+        realloc(fold->ledgers, (fold->ledger_count + 1) * sizeof *ledgers);
+    if (!ledgers) {
+        fold->failed = true;
+        return NULL;
+    }
+    fold->ledgers = ledgers;
+    ledgers[fold->ledger_count] = (struct fold_ledger){.currency = currency};
+    return &ledgers[fold->ledger_count++];
+}
+
+static bool count_legs(struct fold *fold, struct currency currency,
+                       const struct payment_event *event)
 {
     enum ledger_account debit, credit;
     if (!account_legs(event, &debit, &credit))
-        return;
-    fold->ledger_debit[debit] += (uint64_t)event->amount_minor;
-    fold->ledger_credit[credit] += (uint64_t)event->amount_minor;
+        return true;
+    struct fold_ledger *ledger = fold_ledger(fold, currency);
+    if (!ledger)
+        return false;
+    ledger->debit[debit] += (uint64_t)event->amount_minor;
+    ledger->credit[credit] += (uint64_t)event->amount_minor;
+    return true;
 }
 
 static bool account_event(struct fold_input *input)
@@ -48,8 +71,7 @@ static bool account_event(struct fold_input *input)
     row->spent_minor = account->spent_minor;
     row->version = account->version;
     row->event_offset = input->offset;
-    count_legs(input->fold, event);
-    return true;
+    return count_legs(input->fold, account->currency, event);
 }
 
 /* ---- payments ---- */

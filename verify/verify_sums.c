@@ -32,10 +32,11 @@ static int64_t negative(int64_t value)
 /* ---- orders ---- */
 
 static void total_add(struct verify_total *total, struct text id, struct text customer,
-                      int64_t amount_minor)
+                      struct text currency, int64_t amount_minor)
 {
     uint64_t digest =
         ol_hash(id.data, id.bytes) * 0x9e3779b97f4a7c15u ^ ol_hash(customer.data, customer.bytes);
+    digest = digest * 0x9e3779b97f4a7c15u ^ ol_hash(currency.data, currency.bytes);
     total->digest += (digest ^ digest >> 29) * ((uint64_t)amount_minor * 2 + 1);
     total->amount_minor += (uint64_t)amount_minor;
     total->count++;
@@ -70,7 +71,8 @@ static void sum_order(struct verify *verify, const struct ol_pg_rows *rows, int 
         return; /* never captured */
     if (is(rows, row, orders_status_at, "CONFIRMED") && total_minor > 0)
         total_add(&verify->confirmed, text_at(rows, row, orders_order_id_at),
-                  text_at(rows, row, orders_customer_id_at), total_minor);
+                  text_at(rows, row, orders_customer_id_at), text_at(rows, row, orders_currency_at),
+                  total_minor);
 }
 
 static void sum_basket(struct verify *verify, const struct ol_pg_rows *rows, int row)
@@ -179,6 +181,7 @@ static void sum_payment(struct verify *verify, const struct ol_pg_rows *rows, in
                    ol_pg_is_null(rows, row, payments_reversed_at_at);
     if (captured || charged)
         total_add(&verify->paid, text_at(rows, row, payments_payment_id_at), customer,
+                  account ? (struct text){account->account.currency.code, 3} : no_text,
                   ol_pg_int64(rows, row, payments_amount_minor_at));
     if (!account)
         return;
@@ -308,8 +311,9 @@ static void find_unmet_demands(struct verify *verify)
 #define MODULO "18446744073709551616" /* 2^64: sums of many wallets need not fit */
 
 static const char ledger_sql[] =
-    "SELECT account, mod(sum(debit_minor), " MODULO "), mod(sum(credit_minor), " MODULO ") "
-    "FROM orderlog.ledger_entries GROUP BY account";
+    "SELECT account || '/' || coalesce(currency, ''), mod(sum(debit_minor), " MODULO "), "
+    "mod(sum(credit_minor), " MODULO "), currency "
+    "FROM orderlog.ledger_entries GROUP BY account, currency";
 
 static const char movements_sql[] = "SELECT kind, count(*), mod(sum(quantity), " MODULO
                                     ") FROM orderlog.stock_movements GROUP BY kind";
@@ -336,26 +340,39 @@ static void find_sums(const struct ol_pg_rows *rows, const char *name, uint64_t 
             ret_sums[i] = strtoull(ol_pg_string(rows, row, i + 1), NULL, 10);
 }
 
-static enum ol_class compare_ledger(struct verify *verify, struct ol_error *reterr)
+/* One currency's accounts, whose legs sum to zero. */
+static void compare_currency(struct verify *verify, const struct ol_pg_rows *rows,
+                             const struct fold_ledger *ledger)
 {
-    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
     uint64_t debits = 0, credits = 0;
-    enum ol_class class =
-        ol_pg_select(verify->session->db, "verify/ledger", ledger_sql, NULL, &rows, reterr);
-    for (int account = LEDGER_EXTERNAL; account < LEDGER_ACCOUNT_COUNT && !class; account++) {
-        const char *name = ledger_account_name((enum ledger_account)account);
+    for (int account = LEDGER_EXTERNAL; account < LEDGER_ACCOUNT_COUNT; account++) {
+        char name[32];
         uint64_t sums[2];
-        const uint64_t log[2] = {verify->fold.ledger_debit[account],
-                                 verify->fold.ledger_credit[account]};
-        find_sums(&rows, name, sums);
+        const uint64_t log[2] = {ledger->debit[account], ledger->credit[account]};
+        snprintf(name, sizeof name, "%s/%s", ledger_account_name((enum ledger_account)account),
+                 ledger->currency.code);
+        find_sums(rows, name, sums);
         compare_sums(verify, "ledger_entries", name, sums, log);
         debits += sums[0];
         credits += sums[1];
     }
-    if (!class && debits != credits)
+    if (debits != credits)
         findings_add(&verify->findings, CHECK_MONEY, "ledger_entries",
-                     "the legs do not sum to zero: %" PRIu64 " leave, %" PRIu64 " enter", debits,
-                     credits);
+                     "the legs in %s do not sum to zero: %" PRIu64 " leave, %" PRIu64 " enter",
+                     ledger->currency.code, debits, credits);
+}
+
+/* Currencies of the rows, also those that the log does not have. */
+static enum ol_class compare_ledger(struct verify *verify, struct ol_error *reterr)
+{
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows rows = {0};
+    enum ol_class class =
+        ol_pg_select(verify->session->db, "verify/ledger", ledger_sql, NULL, &rows, reterr);
+    for (int row = 0; row < rows.count && !class; row++)
+        if (!fold_ledger(&verify->fold, currency_of(text_of(ol_pg_string(&rows, row, 3)))))
+            class = ol_fail(reterr, OL_FATAL, "no memory to fold");
+    for (size_t i = 0; i < verify->fold.ledger_count && !class; i++)
+        compare_currency(verify, &rows, &verify->fold.ledgers[i]);
     return class;
 }
 
@@ -385,15 +402,18 @@ static enum ol_class compare_movements(struct verify *verify, struct ol_error *r
 
 /* Only asked when the sums differ: which orders and payments it is. */
 static const char paid_sql[] =
-    "SELECT coalesce(o.order_id, p.payment_id), coalesce(o.total_minor, 0), "
-    "coalesce(p.amount_minor, 0) "
-    "FROM (SELECT order_id, customer_id, total_minor FROM orderlog.orders "
+    "SELECT coalesce(o.order_id, p.payment_id), "
+    "concat_ws(' ', coalesce(o.total_minor, 0), o.currency), "
+    "concat_ws(' ', coalesce(p.amount_minor, 0), p.currency) "
+    "FROM (SELECT order_id, customer_id, currency, total_minor FROM orderlog.orders "
     "WHERE status = 'CONFIRMED' AND total_minor > 0) o "
-    "FULL JOIN (SELECT payment_id, customer_id, amount_minor FROM orderlog.payments "
+    "FULL JOIN (SELECT payment_id, customer_id, currency, amount_minor FROM orderlog.payments "
+    "LEFT JOIN orderlog.accounts USING (customer_id) "
     "WHERE captured_version IS NOT NULL "
     "OR (charged_version IS NOT NULL AND reversed_at IS NULL)) p "
     "ON p.payment_id = o.order_id AND p.customer_id = o.customer_id "
-    "WHERE o.total_minor IS DISTINCT FROM p.amount_minor LIMIT 1000";
+    "WHERE o.total_minor IS DISTINCT FROM p.amount_minor "
+    "OR o.currency IS DISTINCT FROM p.currency LIMIT 1000";
 
 static enum ol_class compare_paid(struct verify *verify, struct ol_error *reterr)
 {

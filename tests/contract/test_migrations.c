@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 
+#include "domain/currency.h"
 #include "projections/schema.h"
 #include "projections/tables.h"
 
@@ -130,7 +131,7 @@ Test(migrations, can_be_read_by_an_analyst_without_a_row)
     pg_script(own.db, "SELECT * FROM analytics.sales_by_day, analytics.sales_by_product, "
                       "analytics.sales_by_customer, analytics.order_states, "
                       "analytics.refusals_by_reason, analytics.stock_levels, "
-                      "analytics.customer_balances");
+                      "analytics.customer_balances, analytics.currencies LIMIT 1");
 }
 
 /* Each amount fits in a bigint, their sum does not. The placing command came again, otherwise. */
@@ -161,6 +162,52 @@ Test(migrations, add_up_what_outgrows_a_bigint)
     cr_expect_str_eq(pg_value(own.db, "SELECT subject || ' ' || reason || ' ' || refusals "
                                       "FROM analytics.refusals_by_reason"),
                      "orders command COMMAND_ID_REUSED 6");
+}
+
+/* The table of the program, row by row. */
+Test(migrations, know_the_currencies_that_the_program_knows)
+{
+    OWN_DATABASE(own, true);
+    OL_AUTO(ol_pg_rows) struct ol_pg_rows found = {0};
+    pg_ok(ol_pg_select(own.db, "test/currencies",
+                       "SELECT code, coalesce(digits, -1), kind, "
+                       "coalesce(extract(epoch FROM from_day)::bigint * 1000000, "
+                       "-9223372036854775808), "
+                       "coalesce(extract(epoch FROM until_day)::bigint * 1000000, "
+                       "9223372036854775807) FROM analytics.currencies ORDER BY code COLLATE \"C\"",
+                       NULL, &found, reterr));
+    size_t count;
+    const struct currency_row *rows = currency_rows(&count);
+    cr_assert_eq((size_t)found.count, count);
+    for (int i = 0; i < found.count; i++) {
+        cr_assert_str_eq(ol_pg_string(&found, i, 0), rows[i].currency.code);
+        cr_assert_eq(strtol(ol_pg_string(&found, i, 1), NULL, 10), rows[i].digits, "%s",
+                     rows[i].currency.code);
+        cr_assert_str_eq(ol_pg_string(&found, i, 2), currency_kind_name(rows[i].kind));
+        cr_assert_eq(strtoll(ol_pg_string(&found, i, 3), NULL, 10), rows[i].from_us, "%s",
+                     rows[i].currency.code);
+        cr_assert_eq(strtoll(ol_pg_string(&found, i, 4), NULL, 10), rows[i].until_us, "%s",
+                     rows[i].currency.code);
+    }
+}
+
+/* Of a customer each, so that one sum over both would be of nothing. */
+Test(migrations, say_the_currency_of_each_leg_of_the_ledger)
+{
+    OWN_DATABASE(own, true);
+    pg_script(own.db,
+              "INSERT INTO orderlog.accounts (customer_id, partition, balance_minor, held_minor, "
+              "version, event_offset, command_digest, recorded_at, currency, command_id, "
+              "spent_minor) SELECT c, 0, 5, 0, 2, 0, 0, '2026-01-01Z', c, c, 0 "
+              "FROM unnest(ARRAY['JPY', 'KWD']) c;"
+              "INSERT INTO orderlog.account_commands (customer_id, command_id, partition, "
+              "duplicates, conflicts, event_offset, body_digest, recorded_at, outcome, kind, "
+              "version, amount_minor) SELECT customer_id, 'd', 0, 0, 0, 1, 0, '2026-01-01Z', "
+              "'ACCEPTED', 'DEPOSIT', 2, 5 FROM orderlog.accounts");
+    cr_assert_str_eq(pg_value(own.db, "SELECT string_agg(currency || ' ' || account || ' ' || "
+                                      "debit_minor || ' ' || credit_minor, ', ' ORDER BY currency, "
+                                      "account) FROM orderlog.ledger_entries"),
+                     "JPY external 5 0, JPY wallet 0 5, KWD external 5 0, KWD wallet 0 5");
 }
 
 /* Without a precision some readers make a floating-point number of it. */
@@ -232,7 +279,7 @@ Test(schema_compare, wants_all_changes_and_puts_up_with_newer_ones)
     pg_script(own.db, "DELETE FROM orderlog.schema_migrations WHERE version = '20261122000003'");
     pg_fails(
         schema_compare(own.db, true, reterr), OL_NOT_FOUND,
-        "has 7 of the 8 changes of the schema that this program needs, 20261122000003 is missing; "
+        "has 8 of the 9 changes of the schema that this program needs, 20261122000003 is missing; "
         "run 'orderlog migrate up'");
     pg_script(
         own.db,

@@ -9,8 +9,11 @@
 
 #include "lib/base/ol_hash.h"
 
-#define START_US     INT64_C(1700000000000000)
-#define COMMAND_KEPT 512 /* ids that a later command may use again */
+#define START_US     INT64_C(1700000000000000) /* 2023-11-14 */
+#define COMMAND_KEPT 512                       /* ids that a later command may use again */
+
+/* Sierra Leone's leone of 1964, out of use since 2024: what was in it is read as it ever was. */
+#define OWN_CURRENCY TEXT("SLL")
 
 struct inputs {
     struct core_input *inputs;
@@ -286,7 +289,7 @@ static void add_product(struct history_world *world, int64_t number)
                                   .category = TEXT("YOGURT"),
                                   .brand = TEXT("National"),
                                   .price_minor = 100 + number % 900,
-                                  .currency = TEXT("USD")}},
+                                  .currency = OWN_CURRENCY}},
     };
     struct command increase = {
         .context = CONTEXT_INVENTORY,
@@ -314,7 +317,7 @@ static void withdraw_product(struct history_world *world, int64_t number)
                                   .category = TEXT("GIFTS"),
                                   .brand = TEXT("Private"),
                                   .price_minor = 100,
-                                  .currency = TEXT("USD")}},
+                                  .currency = OWN_CURRENCY}},
     };
     submit(world, command);
     command.metadata =
@@ -331,7 +334,7 @@ static void open_account(struct history_world *world, int64_t number)
         .context = CONTEXT_PAYMENTS,
         .metadata =
             metadata_of(world, name(world, "account/%.*s", (int)customer.bytes, customer.data)),
-        .payment = {.kind = ACCOUNT_OPEN, .customer_id = customer, .currency = TEXT("USD")},
+        .payment = {.kind = ACCOUNT_OPEN, .customer_id = customer, .currency = OWN_CURRENCY},
     };
     struct command deposit = {
         .context = CONTEXT_PAYMENTS,
@@ -340,7 +343,7 @@ static void open_account(struct history_world *world, int64_t number)
         .payment = {.kind = FUNDS_DEPOSIT,
                     .customer_id = customer,
                     .amount_minor = is_poor ? 1 : opening(world, world->history->settings.funds),
-                    .currency = TEXT("USD")},
+                    .currency = OWN_CURRENCY},
     };
     submit(world, open);
     if (deposit.payment.amount_minor)
@@ -400,7 +403,7 @@ static void place_order(struct history_world *world)
                                 .customer_id = customer_of(
                                     world, (int64_t)rng_below(&world->rng,
                                                               (uint64_t)settings->customers + odd)),
-                                .currency = odd ? TEXT("EUR") : TEXT("USD"),
+                                .currency = odd ? TEXT("EUR") : OWN_CURRENCY,
                                 .lines = lines,
                                 .line_count = kept},
                   });
@@ -472,7 +475,7 @@ static void odd_command(struct history_world *world)
                     (struct payment_command){.kind = FUNDS_WITHDRAW,
                                              .customer_id = command.payment.customer_id,
                                              .amount_minor = 7,
-                                             .currency = TEXT("USD")};
+                                             .currency = OWN_CURRENCY};
         }
         submit(world, command);
         return;
@@ -505,7 +508,7 @@ static void odd_command(struct history_world *world)
                         .category = TEXT(""),
                         .brand = TEXT("B"),
                         .price_minor = (int64_t)rng_below(rng, 3),
-                        .currency = TEXT("USD")}};
+                        .currency = OWN_CURRENCY}};
         if (command.inventory.kind != PRODUCT_ADD && command.inventory.kind != PRODUCT_MODIFY)
             command.inventory.details = (struct product_details){0};
     } else {
@@ -516,7 +519,7 @@ static void odd_command(struct history_world *world)
                         : (enum payment_command_kind)rng_between(rng, ACCOUNT_OPEN, PAYMENT_REFUND),
             .customer_id = customer_of(world, customer),
             .amount_minor = 1 + (int64_t)rng_below(rng, 3000),
-            .currency = rng_chance(rng, 90) ? TEXT("USD") : TEXT("EUR"),
+            .currency = rng_chance(rng, 90) ? OWN_CURRENCY : TEXT("EUR"),
             .payment_id = order};
         if (command.payment.kind == FUNDS_DEPOSIT && customer == 0) /* the poor stays so */
             command.payment.customer_id = customer_of(world, settings->customers);

@@ -31,7 +31,7 @@ static const char *const orders[] = {"o-0", "o-1", "o-2", "o-3"};
 static const char *const skus[] = {"s-0", "s-1", "s-2", "s-3", "s-4", "s-5", "s-6", "s-7"};
 static const char *const customers[] = {"c-0", "c-1", "c-2"};
 static const char *const commands[] = {"k-0", "k-1", "k-2", "k-3", "k-4", "k-5", "k-6", "k-7"};
-static const char *const currencies[] = {"PLN", "PLN", "PLN", "PLN", "PLN", "EUR", "zł", ""};
+static const char *const currencies[] = {"PLN", "PLN", "PLN", "PLN", "EUR", "DEM", "XAU", "zł"};
 
 static int64_t choose_number(struct run *run)
 {

@@ -334,7 +334,7 @@ static void tend_shelf(struct world *world)
     if (command.kind == STOCK_DECREASE && rng_chance(&world->rng, 50))
         command.quantity = shelf->state.on_hand - shelf->state.reserved;
     struct inventory_event event;
-    if (product_decide(&shelf->state, &command, &event).code) {
+    if (product_decide(&shelf->state, &command, world->now_us, &event).code) {
         world->counts->refusals++;
         return;
     }
@@ -377,7 +377,7 @@ static void give_purse(struct world *world, struct purse *purse, struct booked_o
                        const struct payment_command *command)
 {
     struct payment_event event;
-    if (account_decide_command(&purse->state, &order->payment, command, &event).code)
+    if (account_decide_command(&purse->state, &order->payment, command, world->now_us, &event).code)
         world->counts->refusals++;
     else
         fold_payment(world, purse, &order->payment, &event);

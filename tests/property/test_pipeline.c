@@ -43,6 +43,7 @@
 #define OWNERS_MAX    3
 #define RECENT_MAX    64
 #define START_US      INT64_C(1500000000000000)
+#define RETIRED_US    INT64_C(1514764800000000) /* 2018-01-01: São Tomé's dobra, STD, ends */
 #define MOVES_MAX     2000000
 #define CHECKS        6 /* of an owner, per mille of moves */
 #define TRACE         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -77,6 +78,7 @@ struct world {
     unsigned jumps;      /* per mille: much time passes */
     unsigned projection; /* percent of moves that are a projection's */
     bool plenty;         /* of stock and funds */
+    bool retires;        /* the currency of all its trade, on the way */
 };
 
 static uint64_t below(struct world *world, uint64_t bound)
@@ -206,9 +208,15 @@ static int64_t any_amount(struct world *world)
     return chance(world, 10) ? 0 : rng_between(&world->rng, 1, 500);
 }
 
+static struct text own_currency(const struct world *world)
+{
+    return world->retires ? TEXT("STD") : TEXT("PLN");
+}
+
 static struct text any_currency(struct world *world)
 {
-    return chance(world, 98) ? TEXT("PLN") : chance(world, 50) ? TEXT("EUR") : TEXT("zloty");
+    static const char *const others[] = {"EUR", "zloty", "XAU", "DEM"};
+    return chance(world, 98) ? own_currency(world) : text_of(others[below(world, 4)]);
 }
 
 /* Text that is no text, or no id: the codec's to find, or the domain's. */
@@ -360,7 +368,7 @@ static void reuse_id(struct world *world)
         command.payment.amount_minor++;
     if (command.context == CONTEXT_ORDERS && command.order.kind == ORDER_PLACE) {
         command.order.customer_id = any_customer(world);
-        command.order.currency = TEXT("PLN");
+        command.order.currency = own_currency(world);
         fill_basket(world, &command.order);
     }
     publish(world, &command);
@@ -473,6 +481,9 @@ static void begin(struct world *world, uint64_t seed)
     world->jumps = rates[below(world, 4)] / 4;
     world->projection = 2 + (unsigned)below(world, 40);
     world->plenty = chance(world, 50);
+    world->retires = chance(world, 15);
+    if (world->retires)
+        world->broker.now_us = RETIRED_US - 1 - (int64_t)below(world, 2000000);
     world->pipeline = (struct pipeline){.broker = &world->broker,
                                         .truth = world->truth,
                                         .order_deadline_us = deadlines_us[below(world, 4)]};
@@ -568,6 +579,9 @@ static void live(struct world *world)
 {
     unsigned eagerness = 5 + (unsigned)below(world, 40);
     while (world->order_count < ORDERS) {
+        if (world->retires && world->order_count == ORDERS * 3 / 4 &&
+            world->broker.now_us < RETIRED_US)
+            world->broker.now_us = RETIRED_US;
         if (chance(world, eagerness))
             publish_something(world);
         else
@@ -675,6 +689,7 @@ Test(pipeline, keeps_its_promises_whatever_happens, .timeout = 600)
     cr_expect_gt(tally.totals.confirmed, tally.totals.orders / 20);
     cr_expect_gt(tally.totals.rejected, tally.totals.orders / 20);
     cr_expect_gt(tally.totals.cancelled, tally.totals.orders / 20);
+    cr_expect_gt(tally.totals.retired, 0u);
     cr_expect_gt(tally.totals.expired, 0u);
     cr_expect_gt(tally.totals.stuck, 0u);
     cr_expect_gt(tally.totals.passed_on, 0u);

@@ -280,6 +280,27 @@ static void check_receipt(const struct part *part, const struct receipt *receipt
 
 /* ---- P3, P5, P6, P7: the fold ---- */
 
+/* By the broker's time of the cause, whenever and by whom it was decided. */
+static void check_currency(const struct event_message *event)
+{
+    bool ended = world->knobs.retires && event->recorded_at_us >= SIM_RETIRED_US;
+    bool refused =
+        event->body == EVENT_BODY_REJECTED && event->rejected.code == REFUSED_CURRENCY_RETIRED;
+    bool begins =
+        event->body == EVENT_BODY_DOMAIN &&
+        ((event->context == CONTEXT_ORDERS && event->order.kind == ORDER_PLACED) ||
+         (event->context == CONTEXT_INVENTORY && event->inventory.kind == PRODUCT_ADDED) ||
+         (event->context == CONTEXT_PAYMENTS && event->payment.kind == ACCOUNT_OPENED));
+    if (ended && begins)
+        sim_fail(nothing, "something new began in a currency that is out of use");
+    if (!ended && refused)
+        sim_fail(nothing, "a currency that is in use was refused");
+    counters[COUNT_RETIRED] += refused;
+    counters[COUNT_RETIRED_CONFIRMED] += ended && event->body == EVENT_BODY_DOMAIN &&
+                                         event->context == CONTEXT_ORDERS &&
+                                         event->order.kind == ORDER_CONFIRMED;
+}
+
 static void check_order(const struct event_message *event, const struct order *before)
 {
     const struct order_event *order = &event->order;
@@ -416,6 +437,7 @@ static void fold(struct part *part, const struct event_message *event)
     world->folding = nothing;
     if (event->body == EVENT_BODY_DOMAIN)
         check_sums(event);
+    check_currency(event);
     counters[COUNT_AMOUNT_OVERFLOW] +=
         event->body == EVENT_BODY_REJECTED && event->rejected.code == REFUSED_AMOUNT_OVERFLOW;
     const struct checks *checks = world->checks;

@@ -137,6 +137,11 @@ static void send_stock(int64_t product, int64_t quantity, int64_t at_us)
 }
 
 /* Whose wallet pays an order: somebody's, always the same. */
+struct text sim_currency(void)
+{
+    return world->knobs.retires ? TEXT("MRO") : TEXT("EUR");
+}
+
 static int64_t customer_of(int64_t order)
 {
     uint64_t hash = ol_hash(&order, sizeof order) ^ world->knobs.seed;
@@ -149,7 +154,7 @@ static void send_payment(enum payment_command_kind kind, int64_t customer, struc
     struct command command = {.context = CONTEXT_PAYMENTS};
     command.payment = (struct payment_command){.kind = kind,
                                                .customer_id = name('c', customer),
-                                               .currency = TEXT("EUR"),
+                                               .currency = sim_currency(),
                                                .amount_minor = amount_minor,
                                                .payment_id = payment_id};
     send(&command, at_us);
@@ -185,7 +190,7 @@ static void change_product(int64_t product, int64_t at_us)
                                    .quantity = (int64_t)sim_below((uint64_t)world->knobs.stock),
                                    .details = {.name = TEXT("thing"),
                                                .price_minor = 100 + (int64_t)sim_below(3),
-                                               .currency = TEXT("EUR")}};
+                                               .currency = sim_currency()}};
     send(&command, at_us);
 }
 
@@ -197,14 +202,14 @@ static void open_shop(void)
         command.inventory = (struct inventory_command){
             .kind = PRODUCT_ADD,
             .sku = name('s', i),
-            .details = {.name = TEXT("thing"), .price_minor = 100, .currency = TEXT("EUR")}};
+            .details = {.name = TEXT("thing"), .price_minor = 100, .currency = sim_currency()}};
         send(&command, at_us);
         send_stock(i, 1 + sim_below((uint64_t)world->knobs.stock), at_us + MS);
     }
     for (int64_t i = 0; i < world->knobs.customers; i++) {
         struct command command = {.context = CONTEXT_PAYMENTS};
         command.payment = (struct payment_command){
-            .kind = ACCOUNT_OPEN, .customer_id = name('c', i), .currency = TEXT("EUR")};
+            .kind = ACCOUNT_OPEN, .customer_id = name('c', i), .currency = sim_currency()};
         send(&command, at_us);
         send_funds(i, 1 + (int64_t)sim_below((uint64_t)world->knobs.stock * 400), at_us + MS);
     }
@@ -229,7 +234,7 @@ static void send_order(int64_t number, int64_t at_us)
     command.order = (struct order_command){.kind = ORDER_PLACE,
                                            .order_id = order_id,
                                            .customer_id = name('c', customer_of(number)),
-                                           .currency = TEXT("EUR"),
+                                           .currency = sim_currency(),
                                            .lines = lines,
                                            .line_count = line_count};
     send(&command, at_us);

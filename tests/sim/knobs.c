@@ -15,6 +15,7 @@ void knobs_draw(struct knobs *knobs, uint64_t seed, int32_t orders)
     for (int i = 0; i < FAULTS; i++)
         knobs->faults |= (uint32_t)sim_chance(400000) << i;
     knobs->codec = seed % 64 == 63;
+    knobs->retires = seed % 16 == 15;
     knobs->partitions = (int32_t)sim_between(1, sim_chance(100000) ? SIM_PARTITIONS_MAX : 3);
     knobs->workers = (int32_t)sim_between(1, 2 + sim_chance(300000));
     knobs->projectors = (int32_t)sim_between(1, 2);

@@ -80,7 +80,12 @@ struct knobs {
     bool replayed; /* the whole log is projected again in the end */
     bool trimmed;  /* all inputs are gone in the end, and everybody starts again */
     bool codec;    /* real bytes instead of decoded structs */
+    bool retires;  /* the shop's currency ends on the way */
 };
+
+/* The shop's currency: EUR, or Mauritania's ouguiya of 1973, MRO, which ended on 2018-07-01. */
+#define SIM_RETIRED_US INT64_C(1530403200000000)
+struct text sim_currency(void);
 
 /* ---- fibers ---- */
 

@@ -16,6 +16,8 @@ static void begin_world(const struct knobs *knobs)
     world->faults_on = knobs->faults_from_us == 0;
     world->now_us = 0;
     world->wall_us = INT64_C(1700000000) * SEC;
+    if (knobs->retires)
+        world->wall_us = SIM_RETIRED_US - knobs->spread_us / 2;
     memset(world->slot_actor, -1, sizeof world->slot_actor);
     broker_begin();
     store_begin();

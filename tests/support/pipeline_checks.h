@@ -55,6 +55,7 @@ const char *check_ended(const struct pipeline *pipeline);
 
 struct pipeline_totals {
     uint64_t orders, confirmed, rejected, cancelled, expired, stuck;
+    uint64_t retired; /* refused for their currency, which was taken before */
     uint64_t events, commands, refused, repeated, reused, dead_letters, passed_on;
 };
 

@@ -196,6 +196,9 @@ static void count_event(struct pipeline_totals *totals, const struct event_messa
 {
     totals->events++;
     totals->refused += event->body == EVENT_BODY_REJECTED;
+    totals->retired += event->body == EVENT_BODY_REJECTED &&
+                       event->rejected.code == REFUSED_CURRENCY_RETIRED &&
+                       strncmp(event->rejected.message.data, "STD", 3) == 0;
     totals->repeated += event->body == EVENT_BODY_REPEATED;
     totals->reused +=
         event->body == EVENT_BODY_REJECTED && event->rejected.code == REFUSED_COMMAND_ID_REUSED;

@@ -189,6 +189,12 @@ same 'the limits: a message' "$(jq -r 'select(.limit == "message").value' <<<"$O
 same 'the limits: lines' "$(jq -r 'select(.limit == "order_lines").value' <<<"$OUT")" 256
 same 'the limits: ids' "$(jq -r 'select(.limit == "id_max").value' <<<"$OUT")" 128
 same 'the limits: what nobody sees in ids' "$(jq -r 'select(.limit == "id_unseen").value' <<<"$OUT")" 0
+call currencies
+has 'the currencies' "$OUT" 'JPY        0  money'
+call currencies KWD --json
+same 'one of them' "$(jq -c '[.code, .digits, .kind, .until]' <<<"$OUT")" '["KWD",3,"money",null]'
+exits 'a currency that is none' 3 currencies ABC
+call limits --json
 same 'the limits: partitions' "$(jq -r 'select(.limit == "partitions").value' <<<"$OUT")" 64
 call config show
 has 'a secret is masked' "$OUT" '********'
@@ -296,6 +302,8 @@ call order show o1 --json
 same 'an order: its state' "$(jq -r '.order | [.status, .saga_state, .total_minor] | join(" ")' <<<"$OUT")" 'CONFIRMED done 30'
 same 'its lines' "$(jq -c '.lines | map([.sku, .quantity, .name])' <<<"$OUT")" '[["A","3","Apple"]]'
 same 'its stock' "$(jq -r '.reservations | map(.status + .units) | join(" ")' <<<"$OUT")" HELD3
+same 'its total, as people read it' "$(jq -r '.order.total + " " + .lines[0].amount + " " + .payment.amount' <<<"$OUT")" '0.30 0.30 0.30'
+has 'and in its history' "$(jq -r '.history[0].detail' <<<"$OUT")" '1 lines, 0.30 USD, customer c1'
 same 'its payment' "$(jq -r '.payment | .status + " " + .amount_minor' <<<"$OUT")" 'CHARGED 30'
 same 'its history, across contexts, in order' "$(jq -r '.history | map(.event) | join(" ")' <<<"$OUT")" \
     'OrderPlaced StockReserved OrderStockReserved PaymentCharged OrderConfirmed'
@@ -386,6 +394,12 @@ tamper() {
 }
 tamper 'a changed total is found' "UPDATE orderlog.orders SET total_minor = 31 WHERE order_id = 'o1'" rows_orders \
     "UPDATE orderlog.orders SET total_minor = 30 WHERE order_id = 'o1'"
+tamper 'so is a wallet in another currency than its orders' "UPDATE orderlog.accounts SET currency = 'JPY' WHERE customer_id = 'c1'" rows_accounts \
+    "UPDATE orderlog.accounts SET currency = 'USD' WHERE customer_id = 'c1'"
+has 'its ledger is of that currency' "$(jq -r 'select(.check == "views" and .what).what' "$DIR/out")" 'the log says 0 and 0'
+tamper 'so is an order in another currency than its payment' "UPDATE orderlog.orders SET currency = 'JPY' WHERE order_id = 'o1'" captured \
+    "UPDATE orderlog.orders SET currency = 'USD' WHERE order_id = 'o1'"
+has 'it is named' "$(jq -r 'select(.check == "captured" and .what).what' "$DIR/out")" 'confirmed for 30 JPY, paid 30 USD'
 tamper 'so is a changed line' "UPDATE orderlog.order_baskets SET quantities = '{4}' WHERE order_id = 'o1'" rows_order_baskets \
     "UPDATE orderlog.order_baskets SET quantities = '{3}' WHERE order_id = 'o1'"
 tamper 'so is stock' "UPDATE orderlog.stock SET on_hand = on_hand + 1 WHERE sku = 'A'" rows_stock \

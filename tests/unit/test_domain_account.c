@@ -9,6 +9,8 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 
+#define NOW_US INT64_C(1798000000000000) /* 2026-12-23 */
+
 #define MAX INT64_MAX
 
 struct row {
@@ -51,7 +53,7 @@ static void do_command(struct purse *purse, const struct row *row, size_t number
                                       text_of(row->currency), row->amount_minor, TEXT("p")};
     struct payment_event event = {.version = -1};
     struct refusal refusal =
-        account_decide_command(&purse->account, &purse->payment, &command, &event);
+        account_decide_command(&purse->account, &purse->payment, &command, NOW_US, &event);
     cr_assert_eq(refusal.code, row->code, "row %zu: %s", number, refusal_name(refusal.code));
     if (refusal.code)
         cr_assert_eq(event.version, -1, "row %zu", number);
@@ -119,6 +121,9 @@ Test(account, opens_pays_in_and_pays_out)
         {WITHDRAW, 5, "PLN", REFUSED_ACCOUNT_UNKNOWN, 0, 0, 0, NONE, 0},
         {REFUND, 5, "", REFUSED_ACCOUNT_UNKNOWN, 0, 0, 0, NONE, 0},
         {OPEN, "pln", REFUSED_CURRENCY_INVALID, 0, 0, 0, NONE, 0},
+        {OPEN, "ABC", REFUSED_CURRENCY_UNKNOWN, 0, 0, 0, NONE, 0},
+        {OPEN, "BGN", REFUSED_CURRENCY_RETIRED, 0, 0, 0, NONE, 0},
+        {OPEN, "XAU", REFUSED_CURRENCY_NOT_MONEY, 0, 0, 0, NONE, 0},
         {OPEN, "PLN", ACCEPTED, 0, 0, 0, NONE, 1},
         {OPEN, "PLN", REFUSED_ACCOUNT_EXISTS, 0, 0, 0, NONE, 1},
         {DEPOSIT, 0, "PLN", REFUSED_AMOUNT_NOT_POSITIVE, 0, 0, 0, NONE, 1},
@@ -329,13 +334,13 @@ Test(account_decide_command, needs_no_payment_but_for_a_refund)
 {
     struct payment_command command = {ACCOUNT_OPEN, TEXT("c"), TEXT("PLN"), 0, {0}};
     struct payment_event event;
-    cr_assert_eq(account_decide_command(&(struct account){0}, NULL, &command, &event).code,
+    cr_assert_eq(account_decide_command(&(struct account){0}, NULL, &command, NOW_US, &event).code,
                  ACCEPTED);
     command.customer_id = (struct text){0};
-    cr_assert_eq(account_decide_command(&(struct account){0}, NULL, &command, &event).code,
+    cr_assert_eq(account_decide_command(&(struct account){0}, NULL, &command, NOW_US, &event).code,
                  REFUSED_ID_INVALID);
     command = (struct payment_command){PAYMENT_REFUND, TEXT("c"), {0}, 5, TEXT("\x01")};
-    cr_assert_eq(account_decide_command(&(struct account){0}, NULL, &command, &event).code,
+    cr_assert_eq(account_decide_command(&(struct account){0}, NULL, &command, NOW_US, &event).code,
                  REFUSED_ID_INVALID);
 }
 

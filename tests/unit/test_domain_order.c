@@ -583,6 +583,10 @@ static const struct {
      REFUSED_ID_INVALID, 0, "c\t"},
     {"small letters", TEXT("o"), TEXT("c"), TEXT("pln"), none, 0, 0,
      REFUSED_CURRENCY_INVALID, 0, "pln"},
+    {"no such currency", TEXT("o"), TEXT("c"), TEXT("ABC"), none, 0, 0,
+     REFUSED_CURRENCY_UNKNOWN, 0, "ABC"},
+    {"a metal", TEXT("o"), TEXT("c"), TEXT("XAU"), none, 0, 7,
+     REFUSED_CURRENCY_NOT_MONEY, 0, "XAU"},
     {"no lines", O_C_PLN, none, 0, 0, REFUSED_ORDER_EMPTY_BASKET, 0, "o"},
     {"257 lines", O_C_PLN, none, 257, 0, REFUSED_ORDER_TOO_MANY_LINES, 0, "o"},
     {"quantity 0", O_C_PLN, LINES(bad_quantity), 0, REFUSED_QUANTITY_NOT_POSITIVE, 2, "b"},
@@ -616,6 +620,25 @@ Test(order_decide_command, judges_baskets_from_the_most_basic_fault)
         if (refusal.code)
             cr_assert(text_equal(refusal.subject, text_of(baskets[i].subject)), "%s",
                       baskets[i].claim);
+    }
+}
+
+/* The lev was money up to the end of January 2026, by the broker's time of the command. */
+Test(order_decide_command, judges_the_currency_by_the_time_of_the_command)
+{
+    const int64_t end_us = INT64_C(1769904000000000);
+    for (int64_t late_us = -1; late_us <= 0; late_us++) {
+        struct order_command command = {.kind = ORDER_PLACE,
+                                        .order_id = TEXT("o"),
+                                        .customer_id = TEXT("c"),
+                                        .currency = TEXT("BGN"),
+                                        .lines = two,
+                                        .line_count = 2};
+        struct order_facts facts = {end_us + late_us, AFTER_US, 4, PAYMENT_ROW_CHARGE};
+        struct order_events events;
+        struct refusal refusal =
+            order_decide_command(&(struct order){0}, &command, &facts, &events);
+        cr_assert_eq(refusal.code, late_us < 0 ? ACCEPTED : REFUSED_CURRENCY_RETIRED);
     }
 }
 

@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 
+#define NOW_US INT64_C(1798000000000000) /* 2026-12-23 */
+
 struct row {
     enum inventory_command_kind kind;
     int64_t quantity; /* ADD, MODIFY: the price */
@@ -32,11 +34,14 @@ static void play_row(struct product *state, const struct row *row, size_t number
     struct inventory_command command = command_of(row);
     struct inventory_event event = {.version = -1};
     struct product before = *state;
-    struct refusal refusal = product_decide(state, &command, &event);
+    struct refusal refusal = product_decide(state, &command, NOW_US, &event);
     cr_assert_eq(refusal.code, row->code, "row %zu: %s", number, refusal_name(refusal.code));
     if (refusal.code) {
         cr_assert_eq(event.version, -1, "row %zu", number);
-        cr_assert(text_equal(refusal.subject, TEXT("sku")));
+        bool of_currency =
+            row->code >= REFUSED_CURRENCY_INVALID && row->code <= REFUSED_CURRENCY_NOT_MONEY;
+        cr_assert(
+            text_equal(refusal.subject, of_currency ? command.details.currency : command.sku));
         cr_assert_eq(memcmp(&before, state, sizeof before), 0, "row %zu", number);
     } else {
         cr_assert_eq(event.version, before.version + 1);
@@ -96,6 +101,11 @@ Test(product_decide, checks_the_commands_own_fields_first)
     static const struct row rows[] = {
         {PRODUCT_ADD, -1, "PLN", REFUSED_AMOUNT_NEGATIVE, 0, 0},
         {PRODUCT_ADD, -1, "zloty", REFUSED_CURRENCY_INVALID, 0, 0},
+        {PRODUCT_ADD, -1, "ABC", REFUSED_CURRENCY_UNKNOWN, 0, 0},
+        {PRODUCT_ADD, -1, "HRK", REFUSED_CURRENCY_RETIRED, 0, 0},
+        {PRODUCT_ADD, -1, "XAU", REFUSED_CURRENCY_NOT_MONEY, 0, 0},
+        {PRODUCT_MODIFY, 1, "zloty", REFUSED_CURRENCY_INVALID, 0, 0},
+        {PRODUCT_MODIFY, 1, "XAU", REFUSED_PRODUCT_UNKNOWN, 0, 0},
         {PRODUCT_MODIFY, -1, "PLN", REFUSED_AMOUNT_NEGATIVE, 0, 0},
         {STOCK_INCREASE, 0, "", REFUSED_QUANTITY_NOT_POSITIVE, 0, 0},
         {STOCK_DECREASE, -5, "", REFUSED_QUANTITY_NOT_POSITIVE, 0, 0},
@@ -106,10 +116,27 @@ Test(product_decide, checks_the_commands_own_fields_first)
 }
 /* clang-format on */
 
+/* Bulgaria's lev, out of use since February 2026. */
+Test(product_decide, keeps_a_product_in_a_currency_that_is_retired)
+{
+    static const struct row rows[] = {
+        {PRODUCT_MODIFY, 8, "BGN", ACCEPTED, 2, 0},
+        {PRODUCT_MODIFY, 8, "EUR", REFUSED_CURRENCY_MISMATCH, 2, 0},
+        {STOCK_INCREASE, 5, "", ACCEPTED, 3, 5},
+        {STOCK_DECREASE, 5, "", ACCEPTED, 4, 0},
+        {PRODUCT_DELETE, 0, "", ACCEPTED, 5, 0},
+        {PRODUCT_ADD, 8, "BGN", REFUSED_CURRENCY_RETIRED, 5, 0},
+        {PRODUCT_ADD, 8, "EUR", ACCEPTED, 6, 0},
+    };
+    struct product state = {.version = 1, .listed = true, .currency = {"BGN"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        play_row(&state, &rows[i], i);
+}
+
 static enum refusal_code judge(const struct inventory_command *command)
 {
     struct inventory_event event;
-    return product_decide(&(struct product){0}, command, &event).code;
+    return product_decide(&(struct product){0}, command, NOW_US, &event).code;
 }
 
 Test(product_decide, counts_reserved_units_among_those_on_hand)
@@ -131,7 +158,7 @@ Test(product_decide, counts_reserved_units_among_those_on_hand)
                                             .sku = TEXT("sku"),
                                             .quantity = rows[i].counted,
                                             .reason = TEXT("stocktaking")};
-        cr_assert_eq(product_decide(&state, &command, &event).code, rows[i].code, "%zu", i);
+        cr_assert_eq(product_decide(&state, &command, NOW_US, &event).code, rows[i].code, "%zu", i);
         cr_expect_eq(event.kind, rows[i].kind, "%zu", i);
         cr_expect_eq(event.quantity, rows[i].moved, "%zu", i);
         cr_expect(rows[i].code || text_equal(event.reason, TEXT("stocktaking")));

@@ -146,6 +146,47 @@ Test(import_products, a_pipe_is_not_checked)
     cr_assert_str_eq(error.text, "stdin is no file; this list is read twice, so write it to one");
 }
 
+/* What was wrong, where, and what to write. */
+Test(import_products, an_amount_with_a_point_is_refused_by_the_digits_of_its_currency)
+{
+    static const struct {
+        enum import_kind kind;
+        const char *text, *error;
+    } cases[] = {
+        {IMPORT_PRODUCTS, PRODUCTS "s1,,,,12.34,USD,1\n",
+         ":2:7: price_minor: '12.34' is not in minor units; USD has 2 digits behind the point, so "
+         "write 1234"},
+        {IMPORT_PRODUCTS, PRODUCTS "s1,,,,1.005,KWD,1\n",
+         ":2:7: price_minor: '1.005' is not in minor units; KWD has 3 digits behind the point, so "
+         "write 1005"},
+        {IMPORT_PRODUCTS, PRODUCTS "s1,,,,1.005,USD,1\n",
+         ":2:7: price_minor: '1.005' is more exact than USD, which has 2 digits behind the point; "
+         "round it, and write whole minor units"},
+        {IMPORT_PRODUCTS, PRODUCTS "s1,,,,100.0,JPY,1\n",
+         ":2:7: price_minor: '100.0' is more exact than JPY, which has 0 digits behind the point; "
+         "round it, and write whole minor units"},
+        {IMPORT_PRODUCTS, PRODUCTS "s1,,,,1.2.3,USD,1\n",
+         ":2:7: price_minor: '1.2.3' is not a whole number"},
+        {IMPORT_PRODUCTS, PRODUCTS "s1,,,,99999999999999999999.0,USD,1\n",
+         ":2:7: price_minor: '99999999999999999999.0' is not a whole number"},
+        {IMPORT_PRODUCTS, PRODUCTS "s1,,,,1.5,usd,1\n",
+         ":2:7: price_minor: '1.5' is not a whole number"},
+        {IMPORT_PRODUCTS, PRODUCTS "s1,,,,1.5,XAU,1\n",
+         ":2:7: price_minor: '1.5' is not a whole number"},
+        {IMPORT_ACCOUNTS, ACCOUNTS "c1,USD,5.5\n",
+         ":2:8: funds_minor: '5.5' is not in minor units; USD has 2 digits behind the point, so "
+         "write 550"},
+        {IMPORT_BASKETS, BASKETS "b1,c1,2017-10-02T10:56:33Z,1,s1,2,-0.5,EUR\n",
+         ":2:35: amount_minor: '-0.5' is not in minor units; EUR has 2 digits behind the point, so "
+         "write -50"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_assert_eq(open_text(cases[i].kind, cases[i].text), OL_OK);
+        cr_expect_str_eq(story(), cases[i].error, "case %zu", i);
+        release();
+    }
+}
+
 Test(import_accounts, makes_a_wallet_and_its_funds)
 {
     cr_assert_eq(open_text(IMPORT_ACCOUNTS, ACCOUNTS "c1,BRL,500\nc2,BRL,0\n"), OL_OK);

@@ -415,6 +415,46 @@ Test(fold_event, notices_money_that_nobody_has)
     end();
 }
 
+static void take_paid_in(const char *customer, struct text currency, int64_t amount_minor)
+{
+    struct event_message opened = event_of(CONTEXT_PAYMENTS, "open", offset);
+    opened.payment = (struct payment_event){.kind = ACCOUNT_OPENED,
+                                            .version = 1,
+                                            .customer_id = text_of(customer),
+                                            .currency = currency};
+    take(customer, &opened);
+    struct event_message paid_in = event_of(CONTEXT_PAYMENTS, "in", offset);
+    paid_in.payment = (struct payment_event){.kind = FUNDS_DEPOSITED,
+                                             .version = 2,
+                                             .customer_id = text_of(customer),
+                                             .amount_minor = amount_minor};
+    take(customer, &paid_in);
+}
+
+/* Of any code: what is there is read, whatever became of its currency. */
+Test(fold_event, adds_up_each_currency_by_itself)
+{
+    begin(CONTEXT_PAYMENTS);
+    take_paid_in("a", TEXT("JPY"), 5);
+    take_paid_in("b", TEXT("ABC"), 7);
+    take_paid_in("c", TEXT("JPY"), 11);
+    take_paid_in("d", TEXT("HRK"), INT64_MAX);
+    take_paid_in("e", TEXT("HRK"), INT64_MAX);
+    expect_only(CHECK_EVENTS, 0);
+    static const struct {
+        const char *code;
+        uint64_t paid_in;
+    } sums[] = {{"JPY", 16}, {"ABC", 7}, {"HRK", 2 * (uint64_t)INT64_MAX}};
+    cr_assert_eq(fold.ledger_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_str_eq(fold.ledgers[i].currency.code, sums[i].code);
+        cr_assert_eq(fold.ledgers[i].debit[LEDGER_EXTERNAL], sums[i].paid_in);
+        cr_assert_eq(fold.ledgers[i].credit[LEDGER_WALLET], sums[i].paid_in);
+        cr_assert_eq(fold.ledgers[i].credit[LEDGER_REVENUE], 0u);
+    }
+    end();
+}
+
 Test(fold_event, notices_an_event_that_no_command_has)
 {
     begin(CONTEXT_PAYMENTS);
