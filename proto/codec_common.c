@@ -2,7 +2,8 @@
  * proto/codec_common.c - the three envelopes, which look the same in every context.
  *
  *   Command: 1 metadata, 2... body
- *   Step, in a bundle (codec_bundle.c): 1 metadata, 2 asking_version, 3 asking_number, 10... body
+ *   Step, in a bundle (codec_bundle.c): 1 metadata, without the ids that follow from the rest,
+ *          2 asking_version, 3 asking_number, 10... body
  *   Event: 1 metadata, 2 recorded_at, 3 cause, 4 version, 5 body_digest,
  *          (orders: 6 status, 7 saga_state, 8 payment,) 10... body
  */
@@ -10,8 +11,10 @@
 
 #include <assert.h>
 
-#include "proto/codec_tables.h"
+#include "domain/step_id.h"
 #include "lib/base/ol_hash.h"
+#include "lib/guard/protected.h"
+#include "proto/codec_tables.h"
 
 #define SCRATCH_BYTES 4096
 
@@ -187,11 +190,7 @@ static bool read_input(struct wire_reader *reader, struct wire_span span,
     while (span.at < span.end)
         if (!read_input_field(reader, &span, bodies, metadata, asker, target, body))
             return false;
-    if (!body->row)
-        return wire_poison(reader, "body", span.end, "missing");
-    if (metadata->command_id.bytes == 0 && !reader->draft)
-        return wire_poison(reader, "metadata.command_id", span.end, "missing");
-    return true;
+    return body->row || wire_poison(reader, "body", span.end, "missing");
 }
 
 /* The class of a walk that ended early. */
@@ -328,6 +327,8 @@ static bool decode_command(struct wire_reader *reader, struct bytes wire, struct
     if (!read_input(reader, span, &codec_contexts[command->context]->commands, &command->metadata,
                     NULL, BODY(command), &body))
         return false;
+    if (command->metadata.command_id.bytes == 0 && !reader->draft)
+        return wire_poison(reader, "metadata.command_id", span.end, "missing");
     if (reader->fault || reader->ids_only)
         return refuse(reader, &body, command);
     if (!body.canonical)
@@ -378,6 +379,24 @@ bool codec_encode_command(const struct command *command, struct ol_arena *arena,
 
 /* ---- steps ---- */
 
+/* A step that leaves its id away has the one that follows; its cause then follows too, unless it
+ * says another. */
+static bool restore_ids(struct wire_reader *reader, struct step_message *step, const uint8_t *end)
+{
+    struct metadata *metadata = &step->metadata;
+    char id[ID_BYTES_MAX];
+    if (metadata->command_id.bytes)
+        return true;
+    metadata->command_id = (struct text){id, step_id_following(step, id)};
+    if (metadata->command_id.bytes == 0)
+        return wire_poison(reader, "metadata.command_id", end, "missing");
+    if (!own_text(reader, &metadata->command_id))
+        return false;
+    if (metadata->causation_id.bytes == 0)
+        metadata->causation_id = step_id_following_cause(step, metadata->command_id);
+    return true;
+}
+
 enum ol_class codec_decode_step(enum context context, struct bytes wire, struct ol_arena *arena,
                                 struct step_message *ret_step, struct ol_error *reterr)
 {
@@ -389,27 +408,64 @@ enum ol_class codec_decode_step(enum context context, struct bytes wire, struct 
         return stopped(&reader);
     reader.start = span.at;
     if (!read_input(&reader, span, &codec_contexts[context]->steps, &step.metadata, &step.asker,
-                    BODY(&step), &body))
+                    BODY(&step), &body) ||
+        !restore_ids(&reader, &step, span.end))
         return stopped(&reader);
     *ret_step = step;
     return OL_OK;
 }
 
-static void write_step(struct wire_writer *writer, const void *message)
+/* Without what restore_ids() brings back. A cause that is none says so by the id beside it. */
+static struct metadata without_ids(const struct step_message *step)
 {
-    const struct step_message *step = message;
+    char id[ID_BYTES_MAX];
+    struct text following = {id, step_id_following(step, id)};
+    struct metadata metadata = step->metadata;
+    if (following.bytes == 0 || !text_equal(metadata.command_id, following))
+        return metadata;
+    bool other_cause = PROTECTED(cause_compared) &&
+                       !text_equal(metadata.causation_id, step_id_following_cause(step, following));
+    if (other_cause && metadata.causation_id.bytes == 0)
+        return metadata;
+    if (!other_cause)
+        metadata.causation_id = (struct text){0};
+    metadata.command_id = (struct text){0};
+    return metadata;
+}
+
+static void write_step_with(struct wire_writer *writer, const struct step_message *step,
+                            const struct metadata *metadata)
+{
     const struct wire_body *row =
         body_row(&codec_contexts[step->context]->steps, BODY_OF_CONST(step));
     wire_put_message(writer, row->number, row->message, BODY_OF_CONST(step), true);
     wire_put_int(writer, 3, step->asker.number);
     wire_put_int(writer, 2, step->asker.version);
-    wire_put_message(writer, 1, &codec_metadata, &step->metadata, false);
+    wire_put_message(writer, 1, &codec_metadata, metadata, false);
+}
+
+static void write_step(struct wire_writer *writer, const void *message)
+{
+    struct metadata metadata = without_ids(message);
+    write_step_with(writer, message, &metadata);
+}
+
+static void write_step_in_full(struct wire_writer *writer, const void *message)
+{
+    const struct step_message *step = message;
+    write_step_with(writer, step, &step->metadata);
 }
 
 bool codec_encode_step(const struct step_message *step, struct ol_arena *arena,
                        struct bytes *ret_wire)
 {
     return encode(write_step, step, arena, ret_wire);
+}
+
+bool codec_encode_step_in_full(const struct step_message *step, struct ol_arena *arena,
+                               struct bytes *ret_wire)
+{
+    return encode(write_step_in_full, step, arena, ret_wire);
 }
 
 /* ---- events ---- */

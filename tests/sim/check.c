@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "domain/assert.h"
+#include "tests/sim/causes.h"
 #include "tests/sim/codec.h"
 #include "tests/sim/table.h"
 
@@ -41,6 +42,7 @@ struct checks {
     int64_t received, on_hand, reserved;
     uint64_t paid_in, wallets, held, spent, revenue; /* money may be near the end of 64 bits */
     uint64_t confirmed, paid; /* orders' totals; payments that were taken and not undone */
+    struct causes causes;
 };
 
 static const struct text nothing;
@@ -59,6 +61,7 @@ void checks_end(void)
     for (int i = 0; i < CONTEXT_COUNT; i++)
         table_release(&world->checks->tables[i]);
     free(world->checks->commands);
+    causes_release(&world->checks->causes);
     for (int i = 0; i < CONTEXT_COUNT; i++)
         for (int j = 0; j < SIM_PARTITIONS_MAX; j++)
             free(world->checks->books[i][j].digests);
@@ -439,6 +442,14 @@ static void keep_digest(struct account_book *book, int64_t offset)
     book->digests[offset] = (int64_t)book->digest;
 }
 
+/* What an order's event is the outcome of caused the questions that follow from it. */
+static void check_asked_because(struct text order, int64_t version, struct text cause)
+{
+    if (!causes_agree(&world->checks->causes, order, version, cause))
+        sim_fail(order, "P10: version %lld is told to be caused by %.*s, and by another input",
+                 (long long)version, (int)cause.bytes, cause.data);
+}
+
 static void check_event(struct part *part, int64_t offset)
 {
     struct account_book *book = &world->checks->books[part->context][part->number];
@@ -456,6 +467,9 @@ static void check_event(struct part *part, int64_t offset)
         check_receipt(part, &event.receipt);
     } else {
         check_cause(part, &event);
+        if (part->context == CONTEXT_ORDERS && event.body == EVENT_BODY_DOMAIN)
+            check_asked_because(event.order.order_id, event.order.version,
+                                event.metadata.command_id);
         fold(part, &event);
     }
     ol_arena_release(&arena);
@@ -483,6 +497,12 @@ static void check_derived(const struct part *part, const struct step_message *st
     if (!text_equal(id, (struct text){derived, (uint32_t)bytes}) ||
         (is_reserve && step->asker.version != 1))
         sim_fail(order, "the id %.*s does not follow from its event", (int)id.bytes, id.data);
+    struct text cause = step->metadata.causation_id;
+    if (part->context != CONTEXT_ORDERS)
+        check_asked_because(order, step->asker.version, cause);
+    else if (!text_equal(cause, (struct text){derived, (uint32_t)bytes - 2}))
+        sim_fail(order, "P10: the answer %.*s has another cause than its question: %.*s",
+                 (int)id.bytes, id.data, (int)cause.bytes, cause.data);
 }
 
 /* An ask that comes again where its undo is done already: the rare state that must not act. */

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "domain/step_id.h"
+
 /* The first and the last time that a command may claim. */
 #define YEAR_1_US    (-62135424000000000LL)
 #define YEAR_9999_US 253402127999999999LL
@@ -136,6 +138,19 @@ struct command random_command(struct rng *rng, struct ol_arena *arena, enum cont
     return command;
 }
 
+/* As a worker has it, or with one of the two as somebody else has it. */
+static void fill_ids_that_follow(struct rng *rng, struct ol_arena *arena, struct step_message *step)
+{
+    char *id = ol_arena_alloc(arena, ID_BYTES_MAX);
+    struct text following = {id, step_id_following(step, id)};
+    if (following.bytes == 0)
+        return;
+    if (rng_chance(rng, 80))
+        step->metadata.command_id = following;
+    if (rng_chance(rng, 80))
+        step->metadata.causation_id = step_id_following_cause(step, following);
+}
+
 struct step_message random_step(struct rng *rng, struct ol_arena *arena, enum context context,
                                 uint32_t kind)
 {
@@ -144,6 +159,8 @@ struct step_message random_step(struct rng *rng, struct ol_arena *arena, enum co
         .asker = {random_number(rng, 0, INT64_MAX), (int32_t)random_number(rng, 0, UINT16_MAX)}};
     fill_metadata(rng, arena, &step.metadata);
     fill_body(rng, arena, &codec_contexts[context]->steps, kind, &step.order);
+    if (rng_chance(rng, 50))
+        fill_ids_that_follow(rng, arena, &step);
     return step;
 }
 
