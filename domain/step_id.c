@@ -33,15 +33,6 @@ uint32_t step_id_write(struct text stem, struct asker asker, char ret_id[ID_BYTE
     return bytes + put_number(ret_id + bytes, (uint64_t)asker.number);
 }
 
-static struct text order_of(const struct step_message *step)
-{
-    switch (step->context) {
-    case CONTEXT_ORDERS: return step->order.order_id;
-    case CONTEXT_INVENTORY: return step->inventory.order_id;
-    default: return step->payment.payment_id;
-    }
-}
-
 /* What goes to orders and was asked for is an answer. */
 static bool is_reply(const struct step_message *step)
 {
@@ -50,7 +41,7 @@ static bool is_reply(const struct step_message *step)
 
 uint32_t step_id_following(const struct step_message *step, char ret_id[ID_BYTES_MAX])
 {
-    struct text order = order_of(step);
+    struct text order = step_order(step);
     if (step->asker.version <= 0 || step->asker.number <= 0 || step->asker.number > NUMBER_MAX ||
         order.bytes == 0 || order.bytes > STEP_ID_STEM_BYTES_MAX)
         return 0;
