@@ -190,7 +190,9 @@ static bool read_input(struct wire_reader *reader, struct wire_span span,
     while (span.at < span.end)
         if (!read_input_field(reader, &span, bodies, metadata, asker, target, body))
             return false;
-    return body->row || wire_poison(reader, "body", span.end, "missing");
+    if (!body->row)
+        return wire_poison(reader, "body", span.end, "missing");
+    return true;
 }
 
 /* The class of a walk that ended early. */
