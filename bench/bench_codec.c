@@ -176,7 +176,7 @@ static void measure(struct sample *sample, size_t rounds)
         .command_id = TEXT(id), .correlation_id = TEXT(BEGAN), .causation_id = TEXT(cause),        \
         .actor = TEXT("import"), .occurred_at_us = 1506941793123456                                \
     }
-/* As workers write them: their ids follow, and of their causes the charge's does not. */
+/* As workers write them: their causes follow, but the charge's. */
 #define STEP(name_, times, context_, id, cause, ...)                                               \
     {                                                                                              \
         .name = name_, .stream = STREAM_STEPS, .per_order = times, .step = {                       \

@@ -88,8 +88,8 @@ static struct bytes read_as(enum stream stream, const struct ol_message *message
 
 /* ---- what it is ---- */
 
-/* For people all ids stand in a step, said or not. What is none stays as it is. */
-static struct bytes with_ids(enum context context, struct bytes wire, struct ol_arena *arena)
+/* For people the cause stands in a step, said or not. What is no step stays as it is. */
+static struct bytes with_cause(enum context context, struct bytes wire, struct ol_arena *arena)
 {
     struct step_message step;
     struct ol_error error;
@@ -137,7 +137,7 @@ void record_add_decoded(struct ol_text *text, enum context context, enum stream 
     ol_arena_init(&arena, BUNDLE_BYTES_MAX, 0);
     stream = stream_of(stream, message);
     if (stream == STREAM_STEPS)
-        wire = with_ids(context, wire, &arena);
+        wire = with_cause(context, wire, &arena);
     if (!message->value || json_from_wire(context, stream, wire, text, &error))
         ol_text_add(text, "null");
     ol_arena_release(&arena);

@@ -2,7 +2,7 @@
  * proto/codec_common.c - the three envelopes, which look the same in every context.
  *
  *   Command: 1 metadata, 2... body
- *   Step, in a bundle (codec_bundle.c): 1 metadata, without the ids that follow from the rest,
+ *   Step, in a bundle (codec_bundle.c): 1 metadata, without a cause that follows from the rest,
  *          2 asking_version, 3 asking_number, 10... body
  *   Event: 1 metadata, 2 recorded_at, 3 cause, 4 version, 5 body_digest,
  *          (orders: 6 status, 7 saga_state, 8 payment,) 10... body
@@ -11,7 +11,6 @@
 
 #include <assert.h>
 
-#include "domain/step_id.h"
 #include "lib/base/ol_hash.h"
 #include "lib/guard/protected.h"
 #include "proto/codec_tables.h"
@@ -192,6 +191,8 @@ static bool read_input(struct wire_reader *reader, struct wire_span span,
             return false;
     if (!body->row)
         return wire_poison(reader, "body", span.end, "missing");
+    if (metadata->command_id.bytes == 0 && !reader->draft)
+        return wire_poison(reader, "metadata.command_id", span.end, "missing");
     return true;
 }
 
@@ -329,8 +330,6 @@ static bool decode_command(struct wire_reader *reader, struct bytes wire, struct
     if (!read_input(reader, span, &codec_contexts[command->context]->commands, &command->metadata,
                     NULL, BODY(command), &body))
         return false;
-    if (command->metadata.command_id.bytes == 0 && !reader->draft)
-        return wire_poison(reader, "metadata.command_id", span.end, "missing");
     if (reader->fault || reader->ids_only)
         return refuse(reader, &body, command);
     if (!body.canonical)
@@ -381,22 +380,16 @@ bool codec_encode_command(const struct command *command, struct ol_arena *arena,
 
 /* ---- steps ---- */
 
-/* A step that leaves its id away has the one that follows; its cause then follows too, unless it
- * says another. */
-static bool restore_ids(struct wire_reader *reader, struct step_message *step, const uint8_t *end)
+/* What caused a step, unless it says another: an answer's question, whose id it carries on; else
+ * what began the chain, which is the step itself where nothing is told. May be none. */
+static struct text following_cause(const struct step_message *step)
 {
-    struct metadata *metadata = &step->metadata;
-    char id[ID_BYTES_MAX];
-    if (metadata->command_id.bytes)
-        return true;
-    metadata->command_id = (struct text){id, step_id_following(step, id)};
-    if (metadata->command_id.bytes == 0)
-        return wire_poison(reader, "metadata.command_id", end, "missing");
-    if (!own_text(reader, &metadata->command_id))
-        return false;
-    if (metadata->causation_id.bytes == 0)
-        metadata->causation_id = step_id_following_cause(step, metadata->command_id);
-    return true;
+    const struct metadata *metadata = &step->metadata;
+    struct text id = metadata->command_id;
+    if (step->context != CONTEXT_ORDERS || step->asker.version == 0)
+        return metadata->correlation_id.bytes ? metadata->correlation_id : id;
+    bool carries_on = id.bytes > 2 && memcmp(id.data + id.bytes - 2, "/r", 2) == 0;
+    return carries_on ? (struct text){id.data, id.bytes - 2} : (struct text){0};
 }
 
 enum ol_class codec_decode_step(enum context context, struct bytes wire, struct ol_arena *arena,
@@ -410,29 +403,12 @@ enum ol_class codec_decode_step(enum context context, struct bytes wire, struct 
         return stopped(&reader);
     reader.start = span.at;
     if (!read_input(&reader, span, &codec_contexts[context]->steps, &step.metadata, &step.asker,
-                    BODY(&step), &body) ||
-        !restore_ids(&reader, &step, span.end))
+                    BODY(&step), &body))
         return stopped(&reader);
+    if (step.metadata.causation_id.bytes == 0)
+        step.metadata.causation_id = following_cause(&step);
     *ret_step = step;
     return OL_OK;
-}
-
-/* Without what restore_ids() brings back. A cause that is none says so by the id beside it. */
-static struct metadata without_ids(const struct step_message *step)
-{
-    char id[ID_BYTES_MAX];
-    struct text following = {id, step_id_following(step, id)};
-    struct metadata metadata = step->metadata;
-    if (following.bytes == 0 || !text_equal(metadata.command_id, following))
-        return metadata;
-    bool other_cause = PROTECTED(cause_compared) &&
-                       !text_equal(metadata.causation_id, step_id_following_cause(step, following));
-    if (other_cause && metadata.causation_id.bytes == 0)
-        return metadata;
-    if (!other_cause)
-        metadata.causation_id = (struct text){0};
-    metadata.command_id = (struct text){0};
-    return metadata;
 }
 
 static void write_step_with(struct wire_writer *writer, const struct step_message *step,
@@ -448,8 +424,11 @@ static void write_step_with(struct wire_writer *writer, const struct step_messag
 
 static void write_step(struct wire_writer *writer, const void *message)
 {
-    struct metadata metadata = without_ids(message);
-    write_step_with(writer, message, &metadata);
+    const struct step_message *step = message;
+    struct metadata metadata = step->metadata;
+    if (!PROTECTED(cause_compared) || text_equal(metadata.causation_id, following_cause(step)))
+        metadata.causation_id = (struct text){0};
+    write_step_with(writer, step, &metadata);
 }
 
 static void write_step_in_full(struct wire_writer *writer, const void *message)

@@ -166,12 +166,16 @@ static void check_understood(const ProtobufCMessageDescriptor *descriptor, enum 
 
 /* ---- the check ---- */
 
-/* With all its ids it is the same step, of as many bytes or more. */
+/* With its cause it is the same step, of as many bytes or more. A cause that ends in a blank may
+ * follow from an id, and may not be said. */
 static void check_in_full(enum context context, const struct envelope *first, struct bytes wire)
 {
     struct envelope again;
     struct bytes whole;
     fuzz_check(codec_encode_step_in_full(&first->step, &arena, &whole) && whole.size >= wire.size);
+    struct text cause = first->step.metadata.causation_id;
+    if (cause.bytes && cause.data[cause.bytes - 1] == ' ')
+        return;
     fuzz_check(decode(context, STREAM_STEPS, whole, &again) == OL_OK);
     fuzz_check(same_step(&first->step, &again.step));
 }

@@ -26,7 +26,7 @@
             __VA_ARGS__                                                                            \
         }                                                                                          \
     }
-/* Their ids follow: that of a timeout doesn't. */
+/* Their causes follow: a timeout's doesn't. */
 #define QUESTION "order-4/5000000004/65"
 #define REPLIED  META(QUESTION "/r", QUESTION)
 

@@ -254,10 +254,7 @@ static void damage_text(const struct sample *original, size_t index, enum damage
     if (sample.stream != STREAM_COMMANDS) {
         struct sample decoded;
         bool receipt = sample.stream == STREAM_EVENTS && sample.event.body == EVENT_BODY_RECEIPT;
-        bool may_be_empty = receipt || sample.stream == STREAM_STEPS; /* it follows */
-        if (strcmp(place->path, "metadata.command_id") != 0)
-            may_be_empty = false;
-        bool bad = poisons(field, damage) && !(may_be_empty && damage == EMPTY);
+        bool bad = poisons(field, damage) && !(receipt && damage == EMPTY);
         if (bad && damage != EMPTY)
             expect_poison(&sample, place, damage, wire);
         else

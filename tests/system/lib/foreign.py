@@ -270,16 +270,15 @@ def inputs_of(stream, records):
             for place, part in enumerate(unbundle(value or b"") if stream == "steps" else [value or b""])]
 
 
-def restore_ids(context, step):
-    """Puts into a step the ids that it leaves away, by the rule in proto/README.md."""
-    body, meta = body_of(step)[1], step.metadata
-    if body is None or meta.command_id or not (step.asking_version and step.asking_number):
+def restore_cause(context, step):
+    """Puts into a step the causation_id that it leaves away, by the rule in proto/README.md."""
+    meta = step.metadata
+    if meta.causation_id:
         return
-    order = body.payment_id if context == "payments" else body.order_id
-    question = f"{order}/{step.asking_version}/{step.asking_number}"
-    meta.command_id = question + ("/r" if context == "orders" else "")
-    if not meta.causation_id:
-        meta.causation_id = question if context == "orders" else meta.correlation_id
+    if context != "orders" or not step.asking_version:
+        meta.causation_id = meta.correlation_id or meta.command_id
+    elif meta.command_id.endswith("/r"):
+        meta.causation_id = meta.command_id.removesuffix("/r")
 
 
 class Inputs:
@@ -297,7 +296,7 @@ class Inputs:
             except DecodeError:  # a dead letter, or refused for a text that is not UTF-8
                 continue
             if stream == "steps":
-                restore_ids(context, message)
+                restore_cause(context, message)
             self.messages[place] = message
 
     def last_offset(self):
