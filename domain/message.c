@@ -93,11 +93,6 @@ struct text step_aggregate(const struct step_message *step)
     return (struct text){0};
 }
 
-struct text step_order(const struct step_message *step)
-{
-    return step->context == CONTEXT_PAYMENTS ? step->payment.payment_id : step_aggregate(step);
-}
-
 const char *receipt_count_name(enum receipt_count count)
 {
     return name_at(receipt_names, RECEIPT_COUNTS, count);

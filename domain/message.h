@@ -65,9 +65,6 @@ struct step_message {
 /* The aggregate that a step names: order id (orders and inventory), customer id (payments). */
 struct text step_aggregate(const struct step_message *step);
 
-/* The order of whose saga it is. */
-struct text step_order(const struct step_message *step);
-
 enum cause_source {
     CAUSE_NONE = 0,
     CAUSE_COMMANDS,

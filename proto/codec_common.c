@@ -426,7 +426,9 @@ static void write_step(struct wire_writer *writer, const void *message)
 {
     const struct step_message *step = message;
     struct metadata metadata = step->metadata;
-    if (!PROTECTED(cause_compared) || text_equal(metadata.causation_id, following_cause(step)))
+    bool is_another =
+        PROTECTED(cause_compared) && !text_equal(metadata.causation_id, following_cause(step));
+    if (!is_another)
         metadata.causation_id = (struct text){0};
     write_step_with(writer, step, &metadata);
 }

@@ -430,7 +430,7 @@ static void check_event(struct part *part, int64_t offset)
  * its order's first. */
 static void check_derived(const struct part *part, const struct step_message *step)
 {
-    struct text order = step_order(step), id = step->metadata.command_id;
+    struct text order = sim_order_of(step), id = step->metadata.command_id;
     char derived[2 * ID_BYTES_MAX];
     int bytes = snprintf(derived, sizeof derived, "%.*s/%lld/%d%s", (int)order.bytes, order.data,
                          (long long)step->asker.version, step->asker.number,

@@ -207,3 +207,8 @@ struct step_bundle sim_bundle_in(const struct slot *slot, struct ol_arena *arena
         sim_fail((struct text){0}, "a bundle that can't be read: %s", error.text);
     return bundle;
 }
+
+struct text sim_order_of(const struct step_message *step)
+{
+    return step->context == CONTEXT_PAYMENTS ? step->payment.payment_id : step_aggregate(step);
+}

@@ -29,4 +29,7 @@ enum ol_class sim_decode_event(enum context context, struct bytes wire, struct o
 struct slot;
 struct step_bundle sim_bundle_in(const struct slot *slot, struct ol_arena *arena);
 
+/* The order of whose saga the step is. */
+struct text sim_order_of(const struct step_message *step);
+
 #endif

@@ -18,7 +18,8 @@ static bool step_names(const struct part *part, struct bytes wire, struct text i
     if (sim_decode_step(part->context, wire, arena, &step, &error))
         return !id.bytes;
     *ret_kind = step_kind_name(&step);
-    return !id.bytes || text_equal(step_aggregate(&step), id) || text_equal(step_order(&step), id);
+    return !id.bytes || text_equal(step_aggregate(&step), id) ||
+           text_equal(sim_order_of(&step), id);
 }
 
 /* Of a bundle, the first step that names it; place -1: none, or no bundle. */

@@ -134,18 +134,6 @@ Test(step_aggregate, is_the_order_or_the_customer)
     cr_assert(text_equal(step_aggregate(&wallet), TEXT("c")));
 }
 
-Test(step_order, is_the_order_or_the_payment_that_is_its)
-{
-    struct step_message order = {.context = CONTEXT_ORDERS, .order.order_id = TEXT("o")};
-    struct step_message group = {.context = CONTEXT_INVENTORY, .inventory.order_id = TEXT("g")};
-    struct step_message wallet = {.context = CONTEXT_PAYMENTS,
-                                  .payment.customer_id = TEXT("c"),
-                                  .payment.payment_id = TEXT("p")};
-    cr_assert(text_equal(step_order(&order), TEXT("o")));
-    cr_assert(text_equal(step_order(&group), TEXT("g")));
-    cr_assert(text_equal(step_order(&wallet), TEXT("p")));
-}
-
 Test(receipt_inputs, are_what_it_counts_of_each_kind)
 {
     struct receipt receipt = {.commands_first = 40, .steps_next = 70};
