@@ -168,17 +168,21 @@ static void measure(struct sample *sample, size_t rounds)
     free(copy);
 }
 
-#define METADATA(id)                                                                               \
+#define BEGAN    "basket/31198570044"
+#define QUESTION "31198570044/1/2"
+#define REPLY    QUESTION "/r"
+#define METADATA(id, cause)                                                                        \
     {                                                                                              \
-        .command_id = TEXT(id), .correlation_id = TEXT("basket/31198570044"),                      \
-        .causation_id = TEXT("31198570044/1/0"), .actor = TEXT("import"),                          \
-        .occurred_at_us = 1506941793123456                                                         \
+        .command_id = TEXT(id), .correlation_id = TEXT(BEGAN), .causation_id = TEXT(cause),        \
+        .actor = TEXT("import"), .occurred_at_us = 1506941793123456                                \
     }
-#define STEP(name_, times, context_, ...)                                                          \
+/* As workers write them: their causes follow, but the charge's. */
+#define STEP(name_, times, context_, id, cause, ...)                                               \
     {                                                                                              \
         .name = name_, .stream = STREAM_STEPS, .per_order = times, .step = {                       \
             .context = context_,                                                                   \
-            .metadata = METADATA("31198570044/1/0/r"),                                             \
+            .metadata = METADATA(id, cause),                                                       \
+            .asker = {1, 2},                                                                       \
             __VA_ARGS__                                                                            \
         }                                                                                          \
     }
@@ -186,7 +190,7 @@ static void measure(struct sample *sample, size_t rounds)
     {                                                                                              \
         .name = name_, .stream = STREAM_EVENTS, .per_order = times, .event = {                     \
             .context = context_,                                                                   \
-            .metadata = METADATA("31198570044/1/0"),                                               \
+            .metadata = METADATA(QUESTION, ""),                                                    \
             .recorded_at_us = 1700000000123000,                                                    \
             .cause_source = CAUSE_STEPS,                                                           \
             .cause_offset = 123456,                                                                \
@@ -205,7 +209,7 @@ static struct sample samples[] = {
      .stream = STREAM_COMMANDS,
      .per_order = 1,
      .command = {.context = CONTEXT_ORDERS,
-                 .metadata = METADATA("basket/31198570044"),
+                 .metadata = METADATA(BEGAN, ""),
                  .order = {.kind = ORDER_PLACE,
                            .order_id = ORDER_ID,
                            .customer_id = CUSTOMER,
@@ -225,7 +229,7 @@ static struct sample samples[] = {
                     .total_minor = 123456,
                     .payment_row = PAYMENT_ROW_CHARGE,
                     .deadline_us = 1700000900123000}),
-    STEP("ReserveStock", GROUPS, CONTEXT_INVENTORY,
+    STEP("ReserveStock", GROUPS, CONTEXT_INVENTORY, QUESTION, BEGAN,
          .inventory = {.kind = STOCK_RESERVE,
                        .order_id = ORDER_ID,
                        .partition = 3,
@@ -238,7 +242,7 @@ static struct sample samples[] = {
                         .partition = 3,
                         .lines = stock_lines,
                         .line_count = LINES / GROUPS}),
-    STEP("StockReservedReply", GROUPS, CONTEXT_ORDERS,
+    STEP("StockReservedReply", GROUPS, CONTEXT_ORDERS, REPLY, QUESTION,
          .order = {.kind = ORDER_STOCK_RESERVED_REPLY, .order_id = ORDER_ID, .groups = 8}),
     EVENT("OrderStockReserved", GROUPS, CONTEXT_ORDERS,
           .order = {.kind = ORDER_STOCK_RESERVED,
@@ -248,7 +252,7 @@ static struct sample samples[] = {
                     .saga_state = SAGA_IS_RUNNING,
                     .payment = ORDER_PAYMENT_ASKED,
                     .groups = 8}),
-    STEP("ChargePayment", 1, CONTEXT_PAYMENTS,
+    STEP("ChargePayment", 1, CONTEXT_PAYMENTS, QUESTION, REPLY,
          .payment = {.kind = PAYMENT_CHARGE,
                      .payment_id = ORDER_ID,
                      .customer_id = CUSTOMER,
@@ -260,7 +264,7 @@ static struct sample samples[] = {
                       .payment_id = ORDER_ID,
                       .customer_id = CUSTOMER,
                       .amount_minor = 123456}),
-    STEP("PaymentChargedReply", 1, CONTEXT_ORDERS,
+    STEP("PaymentChargedReply", 1, CONTEXT_ORDERS, REPLY, QUESTION,
          .order = {.kind = ORDER_PAYMENT_CHARGED_REPLY, .order_id = ORDER_ID}),
     EVENT("OrderConfirmed", 1, CONTEXT_ORDERS,
           .order = {.kind = ORDER_CONFIRMED,

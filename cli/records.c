@@ -88,6 +88,18 @@ static struct bytes read_as(enum stream stream, const struct ol_message *message
 
 /* ---- what it is ---- */
 
+/* For people the cause stands in a step, said or not. What is no step stays as it is. */
+static struct bytes with_cause(enum context context, struct bytes wire, struct ol_arena *arena)
+{
+    struct step_message step;
+    struct ol_error error;
+    struct bytes whole;
+    if (codec_decode_step(context, wire, arena, &step, &error) ||
+        !codec_encode_step_in_full(&step, arena, &whole))
+        return wire;
+    return whole;
+}
+
 const char *record_type(enum context context, enum stream stream, const struct ol_message *message,
                         struct ol_arena *arena)
 {
@@ -121,8 +133,14 @@ void record_add_decoded(struct ol_text *text, enum context context, enum stream 
 {
     struct bytes wire = read_as(stream, message);
     struct ol_error error;
-    if (!message->value || json_from_wire(context, stream_of(stream, message), wire, text, &error))
+    struct ol_arena arena;
+    ol_arena_init(&arena, BUNDLE_BYTES_MAX, 0);
+    stream = stream_of(stream, message);
+    if (stream == STREAM_STEPS)
+        wire = with_cause(context, wire, &arena);
+    if (!message->value || json_from_wire(context, stream, wire, text, &error))
         ol_text_add(text, "null");
+    ol_arena_release(&arena);
 }
 
 void record_add_base64(struct ol_text *text, const void *data, size_t bytes)

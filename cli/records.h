@@ -37,7 +37,8 @@ struct record_part *record_parts(enum context context, enum stream stream,
 const char *record_type(enum context context, enum stream stream, const struct ol_message *message,
                         struct ol_arena *arena);
 
-/* The value as JSON, "null" where it does not decode. */
+/* The value as JSON, "null" where it does not decode. A step has its causation_id, also where its
+ * bytes leave it away. */
 void record_add_decoded(struct ol_text *text, enum context context, enum stream stream,
                         const struct ol_message *message);
 

@@ -327,7 +327,7 @@ static bool propose_timeout(const struct deadline *deadline, struct ol_arena *ar
     struct text id = id_of_timeout(arena, deadline->order_id, deadline->deadline_us);
     const struct step_message step = {
         .context = CONTEXT_ORDERS,
-        .metadata = {.command_id = id, .occurred_at_us = TIME_NONE},
+        .metadata = {.command_id = id, .causation_id = id, .occurred_at_us = TIME_NONE},
         .order = {.kind = ORDER_TIMEOUT,
                   .order_id = deadline->order_id,
                   .deadline_us = deadline->deadline_us},

@@ -80,7 +80,9 @@ bool codec_encode_bundle(const struct step_bundle *bundle, struct ol_arena *aren
 /* What a step of so many bytes takes in a bundle. */
 size_t codec_bundled_bytes(size_t step_bytes);
 
-/* Decodes a step of a bundle. OL_POISON for anything that a worker would not have written. */
+/* Decodes a step of a bundle. A causation_id that it leaves away, since it follows from the rest of
+ * it (README.md), is in *ret_step as if it said it. OL_POISON for anything that a worker would not
+ * have written. */
 enum ol_class codec_decode_step(enum context context, struct bytes wire, struct ol_arena *arena,
                                 struct step_message *ret_step, struct ol_error *reterr);
 
@@ -97,6 +99,9 @@ bool codec_encode_command(const struct command *command, struct ol_arena *arena,
                           struct bytes *ret_wire);
 bool codec_encode_step(const struct step_message *step, struct ol_arena *arena,
                        struct bytes *ret_wire);
+/* With a causation_id that follows too: for people to look at. */
+bool codec_encode_step_in_full(const struct step_message *step, struct ol_arena *arena,
+                               struct bytes *ret_wire);
 bool codec_encode_event(const struct event_message *event, struct ol_arena *arena,
                         struct bytes *ret_wire);
 

@@ -2,7 +2,8 @@
  * proto/codec_common.c - the three envelopes, which look the same in every context.
  *
  *   Command: 1 metadata, 2... body
- *   Step, in a bundle (codec_bundle.c): 1 metadata, 2 asking_version, 3 asking_number, 10... body
+ *   Step, in a bundle (codec_bundle.c): 1 metadata, without a cause that follows from the rest,
+ *          2 asking_version, 3 asking_number, 10... body
  *   Event: 1 metadata, 2 recorded_at, 3 cause, 4 version, 5 body_digest,
  *          (orders: 6 status, 7 saga_state, 8 payment,) 10... body
  */
@@ -10,8 +11,9 @@
 
 #include <assert.h>
 
-#include "proto/codec_tables.h"
 #include "lib/base/ol_hash.h"
+#include "lib/guard/protected.h"
+#include "proto/codec_tables.h"
 
 #define SCRATCH_BYTES 4096
 
@@ -378,6 +380,18 @@ bool codec_encode_command(const struct command *command, struct ol_arena *arena,
 
 /* ---- steps ---- */
 
+/* What caused a step, unless it says another: an answer's question, whose id it carries on; else
+ * what began the chain, which is the step itself where nothing is told. May be none. */
+static struct text following_cause(const struct step_message *step)
+{
+    const struct metadata *metadata = &step->metadata;
+    struct text id = metadata->command_id;
+    if (step->context != CONTEXT_ORDERS || step->asker.version == 0)
+        return metadata->correlation_id.bytes ? metadata->correlation_id : id;
+    bool carries_on = id.bytes > 2 && memcmp(id.data + id.bytes - 2, "/r", 2) == 0;
+    return carries_on ? (struct text){id.data, id.bytes - 2} : (struct text){0};
+}
+
 enum ol_class codec_decode_step(enum context context, struct bytes wire, struct ol_arena *arena,
                                 struct step_message *ret_step, struct ol_error *reterr)
 {
@@ -391,25 +405,50 @@ enum ol_class codec_decode_step(enum context context, struct bytes wire, struct 
     if (!read_input(&reader, span, &codec_contexts[context]->steps, &step.metadata, &step.asker,
                     BODY(&step), &body))
         return stopped(&reader);
+    if (step.metadata.causation_id.bytes == 0)
+        step.metadata.causation_id = following_cause(&step);
     *ret_step = step;
     return OL_OK;
 }
 
-static void write_step(struct wire_writer *writer, const void *message)
+static void write_step_with(struct wire_writer *writer, const struct step_message *step,
+                            const struct metadata *metadata)
 {
-    const struct step_message *step = message;
     const struct wire_body *row =
         body_row(&codec_contexts[step->context]->steps, BODY_OF_CONST(step));
     wire_put_message(writer, row->number, row->message, BODY_OF_CONST(step), true);
     wire_put_int(writer, 3, step->asker.number);
     wire_put_int(writer, 2, step->asker.version);
-    wire_put_message(writer, 1, &codec_metadata, &step->metadata, false);
+    wire_put_message(writer, 1, &codec_metadata, metadata, false);
+}
+
+static void write_step(struct wire_writer *writer, const void *message)
+{
+    const struct step_message *step = message;
+    struct metadata metadata = step->metadata;
+    bool is_another =
+        PROTECTED(cause_compared) && !text_equal(metadata.causation_id, following_cause(step));
+    if (!is_another)
+        metadata.causation_id = (struct text){0};
+    write_step_with(writer, step, &metadata);
+}
+
+static void write_step_in_full(struct wire_writer *writer, const void *message)
+{
+    const struct step_message *step = message;
+    write_step_with(writer, step, &step->metadata);
 }
 
 bool codec_encode_step(const struct step_message *step, struct ol_arena *arena,
                        struct bytes *ret_wire)
 {
     return encode(write_step, step, arena, ret_wire);
+}
+
+bool codec_encode_step_in_full(const struct step_message *step, struct ol_arena *arena,
+                               struct bytes *ret_wire)
+{
+    return encode(write_step_in_full, step, arena, ret_wire);
 }
 
 /* ---- events ---- */

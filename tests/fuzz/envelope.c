@@ -166,6 +166,20 @@ static void check_understood(const ProtobufCMessageDescriptor *descriptor, enum 
 
 /* ---- the check ---- */
 
+/* With its cause it is the same step, of as many bytes or more. A cause that ends in a blank may
+ * follow from an id, and may not be said. */
+static void check_in_full(enum context context, const struct envelope *first, struct bytes wire)
+{
+    struct envelope again;
+    struct bytes whole;
+    fuzz_check(codec_encode_step_in_full(&first->step, &arena, &whole) && whole.size >= wire.size);
+    struct text cause = first->step.metadata.causation_id;
+    if (cause.bytes && cause.data[cause.bytes - 1] == ' ')
+        return;
+    fuzz_check(decode(context, STREAM_STEPS, whole, &again) == OL_OK);
+    fuzz_check(same_step(&first->step, &again.step));
+}
+
 static void check_whole(enum stream stream, enum context context, const struct envelope *first)
 {
     struct envelope again;
@@ -178,6 +192,8 @@ static void check_whole(enum stream stream, enum context context, const struct e
     struct bytes rewritten = encode(stream, &again);
     fuzz_check(rewritten.size == wire.size && memcmp(rewritten.data, wire.data, wire.size) == 0);
     check_canonical(envelope_descriptor(context, stream), wire);
+    if (stream == STREAM_STEPS)
+        check_in_full(context, first, wire);
 }
 
 void envelope_check(enum stream stream, const uint8_t *data, size_t size)

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "domain/assert.h"
+#include "tests/sim/causes.h"
 #include "tests/sim/codec.h"
+#include "tests/sim/money.h"
 #include "tests/sim/table.h"
 
 /* A command id, by its number: what was published under it, and what became of it. */
@@ -39,8 +41,8 @@ struct checks {
     int64_t commands_open, orders_open;
     int64_t bad_steps, dead_letters;
     int64_t received, on_hand, reserved;
-    uint64_t paid_in, wallets, held, spent, revenue; /* money may be near the end of 64 bits */
-    uint64_t confirmed, paid; /* orders' totals; payments that were taken and not undone */
+    struct money money;
+    struct causes causes;
 };
 
 static const struct text nothing;
@@ -59,6 +61,7 @@ void checks_end(void)
     for (int i = 0; i < CONTEXT_COUNT; i++)
         table_release(&world->checks->tables[i]);
     free(world->checks->commands);
+    causes_release(&world->checks->causes);
     for (int i = 0; i < CONTEXT_COUNT; i++)
         for (int j = 0; j < SIM_PARTITIONS_MAX; j++)
             free(world->checks->books[i][j].digests);
@@ -151,16 +154,6 @@ static struct part *inputs_of(enum context context, enum cause_source source, in
                         [partition];
 }
 
-static struct step_bundle bundle_in(const struct slot *slot, struct ol_arena *arena)
-{
-    struct step_bundle bundle;
-    struct ol_error error;
-    struct bytes wire = {slot->value, slot->value_bytes};
-    if (sim_decode_bundle(wire, arena, &bundle, &error))
-        sim_fail(nothing, "a bundle that can't be read: %s", error.text);
-    return bundle;
-}
-
 /* The event names who asked, as its step does; only timeouts are asked for by nobody. */
 static void check_asker(const struct part *inputs, const struct event_message *event)
 {
@@ -172,7 +165,7 @@ static void check_asker(const struct part *inputs, const struct event_message *e
         struct ol_arena arena;
         struct ol_error error;
         ol_arena_init(&arena, 4096, 0);
-        struct step_bundle bundle = bundle_in(slot, &arena);
+        struct step_bundle bundle = sim_bundle_in(slot, &arena);
         if (event->cause_place < 0 || (size_t)event->cause_place >= bundle.count)
             sim_fail(aggregate_of(event), "P10: an event of a place that its bundle does not have");
         if (sim_decode_step(inputs->context, bundle.steps[event->cause_place], &arena, &step,
@@ -225,7 +218,7 @@ static void take_record(const struct part *part, const struct slot *slot, struct
         return;
     }
     ol_arena_init(&arena, 4096, 0);
-    struct step_bundle bundle = bundle_in(slot, &arena);
+    struct step_bundle bundle = sim_bundle_in(slot, &arena);
     for (size_t i = 0; i < bundle.count; i++)
         taken->bad += bundle.steps[i].size == BAD_STEP_BYTES;
     taken->inputs += (int64_t)bundle.count;
@@ -320,7 +313,7 @@ static void check_order(const struct event_message *event, const struct order *b
         count(COUNT_CONFIRMED);
         if (before->payment == ORDER_PAYMENT_AWAITED)
             count(COUNT_AWAITED_CONFIRMED);
-        checks->confirmed += (uint64_t)before->total_minor;
+        money_confirmed(&checks->money, before->total_minor);
         break;
     case ORDER_PAYMENT_OVERDUE: count(COUNT_AWAITED); break;
     case ORDER_REJECTED:
@@ -336,44 +329,12 @@ static void check_order(const struct event_message *event, const struct order *b
     }
 }
 
-static void check_money(const struct payment_event *event)
-{
-    struct checks *checks = world->checks;
-    uint64_t amount = (uint64_t)event->amount_minor;
-    switch (event->kind) {
-    case FUNDS_DEPOSITED: checks->paid_in += amount; break;
-    case FUNDS_WITHDRAWN:
-        count(COUNT_WITHDRAWN);
-        checks->paid_in -= amount;
-        break;
-    case PAYMENT_CHARGED:
-    case PAYMENT_CAPTURED:
-        count(event->kind == PAYMENT_CHARGED ? COUNT_CHARGED : COUNT_CAPTURED);
-        checks->revenue += amount;
-        checks->paid += amount;
-        break;
-    case PAYMENT_VOIDED: counters[COUNT_VOIDED] += amount > 0; break;
-    case PAYMENT_REFUNDED:
-        count(COUNT_REFUNDED);
-        checks->revenue -= amount;
-        break;
-    case PAYMENT_REVERSED:
-        count(COUNT_REVERSED);
-        counters[COUNT_REST_REVERSED] += amount && event->amount_minor < event->charged_minor;
-        counters[COUNT_NOTHING_REVERSED] += !amount && event->charged_minor > 0;
-        checks->revenue -= amount;
-        checks->paid -= (uint64_t)event->charged_minor;
-        break;
-    default: break;
-    }
-}
-
 static void check_sums(const struct event_message *event)
 {
     struct checks *checks = world->checks;
     const struct inventory_event *stock = &event->inventory;
     if (event->context == CONTEXT_PAYMENTS)
-        check_money(&event->payment);
+        money_moved(&checks->money, &event->payment);
     if (event->context != CONTEXT_INVENTORY)
         return;
     int64_t sign = stock->kind == STOCK_DECREASED ? -1 : 1;
@@ -396,12 +357,7 @@ static void check_state(const struct entity_key *key, const struct entity *befor
         checks->on_hand += product->on_hand - before->product.on_hand;
         checks->reserved += product->reserved - before->product.reserved;
     } else if (key->kind == ENTITY_ACCOUNT) {
-        const struct account *account = &after->account;
-        if (account->balance_minor < 0 || account->held_minor < 0 || account->spent_minor < 0)
-            sim_fail(key->id, "P5: a wallet below zero");
-        checks->wallets += (uint64_t)(account->balance_minor - before->account.balance_minor);
-        checks->held += (uint64_t)(account->held_minor - before->account.held_minor);
-        checks->spent += (uint64_t)(account->spent_minor - before->account.spent_minor);
+        money_in_wallet(&checks->money, key->id, &before->account, &after->account);
     }
 }
 
@@ -444,9 +400,7 @@ static void fold(struct part *part, const struct event_message *event)
     if (checks->on_hand != checks->received)
         sim_fail(nothing, "P6: %lld units on hand, %lld received", (long long)checks->on_hand,
                  (long long)checks->received);
-    if (checks->paid_in != checks->wallets + checks->held + checks->revenue ||
-        checks->spent != checks->revenue)
-        sim_fail(nothing, "P5: money came from nowhere or is gone");
+    money_check(&checks->money);
 }
 
 /* ---- as records become readable ---- */
@@ -459,6 +413,14 @@ static void keep_digest(struct account_book *book, int64_t offset)
         domain_assert(book->digests);
     }
     book->digests[offset] = (int64_t)book->digest;
+}
+
+/* What an order's event is the outcome of caused the questions that follow from it. */
+static void check_asked_because(struct text order, int64_t version, struct text cause)
+{
+    if (!causes_agree(&world->checks->causes, order, version, cause))
+        sim_fail(order, "P10: version %lld is told to be caused by %.*s, and by another input",
+                 (long long)version, (int)cause.bytes, cause.data);
 }
 
 static void check_event(struct part *part, int64_t offset)
@@ -478,25 +440,19 @@ static void check_event(struct part *part, int64_t offset)
         check_receipt(part, &event.receipt);
     } else {
         check_cause(part, &event);
+        if (part->context == CONTEXT_ORDERS && event.body == EVENT_BODY_DOMAIN)
+            check_asked_because(event.order.order_id, event.order.version,
+                                event.metadata.command_id);
         fold(part, &event);
     }
     ol_arena_release(&arena);
-}
-
-static struct text order_of(const struct step_message *step)
-{
-    switch (step->context) {
-    case CONTEXT_ORDERS: return step->order.order_id;
-    case CONTEXT_INVENTORY: return step->inventory.order_id;
-    default: return step->payment.payment_id;
-    }
 }
 
 /* Ids of follow-ups are derived from the event that asked, which each step names: a reserve's is
  * its order's first. */
 static void check_derived(const struct part *part, const struct step_message *step)
 {
-    struct text order = order_of(step), id = step->metadata.command_id;
+    struct text order = sim_order_of(step), id = step->metadata.command_id;
     char derived[2 * ID_BYTES_MAX];
     int bytes = snprintf(derived, sizeof derived, "%.*s/%lld/%d%s", (int)order.bytes, order.data,
                          (long long)step->asker.version, step->asker.number,
@@ -505,6 +461,12 @@ static void check_derived(const struct part *part, const struct step_message *st
     if (!text_equal(id, (struct text){derived, (uint32_t)bytes}) ||
         (is_reserve && step->asker.version != 1))
         sim_fail(order, "the id %.*s does not follow from its event", (int)id.bytes, id.data);
+    struct text cause = step->metadata.causation_id;
+    if (part->context != CONTEXT_ORDERS)
+        check_asked_because(order, step->asker.version, cause);
+    else if (!text_equal(cause, (struct text){derived, (uint32_t)bytes - 2}))
+        sim_fail(order, "P10: the answer %.*s has another cause than its question: %.*s",
+                 (int)id.bytes, id.data, (int)cause.bytes, cause.data);
 }
 
 /* An ask that comes again where its undo is done already: the rare state that must not act. */
@@ -551,7 +513,7 @@ static void check_dead_letter(const struct slot *slot)
 {
     struct ol_arena arena;
     ol_arena_init(&arena, 4096, 0);
-    struct step_bundle bundle = bundle_in(slot, &arena);
+    struct step_bundle bundle = sim_bundle_in(slot, &arena);
     if (bundle.count != 1 || bundle.steps[0].size != BAD_STEP_BYTES)
         sim_fail(nothing, "P4: a dead letter of %zu steps, or of a good one", bundle.count);
     count(COUNT_BAD_STEPS);
@@ -563,7 +525,7 @@ static void check_bundle(const struct part *part, const struct slot *slot)
 {
     struct ol_arena arena;
     ol_arena_init(&arena, 4096, 0);
-    struct step_bundle bundle = bundle_in(slot, &arena);
+    struct step_bundle bundle = sim_bundle_in(slot, &arena);
     if (bundle.partition != part->number)
         sim_fail(nothing, "a bundle for %d lies on partition %d", bundle.partition, part->number);
     count(bundle.count > 1 ? COUNT_BUNDLES : COUNT_SINGLE_STEPS);
@@ -766,114 +728,7 @@ void check_rest(void)
     if (checks->bad_steps != checks->dead_letters)
         sim_fail(nothing, "P4: %lld steps that can't be read, %lld dead letters",
                  (long long)checks->bad_steps, (long long)checks->dead_letters);
-    if (checks->held)
-        sim_fail(nothing, "P7: %lld held at rest", (long long)checks->held);
-    if (checks->paid != checks->confirmed)
-        sim_fail(nothing, "P7: payments of %llu, confirmed orders of %llu",
-                 (unsigned long long)checks->paid, (unsigned long long)checks->confirmed);
+    money_check_rest(&checks->money);
     check_claims(CONTEXT_INVENTORY);
     check_claims(CONTEXT_PAYMENTS);
-}
-
-/* ---- the timeline of an aggregate ---- */
-
-#define LAST_TOLD 6
-
-/* Of what names a customer's payment, the order counts too. */
-static bool step_names(const struct part *part, struct bytes wire, struct text id,
-                       struct ol_arena *arena, const char **ret_kind)
-{
-    struct step_message step;
-    struct ol_error error;
-    *ret_kind = "?";
-    if (sim_decode_step(part->context, wire, arena, &step, &error))
-        return !id.bytes;
-    *ret_kind = step_kind_name(&step);
-    return !id.bytes || text_equal(step_aggregate(&step), id) || text_equal(order_of(&step), id);
-}
-
-/* Of a bundle, the first step that names it; place -1: none, or no bundle. */
-static int32_t place_of(const struct part *part, const struct slot *slot, struct text id,
-                        const char **ret_kind)
-{
-    struct ol_arena arena;
-    if (part->stream != STREAM_STEPS)
-        return -1;
-    ol_arena_init(&arena, 4096, 0);
-    struct step_bundle bundle = bundle_in(slot, &arena);
-    int32_t place = 0;
-    while ((size_t)place < bundle.count &&
-           !step_names(part, bundle.steps[place], id, &arena, ret_kind))
-        place++;
-    ol_arena_release(&arena);
-    return (size_t)place < bundle.count ? place : -1;
-}
-
-static bool names(const struct part *part, const struct slot *slot, struct text id)
-{
-    const char *kind;
-    if (part->stream == STREAM_STEPS)
-        return place_of(part, slot, id, &kind) >= 0;
-    return !id.bytes || (slot->key_bytes == id.bytes && memcmp(slot->key, id.data, id.bytes) == 0);
-}
-
-static void tell_slot(const struct part *part, int64_t offset, struct text id)
-{
-    const struct slot *slot = part_slot(part, offset);
-    struct ol_arena arena;
-    struct ol_error error;
-    struct bytes wire = {slot->value, slot->value_bytes};
-    struct event_message event;
-    struct command command;
-    const char *kind = "?";
-    int32_t place = place_of(part, slot, id, &kind);
-    ol_arena_init(&arena, 4096, 0);
-    if (part->stream == STREAM_EVENTS &&
-        !sim_decode_event(part->context, wire, &arena, &event, &error))
-        kind = event_kind_name(&event);
-    else if (part->stream == STREAM_COMMANDS &&
-             !sim_decode_command(part->context, wire, &arena, &command, &error))
-        kind = command_kind_name(&command);
-    printf("    %12.6f  %-9s %-8s %d/%-5lld %-3d %-22s txn %u %s\n",
-           (double)(slot->at_us - world->wall_us) / 1e6, context_name(part->context),
-           stream_name(part->stream), part->number, (long long)offset, place, kind, slot->txn,
-           slot->txn == 0                                ? ""
-           : world->txns[slot->txn].state == TXN_ONGOING ? "open"
-           : world->txns[slot->txn].committed            ? "committed"
-                                                         : "aborted");
-    ol_arena_release(&arena);
-}
-
-/* All records about it, in the order of the broker's time; of nothing in particular: the last of
- * each partition. */
-void check_timeline(const char *aggregate)
-{
-    const struct text id = text_of(aggregate);
-    int64_t next[CONTEXT_COUNT][STREAM_COUNT][SIM_PARTITIONS_MAX] = {0};
-    for (int i = 0; i < CONTEXT_COUNT && !id.bytes; i++)
-        for (int j = 0; j < STREAM_COUNT; j++)
-            for (int32_t k = 0; k < world->knobs.partitions; k++)
-                next[i][j][k] = world->parts[i][j][k].count > LAST_TOLD
-                                    ? world->parts[i][j][k].count - LAST_TOLD
-                                    : 0;
-    for (int told = 0; told < 60; told++) {
-        struct part *first = NULL;
-        int64_t first_us = INT64_MAX;
-        for (int i = 0; i < CONTEXT_COUNT; i++)
-            for (int j = 0; j < STREAM_DEAD_LETTERS; j++)
-                for (int32_t k = 0; k < world->knobs.partitions; k++) {
-                    struct part *part = &world->parts[i][j][k];
-                    int64_t *at = &next[i][j][k];
-                    while (*at < part->count && (part_slot(part, *at)->kind != SLOT_RECORD ||
-                                                 !names(part, part_slot(part, *at), id)))
-                        ++*at;
-                    if (*at < part->count && part_slot(part, *at)->at_us < first_us) {
-                        first = part;
-                        first_us = part_slot(part, *at)->at_us;
-                    }
-                }
-        if (!first)
-            return;
-        tell_slot(first, next[first->context][first->stream][first->number]++, id);
-    }
 }

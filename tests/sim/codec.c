@@ -195,3 +195,20 @@ enum ol_class sim_decode_event(enum context context, struct bytes wire, struct o
     memcpy(ret_event, wire.data, sizeof *ret_event);
     return OL_OK;
 }
+
+/* ---- what the checkers read with it ---- */
+
+struct step_bundle sim_bundle_in(const struct slot *slot, struct ol_arena *arena)
+{
+    struct step_bundle bundle;
+    struct ol_error error;
+    struct bytes wire = {slot->value, slot->value_bytes};
+    if (sim_decode_bundle(wire, arena, &bundle, &error))
+        sim_fail((struct text){0}, "a bundle that can't be read: %s", error.text);
+    return bundle;
+}
+
+struct text sim_order_of(const struct step_message *step)
+{
+    return step->context == CONTEXT_PAYMENTS ? step->payment.payment_id : step_aggregate(step);
+}

@@ -25,4 +25,11 @@ enum ol_class sim_decode_step(enum context context, struct bytes wire, struct ol
 enum ol_class sim_decode_event(enum context context, struct bytes wire, struct ol_arena *arena,
                                struct event_message *ret_event, struct ol_error *reterr);
 
+/* The bundle of a record, which must be one. */
+struct slot;
+struct step_bundle sim_bundle_in(const struct slot *slot, struct ol_arena *arena);
+
+/* The order of whose saga the step is. */
+struct text sim_order_of(const struct step_message *step);
+
 #endif

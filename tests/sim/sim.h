@@ -412,6 +412,9 @@ void check_halted(const struct actor *actor, int64_t partition, const char *reas
 bool check_at_rest(bool say);
 bool check_gaps_closed(bool say); /* committed offsets have come to the ends of the inputs */
 void check_rest(void);
-void check_timeline(const char *aggregate);
+
+/* ---- timeline.c ---- */
+
+void timeline_tell(const char *aggregate);
 
 #endif

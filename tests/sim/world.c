@@ -200,7 +200,7 @@ bool world_run(const struct knobs *knobs, bool timeline)
     bool good = !world->failed;
     if (!good && timeline) {
         printf("  timeline of %s:\n", world->aggregate[0] ? world->aggregate : "the last records");
-        check_timeline(world->aggregate);
+        timeline_tell(world->aggregate);
     }
     if (knobs->codec && good)
         count(COUNT_CODEC_SEEDS);

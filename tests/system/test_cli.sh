@@ -335,6 +335,10 @@ call events tail --limit 3 --json
 same 'the latest three' "$(wc -l <"$DIR/out")" 3
 call events export --topic "$P.orders.commands.v1" --key o1
 same 'commands too' "$(jq -r '.type + " " + .decoded.placeOrder.orderId' <<<"$OUT")" 'PlaceOrder o1'
+call events export --topic "$P.orders.steps.v1" --key o1
+same 'and steps, with the cause that their bytes leave away' \
+    "$(jq -sr 'map(select(.type == "PaymentChargedReply"))[0].decoded.metadata | .commandId + " " + .causationId' <<<"$OUT")" \
+    'o1/2/1/r o1/2/1'
 timeout 5 "$BIN" events export --follow --type OrderConfirmed >"$DIR/followed" 2>/dev/null &
 follower=$!
 

@@ -136,6 +136,30 @@ struct command random_command(struct rng *rng, struct ol_arena *arena, enum cont
     return command;
 }
 
+static struct text joined(struct ol_arena *arena, struct text text, const char *end)
+{
+    size_t bytes = text.bytes + strlen(end);
+    char *data = ol_arena_alloc(arena, bytes);
+    memcpy(data, text.data, text.bytes);
+    memcpy(data + text.bytes, end, strlen(end));
+    return (struct text){data, (uint32_t)bytes};
+}
+
+/* As a worker has it: an answer is caused by what its id carries on, another step by what began the
+ * chain. */
+static void fill_cause_that_follows(struct rng *rng, struct ol_arena *arena,
+                                    struct step_message *step)
+{
+    struct metadata *metadata = &step->metadata;
+    if (step->context == CONTEXT_ORDERS && step->asker.version) {
+        metadata->causation_id = random_text(rng, arena, ID_BYTES_MAX - 2, true);
+        metadata->command_id = joined(arena, metadata->causation_id, "/r");
+    } else {
+        metadata->causation_id =
+            metadata->correlation_id.bytes ? metadata->correlation_id : metadata->command_id;
+    }
+}
+
 struct step_message random_step(struct rng *rng, struct ol_arena *arena, enum context context,
                                 uint32_t kind)
 {
@@ -144,6 +168,8 @@ struct step_message random_step(struct rng *rng, struct ol_arena *arena, enum co
         .asker = {random_number(rng, 0, INT64_MAX), (int32_t)random_number(rng, 0, UINT16_MAX)}};
     fill_metadata(rng, arena, &step.metadata);
     fill_body(rng, arena, &codec_contexts[context]->steps, kind, &step.order);
+    if (step.metadata.causation_id.bytes == 0 || rng_chance(rng, 50))
+        fill_cause_that_follows(rng, arena, &step);
     return step;
 }
 

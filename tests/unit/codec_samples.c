@@ -3,35 +3,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define META(id)                                                                                   \
+#define META(id, cause)                                                                            \
     {                                                                                              \
-        .command_id = TEXT(id), .correlation_id = TEXT("chain-1"),                                 \
-        .causation_id = TEXT("cause-2"), .actor = TEXT("Zoë"), .occurred_at_us = 1506941793123456, \
-        .expected_version = 42                                                                     \
+        .command_id = TEXT(id), .correlation_id = TEXT("chain-1"), .causation_id = TEXT(cause),    \
+        .actor = TEXT("Zoë"), .occurred_at_us = 1506941793123456, .expected_version = 42           \
     }
 
 #define COMMAND(name_, context_, ...)                                                              \
     {                                                                                              \
         .name = name_, .stream = STREAM_COMMANDS, .command = {                                     \
             .context = context_,                                                                   \
-            .metadata = META("command-3"),                                                         \
+            .metadata = META("command-3", "cause-2"),                                              \
             __VA_ARGS__                                                                            \
         }                                                                                          \
     }
-#define STEP(name_, context_, ...)                                                                 \
+#define STEP(name_, context_, metadata_, ...)                                                      \
     {                                                                                              \
         .name = name_, .stream = STREAM_STEPS, .step = {                                           \
             .context = context_,                                                                   \
-            .metadata = META("order-4/1/0/r"),                                                     \
+            .metadata = metadata_,                                                                 \
             .asker = {5000000004, 65},                                                             \
             __VA_ARGS__                                                                            \
         }                                                                                          \
     }
+/* Their causes follow: a timeout's doesn't. */
+#define QUESTION "order-4/5000000004/65"
+#define REPLIED  META(QUESTION "/r", QUESTION)
+
+#define ASK(name, context, ...) STEP(name, context, META(QUESTION, "chain-1"), __VA_ARGS__)
+#define REPLY(name, ...)        STEP(name, CONTEXT_ORDERS, REPLIED, __VA_ARGS__)
 #define EVENT_(name_, context_, body_, ...)                                                        \
     {                                                                                              \
         .name = name_, .stream = STREAM_EVENTS, .event = {                                         \
             .context = context_,                                                                   \
-            .metadata = META("command-3"),                                                         \
+            .metadata = META("command-3", "cause-2"),                                              \
             .recorded_at_us = 1700000000123000,                                                    \
             .cause_source = CAUSE_STEPS,                                                           \
             .cause_offset = 5000000000,                                                            \
@@ -109,27 +114,22 @@ const struct sample samples[] = {
     COMMAND("PlaceOrder", CONTEXT_ORDERS,
             .order = {.kind = ORDER_PLACE, ORDER, CUSTOMER, EUR, .lines = lines, .line_count = 2}),
     COMMAND("CancelOrder", CONTEXT_ORDERS, .order = {.kind = ORDER_CANCEL, ORDER}),
-    STEP("StockReservedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_RESERVED_REPLY, ORDER, .groups = 0x8000000000000028}),
-    STEP("StockRefusedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_REFUSED_REPLY,
-                   ORDER,
-                   .partition = 63,
-                   .code = REFUSED_STOCK_SHORT,
-                   SKU}),
-    STEP("StockReleasedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_STOCK_RELEASED_REPLY, ORDER, .groups = 6}),
-    STEP("PaymentAuthorisedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_PAYMENT_AUTHORISED_REPLY, ORDER}),
-    STEP("PaymentDeclinedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_PAYMENT_DECLINED_REPLY, ORDER, .code = REFUSED_FUNDS_SHORT}),
-    STEP("PaymentVoidedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_PAYMENT_VOIDED_REPLY, ORDER}),
-    STEP("OrderTimeout", CONTEXT_ORDERS, .order = {.kind = ORDER_TIMEOUT, ORDER, DEADLINE}),
-    STEP("PaymentChargedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_PAYMENT_CHARGED_REPLY, ORDER}),
-    STEP("PaymentReversedReply", CONTEXT_ORDERS,
-         .order = {.kind = ORDER_PAYMENT_REVERSED_REPLY, ORDER}),
+    REPLY("StockReservedReply",
+          .order = {.kind = ORDER_STOCK_RESERVED_REPLY, ORDER, .groups = 0x8000000000000028}),
+    REPLY("StockRefusedReply", .order = {.kind = ORDER_STOCK_REFUSED_REPLY,
+                                         ORDER,
+                                         .partition = 63,
+                                         .code = REFUSED_STOCK_SHORT,
+                                         SKU}),
+    REPLY("StockReleasedReply", .order = {.kind = ORDER_STOCK_RELEASED_REPLY, ORDER, .groups = 6}),
+    REPLY("PaymentAuthorisedReply", .order = {.kind = ORDER_PAYMENT_AUTHORISED_REPLY, ORDER}),
+    REPLY("PaymentDeclinedReply",
+          .order = {.kind = ORDER_PAYMENT_DECLINED_REPLY, ORDER, .code = REFUSED_FUNDS_SHORT}),
+    REPLY("PaymentVoidedReply", .order = {.kind = ORDER_PAYMENT_VOIDED_REPLY, ORDER}),
+    STEP("OrderTimeout", CONTEXT_ORDERS, META("order-4/1/0/r", "cause-2"),
+         .order = {.kind = ORDER_TIMEOUT, ORDER, DEADLINE}),
+    REPLY("PaymentChargedReply", .order = {.kind = ORDER_PAYMENT_CHARGED_REPLY, ORDER}),
+    REPLY("PaymentReversedReply", .order = {.kind = ORDER_PAYMENT_REVERSED_REPLY, ORDER}),
     EVENT("OrderPlaced", CONTEXT_ORDERS,
           .order = {.kind = ORDER_PLACED,
                     ORDER,
@@ -200,16 +200,16 @@ const struct sample samples[] = {
             .inventory = {.kind = STOCK_DECREASE, SKU, .quantity = 2, .reason = TEXT("broken")}),
     COMMAND("CountStock", CONTEXT_INVENTORY,
             .inventory = {.kind = STOCK_COUNT, SKU, .quantity = 70, .reason = TEXT("stocktaking")}),
-    STEP("ReserveStock", CONTEXT_INVENTORY,
-         .inventory = {.kind = STOCK_RESERVE,
-                       ORDER,
-                       .partition = 3,
-                       EUR,
-                       .lines = step_lines,
-                       .line_count = 2}),
-    STEP("ReleaseStock", CONTEXT_INVENTORY,
-         .inventory = {.kind = STOCK_RELEASE, ORDER, .partition = 3},
-         .metadata.traceparent = TEXT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
+    ASK("ReserveStock", CONTEXT_INVENTORY,
+        .inventory = {.kind = STOCK_RESERVE,
+                      ORDER,
+                      .partition = 3,
+                      EUR,
+                      .lines = step_lines,
+                      .line_count = 2}),
+    ASK("ReleaseStock", CONTEXT_INVENTORY,
+        .inventory = {.kind = STOCK_RELEASE, ORDER, .partition = 3},
+        .metadata.traceparent = TEXT("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
     EVENT("ProductAdded", CONTEXT_INVENTORY,
           .inventory = {.kind = PRODUCT_ADDED, .version = 11, SKU, DETAILS}),
     EVENT("ProductModified", CONTEXT_INVENTORY,
@@ -247,15 +247,14 @@ const struct sample samples[] = {
             .payment = {.kind = FUNDS_WITHDRAW, CUSTOMER, .amount_minor = 700, EUR}),
     COMMAND("RefundPayment", CONTEXT_PAYMENTS,
             .payment = {.kind = PAYMENT_REFUND, CUSTOMER, PAYMENT, .amount_minor = 800}),
-    STEP("AuthorisePayment", CONTEXT_PAYMENTS,
-         .payment = {.kind = PAYMENT_AUTHORISE, PAYMENT, CUSTOMER, .amount_minor = 3897, EUR}),
-    STEP("CapturePayment", CONTEXT_PAYMENTS,
-         .payment = {.kind = PAYMENT_CAPTURE, PAYMENT, CUSTOMER}),
-    STEP("VoidPayment", CONTEXT_PAYMENTS, .payment = {.kind = PAYMENT_VOID, PAYMENT, CUSTOMER}),
-    STEP("ChargePayment", CONTEXT_PAYMENTS,
-         .payment = {.kind = PAYMENT_CHARGE, PAYMENT, CUSTOMER, .amount_minor = 3897, EUR}),
-    STEP("ReverseCharge", CONTEXT_PAYMENTS,
-         .payment = {.kind = PAYMENT_REVERSE, PAYMENT, CUSTOMER}),
+    ASK("AuthorisePayment", CONTEXT_PAYMENTS,
+        .payment = {.kind = PAYMENT_AUTHORISE, PAYMENT, CUSTOMER, .amount_minor = 3897, EUR}),
+    ASK("CapturePayment", CONTEXT_PAYMENTS,
+        .payment = {.kind = PAYMENT_CAPTURE, PAYMENT, CUSTOMER}),
+    ASK("VoidPayment", CONTEXT_PAYMENTS, .payment = {.kind = PAYMENT_VOID, PAYMENT, CUSTOMER}),
+    ASK("ChargePayment", CONTEXT_PAYMENTS,
+        .payment = {.kind = PAYMENT_CHARGE, PAYMENT, CUSTOMER, .amount_minor = 3897, EUR}),
+    ASK("ReverseCharge", CONTEXT_PAYMENTS, .payment = {.kind = PAYMENT_REVERSE, PAYMENT, CUSTOMER}),
     EVENT("AccountOpened", CONTEXT_PAYMENTS,
           .payment = {.kind = ACCOUNT_OPENED, .version = 1, CUSTOMER, EUR}),
     EVENT("FundsDeposited", CONTEXT_PAYMENTS,

@@ -147,6 +147,7 @@ class Fold:
         self.places = {}              # (context, aggregate) -> partition
         self.versions = Counter()     # (context, aggregate) -> last
         self.orders = {}              # id -> [status, saga state, payment]
+        self.asked_because = {}       # (order, version) -> id of the input that the event is the outcome of
         self.stock = {}               # sku -> [on hand, reserved]
         self.wallets = {}             # customer -> [balance, held, spent]
         self.charged = {}             # payment -> minor units, of those that were not reversed
@@ -173,6 +174,7 @@ class Fold:
         if context == "orders":
             self.version(context, body.order_id, partition, event.version, where)
             self.orders[body.order_id] = [event.status, event.saga_state, event.payment]
+            self.asked_because[body.order_id, event.version] = event.metadata.command_id
         elif context == "inventory":
             self.apply_stock(event, name, body, partition, where)
         else:
@@ -268,20 +270,33 @@ def inputs_of(stream, records):
             for place, part in enumerate(unbundle(value or b"") if stream == "steps" else [value or b""])]
 
 
+def restore_cause(context, step):
+    """Puts into a step the causation_id that it leaves away, by the rule in proto/README.md."""
+    meta = step.metadata
+    if meta.causation_id:
+        return
+    if context != "orders" or not step.asking_version:
+        meta.causation_id = meta.correlation_id or meta.command_id
+    elif meta.command_id.endswith("/r"):
+        meta.causation_id = meta.command_id.removesuffix("/r")
+
+
 class Inputs:
     """Inputs of one partition of a commands or steps topic, by (offset, place)."""
 
-    def __init__(self, stream, records, decode):
+    def __init__(self, context, stream, records):
         self.places, self.messages, self.again = set(), {}, set()
         for place, value, headers in inputs_of(stream, records):
             self.places.add(place)
             if stream == "steps" and headers:  # workers write none: somebody has published it again
                 self.again.add(place)
-            message = decode()
+            message = CLASSES[context, stream.removesuffix("s")]()
             try:
                 message.ParseFromString(value)
             except DecodeError:  # a dead letter, or refused for a text that is not UTF-8
                 continue
+            if stream == "steps":
+                restore_cause(context, message)
             self.messages[place] = message
 
     def last_offset(self):
@@ -296,7 +311,7 @@ def asker_of(message):
 
 
 def check_askers(fold, inputs):
-    """Each step leads back to the event of its order that asked for it."""
+    """Each step leads back to the event of its order that asked for it, and to what caused that."""
     numbers = Counter()
     for (context, _), (_, steps) in inputs.items():
         for message in steps.first_time():
@@ -307,8 +322,14 @@ def check_askers(fold, inputs):
             order = body.payment_id if context == "payments" else body.order_id
             if not 1 <= version <= fold.versions["orders", order] or number < 1:
                 fold.odd(f"{name} of {order}: its event {version} did not ask, as number {number}")
+            meta = message.metadata
             if context != "orders":
                 numbers[order, version, number] += 1
+                cause = fold.asked_because.get((order, version))
+                if meta.causation_id != cause:
+                    fold.odd(f"step {meta.command_id} says that {meta.causation_id} caused it, and it was {cause}")
+            elif meta.command_id != meta.causation_id + "/r":
+                fold.odd(f"the answer {meta.command_id} says that {meta.causation_id} caused it")
     for (order, version, number), times in numbers.items():
         if times > 1 or (number > 1 and (order, version, number - 1) not in numbers):
             fold.odd(f"event {version} of {order} asked {times} times as number {number}")
@@ -477,7 +498,7 @@ def examine(pipeline, log, unanswered=0):
     inputs = {}
     for context in CONTEXTS:
         for p in range(pipeline.partitions):
-            inputs[context, p] = tuple(Inputs(stream, log[context, stream][p], CLASSES[context, stream[:-1]])
+            inputs[context, p] = tuple(Inputs(context, stream, log[context, stream][p])
                                        for stream in ("commands", "steps"))
             check_partition(fold, context, p, log[context, "events"][p], *inputs[context, p])
     check_steps(fold, inputs)
