@@ -50,11 +50,11 @@ class Reply:
 
     @property
     def error(self):
-        return self["error"]
+        return json.loads(self.body).get("error", {})
 
     def says(self):
         """(status, type, code) of an error."""
-        return self.status, self.error["type"], self.error.get("code")
+        return self.status, self.error.get("type"), self.error.get("code")
 
 
 class Provider:

@@ -160,10 +160,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except OSError:
             pass  # it has gone already
 
-    def log_message(self, format, *args):
+    def log_request(self, code="-", size="-"):
         """A line a request; never a header or a body."""
-        path = self.path.partition("?")[0] if hasattr(self, "path") else "-"
-        sys.stderr.write(f"method={self.command} path={path} status={args[1] if len(args) > 1 else '-'}\n")
+        path = self.path.partition("?")[0]
+        sys.stderr.write(f"method={self.command} path={path} status={int(code)}\n")
+
+    def log_message(self, format, *args):
+        """What is no request, or ran into its time, is no news."""
 
 
 # ---- control ---------------------------------------------------------------------------------------
