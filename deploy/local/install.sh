@@ -16,10 +16,11 @@ RUN_PACKAGES=(
     libcriterion-dev libjansson-dev libinih-dev uthash-dev libxxhash-dev
     postgresql-15 postgresql-client-15 kcat jq curl python3-venv ca-certificates
 )
-# git and debootstrap: style, shellcheck and tools/bare ask the one and start from the other
+# git and debootstrap: style, shellcheck and tools/bare ask the one and start from the other; openssl: the
+# certificate of the payment provider
 TEST_PACKAGES=(
     g++ clang clang-tidy clang-format libclang-rt-14-dev shellcheck valgrind binutils git debootstrap
-    pgbouncer
+    pgbouncer openssl
 )
 
 # Java and Maven may have come by another way than apt.
