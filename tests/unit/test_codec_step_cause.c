@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_codec_step_cause.c - a step says its cause where it does not follow from the rest.
+ * tests/unit/test_codec_step_cause.c - a step says its cause where it does not follow otherwise
  */
 #include "proto/codec.h"
 
