@@ -11,6 +11,7 @@
 
 #define START_US     INT64_C(1700000000000000) /* 2023-11-14 */
 #define COMMAND_KEPT 512                       /* ids that a later command may use again */
+#define POOR         2 /* of the customers; some of their payments are declined */
 
 /* Sierra Leone's leone of 1964, out of use since 2024: what was in it is read as it ever was. */
 #define OWN_CURRENCY TEXT("SLL")
@@ -329,7 +330,7 @@ static void withdraw_product(struct history_world *world, int64_t number)
 static void open_account(struct history_world *world, int64_t number)
 {
     struct text customer = customer_of(world, number);
-    bool is_poor = world->history->settings.odd_percent && number == 0; /* some are declined */
+    bool is_poor = world->history->settings.odd_percent && number < POOR;
     struct command open = {
         .context = CONTEXT_PAYMENTS,
         .metadata =
@@ -460,7 +461,7 @@ static void odd_command(struct history_world *world)
     int64_t product = (int64_t)rng_below(rng, (uint64_t)settings->products + 2);
     int64_t customer = (int64_t)rng_below(rng, (uint64_t)settings->customers + 1);
     struct text order = order_name(world, (int64_t)rng_below(rng, (uint64_t)world->order_next + 1));
-    uint64_t choice = rng_below(rng, 14);
+    uint64_t choice = rng_below(rng, 15);
     if (choice < 3 && world->command_count > 8) { /* an id that was used before */
         size_t kept = world->command_count < COMMAND_KEPT ? world->command_count : COMMAND_KEPT;
         command = world->kept[rng_below(rng, kept)].command;
@@ -481,10 +482,10 @@ static void odd_command(struct history_world *world)
         return;
     }
     command.metadata = metadata_of(world, id);
-    if (choice < 6) {
+    if (choice < 7) {
         command.context = CONTEXT_ORDERS;
         command.order = (struct order_command){.kind = ORDER_CANCEL, .order_id = order};
-        bool at_once = rng_chance(rng, 35);
+        bool at_once = rng_chance(rng, 60);
         for (int i = 0; at_once && i < 3; i++) {
             enum context context = i == 1 ? CONTEXT_INVENTORY : CONTEXT_ORDERS;
             run_batch(world, context, 1 + waiting(world, context));
@@ -497,7 +498,7 @@ static void odd_command(struct history_world *world)
             run_batch(world, CONTEXT_ORDERS, 1 + waiting(world, CONTEXT_ORDERS));
             return;
         }
-    } else if (choice < 9) {
+    } else if (choice < 10) {
         command.context = CONTEXT_INVENTORY;
         command.inventory = (struct inventory_command){
             .kind = (enum inventory_command_kind)rng_between(rng, PRODUCT_ADD, STOCK_DECREASE),
@@ -521,7 +522,7 @@ static void odd_command(struct history_world *world)
             .amount_minor = 1 + (int64_t)rng_below(rng, 3000),
             .currency = rng_chance(rng, 90) ? OWN_CURRENCY : TEXT("EUR"),
             .payment_id = order};
-        if (command.payment.kind == FUNDS_DEPOSIT && customer == 0) /* the poor stays so */
+        if (command.payment.kind == FUNDS_DEPOSIT && customer < POOR) /* the poor stay so */
             command.payment.customer_id = customer_of(world, settings->customers);
         if (command.payment.kind == PAYMENT_REFUND) {
             /* Of a payment that is there, as a rule. */
@@ -532,7 +533,7 @@ static void odd_command(struct history_world *world)
             const struct entity *state = state_of(world, CONTEXT_ORDERS, ENTITY_ORDER, order);
             if (state && state->order.version) {
                 command.payment.customer_id = state->order.customer_id;
-                command.payment.amount_minor = rng_chance(rng, 50) && state->order.total_minor
+                command.payment.amount_minor = rng_chance(rng, 33) && state->order.total_minor
                                                    ? state->order.total_minor
                                                    : 1 + (int64_t)rng_below(rng, 20);
             }
