@@ -29,8 +29,6 @@
 #define ABANDON_MS       20000 /* librdkafka keeps an offset commit 10 s without a coordinator */
 #define INBOX_EVENTS_MAX 64    /* of one partition before the next one is asked */
 #define BATCH_BYTES_MAX  (128u << 20)
-#define BATCH_BYTES_LIVE (12u << 20) /* of events that are not older than: */
-#define LIVE_MS          INT64_C(5000)
 #define LINGER_MAX_US    INT64_C(1000000)
 #define LINGER_QUIET_US  INT64_C(250000) /* no event for so long: wait no more */
 #define LINGER_WRITES    4               /* from one batch to the next, in times a write takes */
@@ -86,9 +84,7 @@ enum ol_class follower_init(struct follower *follower, const struct ol_options *
     follower->filling = &follower->batches[0];
     ol_arena_init(&follower->scratch, 1u << 20, 0);
     snprintf(client, sizeof client, "orderlog-projector-%s-%" PRId64, name, options->slot);
-    enum ol_class class = ol_kafka_connection_init(&follower->kafka, options, client, reterr);
-    follower->kafka.settings.fetch_budget_bytes /= CONTEXT_COUNT; /* one process follows all */
-    return class;
+    return ol_kafka_connection_init(&follower->kafka, options, client, reterr);
 }
 
 void follower_release(struct follower *follower)
@@ -231,14 +227,11 @@ void follower_reasons(struct follower *follower, struct ol_http_reasons *reasons
 
 /* ---- filling the batch ---- */
 
-/* A batch may grow while events wait in the log: it saves writes. Where they are new, workers wait
- * for them to be projected with their memory full, and rows with people before them. */
 static bool is_full(const struct follower *follower)
 {
     const struct row_batch *filling = follower->filling;
     size_t most = follower->isolating ? follower->isolate_events : follower->batch_events;
-    size_t bytes = follower->behind ? BATCH_BYTES_MAX : BATCH_BYTES_LIVE;
-    return filling->event_count >= most || filling->arena.used_bytes >= bytes;
+    return filling->event_count >= most || filling->arena.used_bytes >= BATCH_BYTES_MAX;
 }
 
 /* The log must still hold the last event that was projected, byte for byte. */
@@ -274,7 +267,6 @@ static enum ol_class reduce_record(struct follower *follower, int32_t partition,
     if (!filling->partitions[partition].started) {
         row_batch_start(filling, partition, &followed->progress);
         followed->filling_ms = message->timestamp_ms;
-        follower->behind = ol_clock_wall_us() / 1000 - message->timestamp_ms > LIVE_MS;
     }
     ol_arena_clear(&follower->scratch);
     enum ol_class class =

@@ -79,7 +79,6 @@ struct follower {
 
     /* Looking for an event that the database refuses. */
     bool isolating;
-    bool behind;   /* the batch began with an old event */
     int32_t alone; /* the partition that fills the batch; -1: none yet */
     size_t isolate_events;
     int64_t isolate_until_us;

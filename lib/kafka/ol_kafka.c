@@ -416,18 +416,21 @@ enum ol_class ol_kafka_check(const struct ol_kafka_settings *settings, struct ol
     return OL_OK;
 }
 
+#define FETCH_BYTES_MIN ((size_t)64 << 10)
+#define FETCH_BYTES_MAX ((size_t)1 << 20)
+
 void ol_kafka_share(const struct ol_kafka_settings *settings, size_t partition_count,
                     struct ol_kafka_shares *shares, struct ol_kafka_value *ret_values)
 {
-    /* Fetching goes on while less than the share is queued, so one more fetch may come on top:
-     * half for the queue, half for that fetch. */
-    size_t share = settings->fetch_budget_bytes / (partition_count ? partition_count : 1) / 2;
-    size_t fetch = share < 1 << 20 ? share : 1 << 20;
-    if (fetch < 64 << 10)
-        fetch = 64 << 10;
-    if (share < 64 << 10)
-        share = 64 << 10;
-    snprintf(shares->queued_kbytes, sizeof shares->queued_kbytes, "%zu", share >> 10);
+    /* A partition is fetched on while less than `queued` is in its queue, so one fetch may come on
+     * top. With all of a broker's partitions above it the library looks again only after a second
+     * (docs/traps.md): fetches are small, so that a reader that keeps up never comes there. */
+    size_t share = settings->fetch_budget_bytes / (partition_count ? partition_count : 1);
+    size_t fetch = share / 4 < FETCH_BYTES_MAX ? share / 4 : FETCH_BYTES_MAX;
+    if (fetch < FETCH_BYTES_MIN)
+        fetch = FETCH_BYTES_MIN;
+    size_t queued = share > 4 * fetch ? share - fetch : 3 * fetch;
+    snprintf(shares->queued_kbytes, sizeof shares->queued_kbytes, "%zu", queued >> 10);
     snprintf(shares->fetch_bytes, sizeof shares->fetch_bytes, "%zu", fetch);
     ret_values[0] = (struct ol_kafka_value){"queued.max.messages.kbytes", shares->queued_kbytes};
     ret_values[1] = (struct ol_kafka_value){"fetch.message.max.bytes", shares->fetch_bytes};
