@@ -27,10 +27,10 @@ Test(ol_kafka_share, is_of_several_fetches)
         struct ol_kafka_value values[OL_KAFKA_SHARES];
         ol_kafka_share(&settings, rows[i].partitions, &shares, values);
         cr_expect_str_eq(values[0].name, "queued.max.messages.kbytes");
-        cr_expect_eq(strtoul(values[0].value, NULL, 10), rows[i].queued_kib, "row %zu: %s", i,
-                     values[0].value);
+        cr_expect_eq(strtoul(values[0].text, NULL, 10), rows[i].queued_kib, "row %zu: %s", i,
+                     values[0].text);
         cr_expect_str_eq(values[1].name, "fetch.message.max.bytes");
-        cr_expect_eq(strtoul(values[1].value, NULL, 10), rows[i].fetch, "row %zu: %s", i,
-                     values[1].value);
+        cr_expect_eq(strtoul(values[1].text, NULL, 10), rows[i].fetch, "row %zu: %s", i,
+                     values[1].text);
     }
 }
