@@ -1,6 +1,6 @@
 /*
- * tests/unit/test_ol_kafka_share.c - what is prefetched of a partition: several fetches, and no more
- * than its share.
+ * tests/unit/test_ol_kafka_share.c - what is prefetched of a partition: several fetches, and no
+ * more than its share.
  */
 #include "lib/kafka/ol_kafka_internal.h"
 
