@@ -418,18 +418,20 @@ enum ol_class ol_kafka_check(const struct ol_kafka_settings *settings, struct ol
 
 #define FETCH_BYTES_MIN ((size_t)64 << 10)
 #define FETCH_BYTES_MAX ((size_t)1 << 20)
+#define FETCH_PART      8 /* of the share */
 
 void ol_kafka_share(const struct ol_kafka_settings *settings, size_t partition_count,
                     struct ol_kafka_shares *shares, struct ol_kafka_value *ret_values)
 {
     /* A partition is fetched on while less than `queued` is in its queue, so one fetch may come on
      * top. With all of a broker's partitions above it the library looks again only after a second
-     * (docs/traps.md): fetches are small, so that a reader that keeps up never comes there. */
+     * (docs/traps.md). A fetch counts packed, a queue unpacked: small fetches, so that a reader that
+     * takes what comes is not put to sleep. */
     size_t share = settings->fetch_budget_bytes / (partition_count ? partition_count : 1);
-    size_t fetch = share / 4 < FETCH_BYTES_MAX ? share / 4 : FETCH_BYTES_MAX;
+    size_t fetch = share / FETCH_PART < FETCH_BYTES_MAX ? share / FETCH_PART : FETCH_BYTES_MAX;
     if (fetch < FETCH_BYTES_MIN)
         fetch = FETCH_BYTES_MIN;
-    size_t queued = share > 4 * fetch ? share - fetch : 3 * fetch;
+    size_t queued = share > FETCH_PART * fetch ? share - fetch : (FETCH_PART - 1) * fetch;
     snprintf(shares->queued_kbytes, sizeof shares->queued_kbytes, "%zu", queued >> 10);
     snprintf(shares->fetch_bytes, sizeof shares->fetch_bytes, "%zu", fetch);
     ret_values[0] = (struct ol_kafka_value){"queued.max.messages.kbytes", shares->queued_kbytes};

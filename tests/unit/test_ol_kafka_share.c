@@ -15,11 +15,11 @@ Test(ol_kafka_share, is_of_several_fetches)
     static const struct {
         size_t budget, partitions, queued_kib, fetch;
     } rows[] = {
-        {16 * MIB, 4, 3 * KIB, MIB},
+        {16 * MIB, 4, 3584, 512 * KIB},
         {16 * MIB, 1, 15 * KIB, MIB}, /* a fetch of one partition has a limit */
-        {8 * MIB, 8, 768, 256 * KIB},
-        {MIB, 64, 192, 64 * KIB}, /* and a least size, also above the share */
-        {4 * MIB, 0, 3 * KIB, MIB},
+        {8 * MIB, 8, 896, 128 * KIB},
+        {MIB, 64, 448, 64 * KIB}, /* and a least size, also above the share */
+        {4 * MIB, 0, 3584, 512 * KIB},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct ol_kafka_settings settings = {.fetch_budget_bytes = rows[i].budget};
