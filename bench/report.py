@@ -288,8 +288,7 @@ def measure(folder):
                 figures = MEASURES[arm["arm"]](arm, samples, command)
             else:
                 figures = {"contexts": arm["contexts"]}
-            if "requests" in arm:
-                figures["requests"] = arm["requests"]
+            figures |= {what: arm[what] for what in ("requests", "statements") if what in arm}
             results.append({"run": arm["run"], "arm": arm["arm"]} | figures)
     return results
 
