@@ -425,8 +425,8 @@ void ol_kafka_share(const struct ol_kafka_settings *settings, size_t partition_c
 {
     /* A partition is fetched on while less than `queued` is in its queue, so one fetch may come on
      * top. With all of a broker's partitions above it the library looks again only after a second
-     * (docs/traps.md). A fetch counts packed, a queue unpacked: small fetches, so that a reader that
-     * takes what comes is not put to sleep. */
+     * (docs/traps.md). A fetch counts packed, a queue unpacked: small fetches, so that a reader
+     * that takes what comes is not put to sleep. */
     size_t share = settings->fetch_budget_bytes / (partition_count ? partition_count : 1);
     size_t fetch = share / FETCH_PART < FETCH_BYTES_MAX ? share / FETCH_PART : FETCH_BYTES_MAX;
     if (fetch < FETCH_BYTES_MIN)
