@@ -62,9 +62,9 @@ static bool take_round_robin(struct loop *loop, struct ol_inbox *inboxes, size_t
 }
 
 /* Commands that are held back wake nobody. */
-static void hold_commands(struct loop *loop, struct ol_inbox *inboxes, size_t count, bool hold)
+static void hold_commands(struct loop *loop, struct ol_inbox *inboxes, size_t count, bool hold,
+                          int64_t now_us)
 {
-    int64_t now_us = ol_clock_monotonic_us();
     bool wait = false;
     for (size_t i = 0; i < count; i++) {
         struct ol_inbox *inbox = &inboxes[i];
@@ -83,10 +83,11 @@ static void take_steps_first(struct loop *loop, struct ol_inbox *inboxes, size_t
 {
     if (!take_round_robin(loop, inboxes, count, CAUSE_STEPS, SIZE_MAX))
         return;
+    int64_t now_us = ol_clock_monotonic_us();
     size_t open = deadlines_count(core_deadlines(loop->core));
-    size_t room = admission_room(&loop->admission, open, (size_t)loop->options->orders_open_max,
-                                 ol_clock_monotonic_us());
-    hold_commands(loop, inboxes, count, room == 0);
+    size_t room =
+        admission_room(&loop->admission, open, (size_t)loop->options->orders_open_max, now_us);
+    hold_commands(loop, inboxes, count, room == 0, now_us);
     if (room > 0)
         take_round_robin(loop, inboxes, count, CAUSE_COMMANDS, room);
 }

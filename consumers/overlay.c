@@ -287,11 +287,12 @@ static void queue_change(struct overlay *overlay, struct entry *entry)
     enum queue_name name = queue_for(&entry->entity);
     if (name == entry->queue)
         return;
-    queue_remove(queue_of(overlay, entry), entry);
-    queue_of(overlay, entry)->bytes -= entry_bytes(entry);
+    struct queue *from = queue_of(overlay, entry), *to = &overlay->queues[name];
+    queue_remove(from, entry);
+    from->bytes -= entry_bytes(entry);
     entry->queue = name;
-    queue_append(queue_of(overlay, entry), entry);
-    queue_of(overlay, entry)->bytes += entry_bytes(entry);
+    queue_append(to, entry);
+    to->bytes += entry_bytes(entry);
 }
 
 static void remove_oldest(struct overlay *overlay, struct queue *queue)

@@ -65,11 +65,15 @@ def later(books, detail):
                  failure_reason=detail["reason"] if failed else None)
 
 
-def retrieve(call):
-    row = call.books.get("refund", call.which)
+def found(call, table):
+    row = call.books.get(table, call.which)
     if not row:
-        raise missing("refund", call.which, "refund")
-    return refund_shape(call.books, row)
+        raise missing(table, call.which, table)
+    return row
+
+
+def retrieve(call):
+    return refund_shape(call.books, found(call, "refund"))
 
 
 def list_all(call):
@@ -77,10 +81,7 @@ def list_all(call):
 
 
 def retrieve_charge(call):
-    row = call.books.get("charge", call.which)
-    if not row:
-        raise missing("charge", call.which, "charge")
-    return charge_shape(call.books, row)
+    return charge_shape(call.books, found(call, "charge"))
 
 
 def list_charges(call):
